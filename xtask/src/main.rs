@@ -1,0 +1,3 @@
+//! The project's chores, one file each.
+
+fn main() {}
