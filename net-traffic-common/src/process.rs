@@ -44,7 +44,7 @@ pub struct ProcessCounters {
     /// The name of the thread group's leader, NUL-terminated.
     pub comm: [u8; 16],
     pub flags: u32,
-    pub _pad: u32,
+    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<ProcessKey>() == 8);

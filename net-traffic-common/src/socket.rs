@@ -91,7 +91,7 @@ pub struct SocketRecord {
     /// The kernel's number of the TCP state.
     pub state: u32,
     pub flags: u32,
-    pub _pad: u32,
+    pub reserved: u32,
 }
 
 const _: () = assert!(size_of::<SocketCounters>() == 152);
@@ -105,10 +105,10 @@ const _: () = assert!(size_of::<SocketRecord>() == 152);
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the kernel side cannot call it")]
 pub const fn extend(approximate: u64, low: u32) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "arithmetic modulo 2^32")]
-    let difference = low.wrapping_sub(approximate as u32) as i32;
-    let total = (approximate as i64).wrapping_add(difference as i64);
-    if total < 0 { 0 } else { total as u64 }
+    #[expect(clippy::cast_possible_truncation, reason = "arithmetic modulo 2^32")]
+    let difference = low.wrapping_sub(approximate as u32).cast_signed();
+    let total = approximate.cast_signed().wrapping_add(difference as i64);
+    if total < 0 { 0 } else { total.cast_unsigned() }
 }
 
 #[cfg(test)]

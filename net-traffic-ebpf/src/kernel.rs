@@ -3,7 +3,7 @@
 use core::{ffi::c_void, ptr::read_volatile};
 
 use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_probe_read_kernel,
+    bpf_get_current_pid_tgid, bpf_get_current_task_btf,
     generated::{
         bpf_get_socket_cookie, bpf_probe_read_kernel as probe_read_kernel, bpf_skc_to_tcp_sock,
     },
@@ -129,8 +129,17 @@ impl Memory for Untyped {
 
     #[inline(always)]
     unsafe fn read<T: Copy + Default>(base: *const c_void, offset: u32) -> T {
-        // SAFETY: the helper refuses an address that cannot be read.
-        unsafe { bpf_probe_read_kernel(base.byte_add(offset as usize).cast::<T>()) }.unwrap_or_default()
+        let mut value = T::default();
+        // SAFETY: the helper fills the destination with zeros when the address cannot be read. Without a branch on
+        // its result: each would double the paths that the verifier walks.
+        unsafe {
+            probe_read_kernel(
+                (&raw mut value).cast(),
+                size_of::<T>() as u32,
+                base.byte_add(offset as usize),
+            );
+        }
+        value
     }
 
     #[inline(always)]

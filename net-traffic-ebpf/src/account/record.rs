@@ -97,7 +97,7 @@ pub(crate) unsafe fn settle_into<M: Memory>(
             tx_queue: tcp_part.tx_queue,
             state: tcp_part.state,
             flags: c.flags,
-            _pad: 0,
+            reserved: 0,
         });
     }
 }

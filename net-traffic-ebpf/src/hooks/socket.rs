@@ -17,8 +17,8 @@ use crate::{
 /// Runs when a socket of a cgroup is released by its last descriptor, since Linux 5.9.
 #[cgroup_sock(sock_release)]
 fn release_cgroup(ctx: SockContext) -> i32 {
-    // SAFETY: the socket of the context. Its members are out of reach here: the tuple comes from the counters.
-    unsafe { released::<Typed>(ctx.sock.cast(), core::ptr::null()) };
+    // SAFETY: the socket of the context.
+    unsafe { released::<Typed>(ctx.sock.cast()) };
     1
 }
 
@@ -30,7 +30,7 @@ fn release_fe(ctx: FEntryContext) -> i32 {
     unsafe {
         let sk = Typed::read::<u64>(socket, offset!(socket_sk)) as *const c_void;
         if !sk.is_null() && matches!(Typed::read(sk, offset!(skc_family)), FAMILY_INET | FAMILY_INET6) {
-            released::<Typed>(sk, sk);
+            released::<Typed>(sk);
         }
     }
     0
@@ -46,15 +46,17 @@ fn create_cgroup(ctx: SockContext) -> i32 {
 
 /// The final counters of a socket, unless it is TCP, whose end comes later.
 ///
+/// Its members are out of reach in a cgroup's program: the tuple is the one that the counters have.
+///
 /// # Safety
-/// `sk` is the socket; `readable` the same if `M` can read its members, else null.
+/// `sk` is a socket.
 #[inline(always)]
-pub(crate) unsafe fn released<M: Memory>(sk: *const c_void, readable: *const c_void) {
+pub(crate) unsafe fn released<M: Memory>(sk: *const c_void) {
     if let Some(counters) = storage::get::<M>(sk) {
         // SAFETY: as the caller promises.
         unsafe {
             if (*counters).flags & KERNEL_COUNTS == 0 {
-                record::send_closed::<M>(readable, counters);
+                record::send_closed::<M>(core::ptr::null(), counters);
                 storage::remove::<M>(sk);
             }
         }

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, BorrowedFd},
+    path::PathBuf,
 };
 
 use aya::{
@@ -19,7 +20,6 @@ use net_traffic_common::Offsets;
 use super::{
     bpf::IterLink,
     btf::{self, BtfError},
-    cgroup_root,
     plan::{self, Attach, Filled, Refusal, SLOTS, Storage, Tier},
 };
 
@@ -166,7 +166,7 @@ impl<'a> Round<'a> {
             Attach::CgroupRelease | Attach::CgroupCreate => {
                 let hook: &mut CgroupSock = loaded.try_into()?;
                 hook.load()?;
-                hook.attach(File::open(cgroup_root()?)?, CgroupAttachMode::Single)?;
+                hook.attach(File::open(cgroup2_root()?)?, CgroupAttachMode::Single)?;
             }
             Attach::Descriptors => {
                 let walk = iterator(loaded, "task_file", btf)?;
@@ -200,6 +200,19 @@ pub fn map_fd(map: &Map) -> Result<BorrowedFd<'_>, AttachError> {
         Map::SkStorage(data) | Map::HashMap(data) => Ok(data.fd().as_fd()),
         _ => Err(AttachError::NotInObject),
     }
+}
+
+/// Where the cgroup v2 hierarchy is mounted.
+fn cgroup2_root() -> io::Result<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts")?;
+    mounts
+        .lines()
+        .map(|line| line.split(' '))
+        .find_map(|mut fields| {
+            let (_device, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
+            (kind == "cgroup2").then(|| PathBuf::from(path))
+        })
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted"))
 }
 
 /// Why one program does not run.

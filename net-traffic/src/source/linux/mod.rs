@@ -2,23 +2,17 @@
 
 pub mod bpf;
 pub mod btf;
+pub mod cgroup;
 mod closed;
 pub mod ebpf;
+pub mod host;
+pub mod interfaces;
 pub mod load;
+mod netlink;
+pub mod netns;
 pub mod plan;
+pub mod polling;
+pub mod procfs;
 pub mod records;
-
-use std::{io, path::PathBuf};
-
-/// Where the cgroup v2 hierarchy is mounted.
-fn cgroup_root() -> io::Result<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts")?;
-    mounts
-        .lines()
-        .map(|line| line.split(' '))
-        .find_map(|mut fields| {
-            let (_device, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
-            (kind == "cgroup2").then(|| PathBuf::from(path))
-        })
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted"))
-}
+pub mod rights;
+pub mod sock_diag;
