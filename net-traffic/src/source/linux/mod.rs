@@ -1,1 +1,4 @@
 //! The Linux side of the sources.
+
+pub mod exists;
+pub mod live;
