@@ -2,5 +2,11 @@
 //!
 //! Data flows one way: source → snapshot → model → view → report → output.
 
+pub mod app;
+pub mod args;
+pub mod config;
+pub mod model;
+pub mod output;
 pub mod snapshot;
 pub mod source;
+pub mod view;

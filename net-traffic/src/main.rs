@@ -1,3 +1,7 @@
 //! Parses the command line and maps errors to exit codes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    net_traffic::app::main()
+}

@@ -186,6 +186,9 @@ pub struct Interface {
     pub tx: InterfaceCounters,
     pub multicast: u64,
     pub collisions: u64,
+    /// The addresses it holds; they tell which interface a connection leaves by when its socket is not bound to one.
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
 }
 
 /// One direction of an interface. `detail` has the causes that add up to `errors`, in the kernel's names.

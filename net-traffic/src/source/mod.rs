@@ -2,10 +2,55 @@
 //!
 //! The only place with system calls, clocks, `unsafe` and `cfg(target_os)`.
 
+#[cfg(not(target_os = "linux"))]
+pub mod elsewhere;
 #[cfg(target_os = "linux")]
 pub mod linux;
+pub mod live;
+pub mod record;
+mod recording;
+pub mod replay;
+pub mod stop;
+
+#[cfg(not(target_os = "linux"))]
+pub use self::elsewhere::{Live, exists};
+#[cfg(target_os = "linux")]
+pub use self::linux::{exists, live::Live};
+pub use self::live::{LiveOptions, Netns, OpenError, Tier, Wanted};
+pub use self::record::Recorder;
+pub use self::replay::{Replay, ReplayError};
+pub use self::stop::Stop;
 
 use crate::snapshot::Snapshot;
+
+/// Where snapshots come from.
+#[derive(Debug)]
+pub enum Source {
+    Live(Live),
+    Replay(Replay),
+}
+
+impl Source {
+    /// The next snapshot; `None` where a recording ends.
+    ///
+    /// # Errors
+    /// When there was nothing to read.
+    pub fn snapshot(&mut self) -> Result<Option<Snapshot>, SourceError> {
+        match self {
+            Self::Live(live) => live.snapshot().map(Some),
+            Self::Replay(replay) => Ok(replay.next()?),
+        }
+    }
+}
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("failed to read this machine: {0}")]
+    Live(std::io::Error),
+    #[error("failed to replay: {0}")]
+    Replay(#[from] ReplayError),
+}
 
 /// Fills in part of a snapshot from one mechanism of the operating system.
 ///

@@ -17,12 +17,12 @@ use super::{
     bpf,
     closed::ClosedSockets,
     load::{self, LoadError, Loaded, Sizes},
-    plan::{Filled, Tier},
+    plan::Filled,
     records,
 };
 use crate::{
     snapshot::{Loss, Snapshot, Status},
-    source::{CollectError, Collector},
+    source::{CollectError, Collector, Tier},
 };
 
 const NAME: &str = "ebpf";
@@ -47,9 +47,9 @@ impl Ebpf {
     /// Loads and attaches the programs: counting begins when this returns.
     ///
     /// # Errors
-    /// When no tier holds, or not the one that is forced.
-    pub fn start(forced: Option<Tier>, sizes: Sizes) -> Result<Self, LoadError> {
-        let Loaded { mut bpf, tier, slots, harvest } = load::load(forced, sizes)?;
+    /// When no tier holds, or not the one that is wanted.
+    pub fn start(wanted: Tier, sizes: Sizes) -> Result<Self, LoadError> {
+        let Loaded { mut bpf, tier, slots, harvest } = load::load(wanted, sizes)?;
         let missing = |error: &dyn std::fmt::Display| LoadError::Maps(error.to_string());
         let mut take = |name: &str| {
             bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
@@ -143,7 +143,7 @@ impl Ebpf {
                 filled.refusals.iter().map(|r| format!("{}: {}", r.program, r.reason)).collect();
             Status {
                 slot: filled.slot.name.into(),
-                tier: filled.hook.map(|hook| hook.tier.map_or_else(|| "any".into(), |t| t.to_string())),
+                tier: filled.hook.map(|hook| hook.tier.map_or("any", Tier::name).into()),
                 program: filled.hook.and_then(|hook| Some(hook.programs.first()?.name.into())),
                 reason: (!refusals.is_empty()).then(|| refusals.join("; ")),
                 remedy: None,

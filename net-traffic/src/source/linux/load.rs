@@ -20,8 +20,9 @@ use net_traffic_common::Offsets;
 use super::{
     bpf::IterLink,
     btf::{self, BtfError},
-    plan::{self, Attach, Filled, Refusal, SLOTS, Storage, Tier},
+    plan::{self, Attach, Filled, Refusal, SLOTS, Storage},
 };
+use crate::source::Tier;
 
 /// The object, built by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/net-traffic.bpf.o");
@@ -67,15 +68,15 @@ fn summary(slots: &[Filled]) -> String {
     reasons.join("; ")
 }
 
-/// Loads and attaches the best tier that holds, or the one that is forced.
+/// Loads and attaches the best tier that holds, or the one that is wanted.
 ///
 /// # Errors
 /// When none holds: with every refusal of the last that was tried.
-pub fn load(forced: Option<Tier>, sizes: Sizes) -> Result<Loaded, LoadError> {
+pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
     let offsets = btf::offsets()?;
     let kernel_btf = Btf::from_sys_fs().map_err(|error| LoadError::Maps(error.to_string()))?;
     let mut refused = Vec::new();
-    for tiers in plan::rounds(forced) {
+    for tiers in plan::rounds(wanted) {
         match Round::run(&tiers, &offsets, &kernel_btf, sizes)? {
             Ok(loaded) => return Ok(loaded),
             Err(slots) => refused.extend(slots),

@@ -2,46 +2,7 @@
 //!
 //! Pure: the decision is made on what trial load and trial attach answered, never on a kernel's version.
 
-use std::{fmt, str::FromStr};
-
-/// A way of counting. The order is the order of preference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tier {
-    /// BTF tracepoints: stable arguments, cheapest.
-    TpBtf,
-    /// Trampolines at the entry and exit of kernel functions.
-    Fentry,
-    /// Breakpoint probes at the same functions.
-    Kprobe,
-    /// No programs: the sockets are asked now and then.
-    Polling,
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TpBtf => "tp-btf",
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-            Self::Polling => "polling",
-        })
-    }
-}
-
-impl FromStr for Tier {
-    type Err = UnknownTier;
-
-    fn from_str(name: &str) -> Result<Self, UnknownTier> {
-        [Self::TpBtf, Self::Fentry, Self::Kprobe, Self::Polling]
-            .into_iter()
-            .find(|tier| tier.to_string() == name)
-            .ok_or(UnknownTier)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no such tier: choose auto, tp-btf, fentry, kprobe or polling")]
-pub struct UnknownTier;
+use crate::source::Tier;
 
 /// Where a socket's counters are kept: a kprobe cannot reach a socket's own storage, so that all or none use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,13 +273,13 @@ pub fn fill(
     Filled { slot, hook, refusals }
 }
 
-/// Which tiers to try together, in which order, for what the user asked (`None`: the best that holds).
+/// Which tiers to try together, in which order, for what the user asked.
 #[must_use]
-pub fn rounds(forced: Option<Tier>) -> Vec<Vec<Tier>> {
-    match forced {
-        Some(Tier::Polling) => Vec::new(),
-        Some(tier) => vec![vec![tier]],
-        None => vec![vec![Tier::TpBtf, Tier::Fentry], vec![Tier::Kprobe]],
+pub fn rounds(wanted: Tier) -> Vec<Vec<Tier>> {
+    match wanted {
+        Tier::Auto => vec![vec![Tier::TpBtf, Tier::Fentry], vec![Tier::Kprobe]],
+        Tier::Polling => Vec::new(),
+        tier => vec![vec![tier]],
     }
 }
 
@@ -369,14 +330,6 @@ mod tests {
     #[test]
     fn an_optional_slot_holds_without_a_hook() {
         assert!(fill_with("process_exit", &[Tier::TpBtf], Storage::InSocket, &["exit_tp"]).holds());
-    }
-
-    #[test]
-    fn tiers_read_as_they_print() {
-        for tier in [Tier::TpBtf, Tier::Fentry, Tier::Kprobe, Tier::Polling] {
-            assert_eq!(tier.to_string().parse::<Tier>().unwrap(), tier);
-        }
-        assert!("ebpf".parse::<Tier>().is_err());
     }
 
     #[test]

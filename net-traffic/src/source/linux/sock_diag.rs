@@ -6,14 +6,14 @@
 pub mod lifetime;
 mod message;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 
 use nix::sys::socket::SockProtocol;
 
 use super::netlink::{Netlink, encode_attribute};
 use super::netns::NetNs;
-use crate::snapshot::{Protocol, Snapshot, SocketId, State, Status};
+use crate::snapshot::{Protocol, Snapshot, Socket, SocketId, State, Status};
 use crate::source::{CollectError, Collector};
 
 /// Lists the sockets of one network namespace.
@@ -22,8 +22,8 @@ pub struct SockDiag {
     netns: u32,
     wanted: Vec<Wanted>,
     refused: Vec<Protocol>,
-    /// The cookies of one snapshot; kept for its memory only.
-    seen: HashSet<SocketId>,
+    /// Where the socket of each cookie is in one snapshot; kept for its memory only.
+    seen: HashMap<SocketId, usize>,
 }
 
 /// The sockets of one protocol that are in one of these states.
@@ -90,7 +90,7 @@ impl SockDiag {
     pub fn new(netns: &NetNs, wanted: &[Wanted]) -> io::Result<Self> {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkSockDiag))??;
         let wanted = wanted.to_vec();
-        Ok(Self { netlink, netns: netns.inode(), wanted, refused: Vec::new(), seen: HashSet::new() })
+        Ok(Self { netlink, netns: netns.inode(), wanted, refused: Vec::new(), seen: HashMap::new() })
     }
 
     /// A protocol that the kernel does not list is not asked for again.
@@ -120,12 +120,23 @@ impl SockDiag {
         Ok(())
     }
 
-    /// The kernel walks a table that changes meanwhile, so it may list a socket twice. Associations of one SCTP
-    /// socket share its cookie and all stay.
+    /// The kernel walks a table that changes meanwhile, so it may list a socket twice; and an earlier collector may
+    /// have added it, which then gains what it did not know. Associations of one SCTP socket share its cookie and
+    /// all stay.
     fn drop_repeated(&mut self, snapshot: &mut Snapshot) {
         self.seen.clear();
-        let seen = &mut self.seen;
-        snapshot.sockets.retain(|socket| seen.insert(socket.id) || socket.protocol == Protocol::Sctp);
+        let Snapshot { sockets, .. } = snapshot;
+        let mut kept: Vec<Socket> = Vec::with_capacity(sockets.len());
+        for socket in sockets.drain(..) {
+            let first = *self.seen.entry(socket.id).or_insert(kept.len());
+            if first == kept.len() || socket.protocol == Protocol::Sctp {
+                kept.push(socket);
+            } else if let Some(known) = kept.get_mut(first) {
+                known.uid = known.uid.or(socket.uid);
+                known.inode = known.inode.or(socket.inode);
+            }
+        }
+        *sockets = kept;
     }
 
     fn status(&self) -> Status {

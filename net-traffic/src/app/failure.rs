@@ -1,0 +1,88 @@
+//! Why the program ends early, as an exit status and a message.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::source::{OpenError, ReplayError, SourceError};
+
+/// Each kind has its own exit status.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// What was asked for cannot be meant. Nothing was started.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Privilege(String),
+    #[error("{0}")]
+    Failed(String),
+    /// Whoever read the output went away: no failure.
+    #[error("the reader went away")]
+    ReaderGone,
+}
+
+impl Failure {
+    /// Says why on standard error, and gives the exit status.
+    pub(super) fn report(&self) -> ExitCode {
+        let status = match self {
+            Self::ReaderGone => return ExitCode::SUCCESS,
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Privilege(_) => 3,
+        };
+        note(&format!("error: {self}"));
+        ExitCode::from(status)
+    }
+}
+
+/// Help and version go to standard output with status 0, errors to standard error with status 2.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+        // The reader of the help text went away.
+        Err(_) => ExitCode::SUCCESS,
+    }
+}
+
+/// A line on standard error. If nobody listens there, nobody can be told.
+pub(super) fn note(message: &str) {
+    drop(writeln!(io::stderr().lock(), "net-traffic: {message}"));
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let message = error.to_string();
+        match error {
+            OpenError::Usage(_) => Self::Usage(message),
+            OpenError::Privilege { .. } => Self::Privilege(message),
+            OpenError::Failed { .. } => Self::Failed(message),
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ => Self::Failed(format!("failed to write: {error}")),
+        }
+    }
+}
+
+impl Failure {
+    pub(super) fn replay(file: &std::path::Path, error: &ReplayError) -> Self {
+        Self::Usage(format!("--replay {}: {error}", file.display()))
+    }
+}

@@ -1,0 +1,274 @@
+//! What was typed means: validated settings for every part of the program. Pure; what only the system knows, such as
+//! whether an interface exists, is checked when the source is opened.
+
+mod selection;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::args::{
+    Args, Command, ConnectionsArgs, FormatArg, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg,
+    UnitsArg, Verbosity, ViewArgs,
+};
+use crate::model::Selection;
+use crate::output::{Format, Settings, Units};
+use crate::source::{LiveOptions, Netns, Tier};
+use crate::view::{Bandwidth, Connections, Doctor, Options, States, Top, View};
+
+/// Something that was typed cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// What the program is to do.
+#[derive(Debug)]
+pub struct Config {
+    pub job: Job,
+    pub source: SourceConfig,
+    pub pace: Pace,
+    pub quiet: bool,
+    pub verbose: bool,
+}
+
+#[derive(Debug)]
+pub enum Job {
+    View(Box<Viewing>),
+    Record(PathBuf),
+}
+
+/// A view and how to show it.
+pub struct Viewing {
+    pub view: &'static dyn View,
+    pub options: Options,
+    pub selection: Selection,
+    pub output: Settings,
+}
+
+#[derive(Clone, Debug)]
+pub enum SourceConfig {
+    Live(LiveOptions),
+    Replay(PathBuf),
+}
+
+/// When reports come, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    pub interval: Duration,
+    /// Chosen by the user, so that a replay keeps it too.
+    pub chosen: bool,
+    /// `None`: until the user, or the recording, ends.
+    pub count: Option<u64>,
+}
+
+/// What standard output is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terminal {
+    /// Characters in a line; `None` if it is no terminal.
+    pub width: Option<u16>,
+    /// `NO_COLOR` is set to something.
+    pub no_color: bool,
+}
+
+impl Config {
+    /// The meaning of the arguments.
+    ///
+    /// # Errors
+    /// When a value is out of its range or unknown, or two contradict each other.
+    pub fn new(args: &Args, terminal: Terminal) -> Result<Self, ConfigError> {
+        match &args.command {
+            Command::Connections(args) => connections(args, terminal),
+            Command::Top(args) => view(args, &Top, States::default(), terminal),
+            Command::Bandwidth(args) => view(args, &Bandwidth, States::default(), terminal),
+            Command::Record(args) => {
+                if args.source.replay.is_some() {
+                    return refuse("record writes what this machine does; it cannot be used with --replay");
+                }
+                let pace = pace(&args.pace)?;
+                let (quiet, verbose) = messages(&args.verbosity);
+                let mut source = source(&args.source)?;
+                count_bytes(&mut source);
+                Ok(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose })
+            }
+            Command::Doctor(args) => {
+                let output = output(&args.output, terminal, false)?;
+                let options = Options::default();
+                let viewing = Viewing { view: &Doctor, options, selection: Selection::default(), output };
+                let mut source = source(&args.source)?;
+                count_bytes(&mut source);
+                let (quiet, verbose) = messages(&args.verbosity);
+                let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: Some(1) };
+                Ok(Self { job: Job::View(Box::new(viewing)), source, pace, quiet, verbose })
+            }
+        }
+    }
+}
+
+/// One list and no more, unless a pace or a recording says otherwise.
+fn connections(args: &ConnectionsArgs, terminal: Terminal) -> Result<Config, ConfigError> {
+    let paced = args.view.pace.interval.or(args.view.pace.interval_position).is_some();
+    let once = !paced && args.view.pace.count.is_none() && args.view.source.replay.is_none();
+    let mut states = selection::states(&args.view.selection.states)?;
+    states.all = args.all;
+    states.listening = args.listening;
+    states.established = args.established;
+    let wanted = wanted_states(&states);
+    let mut config = view(&args.view, &Connections, states, terminal)?;
+    if let SourceConfig::Live(live) = &mut config.source {
+        live.counting = !once && config.pace.count != Some(1);
+        (live.wanted.connected, live.wanted.unconnected) = wanted;
+    }
+    if once {
+        config.pace.count = Some(1);
+        if let Job::View(viewing) = &mut config.job {
+            viewing.output.series = false;
+        }
+    }
+    Ok(config)
+}
+
+fn view(
+    args: &ViewArgs,
+    view: &'static dyn View,
+    states: States,
+    terminal: Terminal,
+) -> Result<Config, ConfigError> {
+    let ViewArgs {
+        pace: pace_args,
+        output: output_args,
+        selection: selection_args,
+        source: source_args,
+        verbosity,
+    } = args;
+    let named = if states == States::default() { selection::states(&selection_args.states)? } else { states };
+    let pace = pace(pace_args)?;
+    let output = output(output_args, terminal, pace.count != Some(1))?;
+    let mut selection = selection::selection(selection_args)?;
+    let mut source = source(source_args)?;
+    match &mut source {
+        SourceConfig::Live(live) => selection::narrow(live, &selection),
+        SourceConfig::Replay(_) => selection.netns = recorded_netns(source_args)?,
+    }
+    count_bytes(&mut source);
+    let brief = matches!(output.format, Format::Table | Format::Markdown);
+    let options = Options { states: named, brief, ..options(selection_args, view)? };
+    let (quiet, verbose) = messages(verbosity);
+    Ok(Config {
+        job: Job::View(Box::new(Viewing { view, options, selection, output })),
+        source,
+        pace,
+        quiet,
+        verbose,
+    })
+}
+
+/// Sockets of which kind have to be read for these states: connected, unconnected.
+fn wanted_states(states: &States) -> (bool, bool) {
+    let unconnected = states.all || states.listening || !states.named.is_empty();
+    let only_listening = states.listening && !states.all && !states.established && states.named.is_empty();
+    (!only_listening, unconnected)
+}
+
+fn options(args: &SelectionArgs, view: &dyn View) -> Result<Options, ConfigError> {
+    let by = args.by.map(selection::by);
+    let tables = crate::view::columns(view);
+    if let Some(by) = by
+        && !tables.iter().any(|(key, _)| *key == by.key())
+    {
+        return refuse(format!("--by: {} has no table of {}", view.name(), by.key()));
+    }
+    let sort =
+        args.sort.as_deref().map(|name| selection::column(name, view.name(), &tables, by)).transpose()?;
+    if args.limit == Some(0) {
+        return refuse("--limit 0: nothing would be left to show");
+    }
+    Ok(Options { sort, limit: args.limit, by, ..Options::default() })
+}
+
+fn output(args: &OutputArgs, terminal: Terminal, series: bool) -> Result<Settings, ConfigError> {
+    let format = match (args.format, args.json) {
+        (None | Some(FormatArg::Json), true) | (Some(FormatArg::Json), false) => Format::Json,
+        (Some(_), true) => return refuse("--json contradicts --format; give one of them"),
+        (None | Some(FormatArg::Table), false) => Format::Table,
+        (Some(FormatArg::Markdown), false) => Format::Markdown,
+        (Some(FormatArg::Csv), false) => Format::Csv,
+    };
+    let units = args.units.map(|units| match units {
+        UnitsArg::BinBytes => Units::BinBytes,
+        UnitsArg::BinBits => Units::BinBits,
+        UnitsArg::SiBytes => Units::SiBytes,
+        UnitsArg::SiBits => Units::SiBits,
+    });
+    let color = terminal.width.is_some() && !terminal.no_color && !args.no_color;
+    Ok(Settings { format, units, header: !args.no_header, color, width: terminal.width, series })
+}
+
+/// The shortest and the longest interval: below, the tool would mostly watch itself; above, nobody is waiting.
+const INTERVAL_S: std::ops::RangeInclusive<f64> = 0.01..=86_400.0;
+
+fn pace(args: &PaceArgs) -> Result<Pace, ConfigError> {
+    let seconds = args.interval.or(args.interval_position);
+    if let Some(seconds) = seconds
+        && !INTERVAL_S.contains(&seconds)
+    {
+        let (least, most) = (INTERVAL_S.start(), INTERVAL_S.end());
+        return refuse(format!(
+            "an interval of {seconds} seconds is not possible; it is from {least} to {most}"
+        ));
+    }
+    let interval = Duration::from_secs_f64(seconds.unwrap_or(1.0));
+    Ok(Pace { interval, chosen: seconds.is_some(), count: args.count.or(args.count_position) })
+}
+
+fn source(args: &SourceArgs) -> Result<SourceConfig, ConfigError> {
+    let SourceArgs { replay, tier, netns } = args;
+    if let Some(file) = replay {
+        if tier.is_some() {
+            return refuse("--tier chooses how this machine is counted; a recording has been counted");
+        }
+        return Ok(SourceConfig::Replay(file.clone()));
+    }
+    let tier = match tier {
+        None | Some(TierArg::Auto) => Tier::Auto,
+        Some(TierArg::TpBtf) => Tier::TpBtf,
+        Some(TierArg::Fentry) => Tier::Fentry,
+        Some(TierArg::Kprobe) => Tier::Kprobe,
+        Some(TierArg::Polling) => Tier::Polling,
+    };
+    let netns = netns.as_deref().map(selection::netns).transpose()?;
+    Ok(SourceConfig::Live(LiveOptions { tier, netns, ..LiveOptions::default() }))
+}
+
+/// A recording knows namespaces by their inodes only.
+fn recorded_netns(args: &SourceArgs) -> Result<Option<u32>, ConfigError> {
+    match args.netns.as_deref().map(selection::netns).transpose()? {
+        None => Ok(None),
+        Some(Netns::Inode(inode)) => Ok(Some(inode)),
+        Some(_) => refuse("--netns: a recording names network namespaces by inode, as in its reports"),
+    }
+}
+
+fn count_bytes(source: &mut SourceConfig) {
+    if let SourceConfig::Live(live) = source {
+        live.counting = true;
+    }
+}
+
+fn messages(args: &Verbosity) -> (bool, bool) {
+    (args.quiet, args.verbose > 0)
+}
+
+fn refuse<T>(message: impl Into<String>) -> Result<T, ConfigError> {
+    Err(ConfigError(message.into()))
+}
+
+impl std::fmt::Debug for Viewing {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { view, options, selection, output } = self;
+        out.debug_struct("Viewing")
+            .field("view", &view.name())
+            .field("options", options)
+            .field("selection", selection)
+            .field("output", output)
+            .finish()
+    }
+}

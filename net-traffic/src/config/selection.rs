@@ -1,0 +1,143 @@
+//! What the selection's words mean: states, networks, columns, namespaces.
+
+use std::path::Path;
+
+use super::{ConfigError, refuse};
+use crate::args::{ByArg, SelectionArgs};
+use crate::model::{Network, Protocol, Selection, State};
+use crate::source::{LiveOptions, Netns, Wanted};
+use crate::view::{By, States};
+
+pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> {
+    for (option, values) in
+        [("-i", &args.interfaces), ("--process", &args.processes), ("--container", &args.containers)]
+    {
+        if values.iter().any(String::is_empty) {
+            return refuse(format!("{option}: a name must not be empty"));
+        }
+    }
+    let mut protocols = Vec::new();
+    if args.tcp {
+        protocols.extend([Protocol::Tcp, Protocol::Mptcp]);
+    }
+    if args.udp {
+        protocols.push(Protocol::Udp);
+    }
+    let remotes = args.remotes.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
+    Ok(Selection {
+        protocols,
+        ipv4: args.ipv4,
+        ipv6: args.ipv6,
+        pids: args.pids.clone(),
+        processes: args.processes.clone(),
+        containers: args.containers.clone(),
+        netns: None,
+        interfaces: args.interfaces.iter().filter(|name| *name != "any").cloned().collect(),
+        remotes,
+        ports: args.ports.clone(),
+    })
+}
+
+/// Spares a live source the sockets that would not be shown.
+pub(super) fn narrow(live: &mut LiveOptions, selection: &Selection) {
+    let Selection { protocols, ipv4, ipv6, .. } = selection;
+    let every = protocols.is_empty();
+    let both = ipv4 == ipv6;
+    live.wanted = Wanted {
+        tcp: every || protocols.contains(&Protocol::Tcp),
+        udp: every || protocols.contains(&Protocol::Udp),
+        others: every,
+        // A socket for both families is an IPv6 socket also while it talks IPv4.
+        ipv4: both || *ipv4,
+        ipv6: true,
+        connected: true,
+        unconnected: true,
+    };
+}
+
+pub(super) fn states(names: &[String]) -> Result<States, ConfigError> {
+    let mut states = States::default();
+    for name in names {
+        let plain: String =
+            name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        states.named.push(match plain.as_str() {
+            "established" | "estab" => State::Established,
+            "synsent" => State::SynSent,
+            "synreceived" | "synrecv" => State::SynReceived,
+            "finwait1" => State::FinWait1,
+            "finwait2" => State::FinWait2,
+            "timewait" => State::TimeWait,
+            "closed" | "close" | "unconn" | "unconnected" => State::Closed,
+            "closewait" => State::CloseWait,
+            "lastack" => State::LastAck,
+            "listen" | "listening" => State::Listen,
+            "closing" => State::Closing,
+            _ => {
+                return refuse(format!(
+                    "--state: '{name}' is no state; the states are established, syn_sent, syn_received, fin_wait_1, \
+                     fin_wait_2, time_wait, closed, close_wait, last_ack, listen, closing"
+                ));
+            }
+        });
+    }
+    Ok(states)
+}
+
+/// The key of the column that the user means: a key, or a heading of the tables.
+pub(super) fn column(
+    name: &str,
+    view: &str,
+    tables: &[(&'static str, Vec<&'static str>)],
+    by: Option<By>,
+) -> Result<String, ConfigError> {
+    let lower = name.to_ascii_lowercase();
+    let key = match lower.as_str() {
+        "rx" => "rx_bytes",
+        "tx" => "tx_bytes",
+        "rx/s" => "rx_bps",
+        "tx/s" => "tx_bps",
+        "rtt" => "rtt_us",
+        "retrans" => "retransmits",
+        "age" => "age_ms",
+        "proto" => "protocol",
+        "iface" => "interface",
+        "conns" => "connections",
+        other => other,
+    };
+    let searched = || tables.iter().filter(|(table, _)| by.is_none_or(|by| by.key() == *table));
+    if searched().any(|(_, columns)| columns.contains(&key)) {
+        return Ok(key.to_owned());
+    }
+    let mut known: Vec<&str> = searched().flat_map(|(_, columns)| columns.iter().copied()).collect();
+    known.sort_unstable();
+    known.dedup();
+    refuse(format!("--sort: {view} has no column '{name}'; it has {}", known.join(", ")))
+}
+
+pub(super) fn by(by: ByArg) -> By {
+    match by {
+        ByArg::Connection => By::Connection,
+        ByArg::Process => By::Process,
+        ByArg::Container => By::Container,
+        ByArg::Destination => By::Destination,
+        ByArg::Interface => By::Interface,
+    }
+}
+
+/// The kernel numbers namespaces from here on; process ids are smaller.
+const FIRST_INODE: u32 = 0xF000_0000;
+
+pub(super) fn netns(text: &Path) -> Result<Netns, ConfigError> {
+    let Some(digits) = text.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit())) else {
+        return Ok(Netns::Path(text.to_owned()));
+    };
+    match digits.parse::<u32>() {
+        Ok(0) | Err(_) => refuse(format!("--netns: '{digits}' is neither a path nor a process id")),
+        Ok(inode) if inode >= FIRST_INODE => Ok(Netns::Inode(inode)),
+        Ok(pid) => Ok(Netns::Pid(pid)),
+    }
+}
+
+fn network(text: &str) -> Result<Network, ConfigError> {
+    text.parse().map_err(|error| ConfigError(format!("--remote '{text}': {error}")))
+}

@@ -1,0 +1,164 @@
+//! Connections from one snapshot to the next: rates, and what ended in between.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::rate::Rates;
+use crate::snapshot::{Bytes, Socket, SocketId};
+
+/// A socket as the last snapshot had it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connection {
+    pub socket: Socket,
+    pub rates: Rates,
+    /// How many snapshots ago it ended: 0 in the one that reported the end; `None` while it lives.
+    pub ended: Option<u32>,
+}
+
+impl Connection {
+    /// Payload over its whole life where the kernel keeps that, else since the tool began to count.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Bytes> {
+        self.socket.lifetime.or(self.socket.counted)
+    }
+}
+
+/// The sockets of the last snapshot in its order, and those that ended a while ago.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    live: Vec<Connection>,
+    index: HashMap<SocketId, usize>,
+    ended: BTreeMap<SocketId, Connection>,
+}
+
+/// How long ended connections are kept one by one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keep {
+    pub snapshots: u32,
+    pub connections: usize,
+}
+
+impl Connections {
+    /// Takes over a snapshot's sockets; returns the ended connections that are no longer kept.
+    pub(crate) fn advance(&mut self, sockets: Vec<Socket>, elapsed_ns: u64, keep: Keep) -> Vec<Connection> {
+        for ended in self.ended.values_mut() {
+            ended.ended = ended.ended.map(|snapshots| snapshots.saturating_add(1));
+            ended.rates = Rates::default();
+        }
+        let before = std::mem::take(&mut self.live);
+        let before_index = std::mem::take(&mut self.index);
+        self.live.reserve(sockets.len());
+        self.index.reserve(sockets.len());
+        for socket in sockets {
+            self.take(socket, &before, &before_index, elapsed_ns);
+        }
+        self.end_missing(before);
+        self.expire(keep)
+    }
+
+    /// Every connection that is still kept: the live ones in the snapshot's order, then the ended ones.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.live.iter().chain(self.ended.values())
+    }
+
+    /// Adds a socket, with its rates since it was last seen.
+    fn take(
+        &mut self,
+        mut socket: Socket,
+        before: &[Connection],
+        index: &HashMap<SocketId, usize>,
+        elapsed_ns: u64,
+    ) {
+        let id = socket.id;
+        let known = index.get(&id).and_then(|&at| before.get(at));
+        if let Some(known) = known {
+            inherit(&mut socket, &known.socket);
+        }
+        // A reading that failed once makes a socket look ended; it lives on.
+        let returned = self.ended.remove(&id);
+        let rates = known.map(|known| rates(&known.socket, &socket, elapsed_ns)).unwrap_or_default();
+        if socket.closed {
+            let ended = returned.and_then(|returned| returned.ended).or(Some(0));
+            self.remove_live(id);
+            self.ended.insert(id, Connection { socket, rates, ended });
+        } else if id == SocketId::default() {
+            // Without an identity there is nothing to compare it with next time.
+            self.live.push(Connection { socket, rates: Rates::default(), ended: None });
+        } else if !self.index.contains_key(&id) {
+            self.index.insert(id, self.live.len());
+            self.live.push(Connection { socket, rates, ended: None });
+        }
+    }
+
+    /// A snapshot may hold a socket and, read a moment later, its end. The end is the truth.
+    fn remove_live(&mut self, id: SocketId) {
+        if let Some(at) = self.index.remove(&id) {
+            self.live.swap_remove(at);
+            if let Some(moved) = self.live.get(at) {
+                self.index.insert(moved.socket.id, at);
+            }
+        }
+    }
+
+    /// What the snapshot no longer has, and whose end nobody reported, has ended with the counters last seen.
+    fn end_missing(&mut self, before: Vec<Connection>) {
+        for mut connection in before {
+            let id = connection.socket.id;
+            if id != SocketId::default() && !self.index.contains_key(&id) && !self.ended.contains_key(&id) {
+                connection.ended = Some(0);
+                connection.rates = Rates::default();
+                self.ended.insert(id, connection);
+            }
+        }
+    }
+
+    fn expire(&mut self, keep: Keep) -> Vec<Connection> {
+        let mut expired: Vec<Connection> = self
+            .ended
+            .extract_if(.., |_, connection| {
+                connection.ended.is_some_and(|snapshots| snapshots >= keep.snapshots)
+            })
+            .map(|(_, connection)| connection)
+            .collect();
+        let excess = self.ended.len().saturating_sub(keep.connections);
+        if excess > 0 {
+            // The oldest go first. Those that ended in this very snapshot are reported once, whatever their number.
+            let mut oldest: Vec<(u32, SocketId)> = self
+                .ended
+                .iter()
+                .filter_map(|(id, it)| it.ended.filter(|&age| age > 0).map(|age| (age, *id)))
+                .collect();
+            oldest.sort_unstable_by_key(|&(age, id)| (std::cmp::Reverse(age), id));
+            expired.extend(oldest.into_iter().take(excess).filter_map(|(_, id)| self.ended.remove(&id)));
+        }
+        expired
+    }
+}
+
+/// What was known of a socket stays known when a later reading, such as the record of its end, lacks it.
+fn inherit(now: &mut Socket, before: &Socket) {
+    if now.lifetime.is_none()
+        && let (Some(lifetime), Some(then), Some(counted)) = (before.lifetime, before.counted, now.counted)
+    {
+        now.lifetime = Some(Bytes {
+            rx: lifetime.rx.saturating_add(counted.rx.saturating_sub(then.rx)),
+            tx: lifetime.tx.saturating_add(counted.tx.saturating_sub(then.tx)),
+        });
+    }
+    now.remote = now.remote.or(before.remote);
+    now.netns = now.netns.or(before.netns);
+    now.ifindex = now.ifindex.or(before.ifindex);
+    now.owner = now.owner.or(before.owner);
+    now.uid = now.uid.or(before.uid);
+    now.opened_ns = now.opened_ns.or(before.opened_ns);
+    if now.closed && now.tcp.is_none() {
+        now.tcp.clone_from(&before.tcp);
+    }
+}
+
+fn rates(before: &Socket, now: &Socket, elapsed_ns: u64) -> Rates {
+    if before.counted.is_some() && now.counted.is_some() {
+        Rates::between(before.counted, now.counted, elapsed_ns)
+    } else {
+        Rates::between(before.lifetime, now.lifetime, elapsed_ns)
+    }
+}

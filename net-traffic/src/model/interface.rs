@@ -1,0 +1,109 @@
+//! Interfaces from one snapshot to the next: rates now, on average and at most; and which of them a socket uses.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::history::History;
+use super::rate::{Rates, bits_per_second};
+use crate::snapshot::{Bytes, Interface, Socket, Time};
+
+/// An interface as the last snapshot had it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InterfaceState {
+    pub interface: Interface,
+    pub rates: Rates,
+    /// Since it was first seen.
+    pub average: Rates,
+    pub most: Rates,
+    pub history: History,
+    first: Bytes,
+    first_seen: Time,
+}
+
+/// The interfaces of the last snapshot, in its order.
+#[derive(Debug, Default)]
+pub(crate) struct Interfaces {
+    known: Vec<InterfaceState>,
+    by_index: HashMap<(Option<u32>, u32), usize>,
+    by_address: HashMap<(Option<u32>, IpAddr), usize>,
+}
+
+impl Interfaces {
+    pub(crate) fn advance(&mut self, interfaces: Vec<Interface>, at: Time, elapsed_ns: u64) {
+        let mut before = std::mem::take(&mut self.known);
+        let before_index = std::mem::take(&mut self.by_index);
+        self.by_address.clear();
+        for interface in interfaces {
+            let key = (interface.netns, interface.index);
+            let known = before_index.get(&key).and_then(|&at| before.get_mut(at));
+            // An index is given again after an interface went; its name tells.
+            let known = known.filter(|known| known.interface.name == interface.name);
+            let state = match known {
+                Some(known) => known.advance(interface, at, elapsed_ns),
+                None => InterfaceState::new(interface, at),
+            };
+            self.by_index.insert(key, self.known.len());
+            for address in &state.interface.addresses {
+                self.by_address.entry((key.0, *address)).or_insert(self.known.len());
+            }
+            self.known.push(state);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &InterfaceState> {
+        self.known.iter()
+    }
+
+    /// The name of the interface that the socket is bound to, else of the one that holds its local address.
+    pub(crate) fn of(&self, socket: &Socket) -> Option<&str> {
+        let at = match socket.ifindex {
+            Some(index) => {
+                self.by_index.get(&(socket.netns, index)).or_else(|| self.by_index.get(&(None, index)))
+            }
+            None if self.by_address.is_empty() => None,
+            None => {
+                let address = socket.local.address.to_canonical();
+                self.by_address
+                    .get(&(socket.netns, address))
+                    .or_else(|| self.by_address.get(&(None, address)))
+            }
+        };
+        at.and_then(|&at| self.known.get(at)).map(|state| state.interface.name.as_str())
+    }
+}
+
+impl InterfaceState {
+    fn new(interface: Interface, at: Time) -> Self {
+        let first = bytes(&interface);
+        let unknown = Rates::default();
+        let history = History::default();
+        Self { interface, rates: unknown, average: unknown, most: unknown, history, first, first_seen: at }
+    }
+
+    fn advance(&mut self, interface: Interface, at: Time, elapsed_ns: u64) -> Self {
+        let now = bytes(&interface);
+        let rates = Rates::between(Some(bytes(&self.interface)), Some(now), elapsed_ns);
+        let seen_ns = at.monotonic_ns.saturating_sub(self.first_seen.monotonic_ns);
+        let mut history = std::mem::take(&mut self.history);
+        history.push(rates);
+        Self {
+            interface,
+            rates,
+            average: Rates {
+                rx_bps: bits_per_second(self.first.rx, now.rx, seen_ns),
+                tx_bps: bits_per_second(self.first.tx, now.tx, seen_ns),
+            },
+            most: Rates {
+                rx_bps: self.most.rx_bps.max(rates.rx_bps),
+                tx_bps: self.most.tx_bps.max(rates.tx_bps),
+            },
+            history,
+            first: self.first,
+            first_seen: self.first_seen,
+        }
+    }
+}
+
+fn bytes(interface: &Interface) -> Bytes {
+    Bytes { rx: interface.rx.bytes, tx: interface.tx.bytes }
+}

@@ -1,0 +1,203 @@
+//! Folds snapshots into what people ask for: rates, totals since the start, what ended in between.
+//!
+//! Pure: no clock, no I/O, nothing that can fail. Bounded: what ended long ago is kept as sums.
+//!
+//! A process's bytes are what the kernel counted for the process, not the sum over its sockets, because several
+//! processes may use one socket. A container's bytes are those of its processes, a remote host's those of the
+//! connections to it; both include what has ended.
+
+mod connection;
+mod destination;
+mod history;
+mod interface;
+mod network;
+mod process;
+mod rate;
+mod selection;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+pub use self::connection::Connection;
+pub use self::history::History;
+pub use self::interface::InterfaceState;
+pub use self::network::{Network, NetworkError};
+pub use self::process::{ENDED, OTHER, ProcessState, UNOWNED, sum};
+pub use self::rate::{Rates, add};
+pub use self::selection::Selection;
+pub use crate::snapshot::{
+    Bytes, Container, Cost, Endpoint, Loss, Process, ProcessId, Protocol, Snapshot, Socket, SocketId, State,
+    Status, Time,
+};
+
+use self::connection::{Connections, Keep};
+use self::destination::Destinations;
+use self::interface::Interfaces;
+use self::process::Processes;
+
+/// Everything known about the machine up to the last snapshot.
+#[derive(Debug, Default)]
+pub struct Model {
+    selection: Selection,
+    retention: Retention,
+    first: Option<Time>,
+    at: Time,
+    host: String,
+    connections: Connections,
+    processes: Processes,
+    destinations: Destinations,
+    interfaces: Interfaces,
+    loss: Loss,
+    cost: Cost,
+    status: Vec<Status>,
+}
+
+/// How much of what ended is kept one by one; the rest is kept as sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// For how many snapshots after its end a connection is kept.
+    pub snapshots: u32,
+    pub connections: usize,
+    pub processes: usize,
+    pub destinations: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { snapshots: 5, connections: 10_000, processes: 5_000, destinations: 50_000 }
+    }
+}
+
+/// A connection with what belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow<'m> {
+    pub connection: &'m Connection,
+    pub process: Option<&'m ProcessState>,
+    /// The name of its interface.
+    pub interface: Option<&'m str>,
+}
+
+impl Flow<'_> {
+    /// The owner's process id, where an owner is known.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.connection.socket.owner.map(|owner| owner.pid).filter(|pid| *pid != 0)
+    }
+}
+
+impl Model {
+    /// A model without a snapshot. The selection says whose ended connections enter the totals.
+    #[must_use]
+    pub fn new(selection: Selection, retention: Retention) -> Self {
+        Self { selection, retention, ..Self::default() }
+    }
+
+    /// Takes over what was read at one moment.
+    pub fn advance(&mut self, snapshot: Snapshot) {
+        let Snapshot { at, host, sockets, processes, interfaces, containers, loss, cost, status } = snapshot;
+        let elapsed_ns = match self.first {
+            Some(_) => at.monotonic_ns.saturating_sub(self.at.monotonic_ns),
+            None => 0,
+        };
+        self.first.get_or_insert(at);
+        self.at = at;
+        self.interfaces.advance(interfaces, at, elapsed_ns);
+        self.processes.advance(processes, containers, elapsed_ns, self.retention.processes);
+        let keep = Keep { snapshots: self.retention.snapshots, connections: self.retention.connections };
+        for ended in self.connections.advance(sockets, elapsed_ns, keep) {
+            self.fold(&ended);
+        }
+        self.host = host;
+        self.loss = loss;
+        self.cost = cost;
+        self.status = status;
+    }
+
+    /// When the last snapshot was read.
+    #[must_use]
+    pub fn at(&self) -> Time {
+        self.at
+    }
+
+    /// Nanoseconds between the first snapshot and the last.
+    #[must_use]
+    pub fn elapsed_ns(&self) -> u64 {
+        self.first.map_or(0, |first| self.at.monotonic_ns.saturating_sub(first.monotonic_ns))
+    }
+
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    #[must_use]
+    pub fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    #[must_use]
+    pub fn status(&self) -> &[Status] {
+        &self.status
+    }
+
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// The selected connections: live ones in the order in which they were read, then those that ended lately.
+    pub fn flows(&self) -> impl Iterator<Item = Flow<'_>> {
+        self.connections
+            .iter()
+            .map(|connection| self.flow(connection))
+            .filter(|flow| self.selection.wants_flow(flow))
+    }
+
+    /// Every process that was seen, in no particular order; not yet selected.
+    pub fn processes(&self) -> impl Iterator<Item = &ProcessState> {
+        self.processes.iter()
+    }
+
+    /// The selected interfaces.
+    pub fn interfaces(&self) -> impl Iterator<Item = &InterfaceState> {
+        self.interfaces
+            .iter()
+            .filter(|state| self.selection.wants_interface(&state.interface.name, state.interface.netns))
+    }
+
+    #[must_use]
+    pub fn container(&self, id: &str) -> Option<&Container> {
+        self.processes.container(id)
+    }
+
+    /// What ended connections that are no longer kept moved, by remote host.
+    pub fn folded_destinations(&self) -> impl Iterator<Item = (Option<IpAddr>, Bytes)> + '_ {
+        self.destinations.iter()
+    }
+
+    fn flow<'m>(&'m self, connection: &'m Connection) -> Flow<'m> {
+        let process = connection.socket.owner.and_then(|owner| self.processes.get(owner));
+        Flow { connection, process, interface: self.interfaces.of(&connection.socket) }
+    }
+
+    /// Keeps what an ended connection moved, if it was selected, after the connection itself is forgotten.
+    fn fold(&mut self, ended: &Connection) {
+        let Some(bytes) = ended.socket.counted else { return };
+        if !self.selection.wants_flow(&self.flow(ended)) {
+            return;
+        }
+        if let Some(remote) = ended.socket.remote {
+            self.destinations.fold(remote.address.to_canonical(), bytes, self.retention.destinations);
+        }
+        if let Some(owner) = ended.socket.owner {
+            self.processes.fold(owner, bytes);
+        }
+    }
+}

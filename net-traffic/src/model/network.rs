@@ -1,0 +1,104 @@
+//! A range of addresses as `--remote` names it: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// An address and how many of its leading bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// Why a text names no network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    #[error("'{0}' is not an IP address")]
+    Address(String),
+    #[error("'{length}' is not a prefix length; it is a number from 0 to {most} here")]
+    Prefix { length: String, most: u8 },
+}
+
+impl Network {
+    /// Whether the address lies within. An IPv4 address mapped into IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                same(u128::from(net.to_bits()), u128::from(ip.to_bits()), 32 - self.prefix)
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => same(net.to_bits(), ip.to_bits(), 128 - self.prefix),
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+        let Ok(address) = bare.parse::<IpAddr>() else {
+            return Err(NetworkError::Address(address.to_owned()));
+        };
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => most,
+            Some(length) => match length.parse() {
+                Ok(prefix) if prefix <= most && !length.starts_with('+') => prefix,
+                _ => return Err(NetworkError::Prefix { length: length.to_owned(), most }),
+            },
+        };
+        Ok(Self { address, prefix })
+    }
+}
+
+/// Whether two addresses agree in all but the last `free` bits.
+fn same(one: u128, other: u128, free: u8) -> bool {
+    (one ^ other).checked_shr(u32::from(free)).unwrap_or(0) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn within(network: &str, address: &str) -> bool {
+        network.parse::<Network>().unwrap().contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn compares_the_leading_bits() {
+        assert!(within("10.0.0.0/8", "10.255.0.1"));
+        assert!(!within("10.0.0.0/8", "11.0.0.1"));
+        assert!(within("192.0.2.7", "192.0.2.7"));
+        assert!(!within("192.0.2.7", "192.0.2.6"));
+        assert!(within("2001:db8::/32", "2001:db8:1::1"));
+        assert!(within("[2001:db8::1]", "2001:db8::1"));
+        assert!(within("0.0.0.0/0", "203.0.113.9"));
+        assert!(!within("0.0.0.0/0", "2001:db8::1"));
+        assert!(within("::/0", "2001:db8::1"));
+        assert!(within("10.0.0.0/8", "::ffff:10.1.2.3"));
+    }
+
+    #[test]
+    fn refuses_what_is_no_network() {
+        for text in [
+            "",
+            "/8",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0/8",
+            "host",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "1.2.3.4/8/8",
+        ] {
+            assert!(text.parse::<Network>().is_err(), "{text} was accepted");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The columns that people see, found once for each table.
+
+use super::{Units, format};
+use crate::view::{Kind, Part, Shown, Table, Value};
+
+pub(super) struct Field {
+    pub heading: &'static str,
+    pub kind: Kind,
+    place: usize,
+    part: Part,
+}
+
+impl Field {
+    /// Appends this field of the row.
+    pub(super) fn write(&self, text: &mut String, row: &[Value<'_>], units: Option<Units>) {
+        let value = row.get(self.place).copied().unwrap_or(Value::Unknown);
+        format::write(text, value, self.part, units);
+    }
+}
+
+/// The fields in the order in which people see them.
+pub(super) fn fields(table: &Table<'_>, shown: &'static [Shown]) -> Vec<Field> {
+    shown
+        .iter()
+        .filter_map(|shown| {
+            let place = table.column(shown.key)?;
+            let kind = match shown.part {
+                Part::Port => Kind::Number,
+                Part::Whole | Part::Address | Part::Plain => table.columns.get(place)?.kind,
+            };
+            Some(Field { heading: shown.heading, kind, place, part: shown.part })
+        })
+        .collect()
+}

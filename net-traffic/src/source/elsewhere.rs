@@ -1,0 +1,36 @@
+//! The live source of a system that has none yet: it says so. Recordings can be read everywhere.
+
+use super::{LiveOptions, OpenError, SourceError};
+use crate::snapshot::Snapshot;
+
+/// Nothing to read from.
+#[derive(Debug)]
+pub struct Live;
+
+impl Live {
+    /// # Errors
+    /// Always: there is no collector for this system.
+    pub fn open(_options: &LiveOptions) -> Result<Self, OpenError> {
+        let cause = std::io::Error::from(std::io::ErrorKind::Unsupported);
+        Err(OpenError::Failed { attempt: "read this machine".to_owned(), cause })
+    }
+
+    /// # Errors
+    /// Always: there is no collector for this system.
+    pub fn snapshot(&mut self) -> Result<Snapshot, SourceError> {
+        Err(SourceError::Live(std::io::Error::from(std::io::ErrorKind::Unsupported)))
+    }
+}
+
+/// Whether what the user names is there: cannot be told.
+pub mod exists {
+    #[must_use]
+    pub fn interface(_name: &str) -> Option<bool> {
+        None
+    }
+
+    #[must_use]
+    pub fn process(_pid: u32) -> Option<bool> {
+        None
+    }
+}

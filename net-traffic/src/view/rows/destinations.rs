@@ -1,0 +1,64 @@
+//! The table of remote hosts.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::usage::HostUsage;
+use crate::view::{Column, Shown, Table, Value};
+
+const COLUMNS: &[Column] = &[
+    Column::text("address"),
+    Column::number("connections"),
+    Column::number("rx_bytes"),
+    Column::number("tx_bytes"),
+    Column::derived("bytes"),
+];
+
+const TEXT: &[Shown] = &[
+    Shown::whole("ADDRESS", "address"),
+    Shown::whole("CONNECTIONS", "connections"),
+    Shown::whole("RX", "rx_bytes"),
+    Shown::whole("TX", "tx_bytes"),
+];
+
+const MARKDOWN: &[Shown] = &[
+    Shown::whole("IP", "address"),
+    Shown::whole("Connections", "connections"),
+    Shown::plain("Bytes", "bytes"),
+];
+
+/// How many hosts people want to see.
+pub(crate) const BRIEF: usize = 10;
+
+/// The table of remote hosts, who moved most first.
+pub(crate) fn table<'m>(hosts: BTreeMap<Option<IpAddr>, HostUsage>) -> Table<'m> {
+    let mut hosts: Vec<(Option<IpAddr>, HostUsage)> = hosts.into_iter().collect();
+    hosts.sort_by_key(|(address, host)| {
+        (Reverse((total(host), host.connections)), address.is_none(), *address)
+    });
+    let mut cells = Vec::with_capacity(hosts.len() * COLUMNS.len());
+    for (address, host) in &hosts {
+        cells.extend([
+            Value::of(*address, Value::Address),
+            Value::Count(host.connections),
+            Value::of(host.bytes, |bytes| Value::Bytes(bytes.rx)),
+            Value::of(host.bytes, |bytes| Value::Bytes(bytes.tx)),
+            Value::of(total(host), Value::Bytes),
+        ]);
+    }
+    let title = "Top destinations".to_owned();
+    Table {
+        key: Some("destinations"),
+        title,
+        columns: COLUMNS,
+        text: TEXT,
+        markdown: MARKDOWN,
+        cells,
+        omitted: 0,
+    }
+}
+
+fn total(host: &HostUsage) -> Option<u64> {
+    host.bytes.map(|bytes| bytes.rx.saturating_add(bytes.tx))
+}

@@ -1,0 +1,70 @@
+//! The table of processes.
+
+use super::connections::container;
+use super::usage::Usage;
+use crate::view::{Column, Shown, Table, Value};
+
+const COLUMNS: &[Column] = &[
+    Column::number("pid"),
+    Column::text("process"),
+    Column::text("user"),
+    Column::text("container"),
+    Column::number("connections"),
+    Column::number("rx_bytes"),
+    Column::number("tx_bytes"),
+    Column::number("rx_bps"),
+    Column::number("tx_bps"),
+    Column::text("exited"),
+];
+
+const TEXT: &[Shown] = &[
+    Shown::whole("PID", "pid"),
+    Shown::whole("USER", "user"),
+    Shown::whole("PROCESS", "process"),
+    Shown::whole("CONNS", "connections"),
+    Shown::whole("RX/s", "rx_bps"),
+    Shown::whole("TX/s", "tx_bps"),
+    Shown::whole("RX", "rx_bytes"),
+    Shown::whole("TX", "tx_bytes"),
+    Shown::whole("CONTAINER", "container"),
+    Shown::whole("EXITED", "exited"),
+];
+
+const MARKDOWN: &[Shown] = &[
+    Shown::whole("PID", "pid"),
+    Shown::whole("Process", "process"),
+    Shown::whole("Connections", "connections"),
+    Shown::plain("RX (bytes)", "rx_bytes"),
+    Shown::plain("TX (bytes)", "tx_bytes"),
+];
+
+/// The table of these processes, in their order.
+pub(crate) fn table<'m>(usages: &[Usage<'m>]) -> Table<'m> {
+    let mut cells = Vec::with_capacity(usages.len() * COLUMNS.len());
+    for usage in usages {
+        let process = &usage.state.process;
+        let uid = process.uid;
+        cells.extend([
+            Value::of(usage.state.pid(), |pid| Value::Count(u64::from(pid))),
+            Value::Text(usage.state.name()),
+            process.user.as_deref().map_or_else(|| Value::of(uid, Value::Id), Value::Text),
+            Value::maybe_text(container(usage.state)),
+            Value::Count(usage.connections),
+            Value::of(usage.bytes, |bytes| Value::Bytes(bytes.rx)),
+            Value::of(usage.bytes, |bytes| Value::Bytes(bytes.tx)),
+            Value::of(usage.rates.rx_bps, Value::Rate),
+            Value::of(usage.rates.tx_bps, Value::Rate),
+            Value::Flag(process.exited),
+        ]);
+    }
+    let title = format!("Processes: {}", usages.len());
+    Table {
+        key: Some("processes"),
+        title,
+        columns: COLUMNS,
+        text: TEXT,
+        markdown: MARKDOWN,
+        cells,
+        omitted: 0,
+    }
+}

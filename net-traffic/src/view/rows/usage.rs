@@ -1,0 +1,116 @@
+//! Who moved how much: the selected connections and processes, added up once for all tables that need it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use crate::model::{Bytes, Flow, Model, ProcessId, ProcessState, Rates, add, sum};
+
+/// What one process moved since the tool started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage<'m> {
+    pub state: &'m ProcessState,
+    /// Connections that it has now.
+    pub connections: u64,
+    pub bytes: Option<Bytes>,
+    pub rates: Rates,
+}
+
+/// What was moved to and from one remote host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HostUsage {
+    /// Connections to it now.
+    pub connections: u64,
+    pub bytes: Option<Bytes>,
+}
+
+/// The selected processes, who moves most first.
+pub(crate) fn processes<'m>(model: &'m Model, flows: &[Flow<'m>]) -> Vec<Usage<'m>> {
+    let owners = by_owner(flows);
+    let split = model.selection().splits_processes();
+    let mut usages: Vec<Usage<'m>> = model
+        .processes()
+        .filter(|state| model.selection().wants_process(state))
+        .map(|state| {
+            let owned = owners.get(&state.process.id).copied().unwrap_or_default();
+            let folded = Some(state.folded).filter(|folded| *folded != Bytes::default());
+            let (bytes, rates) = if split {
+                (add_bytes(owned.bytes, folded), owned.rates)
+            } else {
+                (state.process.counted, state.rates)
+            };
+            Usage { state, connections: owned.connections, bytes, rates }
+        })
+        .filter(|usage| usage.connections > 0 || usage.bytes.is_some_and(|bytes| bytes != Bytes::default()))
+        .collect();
+    usages.sort_by_cached_key(|usage| {
+        let total = usage.bytes.map(|bytes| bytes.rx.saturating_add(bytes.tx));
+        let id = usage.state.process.id;
+        (
+            std::cmp::Reverse((usage.rates.total(), total)),
+            id.pid,
+            id.start_ticks,
+            usage.state.process.container.clone(),
+        )
+    });
+    usages
+}
+
+/// The remote hosts with what was moved since the tool started, also by connections that have ended.
+pub(crate) fn since_start<'m>(model: &'m Model, flows: &[Flow<'m>]) -> BTreeMap<Option<IpAddr>, HostUsage> {
+    let folded = model.folded_destinations();
+    let mut hosts: BTreeMap<_, _> =
+        folded.map(|(address, bytes)| (address, HostUsage { connections: 0, bytes: Some(bytes) })).collect();
+    add_flows(&mut hosts, flows, |flow| flow.connection.socket.counted);
+    hosts
+}
+
+/// The remote hosts with what these connections moved in their lives.
+pub(crate) fn of_lifetime(flows: &[Flow<'_>]) -> BTreeMap<Option<IpAddr>, HostUsage> {
+    let mut hosts = BTreeMap::new();
+    add_flows(&mut hosts, flows, |flow| flow.connection.bytes());
+    hosts
+}
+
+/// A sum that is unknown only where both parts are.
+pub(crate) fn add_bytes(one: Option<Bytes>, other: Option<Bytes>) -> Option<Bytes> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(sum(one, other)),
+        (known, None) | (None, known) => known,
+    }
+}
+
+pub(crate) fn add_rates(one: Rates, other: Rates) -> Rates {
+    Rates { rx_bps: add(one.rx_bps, other.rx_bps), tx_bps: add(one.tx_bps, other.tx_bps) }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Owned {
+    connections: u64,
+    bytes: Option<Bytes>,
+    rates: Rates,
+}
+
+fn by_owner(flows: &[Flow<'_>]) -> HashMap<ProcessId, Owned> {
+    let mut owners: HashMap<ProcessId, Owned> = HashMap::new();
+    for flow in flows {
+        let Some(owner) = flow.connection.socket.owner else { continue };
+        let owned = owners.entry(owner).or_default();
+        owned.connections += u64::from(flow.connection.ended.is_none());
+        owned.bytes = add_bytes(owned.bytes, flow.connection.socket.counted);
+        owned.rates = add_rates(owned.rates, flow.connection.rates);
+    }
+    owners
+}
+
+fn add_flows(
+    hosts: &mut BTreeMap<Option<IpAddr>, HostUsage>,
+    flows: &[Flow<'_>],
+    bytes: impl Fn(&Flow<'_>) -> Option<Bytes>,
+) {
+    for flow in flows {
+        let Some(remote) = flow.connection.socket.remote else { continue };
+        let host = hosts.entry(Some(remote.address.to_canonical())).or_default();
+        host.connections += u64::from(flow.connection.ended.is_none());
+        host.bytes = add_bytes(host.bytes, bytes(flow));
+    }
+}
