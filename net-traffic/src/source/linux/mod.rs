@@ -1,1 +1,3 @@
 //! The Linux side of the sources.
+
+pub mod traffic;

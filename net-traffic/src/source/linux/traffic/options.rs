@@ -1,0 +1,8 @@
+//! Socket options that nix does not have.
+
+use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
+
+sockopt_impl!(SocketCookie, GetOnly, libc::SOL_SOCKET, libc::SO_COOKIE, u64);
+sockopt_impl!(SocketProtocol, GetOnly, libc::SOL_SOCKET, libc::SO_PROTOCOL, libc::c_int);
+sockopt_impl!(ZeroCopy, SetOnly, libc::SOL_SOCKET, libc::SO_ZEROCOPY, bool);
+sockopt_impl!(FastOpenQueue, SetOnly, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, libc::c_int);
