@@ -1,0 +1,68 @@
+//! One case against one tier: the bytes of every process and socket, while they live and after.
+
+use libtest_mimic::{Completion, Failed};
+use net_traffic::source::linux::traffic::{Case, NetNs, Stage, TrafficError};
+
+use crate::compare::{Difference, Moment, Seen, compare};
+use crate::skips::{Reason, skip};
+use crate::tracer::{Tier, Tracer};
+
+/// More differences than that say nothing new.
+const SHOWN: usize = 20;
+
+enum Verdict {
+    Differences(Vec<(Moment, Difference)>, Seen),
+    Skip(Reason),
+}
+
+/// The trial `<tier>::<case>`.
+pub(crate) fn check<T: Tracer>(case: &Case, tier: Tier) -> Result<Completion, Failed> {
+    match count::<T>(case, tier) {
+        Ok(Verdict::Skip(reason)) => skip(&format!("{tier}::{}", case.name), &reason),
+        Ok(Verdict::Differences(differences, _)) if differences.is_empty() => Ok(Completion::Completed),
+        Ok(Verdict::Differences(differences, seen)) => Err(message(case, tier, &differences, &seen).into()),
+        Err(TrafficError::Unsupported { feature, reason }) => {
+            skip(&format!("{tier}::{}", case.name), &Reason::Feature(feature, reason))
+        }
+        Err(error) => Err(error.to_string().into()),
+    }
+}
+
+fn count<T: Tracer>(case: &Case, tier: Tier) -> Result<Verdict, TrafficError> {
+    let _namespace = match NetNs::enter_new() {
+        Ok(namespace) => namespace,
+        Err(error) => return Ok(Verdict::Skip(Reason::Rights(error))),
+    };
+    let mut stage = Stage::prepare(case)?;
+    let mut tracer = match T::start(tier) {
+        Ok(tracer) => tracer,
+        Err(refused) => return Ok(Verdict::Skip(Reason::Tier(tier, refused))),
+    };
+    let truth = stage.run()?;
+    let mut seen = Seen::default();
+    let mut differences = vec![];
+    let mut read = |moment| {
+        seen.add(tracer.snapshot().map_err(TrafficError::Broken)?);
+        let found = compare(&truth, &seen, tier, moment);
+        differences.extend(found.into_iter().map(|difference| (moment, difference)));
+        Ok::<_, TrafficError>(())
+    };
+    read(Moment::Open)?;
+    stage.finish()?;
+    read(Moment::Closed)?;
+    Ok(Verdict::Differences(differences, seen))
+}
+
+fn message(case: &Case, tier: Tier, differences: &[(Moment, Difference)], seen: &Seen) -> String {
+    let mut lines =
+        vec![format!("{} ({}) on {tier}: {} differences", case.name, case.about, differences.len())];
+    lines.extend(differences.iter().take(SHOWN).map(|(moment, difference)| match moment {
+        Moment::Open => format!("while open: {difference}"),
+        Moment::Closed => format!("after the end: {difference}"),
+    }));
+    if differences.len() > SHOWN {
+        lines.push(format!("and {} more", differences.len() - SHOWN));
+    }
+    lines.push(format!("the tracer's own ledger: {:?}", seen.loss()));
+    lines.join("\n  ")
+}

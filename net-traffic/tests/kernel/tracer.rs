@@ -1,0 +1,62 @@
+//! What the tests ask of whatever counts bytes on this machine.
+
+use std::fmt;
+
+use net_traffic::snapshot::Snapshot;
+
+/// A way of counting, as `--tier` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tier {
+    TpBtf,
+    Fentry,
+    Kprobe,
+    Polling,
+}
+
+/// Why this kernel does not grant a tier.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+}
+
+/// Counts every process and socket of the machine from `start` until it is dropped.
+pub(crate) trait Tracer: Sized {
+    /// From its return on, every byte counts. Sockets are looked for in the calling thread's network namespace.
+    fn start(tier: Tier) -> Result<Self, Refused>;
+
+    /// As a user's reading would be: a closed socket and an ended process are in one snapshot after their end.
+    fn snapshot(&mut self) -> Result<Snapshot, String>;
+}
+
+impl Tier {
+    pub(crate) const ALL: [Self; 4] = [Self::TpBtf, Self::Fentry, Self::Kprobe, Self::Polling];
+
+    /// It has a hook on the bytes themselves, so it sees UDP, processes, and sockets that are gone when it reads.
+    pub(crate) fn hooks(self) -> bool {
+        self != Self::Polling
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TpBtf => "tp-btf",
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+            Self::Polling => "polling",
+        })
+    }
+}
+
+/// The program's own collector.
+pub(crate) struct Machine;
+
+impl Tracer for Machine {
+    fn start(_tier: Tier) -> Result<Self, Refused> {
+        Err(Refused { reason: "the program has no collector yet".to_owned() })
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, String> {
+        Err("the program has no collector yet".to_owned())
+    }
+}
