@@ -5,6 +5,7 @@ use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
+use nix::poll::PollFlags;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{MsgFlags, sockopt};
 use nix::unistd::pipe2;
@@ -95,12 +96,11 @@ pub(super) const CASES: &[Case] = &[
             link.send_all(&PAYLOAD[..500])?;
             link.send(b"!", MsgFlags::MSG_OOB)?;
             link.send_all(&PAYLOAD[..500])?;
-            actor.signal()?;
             Ok(vec![link])
         },
         server: |actor| {
             let link = actor.accept_one(Tcp, V4)?;
-            actor.wait()?;
+            link.wait_for(PollFlags::POLLPRI)?;
             link.recv(&mut [0], MsgFlags::MSG_OOB)?;
             link.recv_total(1000, 1000)?;
             Ok(vec![link])

@@ -6,10 +6,11 @@ use super::super::actor::Actor;
 use super::super::case::Case;
 use super::super::error::{Attempt, Feature, TrafficError};
 use super::super::link::{Link, PAYLOAD};
-use super::super::sockets::Family::{V4, V6};
+use super::super::sockets::Family::{self, V4, V6};
 use super::super::sockets::Transport::{Mptcp, Tcp, Udp};
 use super::super::sockets::{open, own_address};
 use super::super::uring::Ring;
+use crate::snapshot::Protocol;
 
 const TLS_RECORDS: usize = 16;
 /// The header, the explicit nonce and the tag of a TLS 1.2 record with AES-GCM.
@@ -22,6 +23,7 @@ pub(super) const CASES: &[Case] = &[
         client: |actor| {
             let link = actor.connect_one(Tcp, V4)?;
             encrypt(&link)?;
+            actor.wait()?;
             for _ in 0..TLS_RECORDS {
                 link.send(&PAYLOAD[..4096], MsgFlags::empty())?;
             }
@@ -31,6 +33,7 @@ pub(super) const CASES: &[Case] = &[
         server: |actor| {
             let link = actor.accept_one(Tcp, V4)?;
             encrypt(&link)?;
+            actor.signal()?;
             link.recv_total(TLS_RECORDS * 4096, 4096)?;
             link.tally().framing.received(TLS_RECORDS as u64 * TLS_RECORD_OVERHEAD);
             Ok(vec![link])
@@ -51,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
             Ok(vec![link])
         },
         server: |actor| {
-            let link = actor.accept_one(Mptcp, V4)?;
+            let link = accept_speaking(actor, Protocol::Mptcp, V4)?;
             link.recv_total(32 * 4000, 4096)?;
             link.send_all(&PAYLOAD[..1000])?;
             Ok(vec![link])
@@ -70,7 +73,7 @@ pub(super) const CASES: &[Case] = &[
             Ok(vec![])
         },
         server: |actor| {
-            let link = actor.accept_one(Mptcp, V6)?;
+            let link = accept_speaking(actor, Protocol::Mptcp, V6)?;
             link.recv_to_end()?;
             drop(link);
             Ok(vec![])
@@ -88,7 +91,7 @@ pub(super) const CASES: &[Case] = &[
             Ok(vec![link])
         },
         server: |actor| {
-            let link = actor.accept_one(Mptcp, V4)?;
+            let link = accept_speaking(actor, Protocol::Tcp, V4)?;
             link.recv_total(9000, 4096)?;
             Ok(vec![link])
         },
@@ -162,6 +165,16 @@ fn encrypt(link: &Link) -> Result<(), TrafficError> {
     setsockopt(link, sockopt::TcpUlp::default(), b"tls").needs(Feature::KernelTls)?;
     setsockopt(link, sockopt::TcpTlsTx, &keys).attempt("set the sending TLS key")?;
     setsockopt(link, sockopt::TcpTlsRx, &keys).attempt("set the receiving TLS key")
+}
+
+/// An MPTCP server's connection, which must be what the client speaks: MPTCP falls back to TCP without a word.
+fn accept_speaking(actor: &mut Actor, protocol: Protocol, family: Family) -> Result<Link, TrafficError> {
+    let link = actor.accept_one(Mptcp, family)?;
+    let spoken = link.tally().protocol;
+    if spoken == protocol {
+        return Ok(link);
+    }
+    Err(TrafficError::Broken(format!("the connection speaks {spoken:?}, not {protocol:?}")))
 }
 
 fn uring_polled(actor: &mut Actor, sends: bool) -> Result<Vec<Link>, TrafficError> {

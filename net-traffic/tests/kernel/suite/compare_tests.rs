@@ -8,13 +8,13 @@ use net_traffic::snapshot::{
 };
 use net_traffic::source::linux::traffic::Moved;
 
-use crate::compare::{Moment, Seen, compare};
-use crate::tracer::Tier;
+use super::compare::{Moment, Seen, compare};
+use super::tracer::Tier;
 
 const CLIENT: ProcessId = ProcessId { pid: 10, start_ticks: 100 };
 const SERVER: ProcessId = ProcessId { pid: 11, start_ticks: 100 };
 
-pub(crate) fn trials() -> Vec<Trial> {
+pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("compare::equal_is_no_difference", |_| {}, &[]),
         trial(

@@ -3,9 +3,10 @@
 use libtest_mimic::{Completion, Failed};
 use net_traffic::source::linux::traffic::{Case, NetNs, Stage, TrafficError};
 
-use crate::compare::{Difference, Moment, Seen, compare};
-use crate::skips::{Reason, skip};
-use crate::tracer::{Tier, Tracer};
+use super::blind::unexplained;
+use super::compare::{Difference, Moment, Seen, compare};
+use super::skips::{Reason, skip};
+use super::tracer::{Tier, Tracer};
 
 /// More differences than that say nothing new.
 const SHOWN: usize = 20;
@@ -16,11 +17,17 @@ enum Verdict {
 }
 
 /// The trial `<tier>::<case>`.
-pub(crate) fn check<T: Tracer>(case: &Case, tier: Tier) -> Result<Completion, Failed> {
+pub(super) fn check<T: Tracer>(case: &Case, tier: Tier) -> Result<Completion, Failed> {
     match count::<T>(case, tier) {
         Ok(Verdict::Skip(reason)) => skip(&format!("{tier}::{}", case.name), &reason),
-        Ok(Verdict::Differences(differences, _)) if differences.is_empty() => Ok(Completion::Completed),
-        Ok(Verdict::Differences(differences, seen)) => Err(message(case, tier, &differences, &seen).into()),
+        Ok(Verdict::Differences(differences, seen)) => {
+            let wrong = unexplained(tier, case.name, differences);
+            if wrong.is_empty() {
+                Ok(Completion::Completed)
+            } else {
+                Err(message(case, tier, &wrong, &seen).into())
+            }
+        }
         Err(TrafficError::Unsupported { feature, reason }) => {
             skip(&format!("{tier}::{}", case.name), &Reason::Feature(feature, reason))
         }
@@ -53,15 +60,11 @@ fn count<T: Tracer>(case: &Case, tier: Tier) -> Result<Verdict, TrafficError> {
     Ok(Verdict::Differences(differences, seen))
 }
 
-fn message(case: &Case, tier: Tier, differences: &[(Moment, Difference)], seen: &Seen) -> String {
-    let mut lines =
-        vec![format!("{} ({}) on {tier}: {} differences", case.name, case.about, differences.len())];
-    lines.extend(differences.iter().take(SHOWN).map(|(moment, difference)| match moment {
-        Moment::Open => format!("while open: {difference}"),
-        Moment::Closed => format!("after the end: {difference}"),
-    }));
-    if differences.len() > SHOWN {
-        lines.push(format!("and {} more", differences.len() - SHOWN));
+fn message(case: &Case, tier: Tier, wrong: &[String], seen: &Seen) -> String {
+    let mut lines = vec![format!("{} ({}) on {tier}: {} differences", case.name, case.about, wrong.len())];
+    lines.extend(wrong.iter().take(SHOWN).cloned());
+    if wrong.len() > SHOWN {
+        lines.push(format!("and {} more", wrong.len() - SHOWN));
     }
     lines.push(format!("the tracer's own ledger: {:?}", seen.loss()));
     lines.join("\n  ")

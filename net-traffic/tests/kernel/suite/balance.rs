@@ -6,10 +6,10 @@ use libtest_mimic::{Completion, Failed};
 use net_traffic::snapshot::Bytes;
 use net_traffic::source::linux::traffic::{Case, Moved, NetNs, Stage, TrafficError};
 
-use crate::skips::{Reason, skip};
+use super::skips::{Reason, skip};
 
 /// The trial `traffic::<case>`: no tracer, only the truth.
-pub(crate) fn check(case: &Case) -> Result<Completion, Failed> {
+pub(super) fn check(case: &Case) -> Result<Completion, Failed> {
     let name = format!("traffic::{}", case.name);
     let _namespace = match NetNs::enter_new() {
         Ok(namespace) => namespace,

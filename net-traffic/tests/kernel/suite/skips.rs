@@ -10,12 +10,12 @@ use aya::sys::is_program_supported;
 use libtest_mimic::{Completion, Failed};
 use net_traffic::source::linux::traffic::{Feature, TrafficError};
 
-use crate::tracer::{Refused, Tier};
+use super::tracer::{Refused, Tier};
 
 /// One line for each, for the end of the run: in its midst the harness has half a line on the screen.
 static SKIPPED: Mutex<Vec<String>> = Mutex::new(vec![]);
 
-pub(crate) enum Reason {
+pub(super) enum Reason {
     /// No namespace, so no traffic of our own.
     Rights(TrafficError),
     Feature(Feature, String),
@@ -24,7 +24,7 @@ pub(crate) enum Reason {
 
 /// Says what was skipped and why, and as the last line how much.
 #[expect(clippy::print_stdout, reason = "it belongs below the harness's own lines")]
-pub(crate) fn print() {
+pub(super) fn print() {
     let skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
     for line in &*skipped {
         println!("SKIP {line}");
@@ -33,7 +33,7 @@ pub(crate) fn print() {
 }
 
 /// Ends a trial without a verdict.
-pub(crate) fn skip(name: &str, reason: &Reason) -> Result<Completion, Failed> {
+pub(super) fn skip(name: &str, reason: &Reason) -> Result<Completion, Failed> {
     let strict = std::env::var("NET_TRAFFIC_NO_SKIP").is_ok_and(|value| value == "1");
     if strict && !is_explained(reason) {
         return Err(format!("no skip allowed, and nothing here explains this one: {reason}").into());

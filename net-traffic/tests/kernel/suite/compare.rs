@@ -6,11 +6,11 @@ use std::fmt;
 use net_traffic::snapshot::{Bytes, Loss, Process, ProcessId, Protocol, Snapshot, Socket, SocketId};
 use net_traffic::source::linux::traffic::Moved;
 
-use crate::tracer::Tier;
+use super::tracer::Tier;
 
 /// When the tracer was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(super) enum Moment {
     /// The processes wait, and hold open what the truth calls open.
     Open,
     /// Every socket is closed and every process gone.
@@ -19,7 +19,7 @@ pub(crate) enum Moment {
 
 /// The last that was seen of every socket and process, over all snapshots since the tracer started.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(super) struct Seen {
     sockets: BTreeMap<SocketId, Socket>,
     processes: BTreeMap<ProcessId, Process>,
     loss: Loss,
@@ -27,28 +27,28 @@ pub(crate) struct Seen {
 
 /// One number that is not what it must be.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Difference {
-    what: String,
-    direction: &'static str,
-    expected: u64,
+pub(super) struct Difference {
+    pub(super) what: String,
+    pub(super) direction: &'static str,
+    pub(super) expected: u64,
     /// `None` where the tracer shows no number at all.
-    counted: Option<u64>,
+    pub(super) counted: Option<u64>,
 }
 
 impl Seen {
-    pub(crate) fn add(&mut self, snapshot: Snapshot) {
+    pub(super) fn add(&mut self, snapshot: Snapshot) {
         self.sockets.extend(snapshot.sockets.into_iter().map(|socket| (socket.id, socket)));
         self.processes.extend(snapshot.processes.into_iter().map(|process| (process.id, process)));
         self.loss = snapshot.loss;
     }
 
-    pub(crate) fn loss(&self) -> Loss {
+    pub(super) fn loss(&self) -> Loss {
         self.loss
     }
 }
 
 /// Every difference between the truth and what was seen, with nothing about processes that are not in the truth.
-pub(crate) fn compare(truth: &[Moved], seen: &Seen, tier: Tier, moment: Moment) -> Vec<Difference> {
+pub(super) fn compare(truth: &[Moved], seen: &Seen, tier: Tier, moment: Moment) -> Vec<Difference> {
     if !tier.hooks() {
         return compare_polled(truth, seen, moment);
     }
@@ -160,6 +160,15 @@ fn name(truth: &[Moved], socket: SocketId) -> String {
     let Moved { protocol, local, remote, .. } = moved;
     let remote = remote.map_or("*".to_owned(), |remote| format!("{}.{}", remote.address, remote.port));
     format!("{} {protocol:?} {}.{} to {remote}", socket.0, local.address, local.port)
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "while open",
+            Self::Closed => "after the end",
+        })
+    }
 }
 
 impl fmt::Display for Difference {

@@ -6,7 +6,7 @@ use net_traffic::snapshot::Snapshot;
 
 /// A way of counting, as `--tier` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Tier {
+pub(super) enum Tier {
     TpBtf,
     Fentry,
     Kprobe,
@@ -15,12 +15,12 @@ pub(crate) enum Tier {
 
 /// Why this kernel does not grant a tier.
 #[derive(Clone, Debug)]
-pub(crate) struct Refused {
-    pub(crate) reason: String,
+pub(super) struct Refused {
+    pub(super) reason: String,
 }
 
 /// Counts every process and socket of the machine from `start` until it is dropped.
-pub(crate) trait Tracer: Sized {
+pub(super) trait Tracer: Sized {
     /// From its return on, every byte counts. Sockets are looked for in the calling thread's network namespace.
     fn start(tier: Tier) -> Result<Self, Refused>;
 
@@ -29,10 +29,10 @@ pub(crate) trait Tracer: Sized {
 }
 
 impl Tier {
-    pub(crate) const ALL: [Self; 4] = [Self::TpBtf, Self::Fentry, Self::Kprobe, Self::Polling];
+    pub(super) const ALL: [Self; 4] = [Self::TpBtf, Self::Fentry, Self::Kprobe, Self::Polling];
 
     /// It has a hook on the bytes themselves, so it sees UDP, processes, and sockets that are gone when it reads.
-    pub(crate) fn hooks(self) -> bool {
+    pub(super) fn hooks(self) -> bool {
         self != Self::Polling
     }
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Tier {
 }
 
 /// The program's own collector.
-pub(crate) struct Machine;
+pub(super) struct Machine;
 
 impl Tracer for Machine {
     fn start(_tier: Tier) -> Result<Self, Refused> {
