@@ -119,7 +119,6 @@ impl Process {
         let child = Command::new("/proc/self/exe")
             .args([ACT, case.name, role])
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
             .spawn()
             .attempt("run this program again")?;
         let process = Self { role, child, channel };
