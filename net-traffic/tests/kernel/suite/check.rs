@@ -1,12 +1,14 @@
 //! One case against one tier: the bytes of every process and socket, while they live and after.
 
+use std::sync::{Mutex, PoisonError};
+
 use libtest_mimic::{Completion, Failed};
 use net_traffic::source::linux::traffic::{Case, NetNs, Stage, TrafficError};
 
 use super::blind::unexplained;
 use super::compare::{Difference, Moment, Seen, compare};
 use super::skips::{Reason, skip};
-use super::tracer::{Tier, Tracer};
+use super::tracer::{Refused, Tier, Tracer};
 
 /// More differences than that say nothing new.
 const SHOWN: usize = 20;
@@ -35,7 +37,14 @@ pub(super) fn check<T: Tracer>(case: &Case, tier: Tier) -> Result<Completion, Fa
     }
 }
 
+/// A tier that was refused once stays refused: no traffic for it any more.
+static REFUSED: Mutex<Vec<(Tier, Refused)>> = Mutex::new(vec![]);
+
 fn count<T: Tracer>(case: &Case, tier: Tier) -> Result<Verdict, TrafficError> {
+    let mut refusals = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, refused)) = refusals.iter().find(|(refusing, _)| *refusing == tier) {
+        return Ok(Verdict::Skip(Reason::Tier(tier, refused.clone())));
+    }
     let _namespace = match NetNs::enter_new() {
         Ok(namespace) => namespace,
         Err(error) => return Ok(Verdict::Skip(Reason::Rights(error))),
@@ -43,7 +52,10 @@ fn count<T: Tracer>(case: &Case, tier: Tier) -> Result<Verdict, TrafficError> {
     let mut stage = Stage::prepare(case)?;
     let mut tracer = match T::start(tier) {
         Ok(tracer) => tracer,
-        Err(refused) => return Ok(Verdict::Skip(Reason::Tier(tier, refused))),
+        Err(refused) => {
+            refusals.push((tier, refused.clone()));
+            return Ok(Verdict::Skip(Reason::Tier(tier, refused)));
+        }
     };
     let truth = stage.run()?;
     let mut seen = Seen::default();

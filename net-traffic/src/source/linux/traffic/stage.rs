@@ -12,8 +12,8 @@ use super::channel::Channel;
 use super::error::{Attempt, TrafficError};
 use super::truth::Moved;
 
-/// Both processes of one case. They run in the network namespace of the thread that prepared the stage, and dropping
-/// the stage ends them.
+/// Both processes of one case. They run in the network namespace of the thread that prepared the stage; its end, or
+/// dropping the stage, ends them.
 pub struct Stage {
     actors: [Process; 2],
 }
@@ -87,7 +87,13 @@ impl Stage {
             let next = self.ready(&waiting)?;
             waiting.retain(|index| *index != next);
             let actor = &mut self.actors[next];
-            match actor.channel.hear().and_then(|answer| judge(answer, actor.role)) {
+            let answer = actor.channel.hear().map_err(|error| match error {
+                TrafficError::Hangup => {
+                    TrafficError::Broken(format!("{} ended without an answer", actor.role))
+                }
+                other => other,
+            })?;
+            match judge(answer, actor.role) {
                 Ok(moved) => truth.extend(moved),
                 // The other process knows why.
                 Err(TrafficError::Hangup) => hangup = true,

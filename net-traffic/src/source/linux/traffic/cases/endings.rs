@@ -6,12 +6,13 @@ use nix::sys::socket::{MsgFlags, SockaddrStorage, getsockopt, sockopt};
 use super::super::case::Case;
 use super::super::error::{Attempt, Feature, TrafficError};
 use super::super::link::{Link, PAYLOAD};
-use super::super::options::{FastOpenQueue, TcpInfo};
+use super::super::options::{FastOpenQueue, TcpInfoHead};
 use super::super::sockets::Family::V4;
 use super::super::sockets::Transport::Tcp;
 use super::super::sockets::{open, open_with};
 
-/// `TCPI_OPT_SYN_DATA` of linux/tcp.h.
+/// `tcpi_options` of `tcp_info`, and in it `TCPI_OPT_SYN_DATA` of linux/tcp.h.
+const TCPI_OPTIONS: usize = 5;
 const BYTES_CAME_IN_SYN: u8 = 32;
 const RESET_ON_CLOSE: libc::linger = libc::linger { l_onoff: 1, l_linger: 0 };
 
@@ -244,8 +245,8 @@ pub(super) const CASES: &[Case] = &[
             let listener = actor.listen_on(open_with(Tcp, V4, FastOpenQueue, &16)?, V4)?;
             let link = actor.accept(&listener)?;
             link.recv_total(1000, 1000)?;
-            let info = getsockopt(&link, TcpInfo).attempt("read a connection's tcp_info")?;
-            if info.tcpi_options & BYTES_CAME_IN_SYN == 0 {
+            let info = getsockopt(&link, TcpInfoHead).attempt("read a connection's tcp_info")?;
+            if info[TCPI_OPTIONS] & BYTES_CAME_IN_SYN == 0 {
                 return Err(TrafficError::Broken("the SYN brought no bytes".to_owned()));
             }
             Ok(vec![link])
