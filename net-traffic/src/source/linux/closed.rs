@@ -24,7 +24,7 @@ use super::records;
 const QUEUE: usize = 65_536;
 
 /// Records of closed sockets that were not taken yet.
-pub struct ClosedSockets {
+pub(super) struct ClosedSockets {
     queue: Receiver<SocketRecord>,
     refused: Arc<AtomicU64>,
     /// Asks the reader to empty the ring now, or, closed, to stop.
@@ -39,7 +39,7 @@ impl ClosedSockets {
     ///
     /// # Errors
     /// When there is no pipe or no thread to be had.
-    pub fn start(ring: RingBuf<MapData>) -> io::Result<Self> {
+    pub(super) fn start(ring: RingBuf<MapData>) -> io::Result<Self> {
         let (send, queue) = sync_channel(QUEUE);
         let (done, emptied) = sync_channel(1);
         let (wait, wake) = pipe()?;
@@ -52,7 +52,7 @@ impl ClosedSockets {
     }
 
     /// All records of sockets that were destroyed before this call.
-    pub fn take(&self) -> Vec<SocketRecord> {
+    pub(super) fn take(&self) -> Vec<SocketRecord> {
         if let Some(wake) = &self.wake
             && write(wake, b"!").is_ok()
         {
@@ -63,7 +63,7 @@ impl ClosedSockets {
     }
 
     /// How many records found the queue full.
-    pub fn refused(&self) -> u64 {
+    pub(super) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 }

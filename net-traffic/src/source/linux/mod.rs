@@ -18,3 +18,4 @@ pub mod procfs;
 pub mod records;
 pub mod rights;
 pub mod sock_diag;
+pub mod traffic;
