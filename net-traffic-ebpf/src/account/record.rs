@@ -53,6 +53,7 @@ pub(crate) unsafe fn settle_into<M: Memory>(
     sk: *const c_void,
     counters: *mut SocketCounters,
     record: *mut SocketRecord,
+    is_last: bool,
 ) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -69,7 +70,7 @@ pub(crate) unsafe fn settle_into<M: Memory>(
                 }
             }
         }
-        socket::settle(counters, rx, tx);
+        socket::settle(counters, rx, tx, is_last);
         let c = &*counters;
         record.write(SocketRecord {
             cookie: c.cookie,
@@ -112,14 +113,14 @@ pub(crate) unsafe fn send_closed<M: Memory>(sk: *const c_void, counters: *mut So
         let record = entry.as_mut_ptr();
         // SAFETY: as the caller promises; the entry is ours until it is submitted.
         unsafe {
-            settle_into::<M>(sk, counters, record);
+            settle_into::<M>(sk, counters, record, true);
             (*record).flags |= CLOSED;
         }
         entry.submit(0);
     } else {
         let mut record = SocketRecord::default();
         // SAFETY: as the caller promises. The row of the process gets its bytes all the same.
-        unsafe { settle_into::<M>(sk, counters, &raw mut record) };
+        unsafe { settle_into::<M>(sk, counters, &raw mut record, true) };
         loss::count(causes::RING_FULL);
     }
 }

@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 
 use net_traffic_common::{
-    FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_TCP, ProcessKey, SocketCounters, TX_FINAL,
+    FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_TCP, ProcessKey, SocketCounters, TX_FINAL, UNOWNED,
 };
 
 use super::{add, process, record, replace, storage, tcp};
@@ -113,8 +113,18 @@ pub(crate) unsafe fn is_owner(counters: *mut SocketCounters) -> bool {
     if owner.pid() == current_pid() {
         return true;
     }
+    // SAFETY: as the caller promises.
+    owner == UNOWNED && unsafe { adopt(counters, process::current()) }
+}
+
+/// Makes `process` the owner of a socket that has none; false if another was faster.
+///
+/// # Safety
+/// `counters` is a live map value.
+#[inline(always)]
+pub(crate) unsafe fn adopt(counters: *mut SocketCounters, process: ProcessKey) -> bool {
     // SAFETY: as the caller promises; the key is one u64.
-    owner == ProcessKey(0) && unsafe { replace((&raw mut (*counters).owner).cast(), 0, process::current().0) }
+    unsafe { replace((&raw mut (*counters).owner).cast(), UNOWNED.0, process.0) }
 }
 
 /// Posts bytes to the row of the current process, which is not the owner, and takes them off the owner's part.
@@ -131,14 +141,18 @@ pub(crate) unsafe fn post_to_guest(counters: *mut SocketCounters, rx: u64, tx: u
     process::post(process::current(), rx, tx);
 }
 
-/// Posts what the owner moved and was not posted yet.
+/// Posts what the owner moved and was not posted yet. While the owner is unknown, that waits for as long as the
+/// socket lives: somebody may yet be found who holds it.
 ///
 /// # Safety
 /// `counters` is a live map value; `rx` and `tx` are the socket's totals.
 #[inline(always)]
-pub(crate) unsafe fn settle(counters: *mut SocketCounters, rx: u64, tx: u64) {
+pub(crate) unsafe fn settle(counters: *mut SocketCounters, rx: u64, tx: u64, is_last: bool) {
     // SAFETY: as the caller promises.
     unsafe {
+        if (*counters).owner == UNOWNED && !is_last {
+            return;
+        }
         let owed_rx = claim(&raw mut (*counters).rx_posted, rx);
         let owed_tx = claim(&raw mut (*counters).tx_posted, tx);
         process::post((*counters).owner, owed_rx, owed_tx);

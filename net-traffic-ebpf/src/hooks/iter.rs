@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
-use net_traffic_common::{ProcessCounters, SocketCounters, SocketRecord, TX_FINAL};
+use net_traffic_common::{ProcessCounters, SocketCounters, SocketRecord, TX_FINAL, UNOWNED};
 
 use crate::{
     account::{process, record, socket, storage, tcp},
@@ -43,8 +43,8 @@ struct MapElement {
     value: *mut SocketCounters,
 }
 
-/// The sockets that are older than we are: their counters begin now, before any hook runs, and whoever holds
-/// the descriptor owns them.
+/// Walks over all descriptors. Before any hook runs, the counters of the sockets begin that are older than we
+/// are; later, sockets whose bytes were moved by calls that no hook sees (splice) get the holder as their owner.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
 fn baseline(ctx: *const TaskFile) -> i32 {
@@ -59,7 +59,17 @@ fn baseline(ctx: *const TaskFile) -> i32 {
             return 0;
         }
         let sk = Typed::read::<u64>(socket, offset!(socket_sk)) as *const c_void;
-        if sk.is_null() || !socket::is_ours::<Typed>(sk) || storage::get::<Typed>(sk).is_some() {
+        if sk.is_null() || !socket::is_ours::<Typed>(sk) {
+            return 0;
+        }
+        let leader = Typed::read::<u64>(task, offset!(group_leader)) as *const c_void;
+        let owner = process_key::<Typed>(leader);
+        let row =
+            ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
+        if let Some(counters) = storage::get::<Typed>(sk) {
+            if (*counters).owner == UNOWNED && socket::adopt(counters, owner) {
+                process::announce(owner, &row);
+            }
             return 0;
         }
         let mut initial = SocketCounters::default();
@@ -78,11 +88,8 @@ fn baseline(ctx: *const TaskFile) -> i32 {
                 initial.flags |= TX_FINAL;
             }
         }
-        let leader = Typed::read::<u64>(task, offset!(group_leader)) as *const c_void;
-        initial.owner = process_key::<Typed>(leader);
-        let row =
-            ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
-        process::announce(initial.owner, &row);
+        initial.owner = owner;
+        process::announce(owner, &row);
         let _begun = storage::get_or_insert::<Typed>(sk, &mut initial);
     }
     0
@@ -130,7 +137,7 @@ unsafe fn report<M: Memory>(meta: *const Meta, sk: *const c_void, counters: *mut
     let mut record = SocketRecord::default();
     // SAFETY: as the caller promises.
     unsafe {
-        record::settle_into::<M>(sk, counters, &raw mut record);
+        record::settle_into::<M>(sk, counters, &raw mut record, false);
         // A full buffer stops the walk, which the kernel resumes at this socket.
         bpf_seq_write((*meta).seq.cast(), (&raw const record).cast(), size_of::<SocketRecord>() as u32);
     }

@@ -7,10 +7,10 @@ use aya_ebpf::{
     macros::{cgroup_sock, fentry},
     programs::{FEntryContext, SockContext},
 };
-use net_traffic_common::{FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS};
+use net_traffic_common::{FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, UNOWNED};
 
 use crate::{
-    account::{record, storage},
+    account::{process, record, socket, storage},
     kernel::{Memory, Typed, offset},
 };
 
@@ -55,6 +55,10 @@ pub(crate) unsafe fn released<M: Memory>(sk: *const c_void) {
     if let Some(counters) = storage::get::<M>(sk) {
         // SAFETY: as the caller promises.
         unsafe {
+            if (*counters).owner == UNOWNED {
+                // It moved its bytes by calls that no hook sees, if any; whoever lets it go had it.
+                socket::adopt(counters, process::current());
+            }
             if (*counters).flags & KERNEL_COUNTS == 0 {
                 record::send_closed::<M>(core::ptr::null(), counters);
                 storage::remove::<M>(sk);

@@ -49,6 +49,14 @@ impl IterLink {
         unsafe { bpf_fd(LINK_CREATE, &attr) }.map(Self)
     }
 
+    /// Walks once, for what the program does and not for what it writes.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn run(&self) -> io::Result<()> {
+        io::copy(&mut self.walk()?, &mut io::sink()).map(drop)
+    }
+
     /// Starts one walk; reading the file drives it.
     ///
     /// # Errors

@@ -31,6 +31,9 @@ const NAME: &str = "ebpf";
 pub struct Ebpf {
     programs: Programs,
     harvest: bpf::IterLink,
+    /// Gives the sockets without an owner to whoever holds them.
+    adopt: bpf::IterLink,
+    orphans: Orphans,
     processes: Map,
     loss: PerCpuArray<MapData, u64>,
     closed: ClosedSockets,
@@ -49,7 +52,7 @@ impl Ebpf {
     /// # Errors
     /// When no tier holds, or not the one that is wanted.
     pub fn start(wanted: Tier, sizes: Sizes) -> Result<Self, LoadError> {
-        let Loaded { mut bpf, tier, slots, harvest } = load::load(wanted, sizes)?;
+        let Loaded { mut bpf, tier, slots, harvest, baseline } = load::load(wanted, sizes)?;
         let missing = |error: &dyn std::fmt::Display| LoadError::Maps(error.to_string());
         let mut take = |name: &str| {
             bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
@@ -64,6 +67,8 @@ impl Ebpf {
         let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;
         Ok(Self {
             harvest,
+            adopt: baseline,
+            orphans: Orphans::default(),
             processes,
             loss,
             closed: ClosedSockets::start(ring).map_err(|error| missing(&error))?,
@@ -152,6 +157,28 @@ impl Ebpf {
     }
 }
 
+/// Sockets that moved bytes and have no owner, by how often one was looked for.
+#[derive(Default)]
+struct Orphans(StdHashMap<u64, u8>);
+
+impl Orphans {
+    /// The kernel's own sockets are held by nobody: they are looked for in vain, and not for ever.
+    const SEARCHES: u8 = 2;
+
+    /// Whether there are some for whose holder it is worth to look.
+    fn found_new(&mut self, live: &[SocketRecord]) -> bool {
+        let before = std::mem::take(&mut self.0);
+        let without_owner = live.iter().filter(|socket| socket.owner == UNOWNED);
+        let mut worth = false;
+        for socket in without_owner.filter(|socket| socket.rx_bytes | socket.tx_bytes != 0) {
+            let searches = before.get(&socket.cookie).copied().unwrap_or(0);
+            worth |= searches < Self::SEARCHES;
+            self.0.insert(socket.cookie, searches.saturating_add(1));
+        }
+        worth
+    }
+}
+
 impl Collector for Ebpf {
     fn name(&self) -> &'static str {
         NAME
@@ -160,7 +187,11 @@ impl Collector for Ebpf {
     fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
         let failed = |attempt| move |cause| CollectError { collector: NAME, attempt, cause };
         // Live sockets first: one that is destroyed meanwhile is in both, and its final record counts.
-        let live = self.read_sockets().map_err(failed("read the sockets"))?;
+        let mut live = self.read_sockets().map_err(failed("read the sockets"))?;
+        if self.orphans.found_new(&live) {
+            self.adopt.run().map_err(failed("find who holds the sockets"))?;
+            live = self.read_sockets().map_err(failed("read the sockets"))?;
+        }
         let closed = self.closed.take();
         let gone: HashSet<u64> = closed.iter().map(|record| record.cookie).collect();
         let owners = live.iter().map(|record| record.owner).collect();

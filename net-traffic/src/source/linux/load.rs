@@ -47,6 +47,7 @@ pub struct Loaded {
     pub tier: Tier,
     pub slots: Vec<Filled>,
     pub harvest: IterLink,
+    pub baseline: IterLink,
 }
 
 /// Why no tier holds.
@@ -92,6 +93,7 @@ struct Round<'a> {
     /// Programs that run already: slots share some.
     attached: HashSet<&'static str>,
     harvest: Option<IterLink>,
+    baseline: Option<IterLink>,
 }
 
 impl<'a> Round<'a> {
@@ -113,7 +115,7 @@ impl<'a> Round<'a> {
             .map_max_entries("CALLS", if by_address == 1 { 16_384 } else { 1 })
             .load(OBJECT)
             .map_err(|error| LoadError::Maps(chain(&error)))?;
-        let mut round = Self { bpf, kernel_btf, attached: HashSet::new(), harvest: None };
+        let mut round = Self { bpf, kernel_btf, attached: HashSet::new(), harvest: None, baseline: None };
         let mut slots = Vec::new();
         for slot in SLOTS {
             let filled = plan::fill(slot, tiers, storage, &mut |program| round.attach(program));
@@ -124,9 +126,9 @@ impl<'a> Round<'a> {
             }
         }
         let tier = slots.iter().filter_map(|slot| slot.hook?.tier).max().unwrap_or(Tier::Polling);
-        Ok(match round.harvest {
-            Some(harvest) => Ok(Loaded { bpf: round.bpf, tier, slots, harvest }),
-            None => Err(slots),
+        Ok(match (round.harvest, round.baseline) {
+            (Some(harvest), Some(baseline)) => Ok(Loaded { bpf: round.bpf, tier, slots, harvest, baseline }),
+            _ => Err(slots),
         })
     }
 
@@ -172,7 +174,8 @@ impl<'a> Round<'a> {
             Attach::Descriptors => {
                 let walk = iterator(loaded, "task_file", btf)?;
                 let link = IterLink::attach(walk, None)?;
-                io::copy(&mut link.walk()?, &mut io::sink())?;
+                link.run()?;
+                self.baseline = Some(link);
             }
             Attach::Map(map) => {
                 let target = if map == "SOCKETS" { "bpf_sk_storage_map" } else { "bpf_map_elem" };

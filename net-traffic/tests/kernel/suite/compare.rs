@@ -37,7 +37,13 @@ pub(super) struct Difference {
 
 impl Seen {
     pub(super) fn add(&mut self, snapshot: Snapshot) {
-        self.sockets.extend(snapshot.sockets.into_iter().map(|socket| (socket.id, socket)));
+        for socket in snapshot.sockets {
+            // What lingers in TIME_WAIT has the cookie of the connection and knows none of its bytes.
+            let counted = |socket: &Socket| socket.counted.is_some() || socket.lifetime.is_some();
+            if counted(&socket) || !self.sockets.get(&socket.id).is_some_and(counted) {
+                self.sockets.insert(socket.id, socket);
+            }
+        }
         self.processes.extend(snapshot.processes.into_iter().map(|process| (process.id, process)));
         self.loss = snapshot.loss;
     }
