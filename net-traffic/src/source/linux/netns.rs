@@ -15,7 +15,7 @@ use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 pub struct NetNs {
     file: File,
     inode: u32,
-    /// The namespace that this process is in: nothing has to be entered.
+    /// The namespace that this program is in: nothing has to be entered.
     own: bool,
 }
 
@@ -32,12 +32,12 @@ pub enum NetNsError {
     NotNetNs(PathBuf),
 }
 
-const OWN: &str = "/proc/self/ns/net";
+const OWN: &str = "/proc/thread-self/ns/net";
 /// Where `ip netns` keeps the namespaces that have a name.
 const NAMED: &str = "/run/netns";
 
 impl NetNs {
-    /// The namespace of this process.
+    /// The namespace of the calling thread.
     ///
     /// # Errors
     /// When /proc is not there.

@@ -1,8 +1,10 @@
 //! Who owns the sockets: finds the process of each inode and describes the processes, from /proc.
 //!
-//! The owner of a socket that several processes hold is the one with the lowest PID when the socket was first
-//! seen, and stays the owner while it lives. A process that may not be read leaves the owner `None`.
-//! A socket keeps its owner from one snapshot to the next, so descriptors are searched only for new sockets.
+//! The owner of a socket that several processes hold is the one with the lowest PID among those searched when the
+//! socket was first seen (in the first snapshot: all), and stays the owner while it lives. A process that may not
+//! be read leaves the owner `None`. A socket keeps its owner from one snapshot to the next, so descriptors are
+//! searched only for new sockets; and on a host with many descriptors first only where their number has changed,
+//! so that there the owner of a new socket may be `None` in one snapshot and known in the next.
 
 mod details;
 mod parse;
@@ -13,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use self::details::Details;
+use self::scan::Scanner;
 use super::rights::{self, Capabilities};
 use crate::snapshot::{Process, ProcessId, Snapshot, Socket, SocketId, Status};
 use crate::source::{CollectError, Collector};
@@ -23,6 +26,7 @@ pub struct ProcFs {
     owners: HashMap<SocketId, ProcessId>,
     /// How often the holder of a socket was searched in vain.
     in_vain: HashMap<SocketId, u8>,
+    scanner: Scanner,
     details: Details,
 }
 
@@ -33,18 +37,21 @@ const SEARCHES: u8 = 3;
 impl ProcFs {
     fn find_owners(&mut self, snapshot: &mut Snapshot) -> io::Result<()> {
         let mut missing = HashSet::new();
-        let mut search = false;
+        let (mut search, mut thorough) = (false, false);
         for (socket, inode) in unowned(&mut snapshot.sockets) {
             socket.owner = self.owners.get(&socket.id).copied();
             if socket.owner.is_none() {
                 missing.insert(inode);
-                search |= self.in_vain.get(&socket.id).is_none_or(|times| *times < SEARCHES);
+                let times = self.in_vain.get(&socket.id).copied().unwrap_or(0);
+                search |= times < SEARCHES;
+                // Most of the sockets that are not found at once are gone by the next snapshot.
+                thorough |= (1..SEARCHES).contains(&times);
             }
         }
         if search {
-            let found = scan::holders(&missing)?;
+            let found = self.scanner.holders(&missing, thorough)?;
             for (socket, inode) in unowned(&mut snapshot.sockets) {
-                socket.owner = found.of.get(&inode).copied();
+                socket.owner = found.get(&inode).copied();
                 match socket.owner {
                     Some(owner) => drop(self.owners.insert(socket.id, owner)),
                     None => *self.in_vain.entry(socket.id).or_default() += 1,

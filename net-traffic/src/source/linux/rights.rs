@@ -4,7 +4,7 @@ use std::io;
 
 use crate::snapshot::Status;
 
-/// The effective capability set, as /proc/self/status has it.
+/// The effective capability set, as /proc/PID/status has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities(u64);
 
@@ -41,12 +41,12 @@ pub fn missing_for(slot: &str, capabilities: Capabilities) -> Option<Status> {
     NEEDS.iter().find(|need| need.slot == slot)?.missing(capabilities)
 }
 
-/// What this process may do now.
+/// What the calling thread may do now.
 ///
 /// # Errors
 /// When /proc is not there.
 pub fn effective() -> io::Result<Capabilities> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    let status = std::fs::read_to_string("/proc/thread-self/status")?;
     Capabilities::parse(&status).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use super::parse;
 use crate::snapshot::ProcessId;
@@ -70,6 +70,11 @@ impl Directory {
             OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
             Mode::empty(),
         )?))
+    }
+
+    /// How many descriptors a directory of descriptors lists, which is its size since Linux 6.2; before that 0.
+    pub(super) fn count(&self) -> u64 {
+        fstat(&self.0).ok().and_then(|status| u64::try_from(status.st_size).ok()).unwrap_or(0)
     }
 
     /// Calls `each` with every entry whose name is a number, in the kernel's order, until it gives `false`.
