@@ -24,6 +24,7 @@ pub struct PaceArgs {
 /// How to write.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct OutputArgs {
     /// How to write reports [default: table]
     #[arg(long, value_name = "FORMAT")]
@@ -37,7 +38,7 @@ pub struct OutputArgs {
     /// No headings
     #[arg(long)]
     pub no_header: bool,
-    /// No colours; NO_COLOR does the same
+    /// No colours; the variable `NO_COLOR` does the same
     #[arg(long)]
     pub no_color: bool,
     /// Show addresses and ports as numbers (the default)
@@ -48,6 +49,7 @@ pub struct OutputArgs {
 /// What to show. The same in every view.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Selection")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct SelectionArgs {
     /// Only this interface
     #[arg(short = 'i', long = "interface", value_name = "IFACE", value_delimiter = ',')]
