@@ -84,9 +84,13 @@ fn open(config: &Config) -> Result<Source, Failure> {
     }
 }
 
-/// A recording, or another namespace, shows its interfaces only when it is read.
+/// A recording, or another namespace, shows its interfaces only when it is read. If none could be read, that is not
+/// the user's mistake.
 fn check_interfaces(config: &Config, snapshot: &Snapshot) -> Result<(), Failure> {
     let Job::View(viewing) = &config.job else { return Ok(()) };
+    if snapshot.interfaces.is_empty() {
+        return Ok(());
+    }
     let known = |name: &String| snapshot.interfaces.iter().any(|interface| interface.name == *name);
     match viewing.selection.interfaces.iter().find(|name| !known(name)) {
         Some(name) => Err(no_interface(name)),
