@@ -14,10 +14,11 @@ pub struct PaceArgs {
     /// End after so many reports
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Seconds between reports, and how many, as vmstat has them
+    /// Seconds between reports, as vmstat has them
     #[arg(value_name = "INTERVAL", conflicts_with = "interval")]
     pub interval_position: Option<f64>,
-    #[arg(value_name = "COUNT", conflicts_with = "count", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How many reports
+    #[arg(value_name = "COUNT", conflicts_with = "count", value_parser = clap::value_parser!(u64).range(1..))]
     pub count_position: Option<u64>,
 }
 
@@ -38,8 +39,7 @@ pub struct OutputArgs {
     /// No headings
     #[arg(long)]
     pub no_header: bool,
-    /// No colours; the variable `NO_COLOR` does the same
-    #[arg(long)]
+    #[arg(long, help = "No colours; NO_COLOR does the same")]
     pub no_color: bool,
     /// Show addresses and ports as numbers (the default)
     #[arg(short = 'n', long)]
