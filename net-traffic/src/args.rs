@@ -14,7 +14,12 @@ pub use self::groups::{
 
 /// Who moves the bytes on this machine: connections, owners, amounts and rates.
 #[derive(Debug, Parser)]
-#[command(name = "net-traffic", version, arg_required_else_help = false, after_help = AFTER_HELP)]
+#[command(
+    name = "net-traffic",
+    version,
+    override_usage = "net-traffic [COMMAND] [OPTIONS]",
+    after_help = AFTER_HELP
+)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

@@ -30,7 +30,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Privilege(_) => 3,
         };
-        note(&format!("error: {self}"));
+        tell(&format!("error: {self}"));
         ExitCode::from(status)
     }
 }
@@ -44,9 +44,14 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// A line on standard error. If nobody listens there, nobody can be told.
+/// A remark on standard error.
 pub(super) fn note(message: &str) {
-    drop(writeln!(io::stderr().lock(), "net-traffic: {message}"));
+    tell(&format!("net-traffic: {message}"));
+}
+
+/// If nobody listens on standard error, nobody can be told.
+fn tell(line: &str) {
+    drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
 impl From<ConfigError> for Failure {

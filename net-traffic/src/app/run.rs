@@ -84,9 +84,13 @@ fn open(config: &Config) -> Result<Source, Failure> {
     }
 }
 
-/// A recording, or another namespace, shows its interfaces only when it is read.
+/// A recording, or another namespace, shows its interfaces only when it is read. If none could be read, that is not
+/// the user's mistake.
 fn check_interfaces(config: &Config, snapshot: &Snapshot) -> Result<(), Failure> {
     let Job::View(viewing) = &config.job else { return Ok(()) };
+    if snapshot.interfaces.is_empty() {
+        return Ok(());
+    }
     let known = |name: &String| snapshot.interfaces.iter().any(|interface| interface.name == *name);
     match viewing.selection.interfaces.iter().find(|name| !known(name)) {
         Some(name) => Err(no_interface(name)),
@@ -119,9 +123,17 @@ fn explain(config: &Config, snapshot: &Snapshot) {
 /// When the next snapshot is due.
 struct Ticks {
     live: tokio::time::Interval,
-    /// A recording is shown at this pace, or at its own, or, to a program, at once.
-    replay: Option<Option<Duration>>,
+    replay: ReplayPace,
     before: Option<(Time, Instant)>,
+}
+
+/// How fast a recording is shown.
+enum ReplayPace {
+    /// To a program: it has no patience to be spared.
+    AtOnce,
+    /// As it was recorded.
+    Recorded,
+    Every(Duration),
 }
 
 impl Ticks {
@@ -129,9 +141,12 @@ impl Ticks {
         let mut live = interval(config.pace.interval);
         live.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let watched = io::stdout().is_terminal();
-        let replay =
-            if config.pace.chosen { Some(Some(config.pace.interval)) } else { watched.then_some(None) };
-        Self { live, replay: replay.filter(|_| watched), before: None }
+        let replay = match (watched, config.pace.chosen) {
+            (false, _) => ReplayPace::AtOnce,
+            (true, true) => ReplayPace::Every(config.pace.interval),
+            (true, false) => ReplayPace::Recorded,
+        };
+        Self { live, replay, before: None }
     }
 
     /// Returns when it is time: for the next reading, or to show the recorded one of that time.
@@ -140,10 +155,15 @@ impl Ticks {
             self.live.tick().await;
             return;
         };
-        let Some(pace) = self.replay else { return };
         if let Some((before, shown)) = self.before {
-            let own = Duration::from_nanos(at.monotonic_ns.saturating_sub(before.monotonic_ns));
-            sleep(pace.unwrap_or(own).saturating_sub(shown.elapsed())).await;
+            let pause = match self.replay {
+                ReplayPace::AtOnce => return,
+                ReplayPace::Recorded => {
+                    Duration::from_nanos(at.monotonic_ns.saturating_sub(before.monotonic_ns))
+                }
+                ReplayPace::Every(interval) => interval,
+            };
+            sleep(pause.saturating_sub(shown.elapsed())).await;
         }
         self.before = Some((at, Instant::now()));
     }

@@ -14,16 +14,18 @@ pub struct PaceArgs {
     /// End after so many reports
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Seconds between reports, and how many, as vmstat has them
+    /// Seconds between reports, as vmstat has them
     #[arg(value_name = "INTERVAL", conflicts_with = "interval")]
     pub interval_position: Option<f64>,
-    #[arg(value_name = "COUNT", conflicts_with = "count", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How many reports
+    #[arg(value_name = "COUNT", conflicts_with = "count", value_parser = clap::value_parser!(u64).range(1..))]
     pub count_position: Option<u64>,
 }
 
 /// How to write.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct OutputArgs {
     /// How to write reports [default: table]
     #[arg(long, value_name = "FORMAT")]
@@ -37,8 +39,7 @@ pub struct OutputArgs {
     /// No headings
     #[arg(long)]
     pub no_header: bool,
-    /// No colours; NO_COLOR does the same
-    #[arg(long)]
+    #[arg(long, help = "No colours; NO_COLOR does the same")]
     pub no_color: bool,
     /// Show addresses and ports as numbers (the default)
     #[arg(short = 'n', long)]
@@ -48,6 +49,7 @@ pub struct OutputArgs {
 /// What to show. The same in every view.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Selection")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct SelectionArgs {
     /// Only this interface
     #[arg(short = 'i', long = "interface", value_name = "IFACE", value_delimiter = ',')]

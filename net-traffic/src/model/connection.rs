@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::rate::Rates;
-use crate::snapshot::{Bytes, Socket, SocketId};
+use crate::snapshot::{Bytes, Socket, SocketId, State};
 
 /// A socket as the last snapshot had it.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Connection {
     pub rates: Rates,
     /// How many snapshots ago it ended: 0 in the one that reported the end; `None` while it lives.
     pub ended: Option<u32>,
+    /// When it was last read, on the monotonic clock.
+    pub seen_ns: u64,
 }
 
 impl Connection {
@@ -19,6 +21,18 @@ impl Connection {
     #[must_use]
     pub fn bytes(&self) -> Option<Bytes> {
         self.socket.lifetime.or(self.socket.counted)
+    }
+
+    /// The state as it is now: what has ended is closed, whatever state it was last seen in.
+    #[must_use]
+    pub fn state(&self) -> State {
+        if self.ended.is_some() { State::Closed } else { self.socket.state }
+    }
+
+    /// Nanoseconds from its beginning, where that was seen, until it was last read.
+    #[must_use]
+    pub fn age_ns(&self) -> Option<u64> {
+        self.socket.opened_ns.map(|opened| self.seen_ns.saturating_sub(opened))
     }
 }
 
@@ -30,6 +44,13 @@ pub(crate) struct Connections {
     ended: BTreeMap<SocketId, Connection>,
 }
 
+/// When a snapshot was read, and how long after the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub at_ns: u64,
+    pub elapsed_ns: u64,
+}
+
 /// How long ended connections are kept one by one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keep {
@@ -39,7 +60,7 @@ pub(crate) struct Keep {
 
 impl Connections {
     /// Takes over a snapshot's sockets; returns the ended connections that are no longer kept.
-    pub(crate) fn advance(&mut self, sockets: Vec<Socket>, elapsed_ns: u64, keep: Keep) -> Vec<Connection> {
+    pub(crate) fn advance(&mut self, sockets: Vec<Socket>, moment: Moment, keep: Keep) -> Vec<Connection> {
         for ended in self.ended.values_mut() {
             ended.ended = ended.ended.map(|snapshots| snapshots.saturating_add(1));
             ended.rates = Rates::default();
@@ -49,7 +70,7 @@ impl Connections {
         self.live.reserve(sockets.len());
         self.index.reserve(sockets.len());
         for socket in sockets {
-            self.take(socket, &before, &before_index, elapsed_ns);
+            self.take(socket, &before, &before_index, moment);
         }
         self.end_missing(before);
         self.expire(keep)
@@ -66,26 +87,31 @@ impl Connections {
         mut socket: Socket,
         before: &[Connection],
         index: &HashMap<SocketId, usize>,
-        elapsed_ns: u64,
+        moment: Moment,
     ) {
         let id = socket.id;
+        let seen_ns = moment.at_ns;
         let known = index.get(&id).and_then(|&at| before.get(at));
         if let Some(known) = known {
             inherit(&mut socket, &known.socket);
         }
+        if !socket.closed && self.ended.get(&id).is_some_and(|ended| ended.socket.closed) {
+            // Its end is known; this was read before.
+            return;
+        }
         // A reading that failed once makes a socket look ended; it lives on.
         let returned = self.ended.remove(&id);
-        let rates = known.map(|known| rates(&known.socket, &socket, elapsed_ns)).unwrap_or_default();
+        let rates = known.map(|known| rates(&known.socket, &socket, moment.elapsed_ns)).unwrap_or_default();
         if socket.closed {
             let ended = returned.and_then(|returned| returned.ended).or(Some(0));
             self.remove_live(id);
-            self.ended.insert(id, Connection { socket, rates, ended });
+            self.ended.insert(id, Connection { socket, rates, ended, seen_ns });
         } else if id == SocketId::default() {
             // Without an identity there is nothing to compare it with next time.
-            self.live.push(Connection { socket, rates: Rates::default(), ended: None });
+            self.live.push(Connection { socket, rates: Rates::default(), ended: None, seen_ns });
         } else if !self.index.contains_key(&id) {
             self.index.insert(id, self.live.len());
-            self.live.push(Connection { socket, rates, ended: None });
+            self.live.push(Connection { socket, rates, ended: None, seen_ns });
         }
     }
 

@@ -19,6 +19,7 @@ impl History {
     }
 
     /// The remembered rates, oldest first.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Rates> + '_ {
         self.0.iter().copied()
     }

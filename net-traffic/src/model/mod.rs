@@ -32,7 +32,7 @@ pub use crate::snapshot::{
     Status, Time,
 };
 
-use self::connection::{Connections, Keep};
+use self::connection::{Connections, Keep, Moment};
 use self::destination::Destinations;
 use self::interface::Interfaces;
 use self::process::Processes;
@@ -67,6 +67,14 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self { snapshots: 5, connections: 10_000, processes: 5_000, destinations: 50_000 }
+    }
+}
+
+impl Retention {
+    /// Keeps every connection of a run until its one report.
+    #[must_use]
+    pub fn of_run() -> Self {
+        Self { snapshots: u32::MAX, connections: 100_000, processes: 100_000, ..Self::default() }
     }
 }
 
@@ -105,8 +113,9 @@ impl Model {
         self.at = at;
         self.interfaces.advance(interfaces, at, elapsed_ns);
         self.processes.advance(processes, containers, elapsed_ns, self.retention.processes);
+        let moment = Moment { at_ns: at.monotonic_ns, elapsed_ns };
         let keep = Keep { snapshots: self.retention.snapshots, connections: self.retention.connections };
-        for ended in self.connections.advance(sockets, elapsed_ns, keep) {
+        for ended in self.connections.advance(sockets, moment, keep) {
             self.fold(&ended);
         }
         self.host = host;

@@ -8,15 +8,16 @@ use crate::view::{Report, Value};
 pub(super) fn line(report: &Report<'_>, units: Option<Units>) -> String {
     let mut line = String::from("Loss: ");
     line.push_str(&loss(report));
-    line.push_str(" | Sources: ");
+    line.push_str(". Sources: ");
     line.push_str(&sources(report));
     let known = report.cost.iter().filter(|(_, value)| *value != Value::Unknown);
     for (place, (name, value)) in known.enumerate() {
-        line.push_str(if place == 0 { " | Cost: " } else { ", " });
+        line.push_str(if place == 0 { ". Cost: " } else { ", " });
         let name = name.rsplit_once('_').map_or(*name, |(name, _unit)| name);
         let written = write!(line, "{} {}", name.replace('_', " "), format::value(*value, units));
         debug_assert!(written.is_ok(), "writing to a string cannot fail");
     }
+    line.push('.');
     line
 }
 

@@ -88,8 +88,8 @@ fn quantity(text: &mut String, bits: u128, units: Units) -> std::fmt::Result {
     let mut scale: u128 = 1;
     let mut prefix = prefixes[0];
     for larger in &prefixes[1..] {
-        // 999.5 would be written as 1000.
-        if amount * 2 < scale * 1999 {
+        // 999.5 would be written as 1000, and that is the next unit.
+        if amount * 2 < scale * (2 * base - 1) {
             break;
         }
         scale *= base;
@@ -135,12 +135,13 @@ mod tests {
         for (count, written) in [
             (0, "0B"),
             (999, "999B"),
-            (1000, "0.98KiB"),
+            (1000, "1000B"),
             (1024, "1.00KiB"),
             (1536, "1.50KiB"),
             (15_360, "15.0KiB"),
             (153_600, "150KiB"),
-            (1_023_999, "0.98MiB"),
+            (1_023_999, "1000KiB"),
+            (1_048_575, "1.00MiB"),
             (u64::MAX, "16.0EiB"),
         ] {
             assert_eq!(bytes(count, Units::BinBytes), written);
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(bytes(125_000, Units::SiBits), "1.00Mbit");
         assert_eq!(bytes(125_000, Units::SiBytes), "125kB");
         assert_eq!(bytes(131_072, Units::BinBits), "1.00Mibit");
-        assert_eq!(value(Value::Rate(8_000), None), "0.98KiB");
+        assert_eq!(value(Value::Rate(8_192), None), "1.00KiB");
         assert_eq!(value(Value::LinkRate(8_000), None), "8.00kbit");
     }
 

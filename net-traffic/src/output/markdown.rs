@@ -54,7 +54,7 @@ fn write_table(out: &mut impl Write, table: &Table<'_>, units: Option<Units>) ->
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        if matches!(character, '|' | '\\' | '`' | '<') {
+        if matches!(character, '|' | '\\' | '`' | '<' | '*') {
             safe.push('\\');
         }
         safe.push(character);

@@ -6,6 +6,8 @@ use crate::view::{Kind, Part, Shown, Table, Value};
 pub(super) struct Field {
     pub heading: &'static str,
     pub kind: Kind,
+    /// On a narrow terminal the highest is left out first; 0 never is.
+    pub rank: u8,
     place: usize,
     part: Part,
 }
@@ -28,7 +30,7 @@ pub(super) fn fields(table: &Table<'_>, shown: &'static [Shown]) -> Vec<Field> {
                 Part::Port => Kind::Number,
                 Part::Whole | Part::Address | Part::Plain => table.columns.get(place)?.kind,
             };
-            Some(Field { heading: shown.heading, kind, place, part: shown.part })
+            Some(Field { heading: shown.heading, kind, rank: shown.rank, place, part: shown.part })
         })
         .collect()
 }

@@ -107,7 +107,7 @@ fn width_of(text: &str) -> usize {
 
 /// Values that do not fit are continued on the next line of their cell, never cut.
 fn write_fitted(out: &mut impl Write, table: &Table<'_>, settings: &Settings, width: u16) -> io::Result<()> {
-    let fields = shown::fields(table, table.text);
+    let (fields, hidden) = that_fit(table, settings, width);
     let mut fitted = comfy_table::Table::new();
     fitted.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     if settings.color {
@@ -136,5 +136,32 @@ fn write_fitted(out: &mut impl Write, table: &Table<'_>, settings: &Settings, wi
     for line in fitted.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }
+    if !hidden.is_empty() {
+        writeln!(out, "(no room for {})", hidden.join(", "))?;
+    }
     Ok(())
+}
+
+/// The fields that find room side by side, and the headings of those that were left out for them.
+fn that_fit(table: &Table<'_>, settings: &Settings, width: u16) -> (Vec<Field>, Vec<&'static str>) {
+    let mut fields = shown::fields(table, table.text);
+    let mut text = String::new();
+    let mut room = |field: &Field| {
+        let widest = table.rows().map(|row| {
+            text.clear();
+            field.write(&mut text, row, settings.units);
+            width_of(&text)
+        });
+        // A space on either side.
+        widest.max().unwrap_or(0).max(field.heading.len()) + 2
+    };
+    let mut rooms: Vec<usize> = fields.iter().map(&mut room).collect();
+    let mut hidden = Vec::new();
+    while rooms.iter().sum::<usize>() > usize::from(width) {
+        let optional = fields.iter().enumerate().filter(|(_, field)| field.rank > 0);
+        let Some((place, _)) = optional.max_by_key(|(_, field)| field.rank) else { break };
+        hidden.push(fields.remove(place).heading);
+        rooms.remove(place);
+    }
+    (fields, hidden)
 }

@@ -55,6 +55,7 @@ pub enum Netns {
 
 /// Which sockets are of interest; a source may leave out the others, and need not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says of another kind of socket whether it is wanted")]
 pub struct Wanted {
     pub tcp: bool,
     pub udp: bool,

@@ -38,7 +38,7 @@ impl Source {
     pub fn snapshot(&mut self) -> Result<Option<Snapshot>, SourceError> {
         match self {
             Self::Live(live) => live.snapshot().map(Some),
-            Self::Replay(replay) => Ok(replay.next()?),
+            Self::Replay(replay) => Ok(replay.snapshot()?),
         }
     }
 }
@@ -57,7 +57,7 @@ pub enum SourceError {
 /// Counters are cumulative; what a collector cannot observe it leaves `None`. Construction does everything that
 /// can fail for good; a failed `collect` belongs to that one snapshot.
 pub trait Collector: Send {
-    /// The mechanism, as `doctor` prints it: "ebpf", "sock_diag", "etw".
+    /// The mechanism, as `doctor` prints it: `ebpf`, `sock_diag`, `etw`.
     fn name(&self) -> &'static str;
 
     /// Adds what it observes now to the snapshot.

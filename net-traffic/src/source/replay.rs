@@ -56,7 +56,7 @@ impl Replay {
     ///
     /// # Errors
     /// When the file changed since it was checked.
-    pub fn next(&mut self) -> Result<Option<Snapshot>, ReplayError> {
+    pub fn snapshot(&mut self) -> Result<Option<Snapshot>, ReplayError> {
         self.lines.snapshot()
     }
 
@@ -158,9 +158,9 @@ mod tests {
     #[test]
     fn gives_back_what_was_recorded() {
         let mut replay = replay(&recording(&[at(1), at(2)])).unwrap();
-        assert_eq!(replay.next().unwrap(), Some(at(1)));
-        assert_eq!(replay.next().unwrap(), Some(at(2)));
-        assert_eq!(replay.next().unwrap(), None);
+        assert_eq!(replay.snapshot().unwrap(), Some(at(1)));
+        assert_eq!(replay.snapshot().unwrap(), Some(at(2)));
+        assert_eq!(replay.snapshot().unwrap(), None);
     }
 
     #[test]

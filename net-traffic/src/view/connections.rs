@@ -17,7 +17,7 @@ impl View for Connections {
         let flows: Vec<Flow<'m>> =
             model.flows().filter(|flow| is_news(flow) && options.states.wants(flow)).collect();
         let title = format!("Active connections: {}", flows.len());
-        let mut table = connections::table(model, &flows, title, connections::TEXT);
+        let mut table = connections::table(&flows, title, connections::TEXT);
         arrange(&mut table, options, usize::MAX);
         let mut destinations = destinations::table(usage::of_lifetime(&flows));
         arrange(&mut destinations, options, destinations::BRIEF);

@@ -19,7 +19,7 @@ const COLUMNS: &[Column] = &[
 const TEXT: &[Shown] = &[
     Shown::whole("SLOT", "slot"),
     Shown::whole("TIER", "tier"),
-    Shown::whole("PROGRAM", "program"),
+    Shown::ranked("PROGRAM", "program", 1),
     Shown::whole("COVERS", "covers"),
     Shown::whole("WHY NOT BETTER", "reason"),
     Shown::whole("REMEDY", "remedy"),

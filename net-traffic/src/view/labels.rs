@@ -19,9 +19,8 @@ pub(super) fn protocol(protocol: Protocol) -> Value<'static> {
 /// The state as OpenTelemetry spells it, and as `netstat` prints it. A socket without connections is not closed.
 pub(super) fn state(connection: &Connection) -> Value<'static> {
     let socket = &connection.socket;
-    let unconnected =
-        socket.state == State::Closed && connection.ended.is_none() && socket.protocol != Protocol::Tcp;
-    let (id, label) = match socket.state {
+    let unconnected = connection.ended.is_none() && socket.protocol != Protocol::Tcp;
+    let (id, label) = match connection.state() {
         State::Closed if unconnected => ("closed", "UNCONN"),
         State::Established => ("established", "ESTABLISHED"),
         State::SynSent => ("syn_sent", "SYN_SENT"),

@@ -55,12 +55,12 @@ impl States {
     #[must_use]
     pub fn wants(&self, flow: &Flow<'_>) -> bool {
         let socket = &flow.connection.socket;
-        let state = socket.state;
+        let state = flow.connection.state();
         if self.all || self.named.contains(&state) {
             return true;
         }
         if self.listening || self.established || !self.named.is_empty() {
-            return (self.established && state == State::Established && flow.connection.ended.is_none())
+            return (self.established && state == State::Established)
                 || (self.listening && waits_for_anyone(flow));
         }
         socket.remote.is_some() && state != State::Listen
@@ -71,6 +71,6 @@ impl States {
 fn waits_for_anyone(flow: &Flow<'_>) -> bool {
     let socket = &flow.connection.socket;
     let connectionless = !matches!(socket.protocol, Protocol::Tcp | Protocol::Mptcp | Protocol::Sctp);
-    socket.state == State::Listen
+    flow.connection.state() == State::Listen
         || (connectionless && socket.remote.is_none() && flow.connection.ended.is_none())
 }

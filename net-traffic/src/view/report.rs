@@ -58,6 +58,8 @@ pub struct Table<'m> {
 }
 
 impl<'m> Table<'m> {
+    /// The rows in order, a value for each column.
+    #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[Value<'m>]> {
         self.cells.chunks_exact(self.columns.len().max(1))
     }
@@ -111,6 +113,8 @@ pub struct Shown {
     /// The column's key.
     pub key: &'static str,
     pub part: Part,
+    /// On a narrow terminal the highest is left out first; 0 never is.
+    pub rank: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +128,19 @@ pub enum Part {
 
 impl Shown {
     pub(crate) const fn whole(heading: &'static str, key: &'static str) -> Self {
-        Self { heading, key, part: Part::Whole }
+        Self { heading, key, part: Part::Whole, rank: 0 }
     }
 
     pub(crate) const fn plain(heading: &'static str, key: &'static str) -> Self {
-        Self { heading, key, part: Part::Plain }
+        Self { heading, key, part: Part::Plain, rank: 0 }
+    }
+
+    pub(crate) const fn part(heading: &'static str, key: &'static str, part: Part) -> Self {
+        Self { heading, key, part, rank: 0 }
+    }
+
+    pub(crate) const fn ranked(heading: &'static str, key: &'static str, rank: u8) -> Self {
+        Self { heading, key, part: Part::Whole, rank }
     }
 }
 

@@ -22,7 +22,7 @@ impl View for Run {
         let mut flows: Vec<Flow<'m>> = model.flows().collect();
         busiest_first(&mut flows);
         let title = format!("Connections: {}", flows.len());
-        let mut connections = connections::table(model, &flows, title, connections::TEXT);
+        let mut connections = connections::table(&flows, title, connections::TEXT);
         arrange(&mut connections, options, usize::MAX);
         let mut processes = processes::table(&usage::processes(model, &flows));
         arrange(&mut processes, options, usize::MAX);

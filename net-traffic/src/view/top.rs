@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::order::arrange;
 use super::rows::{connections, containers, destinations, ledger, processes, usage};
-use super::{Options, Report, View};
+use super::{Options, Report, States, View};
 use crate::model::{Flow, Model};
 
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +20,17 @@ impl View for Top {
 
     fn report<'m>(&self, model: &'m Model, options: &Options) -> Report<'m> {
         let all: Vec<Flow<'m>> = model.flows().collect();
-        let mut shown: Vec<Flow<'m>> =
-            all.iter().filter(|flow| options.states.wants(flow) || moved(flow)).copied().collect();
+        let unasked = options.states == States::default();
+        let mut shown: Vec<Flow<'m>> = all
+            .iter()
+            .filter(|flow| options.states.wants(flow) || (unasked && moved(flow)))
+            .copied()
+            .collect();
         busiest_first(&mut shown);
         let usages = usage::processes(model, &all);
         let title = format!("Connections: {}", shown.len());
         let mut tables = vec![
-            connections::table(model, &shown, title, connections::RATES),
+            connections::table(&shown, title, connections::RATES),
             processes::table(&usages),
             containers::table(model, &usages),
             destinations::table(usage::since_start(model, &all)),

@@ -1,6 +1,6 @@
 //! The table of connections.
 
-use crate::model::{Flow, Model, Protocol};
+use crate::model::{Flow, ProcessState, Protocol};
 use crate::view::{Column, Part, Shown, Table, Value, labels};
 
 pub(crate) const COLUMNS: &[Column] = &[
@@ -27,7 +27,7 @@ pub(crate) const COLUMNS: &[Column] = &[
 /// For a list of what is connected.
 pub(crate) const TEXT: &[Shown] = &[
     Shown::whole("PID", "pid"),
-    Shown::whole("USER", "user"),
+    Shown::ranked("USER", "user", 1),
     Shown::whole("PROCESS", "process"),
     Shown::whole("PROTO", "protocol"),
     Shown::whole("LOCAL", "local"),
@@ -35,16 +35,16 @@ pub(crate) const TEXT: &[Shown] = &[
     Shown::whole("STATE", "state"),
     Shown::whole("RX", "rx_bytes"),
     Shown::whole("TX", "tx_bytes"),
-    Shown::whole("RTT", "rtt_us"),
-    Shown::whole("RETRANS", "retransmits"),
-    Shown::whole("CONTAINER", "container"),
-    Shown::whole("IFACE", "interface"),
+    Shown::ranked("RTT", "rtt_us", 3),
+    Shown::ranked("RETRANS", "retransmits", 4),
+    Shown::ranked("CONTAINER", "container", 5),
+    Shown::ranked("IFACE", "interface", 6),
 ];
 
 /// For a list of who moves the bytes.
 pub(crate) const RATES: &[Shown] = &[
     Shown::whole("PID", "pid"),
-    Shown::whole("USER", "user"),
+    Shown::ranked("USER", "user", 1),
     Shown::whole("PROCESS", "process"),
     Shown::whole("PROTO", "protocol"),
     Shown::whole("LOCAL", "local"),
@@ -52,37 +52,32 @@ pub(crate) const RATES: &[Shown] = &[
     Shown::whole("STATE", "state"),
     Shown::whole("RX/s", "rx_bps"),
     Shown::whole("TX/s", "tx_bps"),
-    Shown::whole("RX", "rx_bytes"),
-    Shown::whole("TX", "tx_bytes"),
-    Shown::whole("RTT", "rtt_us"),
-    Shown::whole("RETRANS", "retransmits"),
-    Shown::whole("CONTAINER", "container"),
-    Shown::whole("IFACE", "interface"),
+    Shown::ranked("RX", "rx_bytes", 2),
+    Shown::ranked("TX", "tx_bytes", 2),
+    Shown::ranked("RTT", "rtt_us", 3),
+    Shown::ranked("RETRANS", "retransmits", 4),
+    Shown::ranked("CONTAINER", "container", 5),
+    Shown::ranked("IFACE", "interface", 6),
 ];
 
 pub(crate) const MARKDOWN: &[Shown] = &[
     Shown::whole("Local", "local"),
-    Shown { heading: "Remote", key: "remote", part: Part::Address },
-    Shown { heading: "Port", key: "remote", part: Part::Port },
+    Shown::part("Remote", "remote", Part::Address),
+    Shown::part("Port", "remote", Part::Port),
     Shown::whole("Process", "process"),
     Shown::whole("State", "state"),
 ];
 
 /// The table of these connections, in their order.
-pub(crate) fn table<'m>(
-    model: &'m Model,
-    flows: &[Flow<'m>],
-    title: String,
-    text: &'static [Shown],
-) -> Table<'m> {
+pub(crate) fn table<'m>(flows: &[Flow<'m>], title: String, text: &'static [Shown]) -> Table<'m> {
     let mut cells = Vec::with_capacity(flows.len() * COLUMNS.len());
     for flow in flows {
-        cells.extend(row(model, flow));
+        cells.extend(row(flow));
     }
     Table { key: Some("connections"), title, columns: COLUMNS, text, markdown: MARKDOWN, cells, omitted: 0 }
 }
 
-fn row<'m>(model: &'m Model, flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
+fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
     let connection = flow.connection;
     let socket = &connection.socket;
     let bytes = connection.bytes();
@@ -93,14 +88,13 @@ fn row<'m>(model: &'m Model, flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
     // A packet socket has no addresses, and a socket of raw packets no ports.
     let has_address = socket.protocol != Protocol::Packet;
     let local = Value::Endpoint { address: socket.local.address, port: socket.local.port };
-    let age_ns = socket.opened_ns.map(|opened| model.at().monotonic_ns.saturating_sub(opened));
     [
         labels::protocol(socket.protocol),
         if has_address { local } else { Value::Unknown },
         Value::of(socket.remote, |remote| Value::Endpoint { address: remote.address, port: remote.port }),
         labels::state(connection),
         Value::of(flow.pid(), |pid| Value::Count(u64::from(pid))),
-        Value::maybe_text(process.map(|process| process.name())),
+        Value::maybe_text(process.map(ProcessState::name)),
         user.map_or_else(|| Value::of(uid, Value::Id), Value::Text),
         Value::maybe_text(process.and_then(container)),
         Value::of(socket.netns, |inode| Value::Count(u64::from(inode))),
@@ -111,12 +105,12 @@ fn row<'m>(model: &'m Model, flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
         Value::of(connection.rates.tx_bps, Value::Rate),
         Value::of(tcp.and_then(|tcp| tcp.rtt_us), |us| Value::Microseconds(u64::from(us))),
         Value::of(tcp.and_then(|tcp| tcp.retransmits), |count| Value::Count(u64::from(count))),
-        Value::of(age_ns, |ns| Value::Milliseconds(ns / 1_000_000)),
+        Value::of(connection.age_ns(), |ns| Value::Milliseconds(ns / 1_000_000)),
         Value::Flag(connection.ended.is_some()),
     ]
 }
 
 /// The container's name, or its id where the runtime gave no name.
-pub(super) fn container(process: &crate::model::ProcessState) -> Option<&str> {
+pub(super) fn container(process: &ProcessState) -> Option<&str> {
     process.container_name.as_deref().or(process.process.container.as_deref())
 }

@@ -24,7 +24,7 @@ const TEXT: &[Shown] = &[
     Shown::whole("TX/s", "tx_bps"),
     Shown::whole("RX", "rx_bytes"),
     Shown::whole("TX", "tx_bytes"),
-    Shown::whole("ID", "id"),
+    Shown::ranked("ID", "id", 1),
 ];
 
 const MARKDOWN: &[Shown] = &[

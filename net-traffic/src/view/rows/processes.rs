@@ -21,13 +21,13 @@ const TEXT: &[Shown] = &[
     Shown::whole("PID", "pid"),
     Shown::whole("USER", "user"),
     Shown::whole("PROCESS", "process"),
-    Shown::whole("CONNS", "connections"),
+    Shown::ranked("CONNS", "connections", 4),
     Shown::whole("RX/s", "rx_bps"),
     Shown::whole("TX/s", "tx_bps"),
     Shown::whole("RX", "rx_bytes"),
     Shown::whole("TX", "tx_bytes"),
-    Shown::whole("CONTAINER", "container"),
-    Shown::whole("EXITED", "exited"),
+    Shown::ranked("CONTAINER", "container", 2),
+    Shown::ranked("EXITED", "exited", 3),
 ];
 
 const MARKDOWN: &[Shown] = &[

@@ -20,7 +20,7 @@ pub(crate) fn by_protocol<'m>(flows: &[Flow<'_>]) -> Table<'m> {
     for flow in flows {
         let socket = &flow.connection.socket;
         let count = counts
-            .entry((socket.protocol, socket.state))
+            .entry((socket.protocol, flow.connection.state()))
             .or_insert_with(|| (labels::protocol(socket.protocol), labels::state(flow.connection), 0));
         count.2 += 1;
     }

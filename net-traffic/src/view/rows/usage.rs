@@ -31,14 +31,14 @@ pub(crate) fn processes<'m>(model: &'m Model, flows: &[Flow<'m>]) -> Vec<Usage<'
         .processes()
         .filter(|state| model.selection().wants_process(state))
         .map(|state| {
-            let owned = owners.get(&state.process.id).copied().unwrap_or_default();
+            let held = owners.get(&state.process.id).copied().unwrap_or_default();
             let folded = Some(state.folded).filter(|folded| *folded != Bytes::default());
             let (bytes, rates) = if split {
-                (add_bytes(owned.bytes, folded), owned.rates)
+                (add_bytes(held.bytes, folded), held.rates)
             } else {
                 (state.process.counted, state.rates)
             };
-            Usage { state, connections: owned.connections, bytes, rates }
+            Usage { state, connections: held.connections, bytes, rates }
         })
         .filter(|usage| usage.connections > 0 || usage.bytes.is_some_and(|bytes| bytes != Bytes::default()))
         .collect();
@@ -84,20 +84,20 @@ pub(crate) fn add_rates(one: Rates, other: Rates) -> Rates {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Owned {
+struct Held {
     connections: u64,
     bytes: Option<Bytes>,
     rates: Rates,
 }
 
-fn by_owner(flows: &[Flow<'_>]) -> HashMap<ProcessId, Owned> {
-    let mut owners: HashMap<ProcessId, Owned> = HashMap::new();
+fn by_owner(flows: &[Flow<'_>]) -> HashMap<ProcessId, Held> {
+    let mut owners: HashMap<ProcessId, Held> = HashMap::new();
     for flow in flows {
         let Some(owner) = flow.connection.socket.owner else { continue };
-        let owned = owners.entry(owner).or_default();
-        owned.connections += u64::from(flow.connection.ended.is_none());
-        owned.bytes = add_bytes(owned.bytes, flow.connection.socket.counted);
-        owned.rates = add_rates(owned.rates, flow.connection.rates);
+        let held = owners.entry(owner).or_default();
+        held.connections += u64::from(flow.connection.ended.is_none());
+        held.bytes = add_bytes(held.bytes, flow.connection.socket.counted);
+        held.rates = add_rates(held.rates, flow.connection.rates);
     }
     owners
 }

@@ -1,0 +1,92 @@
+//! Every recording through every view into every format. A new case is a new file in `recordings`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::path::Path;
+
+use net_traffic::model::{Model, Retention, Selection};
+use net_traffic::output::{Format, Output, Settings};
+use net_traffic::source::Replay;
+use net_traffic::view::{Bandwidth, Connections, Doctor, Options, Run, Top, View};
+
+const VIEWS: &[&dyn View] = &[&Connections, &Top, &Bandwidth, &Doctor, &Run { exit_status: 130 }];
+
+const FORMATS: &[(&str, Format, Option<u16>)] = &[
+    ("table", Format::Table, None),
+    ("table, 80 columns", Format::Table, Some(80)),
+    ("markdown", Format::Markdown, None),
+    ("json", Format::Json, None),
+    ("csv", Format::Csv, None),
+];
+
+#[test]
+fn recordings_give_the_reports_that_were_agreed() {
+    let recordings = support::recordings();
+    assert!(!recordings.is_empty());
+    for recording in recordings {
+        for view in VIEWS {
+            check(&recording, *view);
+        }
+    }
+}
+
+#[test]
+fn a_narrow_terminal_cuts_no_address() {
+    let text = written(&support::recording("ipv6"), &Connections, Format::Table, Some(80));
+    let joined: String = text.split_whitespace().collect();
+    // The address is continued on the next lines of its cell, so that its characters are all there.
+    for part in ["2001:db8", "fffe", "65535"] {
+        assert!(joined.contains(part), "{part} is missing in\n{text}");
+    }
+    assert!(!text.contains("..."), "something was cut in\n{text}");
+}
+
+#[test]
+fn only_a_terminal_with_colours_gets_them() {
+    let report_with = |color| {
+        let model = Model::default();
+        let mut bytes = Vec::new();
+        let settings = Settings { color, ..settings(Format::Table, Some(80)) };
+        Output::new(settings).write(&mut bytes, &Connections.report(&model, &Options::default())).unwrap();
+        bytes
+    };
+    assert!(report_with(true).contains(&0x1b));
+    assert!(!report_with(false).contains(&0x1b));
+}
+
+/// Compares what the view says of the recording, in all formats, with what is stored.
+fn check(recording: &Path, view: &dyn View) {
+    let name = format!("{}_{}", recording.file_stem().unwrap().to_string_lossy(), view.name());
+    let mut all = String::new();
+    for (title, format, width) in FORMATS {
+        let text = written(recording, view, *format, *width);
+        if *format == Format::Json {
+            text.lines().for_each(support::schema::check);
+        }
+        all.extend(["=== ", title, " ===\n", &text.replace('\r', ""), "\n"]);
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, all));
+}
+
+fn settings(format: Format, width: Option<u16>) -> Settings {
+    Settings { format, units: None, header: true, color: false, width, series: true }
+}
+
+/// The reports of all snapshots of the recording.
+fn written(recording: &Path, view: &dyn View, format: Format, width: Option<u16>) -> String {
+    let mut replay = Replay::open(recording).unwrap();
+    let retention = if view.name() == "run" { Retention::of_run() } else { Retention::default() };
+    let mut model = Model::new(Selection::default(), retention);
+    let mut output = Output::new(settings(format, width));
+    let mut bytes = Vec::new();
+    let options = Options { brief: matches!(format, Format::Table | Format::Markdown), ..Options::default() };
+    while let Some(snapshot) = replay.snapshot().unwrap() {
+        model.advance(snapshot);
+        output.write(&mut bytes, &view.report(&model, &options)).unwrap();
+    }
+    String::from_utf8(bytes).unwrap()
+}
