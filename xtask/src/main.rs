@@ -30,7 +30,15 @@ enum Command {
     BenchSockets(bench::SocketsArgs),
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    dispatch().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The exit status is the command's own where it runs a program.
+fn dispatch() -> Result<ExitCode> {
     match Command::parse() {
         Command::BuildEbpf(args) => build_ebpf::run(&args)?,
         Command::ClippyEbpf => clippy_ebpf::run()?,
