@@ -8,10 +8,10 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    process::{output, root, run as run_command, target_dir},
+    process::{self, root, target_dir},
     toolchain::Toolchain,
 };
 
@@ -37,10 +37,31 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.install {
         Toolchain::install()?;
     }
-    let recorded = fs::read_to_string(root().join(VERSION)).unwrap_or_default();
-    let toolchain = Toolchain::find(recorded.trim())?;
-    let object = build(&toolchain)?;
-    if args.check { check(&object, recorded.trim(), &toolchain) } else { install(&object, &toolchain) }
+    if args.check { check() } else { build_and_keep() }
+}
+
+/// Fails if the committed object is not what the source compiles to.
+pub(crate) fn check() -> Result<()> {
+    let recorded = recorded_version();
+    let toolchain = Toolchain::find(&recorded)?;
+    let built = fs::read(build(&toolchain)?)?;
+    let committed = fs::read(root().join(OBJECT)).with_context(|| format!("read {OBJECT}"))?;
+    if built == committed {
+        eprintln!("{OBJECT} is what the source compiles to");
+        return Ok(());
+    }
+    ensure!(
+        recorded == toolchain.version,
+        "{OBJECT} cannot be compared: it was built by {recorded}, here is {}; \
+         build it anew with `cargo xtask build-ebpf` and commit it",
+        toolchain.version
+    );
+    bail!(
+        "{OBJECT} is stale: it has {} bytes, the source compiles to {} others; \
+         run `cargo xtask build-ebpf` and commit the result",
+        committed.len(),
+        built.len()
+    );
 }
 
 /// Cargo, or `cargo-clippy`, of that toolchain with everything but the verb's own arguments.
@@ -54,13 +75,24 @@ pub(crate) fn cargo(toolchain: &Toolchain, program: &str, verb: &str) -> Result<
     Ok(command)
 }
 
+fn build_and_keep() -> Result<()> {
+    let toolchain = Toolchain::find(&recorded_version())?;
+    let built = build(&toolchain)?;
+    let object = root().join(OBJECT);
+    fs::create_dir_all(object.parent().unwrap_or(&object))?;
+    fs::copy(built, &object).with_context(|| format!("write {OBJECT}"))?;
+    fs::write(root().join(VERSION), format!("{}\n", toolchain.version))?;
+    eprintln!("{OBJECT}: {} bytes, {}", fs::metadata(object)?.len(), toolchain.version);
+    Ok(())
+}
+
 fn build(toolchain: &Toolchain) -> Result<PathBuf> {
     // The flags name the directories of the sources, so these must be there first.
-    run_command(toolchain.command("cargo")?.args(["fetch", "--locked", "--quiet", "--target", TARGET]))?;
-    run_command(&mut cargo(toolchain, "cargo", "build")?)?;
+    process::run(toolchain.command("cargo")?.args(["fetch", "--locked", "--quiet", "--target", TARGET]))?;
+    process::run(&mut cargo(toolchain, "cargo", "build")?)?;
     let linked = target_dir().join("ebpf").join(TARGET).join("ebpf/net-traffic");
     let stripped = linked.with_extension("bpf.o");
-    run_command(Command::new(toolchain.objcopy()?).arg("--strip-debug").args([&linked, &stripped]))?;
+    process::run(Command::new(toolchain.objcopy()?).arg("--strip-debug").args([&linked, &stripped]))?;
     Ok(stripped)
 }
 
@@ -93,39 +125,6 @@ fn registries() -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn install(object: &Path, toolchain: &Toolchain) -> Result<()> {
-    let committed = root().join(OBJECT);
-    fs::create_dir_all(committed.parent().unwrap_or(&committed))?;
-    fs::copy(object, &committed).with_context(|| format!("write {OBJECT}"))?;
-    fs::write(root().join(VERSION), format!("{}\n", toolchain.version))?;
-    eprintln!("{OBJECT}: {} bytes, {}", fs::metadata(committed)?.len(), toolchain.version);
-    Ok(())
-}
-
-fn check(object: &Path, recorded: &str, toolchain: &Toolchain) -> Result<()> {
-    let built = fs::read(object)?;
-    let committed = fs::read(root().join(OBJECT)).with_context(|| format!("read {OBJECT}"))?;
-    if built == committed {
-        eprintln!("{OBJECT} is what the source compiles to");
-        return Ok(());
-    }
-    if recorded != toolchain.version {
-        bail!(
-            "{OBJECT} cannot be compared: it was built by {recorded}, here is {}; \
-             build it anew with `cargo xtask build-ebpf` and commit it",
-            toolchain.version
-        );
-    }
-    let differs = output(Command::new("git").args(["status", "--short", "--", OBJECT]).current_dir(root()));
-    bail!(
-        "{OBJECT} is stale: {} bytes committed, {} bytes built{}; \
-         run `cargo xtask build-ebpf` and commit the result",
-        committed.len(),
-        built.len(),
-        if differs.is_ok_and(|text| !text.is_empty()) {
-            " (the file is changed but not committed)"
-        } else {
-            ""
-        }
-    );
+fn recorded_version() -> String {
+    fs::read_to_string(root().join(VERSION)).unwrap_or_default().trim().into()
 }

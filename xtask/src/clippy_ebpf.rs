@@ -4,11 +4,7 @@ use anyhow::Result;
 
 use crate::{build_ebpf, process, toolchain::Toolchain};
 
-/// Lint the eBPF programs for their own target; a warning is an error.
-#[derive(clap::Args)]
-pub(crate) struct Args {}
-
-pub(crate) fn run(_: &Args) -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let toolchain = Toolchain::find("")?;
     let mut clippy = build_ebpf::cargo(&toolchain, "cargo-clippy", "clippy")?;
     process::run(clippy.args(["--", "-D", "warnings"]))

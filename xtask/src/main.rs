@@ -2,7 +2,10 @@
 #![expect(clippy::print_stderr, reason = "chores talk to whoever runs them")]
 #![expect(clippy::disallowed_methods, reason = "chores say how long they took; no snapshot is involved")]
 
+mod apt;
+mod bench;
 mod build_ebpf;
+mod ci;
 mod clippy_ebpf;
 mod process;
 mod toolchain;
@@ -17,15 +20,31 @@ use clap::Parser;
 #[derive(Parser)]
 enum Command {
     BuildEbpf(build_ebpf::Args),
-    ClippyEbpf(clippy_ebpf::Args),
+    /// Lint the eBPF programs for their own target; a warning is an error.
+    ClippyEbpf,
     VmTest(vm::TestArgs),
     VmRun(vm::RunArgs),
+    Ci(ci::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchSockets(bench::SocketsArgs),
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    dispatch().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The exit status is the command's own where it runs a program.
+fn dispatch() -> Result<ExitCode> {
     match Command::parse() {
         Command::BuildEbpf(args) => build_ebpf::run(&args)?,
-        Command::ClippyEbpf(args) => clippy_ebpf::run(&args)?,
+        Command::ClippyEbpf => clippy_ebpf::run()?,
+        Command::Ci(args) => ci::run(&args)?,
+        Command::Bench(args) => bench::run(&args)?,
+        Command::BenchSockets(args) => bench::hold_sockets(&args)?,
         Command::VmTest(args) => return vm::test(&args).map(ExitCode::from),
         Command::VmRun(args) => return vm::run(&args).map(ExitCode::from),
     }

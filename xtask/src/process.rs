@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// The workspace's root, wherever the chore was started.
 pub(crate) fn root() -> PathBuf {
@@ -44,32 +44,6 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 pub(crate) fn find_in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
-}
-
-/// Installs Debian packages; those that are there already cost a second. Needs root.
-pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
-    if packages.iter().all(|package| is_installed(package)) {
-        return Ok(());
-    }
-    if find_in_path("apt-get").is_none() {
-        bail!("no apt-get here: install what corresponds to {}", packages.join(" "));
-    }
-    run(apt_get().arg("update"))?;
-    run(apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages))
-}
-
-fn is_installed(package: &str) -> bool {
-    let status = Command::new("dpkg-query")
-        .args(["--show", "--showformat=${db:Status-Status}", package])
-        .stderr(Stdio::null())
-        .output();
-    status.is_ok_and(|output| output.stdout == b"installed")
-}
-
-fn apt_get() -> Command {
-    let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").arg("-q").stdin(Stdio::null());
-    command
 }
 
 /// The command as one would type it.

@@ -12,7 +12,10 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::process::{self, apt_install, find_in_path, output, target_dir};
+use crate::{
+    apt,
+    process::{self, find_in_path, output, target_dir},
+};
 
 const DEBIAN_PACKAGES: [&str; 5] =
     ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "llvm-22-dev"];
@@ -53,7 +56,7 @@ impl Toolchain {
 
     /// Installs Debian's compiler, source and LLVM, and builds bpf-linker, unless they are there.
     pub(crate) fn install() -> Result<()> {
-        apt_install(&DEBIAN_PACKAGES)?;
+        apt::install(&DEBIAN_PACKAGES)?;
         if find_linker().is_ok() {
             return Ok(());
         }

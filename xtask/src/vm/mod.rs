@@ -17,10 +17,15 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
-use crate::process::{self, apt_install, find_in_path, root, target_dir};
+use crate::{
+    apt,
+    process::{self, find_in_path, root, target_dir},
+};
 use kernel::Kernel;
 
 const PACKAGES: [&str; 2] = ["qemu-system-x86", "busybox-static"];
+/// Many times what the tests take under emulation on an idle machine.
+const TIMEOUT_S: u32 = 900;
 /// What the guest finds at the path it has here, if it is here: the tests build their networks with these.
 const TOOLS: [&str; 3] = ["ip", "tc", "ss"];
 
@@ -29,7 +34,7 @@ const TOOLS: [&str; 3] = ["ip", "tc", "ss"];
 /// The exit status is that of the tests, 124 for a time-out and 125 for a guest that died.
 #[derive(clap::Args)]
 pub(crate) struct TestArgs {
-    /// First install the emulator and what the guest is made of.
+    /// First install the emulator and what the guest is made of (apt; as root).
     #[arg(long)]
     install: bool,
     /// The kernel series, or all of them.
@@ -62,7 +67,7 @@ pub(crate) struct Guest {
     #[arg(long, value_enum, default_value = "tcg")]
     accel: Accel,
     /// Seconds until the guest is given up.
-    #[arg(long, default_value_t = 900)]
+    #[arg(long, default_value_t = TIMEOUT_S)]
     timeout: u32,
     /// A further file or program for the guest, at the path that it has here; may be repeated.
     #[arg(long = "file")]
@@ -76,7 +81,7 @@ enum Accel {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Series {
+pub(crate) enum Series {
     #[value(name = "6.1")]
     V6_1,
     #[value(name = "6.12")]
@@ -142,16 +147,41 @@ impl Job {
 
 /// The tests' exit status: that of the first kernel on which they fail.
 pub(crate) fn test(args: &TestArgs) -> Result<u8> {
-    prepare(args.install)?;
-    let mut command = vec![test_binary()?.into_os_string()];
-    command.extend(args.args.iter().cloned());
-    Job::new(command, root().join("net-traffic"), &args.guest)?.run_on(args.kernel, &args.guest)
+    if args.install {
+        install()?;
+    }
+    test_with(args.kernel, &args.guest, &args.args)
+}
+
+/// The tests as they run by default; that they fail is an error.
+pub(crate) fn test_on(series: Series) -> Result<()> {
+    let guest = Guest { accel: Accel::Tcg, timeout: TIMEOUT_S, files: Vec::new() };
+    let status = test_with(series, &guest, &[])?;
+    ensure!(status == 0, "the tests in the guest ended with {status}");
+    Ok(())
+}
+
+/// Installs the emulator, and what fetching a kernel needs.
+pub(crate) fn install() -> Result<()> {
+    apt::install(&PACKAGES)?;
+    // A kernel is fetched as the lists of packages name it, and old ones disappear from the archive.
+    if Series::All.names().iter().any(|name| !vm_dir().join(name).is_dir()) {
+        apt::update()?;
+    }
+    Ok(())
 }
 
 /// The program's exit status in the guest.
 pub(crate) fn run(args: &RunArgs) -> Result<u8> {
-    prepare(false)?;
+    check_programs()?;
     Job::new(args.command.clone(), current_dir()?, &args.guest)?.run_on(args.kernel, &args.guest)
+}
+
+fn test_with(series: Series, guest: &Guest, args: &[OsString]) -> Result<u8> {
+    check_programs()?;
+    let mut command = vec![test_binary()?.into_os_string()];
+    command.extend(args.iter().cloned());
+    Job::new(command, root().join("net-traffic"), guest)?.run_on(series, guest)
 }
 
 /// Builds net-traffic's kernel tests, and says where Cargo put the binary.
@@ -168,10 +198,7 @@ fn test_binary() -> Result<PathBuf> {
 }
 
 /// What is missing is named at once rather than by a guest that does not come up.
-fn prepare(install: bool) -> Result<()> {
-    if install {
-        apt_install(&PACKAGES)?;
-    }
+fn check_programs() -> Result<()> {
     for program in ["qemu-system-x86_64", "busybox", "dpkg-deb", "ldd", "xz", "timeout"] {
         ensure!(
             find_in_path(program).is_some(),
