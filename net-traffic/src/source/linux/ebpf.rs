@@ -143,13 +143,16 @@ impl Ebpf {
 
     /// What fills each slot, and what was refused before it.
     fn status(&self) -> impl Iterator<Item = Status> {
-        self.slots.iter().filter(|filled| !filled.slot.hooks.is_empty()).map(|filled| {
+        let tried = self.slots.iter().filter(|filled| filled.hook.is_some() || !filled.refusals.is_empty());
+        tried.map(|filled| {
             let refusals: Vec<String> =
                 filled.refusals.iter().map(|r| format!("{}: {}", r.program, r.reason)).collect();
+            let program = filled.hook.and_then(|hook| hook.programs.first());
             Status {
                 slot: filled.slot.name.into(),
-                tier: filled.hook.map(|hook| hook.tier.map_or("any", Tier::name).into()),
-                program: filled.hook.and_then(|hook| Some(hook.programs.first()?.name.into())),
+                tier: program.map(|program| program.attach.mechanism().into()),
+                program: program.map(|program| program.name.into()),
+                covers: program.map(|_| filled.slot.covers.into()),
                 reason: (!refusals.is_empty()).then(|| refusals.join("; ")),
                 remedy: None,
             }

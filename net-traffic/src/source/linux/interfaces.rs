@@ -83,6 +83,7 @@ fn status(refusal: Option<io::Error>) -> Status {
         slot: NAME.to_owned(),
         tier: Some("polling".to_owned()),
         program: Some(program.to_owned()),
+        covers: Some("every counter of the interfaces".to_owned()),
         reason: refusal.map(|refusal| format!("rtnetlink: {refusal}; some error causes are missing")),
         remedy: None,
     }

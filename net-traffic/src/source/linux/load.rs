@@ -20,7 +20,7 @@ use net_traffic_common::Offsets;
 use super::{
     bpf::IterLink,
     btf::{self, BtfError},
-    plan::{self, Attach, Filled, Refusal, SLOTS, Storage},
+    plan::{self, Attach, Filled, SLOTS, Storage},
 };
 use crate::source::Tier;
 
@@ -246,12 +246,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = error.source();
     }
     text
-}
-
-/// The refusals of all slots, each program once.
-#[must_use]
-pub fn refusals(slots: &[Filled]) -> Vec<Refusal> {
-    let mut all: Vec<Refusal> = slots.iter().flat_map(|slot| slot.refusals.clone()).collect();
-    all.dedup();
-    all
 }

@@ -130,6 +130,7 @@ fn status(unknown: usize, capabilities: Option<Capabilities>) -> Status {
         slot: rights::OWNERS.to_owned(),
         tier: Some("polling".to_owned()),
         program: Some("/proc/PID/fd".to_owned()),
+        covers: Some("the holder of each descriptor, name and user, as far as /proc shows them".to_owned()),
         reason: None,
         remedy: None,
     };
