@@ -1,2 +1,46 @@
 //! What crosses the boundary between the kernel's and the user's side: keys, values and records, and nothing else.
+//!
+//! Every struct here is `repr(C)` with fixed-width fields, explicit padding and a pinned size, so that both
+//! sides, built by different compilers, agree on each byte.
 #![no_std]
+
+mod offsets;
+mod process;
+mod socket;
+
+pub use offsets::Offsets;
+pub use process::{OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, UNOWNED};
+pub use socket::{
+    CLOSED, FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_MPTCP, PROTOCOL_TCP, SocketCounters,
+    SocketRecord, TX_FINAL, extend,
+};
+
+/// The causes of loss that the kernel side counts: the indices of the map `LOSS`.
+pub mod loss {
+    /// The map of processes was full: the bytes went to [`crate::OTHER`].
+    pub const MAP_FULL: u32 = 0;
+    /// A map was busy (`EBUSY`): the bytes went to [`crate::OTHER`].
+    pub const MAP_BUSY: u32 = 1;
+    /// The kernel refused a socket's storage.
+    pub const STORAGE_FAILED: u32 = 2;
+    /// The ring had no room for the record of a closed socket.
+    pub const RING_FULL: u32 = 3;
+    /// How many causes there are.
+    pub const CAUSES: u32 = 4;
+}
+
+#[cfg(all(feature = "user", target_os = "linux"))]
+mod user {
+    use crate::{Offsets, ProcessCounters, ProcessKey, SocketCounters, SocketRecord};
+
+    // SAFETY: each is `repr(C)` or transparent, made of integers only, without padding between its fields.
+    unsafe impl aya::Pod for Offsets {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for ProcessKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for ProcessCounters {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SocketCounters {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SocketRecord {}
+}

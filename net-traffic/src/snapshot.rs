@@ -89,6 +89,12 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::net::SocketAddr::new(self.address, self.port).fmt(f)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Socket {
     pub id: SocketId,
@@ -201,6 +207,9 @@ pub struct InterfaceCounters {
 pub struct Loss {
     /// Processes that found the map full; their bytes are in the process "other".
     pub map_full: u64,
+    /// Additions that found a map busy; the bytes are in the process "other".
+    #[serde(default)]
+    pub map_busy: u64,
     /// Sockets whose storage the kernel refused.
     pub storage_failed: u64,
     /// Records that found the kernel's ring full.

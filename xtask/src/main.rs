@@ -1,3 +1,52 @@
-//! The project's chores, one file each.
+//! The project's chores, one file each; this one only dispatches.
+#![expect(clippy::print_stderr, reason = "chores talk to whoever runs them")]
+#![expect(clippy::disallowed_methods, reason = "chores say how long they took; no snapshot is involved")]
 
-fn main() {}
+mod apt;
+mod bench;
+mod build_ebpf;
+mod ci;
+mod clippy_ebpf;
+mod process;
+mod toolchain;
+mod vm;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// The project's own chores.
+#[derive(Parser)]
+enum Command {
+    BuildEbpf(build_ebpf::Args),
+    /// Lint the eBPF programs for their own target; a warning is an error.
+    ClippyEbpf,
+    VmTest(vm::TestArgs),
+    VmRun(vm::RunArgs),
+    Ci(ci::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchSockets(bench::SocketsArgs),
+}
+
+fn main() -> ExitCode {
+    dispatch().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The exit status is the command's own where it runs a program.
+fn dispatch() -> Result<ExitCode> {
+    match Command::parse() {
+        Command::BuildEbpf(args) => build_ebpf::run(&args)?,
+        Command::ClippyEbpf => clippy_ebpf::run()?,
+        Command::Ci(args) => ci::run(&args)?,
+        Command::Bench(args) => bench::run(&args)?,
+        Command::BenchSockets(args) => bench::hold_sockets(&args)?,
+        Command::VmTest(args) => return vm::test(&args).map(ExitCode::from),
+        Command::VmRun(args) => return vm::run(&args).map(ExitCode::from),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -13,15 +13,19 @@ pub struct LiveOptions {
     pub wanted: Wanted,
 }
 
-/// How bytes are counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How bytes are counted. The order is the order of preference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// The best that the kernel and the privileges allow.
     #[default]
     Auto,
+    /// BTF tracepoints: stable arguments, cheapest.
     TpBtf,
+    /// Trampolines at the entry and exit of kernel functions.
     Fentry,
+    /// Breakpoint probes at the same functions.
     Kprobe,
+    /// No programs: the sockets are asked now and then.
     Polling,
 }
 

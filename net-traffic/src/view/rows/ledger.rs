@@ -24,13 +24,14 @@ pub(crate) fn report<'m>(view: &'static str, model: &'m Model, tables: Vec<Table
 }
 
 fn loss(loss: Loss) -> Facts<'static> {
-    let Loss { map_full, storage_failed, ring_full, queue_full, missed_hooks } = loss;
+    let Loss { map_full, map_busy, storage_failed, ring_full, queue_full, missed_hooks } = loss;
     let causes = [
         ("map_full", map_full),
         ("storage_failed", storage_failed),
         ("ring_full", ring_full),
         ("queue_full", queue_full),
         ("missed_hooks", missed_hooks),
+        ("map_busy", map_busy),
     ];
     let total = causes.iter().fold(0u64, |total, (_, count)| total.saturating_add(*count));
     std::iter::once(("total", total))

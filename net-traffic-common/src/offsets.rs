@@ -1,0 +1,47 @@
+//! Where the running kernel keeps the fields that the programs read.
+
+/// Byte offsets of members of the kernel's structs, filled in by the loader from the kernel's own BTF.
+///
+/// The programs see them as constants: the section is frozen before the verifier looks. Members of `sock_common`
+/// and `sock` lie at the same offset in every kind of socket, because a `tcp_sock` begins with its `sock`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    pub skc_family: u32,
+    pub skc_state: u32,
+    pub skc_daddr: u32,
+    pub skc_rcv_saddr: u32,
+    pub skc_dport: u32,
+    pub skc_num: u32,
+    pub skc_v6_daddr: u32,
+    pub skc_v6_rcv_saddr: u32,
+    pub skc_bound_dev_if: u32,
+    pub skc_net: u32,
+    pub skc_cookie: u32,
+    pub sk_protocol: u32,
+    pub sk_flags: u32,
+    pub sk_lock_owned: u32,
+    pub net_inum: u32,
+    pub copied_seq: u32,
+    pub rcv_nxt: u32,
+    pub write_seq: u32,
+    pub snd_una: u32,
+    pub snd_nxt: u32,
+    pub bytes_received: u32,
+    pub bytes_acked: u32,
+    pub bytes_sent: u32,
+    pub bytes_retrans: u32,
+    pub srtt_us: u32,
+    pub mdev_us: u32,
+    pub total_retrans: u32,
+    pub snd_cwnd: u32,
+    pub mss_cache: u32,
+    /// The member of `tcp_sock` that marks a subflow; [`u32::MAX`] where the kernel has no MPTCP.
+    pub is_mptcp: u32,
+    pub group_leader: u32,
+    pub start_boottime: u32,
+    pub tgid: u32,
+    pub pid: u32,
+    pub comm: u32,
+    pub socket_sk: u32,
+}

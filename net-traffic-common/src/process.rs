@@ -1,0 +1,51 @@
+//! A process: its key, and its row in the map `PROCESSES`.
+
+/// A process that PID reuse cannot confuse: the thread group's id in the upper half, and in the lower half its
+/// start time since boot in clock ticks of 10 ms, as field 22 of /proc/PID/stat has it, modulo 2^32.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ProcessKey(pub u64);
+
+/// Bytes of sockets of which no owner is known.
+pub const UNOWNED: ProcessKey = ProcessKey::new(0, 0);
+/// Bytes of processes for which the map had no room.
+pub const OTHER: ProcessKey = ProcessKey::new(0, 1);
+
+impl ProcessKey {
+    #[must_use]
+    pub const fn new(pid: u32, start_ticks: u32) -> Self {
+        Self((pid as u64) << 32 | start_ticks as u64)
+    }
+
+    #[must_use]
+    pub const fn pid(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is asked for")]
+    pub const fn start_ticks(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// The process has ended: a bit of [`ProcessCounters::flags`].
+pub const PROCESS_EXITED: u32 = 1;
+
+/// What a process moved, and what can only be learned while it runs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessCounters {
+    /// Payload received and sent since the programs were attached.
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+    /// The id of its cgroup in the v2 hierarchy.
+    pub cgroup: u64,
+    /// The name of the thread group's leader, NUL-terminated.
+    pub comm: [u8; 16],
+    pub flags: u32,
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<ProcessKey>() == 8);
+const _: () = assert!(size_of::<ProcessCounters>() == 48);

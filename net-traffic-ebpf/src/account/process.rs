@@ -1,0 +1,62 @@
+//! The rows of processes: made when a process first owns a socket, added to when its bytes are settled.
+
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_current_cgroup_id};
+use net_traffic_common::{OTHER, ProcessCounters, ProcessKey};
+
+use super::{add, loss};
+use crate::{
+    kernel::{Typed, current_leader, offset, process_key, read_octets},
+    maps::PROCESSES,
+};
+
+const EEXIST: i32 = -17;
+
+/// The current process, whose row exists from now on (unless the map is full: counted).
+///
+/// Name and cgroup are taken here, once a socket and not once a call, because a process that ends within
+/// milliseconds is gone from /proc before anybody looks.
+#[inline(always)]
+pub(crate) fn current() -> ProcessKey {
+    let leader = current_leader();
+    // SAFETY: the leader of the current task.
+    let key = unsafe { process_key::<Typed>(leader) };
+    if PROCESSES.get_ptr(key).is_none() {
+        let row = ProcessCounters {
+            // SAFETY: no requirement.
+            cgroup: unsafe { bpf_get_current_cgroup_id() },
+            // SAFETY: the leader of the current task.
+            comm: unsafe { read_octets(leader, offset!(comm)) },
+            ..ProcessCounters::default()
+        };
+        announce(key, &row);
+    }
+    key
+}
+
+/// Adds bytes to the row of a process, or of `OTHER` if there is no room for it: the sum over all rows is kept.
+#[inline(always)]
+pub(crate) fn post(key: ProcessKey, rx: u64, tx: u64) {
+    if rx | tx == 0 {
+        return;
+    }
+    if PROCESSES.get_ptr(key).is_none() {
+        // The reader removed the row of an ended process, or its first insertion failed.
+        announce(key, &ProcessCounters::default());
+    }
+    if let Some(row) = PROCESSES.get_ptr_mut(key).or_else(|| PROCESSES.get_ptr_mut(OTHER)) {
+        // SAFETY: a map value that stays allocated while the program runs.
+        unsafe {
+            add(&raw mut (*row).rx_bytes, rx);
+            add(&raw mut (*row).tx_bytes, tx);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn announce(key: ProcessKey, row: &ProcessCounters) {
+    if let Err(error) = PROCESSES.insert(key, row, u64::from(BPF_NOEXIST))
+        && error != EEXIST
+    {
+        loss::count_insert(error);
+    }
+}

@@ -1,0 +1,144 @@
+//! Walks: over all descriptors before the hooks are attached, and over all sockets whenever the reader asks.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
+use net_traffic_common::{ProcessCounters, SocketCounters, SocketRecord, TX_FINAL, UNOWNED};
+
+use crate::{
+    account::{process, record, socket, storage, tcp},
+    kernel::{Memory, Typed, Untyped, offset, process_key, read_octets},
+};
+
+/// `struct bpf_iter_meta`, the part that is read.
+#[repr(C)]
+struct Meta {
+    seq: *mut c_void,
+}
+
+/// `struct bpf_iter__task_file`, since Linux 5.8.
+#[repr(C)]
+struct TaskFile {
+    meta: *const Meta,
+    task: *const c_void,
+    fd: u64,
+    file: *const c_void,
+}
+
+/// `struct bpf_iter__bpf_sk_storage_map`, since Linux 5.9.
+#[repr(C)]
+struct StorageElement {
+    meta: *const Meta,
+    map: *const c_void,
+    sk: *const c_void,
+    value: *const c_void,
+}
+
+/// `struct bpf_iter__bpf_map_elem`, since Linux 5.9.
+#[repr(C)]
+struct MapElement {
+    meta: *const Meta,
+    map: *const c_void,
+    key: *const u64,
+    value: *mut SocketCounters,
+}
+
+/// Walks over all descriptors. Before any hook runs, the counters of the sockets begin that are older than we
+/// are; later, sockets whose bytes were moved by calls that no hook sees (splice) get the holder as their owner.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+fn baseline(ctx: *const TaskFile) -> i32 {
+    // SAFETY: the iterator's context; the pointers in it may be null.
+    unsafe {
+        let (task, file) = ((*ctx).task, (*ctx).file);
+        if task.is_null() || file.is_null() {
+            return 0;
+        }
+        let socket: *const c_void = bpf_sock_from_file(file.cast_mut().cast()).cast();
+        if socket.is_null() {
+            return 0;
+        }
+        let sk = Typed::read::<u64>(socket, offset!(socket_sk)) as *const c_void;
+        if sk.is_null() || !socket::is_ours::<Typed>(sk) {
+            return 0;
+        }
+        let leader = Typed::read::<u64>(task, offset!(group_leader)) as *const c_void;
+        let owner = process_key::<Typed>(leader);
+        let row =
+            ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
+        if let Some(counters) = storage::get::<Typed>(sk) {
+            if (*counters).owner == UNOWNED && socket::adopt(counters, owner) {
+                process::announce(owner, &row);
+            }
+            return 0;
+        }
+        let mut initial = SocketCounters::default();
+        if !socket::begin::<Typed>(sk, &mut initial) {
+            return 0;
+        }
+        let tp = Typed::tcp(sk);
+        if !tp.is_null() {
+            let state: u8 = Typed::read(sk, offset!(skc_state));
+            if state == tcp::LISTEN {
+                return 0;
+            }
+            (initial.rx_before, initial.tx_before) = tcp::lifetime::<Typed>(tp);
+            tcp::rebase::<Typed>(tp, &mut initial, 0, 0);
+            if tcp::is_closing(state) {
+                initial.flags |= TX_FINAL;
+            }
+        }
+        initial.owner = owner;
+        process::announce(owner, &row);
+        let _begun = storage::get_or_insert::<Typed>(sk, &mut initial);
+    }
+    0
+}
+
+/// All sockets that have counters: settles and reports each.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_sk_storage_map")]
+fn harvest(ctx: *const StorageElement) -> i32 {
+    // SAFETY: the iterator's context; the pointers in it may be null.
+    unsafe {
+        let (meta, sk) = ((*ctx).meta, (*ctx).sk);
+        if sk.is_null() {
+            return 0;
+        }
+        if let Some(counters) = storage::get::<Typed>(sk) {
+            report::<Typed>(meta, sk, counters);
+        }
+    }
+    0
+}
+
+/// The same where sockets are kept by address.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/bpf_map_elem")]
+fn harvest_addr(ctx: *const MapElement) -> i32 {
+    // SAFETY: the iterator's context; the pointers in it may be null.
+    unsafe {
+        let (meta, key) = ((*ctx).meta, (*ctx).key);
+        if key.is_null() {
+            return 0;
+        }
+        let sk = *key as *const c_void;
+        if let Some(counters) = storage::get::<Untyped>(sk) {
+            report::<Untyped>(meta, sk, counters);
+        }
+    }
+    0
+}
+
+/// # Safety
+/// `sk` points to a `struct sock` that `M` can read; `counters` is its live map value.
+#[inline(always)]
+unsafe fn report<M: Memory>(meta: *const Meta, sk: *const c_void, counters: *mut SocketCounters) {
+    let mut record = SocketRecord::default();
+    // SAFETY: as the caller promises.
+    unsafe {
+        record::settle_into::<M>(sk, counters, &raw mut record, false);
+        // A full buffer stops the walk, which the kernel resumes at this socket.
+        bpf_seq_write((*meta).seq.cast(), (&raw const record).cast(), size_of::<SocketRecord>() as u32);
+    }
+}

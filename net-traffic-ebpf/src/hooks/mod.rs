@@ -1,0 +1,8 @@
+//! The programs, one family of hooks per file. A hook extracts, updates and returns.
+
+mod iter;
+mod kprobe;
+mod process;
+mod socket;
+mod state;
+mod transfer;

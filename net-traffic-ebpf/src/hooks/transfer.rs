@@ -1,0 +1,129 @@
+//! A process sends or receives: the hot path. Whose call is it, and, for protocols that keep no count, how much.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    macros::{btf_tracepoint, fentry, fexit},
+    programs::{BtfTracePointContext, FEntryContext, FExitContext},
+};
+use net_traffic_common::FAMILY_INET6;
+
+use crate::{
+    account::socket,
+    kernel::{Memory, Typed, offset},
+};
+
+/// MSG_PEEK and MSG_ERRQUEUE: nothing leaves the receive queue.
+const NOT_CONSUMING: u32 = 0x2 | 0x2000;
+
+/// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3.
+#[btf_tracepoint(function = "sock_send_length")]
+fn send_tp(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the tracepoint's prototype.
+    unsafe { sent::<Typed>(ctx.arg(0), ctx.arg(1)) }
+}
+
+/// `void sock_recv_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3.
+#[btf_tracepoint(function = "sock_recv_length")]
+fn recv_tp(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the tracepoint's prototype.
+    unsafe { received::<Typed>(ctx.arg(0), ctx.arg(1), ctx.arg(2)) }
+}
+
+/// `int tcp_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)`, since Linux 4.1.
+#[fexit(function = "tcp_sendmsg")]
+fn tcp_send_fx(ctx: FExitContext) -> i32 {
+    // SAFETY: the function's prototype.
+    unsafe { sent::<Typed>(ctx.arg(0), ctx.ret::<i32>().unwrap_or(0)) }
+}
+
+/// `void tcp_cleanup_rbuf(struct sock *sk, int copied)`, since Linux 2.6; called under the socket's lock after
+/// every kind of read, splice included.
+#[fentry(function = "tcp_cleanup_rbuf")]
+fn tcp_recv_fe(ctx: FEntryContext) -> i32 {
+    // SAFETY: the function's prototype.
+    unsafe { super::state::tcp_read::<Typed>(ctx.arg(0)) }
+}
+
+/// `int udp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, since Linux 4.1. The IPv6 function calls it
+/// for mapped addresses: it counts those itself.
+#[fexit(function = "udp_sendmsg")]
+fn udp4_send_fx(ctx: FExitContext) -> i32 {
+    let sk: *const c_void = ctx.arg(0);
+    // SAFETY: the function's prototype.
+    unsafe {
+        if Typed::read::<u16>(sk, offset!(skc_family)) == FAMILY_INET6 {
+            return 0;
+        }
+        sent::<Typed>(sk, ctx.ret::<i32>().unwrap_or(0))
+    }
+}
+
+/// `int udpv6_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, since Linux 4.1.
+#[fexit(function = "udpv6_sendmsg")]
+fn udp6_send_fx(ctx: FExitContext) -> i32 {
+    // SAFETY: the function's prototype.
+    unsafe { sent::<Typed>(ctx.arg(0), ctx.ret::<i32>().unwrap_or(0)) }
+}
+
+/// `int udp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)`, since Linux 5.19.
+#[fexit(function = "udp_recvmsg")]
+fn udp4_recv_fx(ctx: FExitContext) -> i32 {
+    // SAFETY: the function's prototype.
+    unsafe { received::<Typed>(ctx.arg(0), ctx.ret::<i32>().unwrap_or(0), ctx.arg(3)) }
+}
+
+/// `int udpv6_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)`, since Linux 5.19.
+#[fexit(function = "udpv6_recvmsg")]
+fn udp6_recv_fx(ctx: FExitContext) -> i32 {
+    // SAFETY: the function's prototype.
+    unsafe { received::<Typed>(ctx.arg(0), ctx.ret::<i32>().unwrap_or(0), ctx.arg(3)) }
+}
+
+/// `static int mptcp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, since Linux 5.6.
+#[fexit(function = "mptcp_sendmsg")]
+fn mptcp_send_fx(ctx: FExitContext) -> i32 {
+    // SAFETY: the function's prototype.
+    unsafe { sent::<Typed>(ctx.arg(0), ctx.ret::<i32>().unwrap_or(0)) }
+}
+
+/// `static int mptcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)`,
+/// since Linux 5.19.
+#[fexit(function = "mptcp_recvmsg")]
+fn mptcp_recv_fx(ctx: FExitContext) -> i32 {
+    // SAFETY: the function's prototype.
+    unsafe { received::<Typed>(ctx.arg(0), ctx.ret::<i32>().unwrap_or(0), ctx.arg(3)) }
+}
+
+/// # Safety
+/// `sk` points to a `struct sock` that `M` can read.
+#[inline(always)]
+pub(crate) unsafe fn sent<M: Memory>(sk: *const c_void, ret: i32) -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if ret > 0
+            && socket::is_ours::<M>(sk)
+            && let Some(counters) = socket::met::<M>(sk)
+        {
+            socket::moved(counters, 0, ret as u64);
+        }
+    }
+    0
+}
+
+/// # Safety
+/// `sk` points to a `struct sock` that `M` can read.
+#[inline(always)]
+pub(crate) unsafe fn received<M: Memory>(sk: *const c_void, ret: i32, flags: u32) -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if ret > 0
+            && flags & NOT_CONSUMING == 0
+            && socket::is_ours::<M>(sk)
+            && let Some(counters) = socket::met::<M>(sk)
+        {
+            socket::moved(counters, ret as u64, 0);
+        }
+    }
+    0
+}

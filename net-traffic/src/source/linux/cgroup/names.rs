@@ -1,0 +1,138 @@
+//! The name of a container, from the files that its runtime keeps. What may not be read has no name.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::recognise::{Found, Runtime};
+
+/// Looks names up in the files below `root`.
+pub(super) struct Names {
+    root: PathBuf,
+}
+
+/// Where the runtimes keep what they run; containerd has a directory for each of its own namespaces.
+const DOCKER: &str = "var/lib/docker/containers";
+const CONTAINERD: &str = "run/containerd/io.containerd.runtime.v2.task";
+const CONTAINERD_NAMESPACES: &[&str] = &["k8s.io", "default"];
+const STORAGE: &str = "var/lib/containers/storage/overlay-containers";
+const STORAGE_OF_USER: &str = ".local/share/containers/storage/overlay-containers";
+
+impl Names {
+    pub(super) fn below(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(super) fn of(&self, container: &Found) -> Option<String> {
+        let id = container.id.as_str();
+        match container.runtime {
+            Runtime::Docker => self.docker(id),
+            Runtime::Containerd => self.containerd(id),
+            Runtime::Podman => self.podman(id),
+            Runtime::Kubernetes => self.containerd(id).or_else(|| self.crio(id)),
+            // These have no other id than the name.
+            Runtime::Lxc | Runtime::SystemdNspawn => Some(id.to_owned()),
+        }
+    }
+
+    fn docker(&self, id: &str) -> Option<String> {
+        let config = read(&self.root.join(DOCKER).join(id).join("config.v2.json"))?;
+        let name = config.get("Name")?.as_str()?;
+        Some(name.trim_start_matches('/').to_owned())
+    }
+
+    fn containerd(&self, id: &str) -> Option<String> {
+        CONTAINERD_NAMESPACES.iter().find_map(|namespace| {
+            bundle_name(&read(&self.root.join(CONTAINERD).join(namespace).join(id).join("config.json"))?)
+        })
+    }
+
+    fn crio(&self, id: &str) -> Option<String> {
+        bundle_name(&read(&self.root.join(STORAGE).join(id).join("userdata/config.json"))?)
+    }
+
+    /// Those of the system, then those of the user who runs this program.
+    fn podman(&self, id: &str) -> Option<String> {
+        let of_user = || std::env::home_dir().map(|home| home.join(STORAGE_OF_USER));
+        let name_in = |storage: PathBuf| stored_name(&read(&storage.join("containers.json"))?, id);
+        name_in(self.root.join(STORAGE)).or_else(|| name_in(of_user()?))
+    }
+}
+
+fn read(path: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// From the annotations in the `config.json` of a container: `POD/CONTAINER`, or the name that nerdctl gave.
+fn bundle_name(config: &Value) -> Option<String> {
+    let annotations = config.get("annotations")?;
+    let annotation = |key| annotations.get(key).and_then(Value::as_str);
+    let pod = annotation("io.kubernetes.cri.sandbox-name").or_else(|| annotation("io.kubernetes.pod.name"));
+    let container =
+        annotation("io.kubernetes.cri.container-name").or_else(|| annotation("io.kubernetes.container.name"));
+    match (pod, container) {
+        (Some(pod), Some(container)) => Some(format!("{pod}/{container}")),
+        (pod, container) => pod.or(container).or_else(|| annotation("nerdctl/name")).map(str::to_owned),
+    }
+}
+
+/// From the list in `containers.json`.
+fn stored_name(containers: &Value, id: &str) -> Option<String> {
+    let container = containers
+        .as_array()?
+        .iter()
+        .find(|container| container.get("id").and_then(Value::as_str) == Some(id))?;
+    container.get("names")?.get(0)?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(runtime: Runtime, file: &str, content: &str) -> Option<String> {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        Names::below(root.path().to_owned()).of(&Found { id: "abc".to_owned(), runtime })
+    }
+
+    #[test]
+    fn docker_keeps_a_name_with_a_slash() {
+        let file = "var/lib/docker/containers/abc/config.v2.json";
+        assert_eq!(name(Runtime::Docker, file, r#"{"ID":"abc","Name":"/web"}"#).as_deref(), Some("web"));
+        assert_eq!(name(Runtime::Docker, file, "{\"Na"), None);
+        assert_eq!(name(Runtime::Docker, file, "{}"), None);
+    }
+
+    #[test]
+    fn podman_keeps_one_list() {
+        let file = "var/lib/containers/storage/overlay-containers/containers.json";
+        let list = r#"[{"id":"x","names":["other"]},{"id":"abc","names":["db","alias"]}]"#;
+        assert_eq!(name(Runtime::Podman, file, list).as_deref(), Some("db"));
+        assert_eq!(name(Runtime::Podman, file, r#"[{"id":"abc","names":[]}]"#), None);
+    }
+
+    #[test]
+    fn kubernetes_names_pod_and_container() {
+        let containerd = "run/containerd/io.containerd.runtime.v2.task/k8s.io/abc/config.json";
+        let config = r#"{"annotations":{"io.kubernetes.cri.sandbox-name":"shop-1","io.kubernetes.cri.container-name":"web"}}"#;
+        assert_eq!(name(Runtime::Kubernetes, containerd, config).as_deref(), Some("shop-1/web"));
+        let crio = "var/lib/containers/storage/overlay-containers/abc/userdata/config.json";
+        let config =
+            r#"{"annotations":{"io.kubernetes.pod.name":"shop-2","io.kubernetes.container.name":"db"}}"#;
+        assert_eq!(name(Runtime::Kubernetes, crio, config).as_deref(), Some("shop-2/db"));
+    }
+
+    #[test]
+    fn containerd_has_the_name_that_nerdctl_gave() {
+        let file = "run/containerd/io.containerd.runtime.v2.task/default/abc/config.json";
+        let config = r#"{"annotations":{"nerdctl/name":"cache"}}"#;
+        assert_eq!(name(Runtime::Containerd, file, config).as_deref(), Some("cache"));
+    }
+
+    #[test]
+    fn a_runtime_without_ids_has_the_name_in_the_path() {
+        assert_eq!(name(Runtime::Lxc, "x/y", "").as_deref(), Some("abc"));
+    }
+}

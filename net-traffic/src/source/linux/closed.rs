@@ -1,0 +1,119 @@
+//! Empties the ring of closed sockets as it fills, so that a long interval loses none.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use aya::maps::{MapData, RingBuf};
+use net_traffic_common::SocketRecord;
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd::{pipe, write},
+};
+
+use super::records;
+
+/// How many records may wait for the next snapshot: 10 MB.
+const QUEUE: usize = 65_536;
+
+/// Records of closed sockets that were not taken yet.
+pub(super) struct ClosedSockets {
+    queue: Receiver<SocketRecord>,
+    refused: Arc<AtomicU64>,
+    /// Asks the reader to empty the ring now, or, closed, to stop.
+    wake: Option<OwnedFd>,
+    /// Says that it has.
+    emptied: Receiver<()>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl ClosedSockets {
+    /// Starts the reader.
+    ///
+    /// # Errors
+    /// When there is no pipe or no thread to be had.
+    pub(super) fn start(ring: RingBuf<MapData>) -> io::Result<Self> {
+        let (send, queue) = sync_channel(QUEUE);
+        let (done, emptied) = sync_channel(1);
+        let (wait, wake) = pipe()?;
+        let refused = Arc::new(AtomicU64::new(0));
+        let mut reader = Reader { ring, wait, send, done, refused: Arc::clone(&refused) };
+        let reader = std::thread::Builder::new()
+            .name("closed-sockets".into())
+            .spawn(move || while reader.turn().is_some() {})?;
+        Ok(Self { queue, refused, wake: Some(wake), emptied, reader: Some(reader) })
+    }
+
+    /// All records of sockets that were destroyed before this call.
+    pub(super) fn take(&self) -> Vec<SocketRecord> {
+        if let Some(wake) = &self.wake
+            && write(wake, b"!").is_ok()
+        {
+            // The reader is gone only if the process is ending.
+            let _emptied = self.emptied.recv();
+        }
+        self.queue.try_iter().collect()
+    }
+
+    /// How many records found the queue full.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for ClosedSockets {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(reader) = self.reader.take() {
+            let _ended = reader.join();
+        }
+    }
+}
+
+struct Reader {
+    ring: RingBuf<MapData>,
+    wait: OwnedFd,
+    send: SyncSender<SocketRecord>,
+    done: SyncSender<()>,
+    refused: Arc<AtomicU64>,
+}
+
+impl Reader {
+    /// Waits for records or for a request, and serves it; `None` when there is nobody to serve.
+    fn turn(&mut self) -> Option<()> {
+        // SAFETY: the ring lives as long as `self`, and its descriptor with it.
+        let ring = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.ring.as_raw_fd()) };
+        let mut ready =
+            [PollFd::new(ring, PollFlags::POLLIN), PollFd::new(self.wait.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, PollTimeout::NONE) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return None,
+        }
+        let asked = ready[1].revents().is_some_and(|events| !events.is_empty());
+        self.empty();
+        if asked {
+            let mut request = [0];
+            if nix::unistd::read(&self.wait, &mut request).ok()? == 0 {
+                return None;
+            }
+            self.done.send(()).ok()?;
+        }
+        Some(())
+    }
+
+    fn empty(&mut self) {
+        while let Some(item) = self.ring.next() {
+            let Some(record) = records::read_record(&item) else { continue };
+            if let Err(TrySendError::Full(_)) = self.send.try_send(record) {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}

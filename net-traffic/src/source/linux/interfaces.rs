@@ -1,0 +1,119 @@
+//! The counters of every interface, as `ip -s -s link` has them: from rtnetlink, or from /proc/net/dev if that fails.
+
+mod link;
+mod proc_net_dev;
+
+use std::io;
+
+use nix::sys::socket::SockProtocol;
+
+use super::netlink::Netlink;
+use super::netns::NetNs;
+use crate::snapshot::{Interface, Snapshot, Status};
+use crate::source::{CollectError, Collector};
+
+/// Reads the interfaces of one network namespace.
+pub struct Interfaces {
+    netns: NetNs,
+    netlink: io::Result<Netlink>,
+}
+
+const NAME: &str = "interfaces";
+const RTM_GETLINK: u16 = libc::RTM_GETLINK;
+/// `struct ifinfomsg`, all zero: every interface of every family.
+const EVERY_INTERFACE: [u8; 16] = [0; 16];
+
+impl Interfaces {
+    /// Opens the netlink socket within `netns`, where it stays. A refused socket is no error: /proc has less.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered.
+    pub fn new(netns: NetNs) -> io::Result<Self> {
+        let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))?;
+        Ok(Self { netns, netlink })
+    }
+
+    fn dump(&mut self, interfaces: &mut Vec<Interface>) -> io::Result<()> {
+        let netns = self.netns.inode();
+        match &mut self.netlink {
+            Ok(netlink) => netlink
+                .dump(RTM_GETLINK, &EVERY_INTERFACE, interfaces, |answer| link::interface(answer, netns)),
+            Err(refusal) => Err(io::Error::new(refusal.kind(), refusal.to_string())),
+        }
+    }
+
+    /// The names have no index there, so each is looked up in the same namespace.
+    fn read_proc(&self) -> io::Result<Vec<Interface>> {
+        let netns = self.netns.inode();
+        self.netns.run(|| {
+            let text = std::fs::read_to_string("/proc/thread-self/net/dev")?;
+            let mut interfaces = proc_net_dev::parse(&text);
+            for interface in &mut interfaces {
+                interface.index = nix::net::if_::if_nametoindex(interface.name.as_str())?;
+                interface.netns = Some(netns);
+            }
+            Ok(interfaces)
+        })?
+    }
+}
+
+impl Collector for Interfaces {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
+        let refusal = self.dump(&mut snapshot.interfaces).err();
+        if refusal.is_some() {
+            let read = self.read_proc();
+            snapshot.interfaces.extend(read.map_err(|cause| CollectError {
+                collector: NAME,
+                attempt: "read the interface counters",
+                cause,
+            })?);
+        }
+        snapshot.status.push(status(refusal));
+        Ok(())
+    }
+}
+
+fn status(refusal: Option<io::Error>) -> Status {
+    let program = if refusal.is_some() { "/proc/net/dev" } else { "rtnetlink" };
+    Status {
+        slot: NAME.to_owned(),
+        tier: Some("polling".to_owned()),
+        program: Some(program.to_owned()),
+        reason: refusal.map(|refusal| format!("rtnetlink: {refusal}; some error causes are missing")),
+        remedy: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fallback_finds_the_interfaces_that_netlink_finds() {
+        let mut collector = Interfaces::new(NetNs::own().unwrap()).unwrap();
+        let mut by_netlink = Vec::new();
+        collector.dump(&mut by_netlink).unwrap();
+        let mut names: Vec<_> = by_netlink.into_iter().map(|each| (each.index, each.name)).collect();
+        let mut in_proc: Vec<_> =
+            collector.read_proc().unwrap().into_iter().map(|each| (each.index, each.name)).collect();
+        names.sort();
+        in_proc.sort();
+        assert!(names.iter().any(|(_, name)| name == "lo"));
+        assert_eq!(names, in_proc);
+    }
+
+    #[test]
+    fn a_refused_socket_falls_back_and_says_so() {
+        let refused = Err(io::ErrorKind::PermissionDenied.into());
+        let mut collector = Interfaces { netns: NetNs::own().unwrap(), netlink: refused };
+        let mut snapshot = Snapshot::default();
+        collector.collect(&mut snapshot).unwrap();
+        assert!(snapshot.interfaces.iter().any(|interface| interface.name == "lo"));
+        assert_eq!(snapshot.status[0].program.as_deref(), Some("/proc/net/dev"));
+        assert!(snapshot.status[0].reason.as_deref().unwrap().contains("permission denied"));
+    }
+}

@@ -1,0 +1,127 @@
+//! Netlink dumps: sends one request and takes the kernel's many answers apart. Knows nothing of what they mean.
+
+mod bytes;
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+pub(super) use self::bytes::{Attributes, Malformed, encode_attribute, read_u16, read_u32, read_u64};
+use self::bytes::{Messages, request};
+
+/// A netlink socket. It stays in the network namespace of the thread that opened it.
+pub(super) struct Netlink {
+    fd: OwnedFd,
+    buffer: Vec<u8>,
+    sequence: u32,
+}
+
+/// How often a dump is begun anew when the kernel's table changed while it was read.
+const ATTEMPTS: usize = 4;
+/// The kernel fills at most 32 KiB at a time; larger messages make the buffer grow.
+const BUFFER: usize = 64 << 10;
+const RECEIVE_BUFFER: usize = 1 << 20;
+/// A kernel that does not answer is an error, not a hang.
+const TIMEOUT_SECONDS: i64 = 5;
+
+impl Netlink {
+    pub(super) fn open(protocol: SockProtocol) -> io::Result<Self> {
+        let fd = socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+        socket::setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
+        socket::setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(TIMEOUT_SECONDS))?;
+        Ok(Self { fd, buffer: vec![0; BUFFER], sequence: 0 })
+    }
+
+    /// Adds what `decode` makes of every answer to `into`; answers that decode to `None` are left out.
+    ///
+    /// # Errors
+    /// The kernel's refusal with its errno, or `InvalidData` for an answer that cannot be decoded.
+    /// `into` is then as it was before.
+    pub(super) fn dump<T>(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        into: &mut Vec<T>,
+        decode: impl Fn(&[u8]) -> Result<Option<T>, Malformed>,
+    ) -> io::Result<()> {
+        let start = into.len();
+        for _ in 0..ATTEMPTS {
+            let complete = self.ask(kind, body).and_then(|()| self.answers(into, &decode));
+            if let Ok(true) = complete {
+                return Ok(());
+            }
+            into.truncate(start);
+            complete?;
+        }
+        Err(io::Error::new(io::ErrorKind::Interrupted, "the kernel's table kept changing during the dump"))
+    }
+
+    fn ask(&mut self, kind: u16, body: &[u8]) -> io::Result<()> {
+        self.drop_leftovers();
+        self.sequence = self.sequence.wrapping_add(1);
+        let request = request(kind, self.sequence, body);
+        loop {
+            match socket::send(self.fd.as_raw_fd(), &request, MsgFlags::empty()) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+    }
+
+    /// The kernel refuses a second dump while an abandoned one still has answers, so those are read first.
+    fn drop_leftovers(&mut self) {
+        loop {
+            match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(_) | Err(Errno::EINTR | Errno::ENOBUFS) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether the dump is complete and consistent; `false` asks for another.
+    fn answers<T>(
+        &mut self,
+        into: &mut Vec<T>,
+        decode: &impl Fn(&[u8]) -> Result<Option<T>, Malformed>,
+    ) -> io::Result<bool> {
+        let mut consistent = true;
+        loop {
+            let length = self.receive()?;
+            let Some(datagram) = self.buffer.get(..length) else {
+                self.buffer.resize(length, 0);
+                return Ok(false);
+            };
+            for message in Messages(datagram) {
+                let message = message?;
+                if message.sequence != self.sequence {
+                    continue;
+                }
+                consistent &= !message.is_interrupted();
+                match i32::from(message.kind) {
+                    libc::NLMSG_NOOP => {}
+                    libc::NLMSG_DONE => return message.status().map(|()| consistent),
+                    libc::NLMSG_ERROR => message.status()?,
+                    libc::NLMSG_OVERRUN => return Ok(false),
+                    _ => into.extend(decode(message.payload)?),
+                }
+            }
+        }
+    }
+
+    /// The length of the datagram, which is longer than the buffer if it was cut.
+    fn receive(&mut self) -> io::Result<usize> {
+        loop {
+            match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(length) => return Ok(length),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+    }
+}

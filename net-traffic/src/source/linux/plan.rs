@@ -1,0 +1,344 @@
+//! Which program counts what: one table, preferred first within a slot, and the decision what to try next.
+//!
+//! Pure: the decision is made on what trial load and trial attach answered, never on a kernel's version.
+
+use crate::source::Tier;
+
+/// Where a socket's counters are kept: a kprobe cannot reach a socket's own storage, so that all or none use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    InSocket,
+    ByAddress,
+}
+
+impl Storage {
+    /// The storage that the programs of a tier need.
+    #[must_use]
+    pub fn of(tier: Tier) -> Self {
+        if tier == Tier::Kprobe { Self::ByAddress } else { Self::InSocket }
+    }
+}
+
+/// How the kernel is made to run a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// A BTF tracepoint of this name.
+    Tracepoint(&'static str),
+    /// The entry of a function.
+    Entry(&'static str),
+    /// The exit of a function, with its arguments.
+    Exit(&'static str),
+    /// A breakpoint at the entry of a function.
+    Probe(&'static str),
+    /// A breakpoint at its return.
+    ReturnProbe(&'static str),
+    /// The release of a socket anywhere below the root cgroup.
+    CgroupRelease,
+    /// The creation of a socket anywhere below the root cgroup.
+    CgroupCreate,
+    /// An iterator over all descriptors.
+    Descriptors,
+    /// An iterator over a map, named here.
+    Map(&'static str),
+}
+
+/// One eBPF program of the object and where it attaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub name: &'static str,
+    pub attach: Attach,
+}
+
+/// One way to fill a slot. It holds only if all its programs attach.
+#[derive(Clone, Copy, Debug)]
+pub struct Hook {
+    /// `None`: serves every tier.
+    pub tier: Option<Tier>,
+    pub storage: Option<Storage>,
+    pub programs: &'static [Program],
+}
+
+/// One thing that must be observed.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    pub name: &'static str,
+    /// Without it nothing is exact: then no tier holds.
+    pub required: bool,
+    /// What it gives, as `doctor` says it.
+    pub covers: &'static str,
+    /// Preferred first.
+    pub hooks: &'static [Hook],
+}
+
+const fn program(name: &'static str, attach: Attach) -> Program {
+    Program { name, attach }
+}
+
+const SEND: Hook = Hook {
+    tier: Some(Tier::TpBtf),
+    storage: None,
+    programs: &[program("send_tp", Attach::Tracepoint("sock_send_length"))],
+};
+const RECV: Hook = Hook {
+    tier: Some(Tier::TpBtf),
+    storage: None,
+    programs: &[program("recv_tp", Attach::Tracepoint("sock_recv_length"))],
+};
+
+macro_rules! hook {
+    ($tier:expr, $storage:expr, $($name:literal: $attach:expr),+) => {
+        Hook { tier: $tier, storage: $storage, programs: &[$(program($name, $attach)),+] }
+    };
+}
+
+/// Every slot, in the order in which they are filled: the baseline first, so that whatever moves between it and
+/// the hooks is found by the first settlement.
+pub const SLOTS: &[Slot] = &[
+    Slot {
+        name: "cookies",
+        required: false,
+        covers: "the identity of sockets that only kprobes see",
+        hooks: &[hook!(None, Some(Storage::ByAddress), "create_cgroup": Attach::CgroupCreate)],
+    },
+    Slot {
+        name: "baseline",
+        required: true,
+        covers: "sockets older than the tool, with their owners",
+        hooks: &[hook!(None, None, "baseline": Attach::Descriptors)],
+    },
+    Slot {
+        name: "tcp_state",
+        required: true,
+        covers: "the birth of TCP connections and the end of what they send",
+        hooks: &[hook!(None, None, "state_tp": Attach::Tracepoint("inet_sock_set_state"))],
+    },
+    Slot {
+        name: "tcp_close",
+        required: true,
+        covers: "the final bytes of TCP connections",
+        hooks: &[hook!(None, None, "destroy_tp": Attach::Tracepoint("tcp_destroy_sock"))],
+    },
+    Slot {
+        name: "socket_close",
+        required: true,
+        covers: "the final bytes of UDP and other sockets",
+        hooks: &[
+            hook!(None, Some(Storage::InSocket), "release_cgroup": Attach::CgroupRelease),
+            hook!(None, Some(Storage::InSocket), "release_fe": Attach::Entry("inet_release")),
+            hook!(None, Some(Storage::ByAddress), "release_kp": Attach::Probe("inet_release")),
+        ],
+    },
+    Slot {
+        name: "tcp_send",
+        required: true,
+        covers: "which process sends on a TCP connection",
+        hooks: &[
+            SEND,
+            hook!(Some(Tier::Fentry), None, "tcp_send_fx": Attach::Exit("tcp_sendmsg")),
+            hook!(Some(Tier::Kprobe), None, "tcp_send_kp": Attach::Probe("tcp_sendmsg"),
+                "tcp_send_krp": Attach::ReturnProbe("tcp_sendmsg")),
+        ],
+    },
+    Slot {
+        name: "tcp_recv",
+        required: true,
+        covers: "which process receives on a TCP connection",
+        hooks: &[
+            RECV,
+            hook!(Some(Tier::Fentry), None, "tcp_recv_fe": Attach::Entry("tcp_cleanup_rbuf")),
+            hook!(Some(Tier::Kprobe), None, "tcp_recv_kp": Attach::Probe("tcp_cleanup_rbuf")),
+        ],
+    },
+    Slot {
+        name: "udp_send",
+        required: true,
+        covers: "bytes sent by UDP",
+        hooks: &[
+            SEND,
+            hook!(Some(Tier::Fentry), None, "udp4_send_fx": Attach::Exit("udp_sendmsg"),
+                "udp6_send_fx": Attach::Exit("udpv6_sendmsg")),
+            hook!(Some(Tier::Kprobe), None, "udp4_send_kp": Attach::Probe("udp_sendmsg"),
+                "udp4_send_krp": Attach::ReturnProbe("udp_sendmsg"),
+                "udp6_send_kp": Attach::Probe("udpv6_sendmsg"),
+                "udp6_send_krp": Attach::ReturnProbe("udpv6_sendmsg")),
+        ],
+    },
+    Slot {
+        name: "udp_recv",
+        required: true,
+        covers: "bytes received by UDP",
+        hooks: &[
+            RECV,
+            hook!(Some(Tier::Fentry), None, "udp4_recv_fx": Attach::Exit("udp_recvmsg"),
+                "udp6_recv_fx": Attach::Exit("udpv6_recvmsg")),
+            hook!(Some(Tier::Kprobe), None, "udp4_recv_kp": Attach::Probe("udp_recvmsg"),
+                "udp4_recv_krp": Attach::ReturnProbe("udp_recvmsg"),
+                "udp6_recv_kp": Attach::Probe("udpv6_recvmsg"),
+                "udp6_recv_krp": Attach::ReturnProbe("udpv6_recvmsg")),
+        ],
+    },
+    Slot {
+        name: "mptcp_send",
+        required: false,
+        covers: "bytes sent by MPTCP",
+        hooks: &[
+            SEND,
+            hook!(Some(Tier::Fentry), None, "mptcp_send_fx": Attach::Exit("mptcp_sendmsg")),
+            hook!(Some(Tier::Kprobe), None, "mptcp_send_kp": Attach::Probe("mptcp_sendmsg"),
+                "mptcp_send_krp": Attach::ReturnProbe("mptcp_sendmsg")),
+        ],
+    },
+    Slot {
+        name: "mptcp_recv",
+        required: false,
+        covers: "bytes received by MPTCP",
+        hooks: &[
+            RECV,
+            hook!(Some(Tier::Fentry), None, "mptcp_recv_fx": Attach::Exit("mptcp_recvmsg")),
+            hook!(Some(Tier::Kprobe), None, "mptcp_recv_kp": Attach::Probe("mptcp_recvmsg"),
+                "mptcp_recv_krp": Attach::ReturnProbe("mptcp_recvmsg")),
+        ],
+    },
+    Slot {
+        name: "process_name",
+        required: false,
+        covers: "processes that take another name",
+        hooks: &[hook!(None, None, "exec_tp": Attach::Tracepoint("sched_process_exec"))],
+    },
+    Slot {
+        name: "process_exit",
+        required: false,
+        covers: "processes that end",
+        hooks: &[hook!(None, None, "exit_tp": Attach::Tracepoint("sched_process_exit"))],
+    },
+    Slot {
+        name: "sockets",
+        required: true,
+        covers: "reading out the counters",
+        hooks: &[
+            hook!(None, Some(Storage::InSocket), "harvest": Attach::Map("SOCKETS")),
+            hook!(None, Some(Storage::ByAddress), "harvest_addr": Attach::Map("SOCKETS_BY_ADDR")),
+        ],
+    },
+];
+
+/// How one slot was filled, and what was refused before.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    pub slot: &'static Slot,
+    pub hook: Option<&'static Hook>,
+    pub refusals: Vec<Refusal>,
+}
+
+/// A program that this kernel refused, in the kernel's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub program: &'static str,
+    pub reason: String,
+}
+
+impl Filled {
+    /// Whether the slot is as it must be.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.hook.is_some() || !self.slot.required
+    }
+}
+
+/// Fills a slot with the first hook whose programs all attach.
+///
+/// Only hooks that serve one of `tiers` and this storage are tried; `attach` tries one program, and is told of a
+/// program that attached already as often as a slot shares it.
+pub fn fill(
+    slot: &'static Slot,
+    tiers: &[Tier],
+    storage: Storage,
+    attach: &mut dyn FnMut(&'static Program) -> Result<(), String>,
+) -> Filled {
+    let mut refusals = Vec::new();
+    let hook = slot
+        .hooks
+        .iter()
+        .filter(|hook| hook.tier.is_none_or(|tier| tiers.contains(&tier)))
+        .filter(|hook| hook.storage.is_none_or(|needed| needed == storage))
+        .find(|hook| {
+            hook.programs.iter().all(|program| match attach(program) {
+                Ok(()) => true,
+                Err(reason) => {
+                    refusals.push(Refusal { program: program.name, reason });
+                    false
+                }
+            })
+        });
+    Filled { slot, hook, refusals }
+}
+
+/// Which tiers to try together, in which order, for what the user asked.
+#[must_use]
+pub fn rounds(wanted: Tier) -> Vec<Vec<Tier>> {
+    match wanted {
+        Tier::Auto => vec![vec![Tier::TpBtf, Tier::Fentry], vec![Tier::Kprobe]],
+        Tier::Polling => Vec::new(),
+        tier => vec![vec![tier]],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(name: &str) -> &'static Slot {
+        SLOTS.iter().find(|slot| slot.name == name).unwrap()
+    }
+
+    fn fill_with(name: &str, tiers: &[Tier], storage: Storage, refused: &[&str]) -> Filled {
+        fill(slot(name), tiers, storage, &mut |program| {
+            if refused.contains(&program.name) { Err(format!("no {}", program.name)) } else { Ok(()) }
+        })
+    }
+
+    #[test]
+    fn the_first_hook_that_attaches_is_taken_and_refusals_are_kept() {
+        let both = [Tier::TpBtf, Tier::Fentry];
+        let filled = fill_with("tcp_send", &both, Storage::InSocket, &[]);
+        assert_eq!(filled.hook.unwrap().programs[0].name, "send_tp");
+        assert!(filled.refusals.is_empty());
+
+        let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_tp"]);
+        assert_eq!(filled.hook.unwrap().programs[0].name, "tcp_send_fx");
+        assert_eq!(filled.refusals, [Refusal { program: "send_tp", reason: "no send_tp".into() }]);
+
+        let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_tp", "tcp_send_fx"]);
+        assert!(filled.hook.is_none() && !filled.holds());
+    }
+
+    #[test]
+    fn a_hook_needs_all_its_programs() {
+        let filled = fill_with("udp_send", &[Tier::Fentry], Storage::InSocket, &["udp6_send_fx"]);
+        assert!(filled.hook.is_none());
+        assert_eq!(filled.refusals.len(), 1);
+    }
+
+    #[test]
+    fn storage_decides_between_hooks_of_every_tier() {
+        let filled = fill_with("sockets", &[Tier::Kprobe], Storage::ByAddress, &[]);
+        assert_eq!(filled.hook.unwrap().programs[0].name, "harvest_addr");
+        let filled = fill_with("sockets", &[Tier::TpBtf], Storage::InSocket, &[]);
+        assert_eq!(filled.hook.unwrap().programs[0].name, "harvest");
+    }
+
+    #[test]
+    fn an_optional_slot_holds_without_a_hook() {
+        assert!(fill_with("process_exit", &[Tier::TpBtf], Storage::InSocket, &["exit_tp"]).holds());
+    }
+
+    #[test]
+    fn program_names_fit_the_kernel_and_are_unique_per_attach_point() {
+        let mut programs: Vec<_> =
+            SLOTS.iter().flat_map(|slot| slot.hooks).flat_map(|hook| hook.programs).collect();
+        assert!(programs.iter().all(|program| program.name.len() <= 15));
+        programs.sort_by_key(|program| program.name);
+        programs.dedup_by(|a, b| a == b);
+        assert!(programs.windows(2).all(|pair| pair[0].name != pair[1].name));
+    }
+}

@@ -1,0 +1,253 @@
+//! Every internet socket with its state, queues and TCP counters, from the kernel's `sock_diag` netlink dump.
+//!
+//! Needs no rights. Owners are found by `procfs`, from the inode. Sockets of `IPPROTO_ICMP` that were opened
+//! without raw rights (ping) have no dump in any kernel, and packet sockets have another one: neither is listed.
+
+pub mod lifetime;
+mod message;
+
+use std::collections::HashMap;
+use std::io;
+
+use nix::sys::socket::SockProtocol;
+
+use super::netlink::{Netlink, encode_attribute};
+use super::netns::NetNs;
+use crate::snapshot::{Protocol, Snapshot, Socket, SocketId, State, Status};
+use crate::source::{CollectError, Collector};
+
+/// Lists the sockets of one network namespace.
+pub struct SockDiag {
+    netlink: Netlink,
+    netns: u32,
+    wanted: Vec<Wanted>,
+    refused: Vec<Protocol>,
+    /// Where the socket of each cookie is in one snapshot; kept for its memory only.
+    seen: HashMap<SocketId, usize>,
+}
+
+/// The sockets of one protocol that are in one of these states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub protocol: Protocol,
+    pub states: States,
+}
+
+impl Wanted {
+    /// Every socket that the kernel can list.
+    pub const ALL: &[Self] = &[
+        Self { protocol: Protocol::Tcp, states: States::ALL },
+        Self { protocol: Protocol::Udp, states: States::ALL },
+        Self { protocol: Protocol::Mptcp, states: States::ALL },
+        Self { protocol: Protocol::Sctp, states: States::ALL },
+        Self { protocol: Protocol::Raw, states: States::ALL },
+    ];
+}
+
+/// A set of states, as the mask that the kernel filters by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct States(u32);
+
+impl States {
+    /// All but the pseudo-state of sockets that are bound and nothing else, which hold no traffic.
+    pub const ALL: Self = Self(0xfff << 1);
+
+    #[must_use]
+    pub fn of(states: &[State]) -> Self {
+        Self(states.iter().fold(0, |mask, state| mask | Self::bits(*state)))
+    }
+
+    #[must_use]
+    pub fn without(self, states: &[State]) -> Self {
+        Self(self.0 & !Self::of(states).0)
+    }
+
+    /// The bit of `tcp_states.h`; a connection request that waits for its handshake has a second one.
+    const fn bits(state: State) -> u32 {
+        match state {
+            State::Established => 1 << 1,
+            State::SynSent => 1 << 2,
+            State::SynReceived => 1 << 3 | 1 << 12,
+            State::FinWait1 => 1 << 4,
+            State::FinWait2 => 1 << 5,
+            State::TimeWait => 1 << 6,
+            State::Closed => 1 << 7,
+            State::CloseWait => 1 << 8,
+            State::LastAck => 1 << 9,
+            State::Listen => 1 << 10,
+            State::Closing => 1 << 11,
+        }
+    }
+}
+
+const NAME: &str = "sock_diag";
+
+impl SockDiag {
+    /// Opens the netlink socket within `netns`, where it stays.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered or the kernel refuses the socket.
+    pub fn new(netns: &NetNs, wanted: &[Wanted]) -> io::Result<Self> {
+        let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkSockDiag))??;
+        let wanted = wanted.to_vec();
+        Ok(Self { netlink, netns: netns.inode(), wanted, refused: Vec::new(), seen: HashMap::new() })
+    }
+
+    /// A protocol that the kernel does not list is not asked for again.
+    fn dump_wanted(&mut self, snapshot: &mut Snapshot) -> io::Result<()> {
+        let mut at = 0;
+        while let Some(wanted) = self.wanted.get(at).copied() {
+            match self.dump(wanted, snapshot) {
+                Ok(()) => at += 1,
+                Err(refusal) if is_missing(&refusal) => {
+                    self.wanted.remove(at);
+                    self.refused.push(wanted.protocol);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn dump(&mut self, wanted: Wanted, snapshot: &mut Snapshot) -> io::Result<()> {
+        let Self { netlink, netns, .. } = self;
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let Some(request) = request(family, wanted) else { return Ok(()) };
+            netlink.dump(SOCK_DIAG_BY_FAMILY, &request, &mut snapshot.sockets, |answer| {
+                message::socket(answer, wanted.protocol, Some(*netns))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The kernel walks a table that changes meanwhile, so it may list a socket twice; and an earlier collector may
+    /// have added it, which then gains what it did not know. Associations of one SCTP socket share its cookie and
+    /// all stay.
+    fn drop_repeated(&mut self, snapshot: &mut Snapshot) {
+        self.seen.clear();
+        let Snapshot { sockets, .. } = snapshot;
+        let mut kept: Vec<Socket> = Vec::with_capacity(sockets.len());
+        for socket in sockets.drain(..) {
+            let first = *self.seen.entry(socket.id).or_insert(kept.len());
+            if first == kept.len() || socket.protocol == Protocol::Sctp {
+                kept.push(socket);
+            } else if let Some(known) = kept.get_mut(first) {
+                known.uid = known.uid.or(socket.uid);
+                known.inode = known.inode.or(socket.inode);
+            }
+        }
+        *sockets = kept;
+    }
+
+    fn status(&self) -> Status {
+        let names: Vec<_> = self.refused.iter().map(|protocol| name(*protocol)).collect();
+        Status {
+            slot: "sockets".to_owned(),
+            tier: Some("polling".to_owned()),
+            program: Some(NAME.to_owned()),
+            reason: (!names.is_empty()).then(|| format!("this kernel lists no {} sockets", names.join(", "))),
+            remedy: (!names.is_empty()).then(|| {
+                let modules: Vec<_> = names.iter().map(|name| format!("{name}_diag")).collect();
+                format!("sudo modprobe -a {}", modules.join(" "))
+            }),
+        }
+    }
+}
+
+impl Collector for SockDiag {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    /// Adds the sockets that no earlier collector has added.
+    fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
+        let dumped = self.dump_wanted(snapshot);
+        self.drop_repeated(snapshot);
+        snapshot.status.push(self.status());
+        dumped.map_err(|cause| CollectError { collector: NAME, attempt: "list the sockets", cause })
+    }
+}
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const INET_DIAG_REQ_PROTOCOL: u16 = 3;
+/// Asks for the attribute `INET_DIAG_INFO`.
+const WITH_INFO: u8 = 1 << (2 - 1);
+/// `struct inet_diag_sockid`, all zero: any.
+const ANY_SOCKET: [u8; 48] = [0; 48];
+
+/// `struct inet_diag_req_v2`; `None` for a protocol that has no such dump.
+fn request(family: libc::c_int, wanted: Wanted) -> Option<Vec<u8>> {
+    let number = match wanted.protocol {
+        Protocol::Tcp => libc::IPPROTO_TCP,
+        Protocol::Udp => libc::IPPROTO_UDP,
+        Protocol::Mptcp => libc::IPPROTO_MPTCP,
+        Protocol::Sctp => libc::IPPROTO_SCTP,
+        Protocol::Raw | Protocol::Icmp | Protocol::Icmpv6 => libc::IPPROTO_RAW,
+        Protocol::Packet => return None,
+    };
+    // A number that does not fit goes into an attribute, beside the one of plain IP.
+    let small = u8::try_from(number).unwrap_or(0);
+    let info = if wanted.protocol == Protocol::Tcp { WITH_INFO } else { 0 };
+    let mut bytes = vec![u8::try_from(family).ok()?, small, info, 0];
+    bytes.extend_from_slice(&wanted.states.0.to_ne_bytes());
+    bytes.extend_from_slice(&ANY_SOCKET);
+    if i32::from(small) != number {
+        bytes.extend(encode_attribute(INET_DIAG_REQ_PROTOCOL, &number.to_ne_bytes()));
+    }
+    Some(bytes)
+}
+
+/// Whether the kernel has no dump for what was asked, rather than having failed.
+fn is_missing(refusal: &io::Error) -> bool {
+    matches!(
+        refusal.raw_os_error(),
+        Some(libc::ENOENT | libc::EINVAL | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT)
+    )
+}
+
+const fn name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Mptcp => "mptcp",
+        Protocol::Sctp => "sctp",
+        Protocol::Raw | Protocol::Icmp | Protocol::Icmpv6 => "raw",
+        Protocol::Packet => "packet",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_states_is_the_kernels() {
+        assert_eq!(States::ALL.0, 0x1ffe);
+        assert_eq!(States::of(&[State::Established, State::Listen]).0, 0x402);
+        assert_eq!(States::ALL.without(&[State::Established, State::SynReceived]).0, 0x0ff4);
+    }
+
+    #[test]
+    fn a_request_has_the_kernels_layout() {
+        let tcp = Wanted { protocol: Protocol::Tcp, states: States::of(&[State::Established]) };
+        let bytes = request(libc::AF_INET6, tcp).unwrap();
+        assert_eq!(bytes.len(), 56);
+        assert_eq!(bytes[..8], [10, 6, 2, 0, 2, 0, 0, 0]);
+        assert!(bytes[8..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn mptcp_has_a_number_that_needs_an_attribute() {
+        let bytes =
+            request(libc::AF_INET, Wanted { protocol: Protocol::Mptcp, states: States::ALL }).unwrap();
+        assert_eq!(bytes[1], 0);
+        assert_eq!(bytes[56..], [8, 0, 3, 0, 6, 1, 0, 0]);
+    }
+
+    #[test]
+    fn only_a_missing_dump_is_forgiven() {
+        assert!(is_missing(&io::Error::from_raw_os_error(libc::ENOENT)));
+        assert!(!is_missing(&io::Error::from_raw_os_error(libc::ENOBUFS)));
+        assert!(!is_missing(&io::ErrorKind::TimedOut.into()));
+    }
+}

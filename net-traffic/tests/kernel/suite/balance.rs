@@ -1,0 +1,53 @@
+//! The traffic itself: what was sent was received, all of it is accounted for, and it is the same told twice.
+
+use std::collections::BTreeSet;
+
+use libtest_mimic::{Completion, Failed};
+use net_traffic::snapshot::Bytes;
+use net_traffic::source::linux::traffic::{Case, Moved, NetNs, Stage, TrafficError};
+
+use super::skips::{Reason, skip};
+
+/// The trial `traffic::<case>`: no tracer, only the truth.
+pub(super) fn check(case: &Case) -> Result<Completion, Failed> {
+    let name = format!("traffic::{}", case.name);
+    let played = match NetNs::enter_new() {
+        Ok(_namespace) => play(case),
+        Err(error) => return skip(&name, &Reason::Rights(error)),
+    };
+    // Back in the machine's own namespace, where it shows what it lacks.
+    match played {
+        Err(TrafficError::Unsupported { feature, reason }) => skip(&name, &Reason::Feature(feature, reason)),
+        Err(error) => Err(error.to_string().into()),
+        Ok(truth) => balance(case, &truth).map(|()| Completion::Completed),
+    }
+}
+
+fn play(case: &Case) -> Result<Vec<Moved>, TrafficError> {
+    let mut stage = Stage::prepare(case)?;
+    let truth = stage.run()?;
+    stage.finish()?;
+    Ok(truth)
+}
+
+fn balance(case: &Case, truth: &[Moved]) -> Result<(), Failed> {
+    let lifetime = total(truth, |moved| moved.lifetime);
+    let stated = Bytes { rx: case.received, tx: case.sent };
+    if lifetime != stated {
+        return Err(format!("it moved {lifetime:?}, its case says {stated:?}: {truth:#?}").into());
+    }
+    let counted = total(truth, |moved| moved.counted);
+    if !case.older && counted != lifetime {
+        return Err(format!("nothing is older than the tracer, but {counted:?} is not {lifetime:?}").into());
+    }
+    let records: BTreeSet<_> = truth.iter().map(|moved| (moved.process, moved.socket)).collect();
+    if records.len() < truth.len() || truth.iter().any(|moved| moved.socket.0 == 0 || moved.process.pid == 0)
+    {
+        return Err(format!("a process or a socket lacks an identity of its own: {truth:#?}").into());
+    }
+    Ok(())
+}
+
+fn total(truth: &[Moved], of: impl Fn(&Moved) -> Bytes) -> Bytes {
+    truth.iter().map(of).fold(Bytes::default(), |sum, one| Bytes { rx: sum.rx + one.rx, tx: sum.tx + one.tx })
+}

@@ -1,0 +1,76 @@
+//! What a tier truly cannot see: these differences must occur, exactly as they stand here, and no others.
+
+use super::compare::{Difference, Moment};
+use super::tracer::Tier;
+
+struct Blind {
+    tier: Tier,
+    case: &'static str,
+    misses: &'static [Miss],
+}
+
+struct Miss {
+    moment: Moment,
+    direction: &'static str,
+    expected: u64,
+    counted: Option<u64>,
+}
+
+/// A connection that was reset, or closed in both directions, is no longer in the kernel's tables, though a process
+/// still holds the descriptor; and a socket that connects again starts from nothing.
+const BLIND: &[Blind] = &[
+    Blind {
+        tier: Tier::Polling,
+        case: "tcp_end_of_stream",
+        misses: &[unseen("received", 300), unseen("sent", 300)],
+    },
+    Blind {
+        tier: Tier::Polling,
+        case: "tcp_half_closed",
+        misses: &[unseen("received", 80_000), unseen("sent", 300)],
+    },
+    Blind { tier: Tier::Polling, case: "tcp_reset", misses: &[unseen("received", 1000)] },
+    Blind { tier: Tier::Polling, case: "tcp_reset_unread", misses: &[unseen("received", 400)] },
+    Blind { tier: Tier::Polling, case: "tcp_unread", misses: &[unseen("sent", 5000)] },
+    Blind { tier: Tier::Polling, case: "tcp_never_accepted", misses: &[unseen("sent", 5000)] },
+    Blind {
+        tier: Tier::Polling,
+        case: "tcp_reconnected",
+        misses: &[
+            unseen("received", 3000),
+            unseen("sent", 1000),
+            Miss { moment: Moment::Open, direction: "received", expected: 1200, counted: Some(200) },
+            Miss { moment: Moment::Open, direction: "sent", expected: 3500, counted: Some(500) },
+        ],
+    },
+];
+
+const fn unseen(direction: &'static str, expected: u64) -> Miss {
+    Miss { moment: Moment::Open, direction, expected, counted: None }
+}
+
+/// Takes the known differences out and gives what is then wrong, a line each.
+pub(super) fn unexplained(tier: Tier, case: &str, mut found: Vec<(Moment, Difference)>) -> Vec<String> {
+    let mut wrong = vec![];
+    for miss in BLIND.iter().filter(|row| row.tier == tier && row.case == case).flat_map(|row| row.misses) {
+        match found.iter().position(|(moment, difference)| miss.is(*moment, difference)) {
+            Some(known) => drop(found.remove(known)),
+            None => wrong.push(format!(
+                "{}: {} {} is known to read {:?}, and did not; correct the table",
+                miss.moment, miss.direction, miss.expected, miss.counted
+            )),
+        }
+    }
+    wrong.extend(found.iter().map(|(moment, difference)| format!("{moment}: {difference}")));
+    wrong
+}
+
+impl Miss {
+    fn is(&self, moment: Moment, difference: &Difference) -> bool {
+        let Self { moment: when, direction, expected, counted } = self;
+        *when == moment
+            && difference.direction == *direction
+            && difference.expected == *expected
+            && difference.counted == *counted
+    }
+}

@@ -1,0 +1,83 @@
+//! One case against one tier: the bytes of every process and socket, while they live and after.
+
+use std::sync::{Mutex, PoisonError};
+
+use libtest_mimic::{Completion, Failed};
+use net_traffic::source::linux::traffic::{Case, NetNs, Stage, TrafficError};
+
+use super::blind::unexplained;
+use super::compare::{Difference, Moment, Seen, compare};
+use super::skips::{Reason, skip};
+use super::tracer::{Refused, Tier, Tracer};
+
+/// More differences than that say nothing new.
+const SHOWN: usize = 20;
+
+enum Verdict {
+    Differences(Vec<(Moment, Difference)>, Seen),
+    Skip(Reason),
+}
+
+/// The trial `<tier>::<case>`.
+pub(super) fn check<T: Tracer>(case: &Case, tier: Tier) -> Result<Completion, Failed> {
+    match count::<T>(case, tier) {
+        Ok(Verdict::Skip(reason)) => skip(&format!("{tier}::{}", case.name), &reason),
+        Ok(Verdict::Differences(differences, seen)) => {
+            let wrong = unexplained(tier, case.name, differences);
+            if wrong.is_empty() {
+                Ok(Completion::Completed)
+            } else {
+                Err(message(case, tier, &wrong, &seen).into())
+            }
+        }
+        Err(TrafficError::Unsupported { feature, reason }) => {
+            skip(&format!("{tier}::{}", case.name), &Reason::Feature(feature, reason))
+        }
+        Err(error) => Err(error.to_string().into()),
+    }
+}
+
+/// A tier that was refused once stays refused: no traffic for it any more.
+static REFUSED: Mutex<Vec<(Tier, Refused)>> = Mutex::new(vec![]);
+
+fn count<T: Tracer>(case: &Case, tier: Tier) -> Result<Verdict, TrafficError> {
+    let mut refusals = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, refused)) = refusals.iter().find(|(refusing, _)| *refusing == tier) {
+        return Ok(Verdict::Skip(Reason::Tier(tier, refused.clone())));
+    }
+    let _namespace = match NetNs::enter_new() {
+        Ok(namespace) => namespace,
+        Err(error) => return Ok(Verdict::Skip(Reason::Rights(error))),
+    };
+    let mut stage = Stage::prepare(case)?;
+    let mut tracer = match T::start(tier) {
+        Ok(tracer) => tracer,
+        Err(refused) => {
+            refusals.push((tier, refused.clone()));
+            return Ok(Verdict::Skip(Reason::Tier(tier, refused)));
+        }
+    };
+    let truth = stage.run()?;
+    let mut seen = Seen::default();
+    let mut differences = vec![];
+    let mut read = |moment| {
+        seen.add(tracer.snapshot().map_err(TrafficError::Broken)?);
+        let found = compare(&truth, &seen, tier, moment);
+        differences.extend(found.into_iter().map(|difference| (moment, difference)));
+        Ok::<_, TrafficError>(())
+    };
+    read(Moment::Open)?;
+    stage.finish()?;
+    read(Moment::Closed)?;
+    Ok(Verdict::Differences(differences, seen))
+}
+
+fn message(case: &Case, tier: Tier, wrong: &[String], seen: &Seen) -> String {
+    let mut lines = vec![format!("{} ({}) on {tier}: {} differences", case.name, case.about, wrong.len())];
+    lines.extend(wrong.iter().take(SHOWN).cloned());
+    if wrong.len() > SHOWN {
+        lines.push(format!("and {} more", wrong.len() - SHOWN));
+    }
+    lines.push(format!("the tracer's own ledger: {:?}", seen.loss()));
+    lines.join("\n  ")
+}

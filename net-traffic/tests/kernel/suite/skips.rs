@@ -1,0 +1,78 @@
+//! Skips: loud, counted, and allowed only where the machine shows why.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use aya::programs::ProgramType;
+use aya::sys::is_program_supported;
+use libtest_mimic::{Completion, Failed};
+use net_traffic::source::linux::traffic::{Feature, TrafficError};
+
+use super::tracer::{Refused, Tier};
+
+/// One line for each, for the end of the run: in its midst the harness has half a line on the screen.
+static SKIPPED: Mutex<Vec<String>> = Mutex::new(vec![]);
+
+pub(super) enum Reason {
+    /// No namespace, so no traffic of our own.
+    Rights(TrafficError),
+    Feature(Feature, String),
+    Tier(Tier, Refused),
+}
+
+/// Says what was skipped and why, and as the last line how much.
+#[expect(clippy::print_stdout, reason = "it belongs below the harness's own lines")]
+pub(super) fn print() {
+    let skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    for line in &*skipped {
+        println!("SKIP {line}");
+    }
+    println!("skipped: {}", skipped.len());
+}
+
+/// Ends a trial without a verdict.
+pub(super) fn skip(name: &str, reason: &Reason) -> Result<Completion, Failed> {
+    let strict = std::env::var("NET_TRAFFIC_NO_SKIP").is_ok_and(|value| value == "1");
+    if strict && !is_explained(reason) {
+        return Err(format!("no skip allowed, and nothing here explains this one: {reason}").into());
+    }
+    SKIPPED.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{name}: {reason}"));
+    Ok(Completion::ignored_with(reason))
+}
+
+/// The machine itself shows that it lacks what the trial needs, by another way than the refusal.
+fn is_explained(reason: &Reason) -> bool {
+    match reason {
+        Reason::Feature(Feature::KernelTls, _) => !contains("/proc/sys/net/ipv4/tcp_available_ulp", b"tls"),
+        Reason::Feature(Feature::Mptcp, _) => !Path::new("/proc/sys/net/mptcp").exists(),
+        Reason::Feature(Feature::IoUring, _) => {
+            fs::read_to_string("/proc/sys/kernel/io_uring_disabled").is_ok_and(|value| value.trim() != "0")
+        }
+        Reason::Feature(Feature::Ipv6, _) => !Path::new("/proc/net/if_inet6").exists(),
+        Reason::Feature(Feature::FastOpen, _) => !Path::new("/proc/sys/net/ipv4/tcp_fastopen").exists(),
+        Reason::Rights(_) | Reason::Feature(Feature::UdpSegment, _) | Reason::Tier(Tier::Polling, _) => false,
+        Reason::Tier(Tier::TpBtf, _) => {
+            !contains("/sys/kernel/btf/vmlinux", b"\0btf_trace_sock_send_length\0")
+        }
+        // Asked with a program of two instructions on a function that does nothing.
+        Reason::Tier(Tier::Fentry, _) => !matches!(is_program_supported(ProgramType::Tracing), Ok(true)),
+        Reason::Tier(Tier::Kprobe, _) => !contains("/proc/kallsyms", b" register_kprobe\n"),
+    }
+}
+
+/// A file that cannot be read shows nothing, so it counts as containing anything.
+fn contains(file: &str, needle: &[u8]) -> bool {
+    fs::read(file).map_or(true, |content| content.windows(needle.len()).any(|window| window == needle))
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rights(error) => write!(f, "{error}; run it as root"),
+            Self::Feature(feature, reason) => write!(f, "this kernel has no {feature}: {reason}"),
+            Self::Tier(tier, refused) => write!(f, "no {tier} here: {}", refused.reason),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Snapshots of network namespaces that the test makes, with the losses, owners and rights it arranges there.
+//!
+//! Needs root (`CAP_SYS_ADMIN`); says SKIP with the reason otherwise.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::disallowed_methods, reason = "the kernel is waited for, with a deadline")]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use net_traffic::snapshot::{Bytes, Snapshot, Socket, State};
+use net_traffic::source::linux::netns::NetNs;
+use net_traffic::source::linux::polling::{Polling, Scope};
+use net_traffic::source::linux::sock_diag::Wanted;
+use nix::sched::{CloneFlags, unshare};
+
+/// Runs `test` in a thread that has a network namespace to itself, with loopback up.
+fn in_own_netns(name: &str, test: impl FnOnce() + Send) {
+    let refusal = thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            if let Err(refusal) = unshare(CloneFlags::CLONE_NEWNET) {
+                return Some(format!("a network namespace: {refusal}"));
+            }
+            if let Err(refusal) = run("ip", &["link", "set", "lo", "up"]) {
+                return Some(refusal);
+            }
+            test();
+            None
+        });
+        inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    if let Some(reason) = refusal {
+        skip(name, &reason);
+    }
+}
+
+/// Goes past the capture of the test's output: a skip is to be seen.
+fn skip(name: &str, reason: &str) {
+    std::io::stderr().write_all(format!("SKIP {name}: {reason}\n").as_bytes()).unwrap();
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    match Command::new(program).args(arguments).stderr(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        outcome => Err(format!("{program} {}: {outcome:?}", arguments.join(" "))),
+    }
+}
+
+fn snapshot_of(netns: NetNs) -> Snapshot {
+    Polling::new(Scope { netns, sockets: Wanted::ALL.to_vec() }).unwrap().snapshot()
+}
+
+fn snapshot() -> Snapshot {
+    snapshot_of(NetNs::own().unwrap())
+}
+
+fn connect() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let active = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (active, listener.accept().unwrap().0)
+}
+
+fn socket_of(stream: &TcpStream) -> Socket {
+    let port = stream.local_addr().unwrap().port();
+    let connected = |socket: &Socket| socket.local.port == port && socket.remote.is_some();
+    snapshot().sockets.into_iter().find(connected).unwrap()
+}
+
+/// What `found` gives once it holds, or the last try.
+fn wait(found: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(4);
+    while !found() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+#[track_caller]
+fn check_tx(stream: &TcpStream, state: State, tx: u64) {
+    let socket = socket_of(stream);
+    assert_eq!((socket.state, socket.lifetime.map(|bytes| bytes.tx)), (state, Some(tx)), "{socket:?}");
+}
+
+#[test]
+fn segments_that_were_lost_and_repeated_count_once() {
+    in_own_netns("segments_that_were_lost_and_repeated_count_once", || {
+        let (mut active, mut passive) = connect();
+        active.write_all(&[1; 100]).unwrap();
+        passive.read_exact(&mut [0; 100]).unwrap();
+        run("ip", &["link", "set", "lo", "down"]).unwrap();
+        active.write_all(&[1; 300]).unwrap();
+        passive.write_all(&[1; 70]).unwrap();
+        assert!(wait(|| socket_of(&active).tcp.unwrap().retransmits >= Some(2)));
+        check_tx(&active, State::Established, 400);
+        check_tx(&passive, State::Established, 70);
+        active.shutdown(Shutdown::Write).unwrap();
+        check_tx(&active, State::FinWait1, 400);
+        run("ip", &["link", "set", "lo", "up"]).unwrap();
+        passive.shutdown(Shutdown::Write).unwrap();
+        assert!(wait(|| {
+            let found = |socket: &Socket| {
+                let port = passive.local_addr().unwrap().port();
+                socket.local.port == port && socket.lifetime == Some(Bytes { rx: 100, tx: 70 })
+            };
+            snapshot().sockets.iter().any(found)
+        }));
+    });
+}
+
+#[test]
+fn closing_on_both_sides_at_once_counts_no_fin() {
+    in_own_netns("closing_on_both_sides_at_once_counts_no_fin", || {
+        let (mut active, mut passive) = connect();
+        active.write_all(&[1; 10]).unwrap();
+        passive.write_all(&[1; 20]).unwrap();
+        passive.read_exact(&mut [0; 10]).unwrap();
+        active.read_exact(&mut [0; 20]).unwrap();
+        // The end of the accepting side arrives; the answer to it cannot leave.
+        passive.shutdown(Shutdown::Write).unwrap();
+        assert!(wait(|| socket_of(&active).state == State::CloseWait));
+        run("ip", &["link", "set", "lo", "down"]).unwrap();
+        active.shutdown(Shutdown::Write).unwrap();
+        let socket = socket_of(&active);
+        assert_eq!((socket.state, socket.lifetime), (State::LastAck, Some(Bytes { rx: 20, tx: 10 })));
+        assert_eq!(active.read(&mut [0; 1]).unwrap(), 0);
+        assert_eq!(socket_of(&active).lifetime, Some(Bytes { rx: 20, tx: 10 }));
+    });
+}
+
+#[test]
+fn segments_that_this_host_dropped_count_once() {
+    in_own_netns("segments_that_this_host_dropped_count_once", || {
+        let (mut active, mut passive) = connect();
+        let shaper =
+            ["qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1kbit", "burst", "1", "limit", "1"];
+        if let Err(refusal) = run("tc", &shaper) {
+            skip("segments_that_this_host_dropped_count_once", &refusal);
+            return;
+        }
+        active.write_all(&[1; 300]).unwrap();
+        passive.write_all(&[1; 70]).unwrap();
+        thread::sleep(Duration::from_millis(1200));
+        check_tx(&passive, State::Established, 70);
+        // The documented limit: the SYN of the connecting side cannot be told from a byte any more.
+        check_tx(&active, State::Established, 301);
+        run("tc", &["qdisc", "del", "dev", "lo", "root"]).unwrap();
+        assert!(wait(|| socket_of(&passive).rx_queue == Some(300)));
+        check_tx(&passive, State::Established, 70);
+        check_tx(&active, State::Established, 301);
+    });
+}
+
+#[test]
+fn the_counters_of_an_interface_are_those_of_its_packets() {
+    in_own_netns("the_counters_of_an_interface_are_those_of_its_packets", || {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..10 {
+            sender.send_to(&[0; 100], receiver.local_addr().unwrap()).unwrap();
+        }
+        let snapshot = snapshot();
+        let [loopback] = &snapshot.interfaces[..] else { panic!("{:?}", snapshot.interfaces) };
+        assert_eq!((loopback.name.as_str(), loopback.up, loopback.index), ("lo", true, 1));
+        assert_eq!(loopback.netns, Some(NetNs::own().unwrap().inode()));
+        // Payload, and the headers of UDP and IPv4; loopback has no other.
+        for counters in [&loopback.rx, &loopback.tx] {
+            assert_eq!((counters.packets, counters.bytes), (10, 10 * (100 + 8 + 20)));
+            assert_eq!((counters.errors, counters.dropped), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn another_namespace_is_read_from_outside() {
+    let (ready, told) = mpsc::channel();
+    let (done, until) = mpsc::channel::<()>();
+    let inside = move || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let path = format!("/proc/{}/task/{}/ns/net", std::process::id(), nix::unistd::gettid());
+        ready.send((path, listener.local_addr().unwrap().port())).unwrap();
+        assert!(until.recv().is_err(), "nothing is sent");
+    };
+    let thread = thread::spawn(move || in_own_netns("another_namespace_is_read_from_outside", inside));
+    // Without rights the thread ends at once, and says SKIP.
+    if let Ok((path, port)) = told.recv() {
+        let netns = NetNs::resolve(&path).unwrap();
+        let inode = netns.inode();
+        assert_ne!(inode, NetNs::own().unwrap().inode());
+        let snapshot = snapshot_of(netns);
+        let [socket] = &snapshot.sockets[..] else { panic!("{:?}", snapshot.sockets) };
+        assert_eq!((socket.local.port, socket.netns), (port, Some(inode)));
+        assert_eq!(socket.owner.unwrap().pid, std::process::id());
+        let [loopback] = &snapshot.interfaces[..] else { panic!("{:?}", snapshot.interfaces) };
+        assert_eq!(loopback.netns, Some(inode));
+        drop(done);
+    }
+    thread.join().unwrap();
+}
+
+/// A child that holds a socket of which this process keeps nothing.
+struct Holder(Child);
+
+impl Holder {
+    fn of(listener: &TcpListener) -> Self {
+        // A duplicate that is not closed on exec: for this once the child should have it.
+        // SAFETY: the descriptor is open; the copy is closed below, after the child has inherited it.
+        let copy = unsafe { libc::dup(listener.as_raw_fd()) };
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        // SAFETY: `copy` belongs to nobody else.
+        unsafe { libc::close(copy) };
+        Self(child)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn the_owner_is_known_with_rights_and_without_them_the_status_says_which_are_missing() {
+    in_own_netns("the_owner_is_known_with_rights_and_without_them_the_status_says_which_are_missing", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let holder = Holder::of(&listener);
+        drop(listener);
+
+        let privileged = snapshot();
+        let [socket] = &privileged.sockets[..] else { panic!("{:?}", privileged.sockets) };
+        assert_eq!(socket.owner.unwrap().pid, holder.0.id());
+        let [process] = &privileged.processes[..] else { panic!("{:?}", privileged.processes) };
+        assert_eq!((process.name.as_str(), process.command.as_deref()), ("sleep", Some("sleep 60")));
+        assert_eq!(process.user.as_deref(), Some("root"));
+        let owners = |snapshot: &Snapshot| {
+            snapshot.status.iter().find(|status| status.slot == "owners").cloned().unwrap()
+        };
+        assert_eq!(owners(&privileged).reason, None);
+
+        let unprivileged = thread::scope(|scope| scope.spawn(as_nobody).join().unwrap());
+        let [socket] = &unprivileged.sockets[..] else { panic!("{:?}", unprivileged.sockets) };
+        assert_eq!((socket.owner, socket.uid, socket.state), (None, Some(0), State::Listen));
+        let status = owners(&unprivileged);
+        let reason = status.reason.unwrap();
+        assert!(
+            reason.starts_with("1 sockets without an owner: CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"),
+            "{reason}"
+        );
+        assert!(status.remedy.unwrap().contains("setcap"));
+    });
+}
+
+/// Ends the calling thread's rights, and only that one's: the system call, unlike libc's function, is of one thread.
+fn as_nobody() -> Snapshot {
+    // SAFETY: takes numbers only.
+    let changed = unsafe { libc::syscall(libc::SYS_setresuid, 65_534, 65_534, 65_534) };
+    assert_eq!(changed, 0);
+    snapshot()
+}

@@ -1,0 +1,70 @@
+//! Connections to look at: processes that open them, say so, and hold them until they are let go.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Read},
+    net::{TcpListener, TcpStream},
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+/// Hold loopback connections open until standard input ends; a part of the benchmarks.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    connections: usize,
+}
+
+/// The processes of a benchmark; they end when this is dropped.
+pub(super) struct Holders(Vec<(Child, Option<ChildStdin>)>);
+
+impl Holders {
+    /// Each connection is two sockets, both in one process.
+    pub(super) fn start(processes: usize, connections_each: usize) -> Result<Self> {
+        let own = env::current_exe().context("find the chores' own program")?;
+        let mut holders = Self(Vec::new());
+        for _ in 0..processes {
+            let mut child = Command::new("prlimit")
+                .arg(format!("--nofile={}", 2 * connections_each + 64))
+                .arg(&own)
+                .args(["bench-sockets", &connections_each.to_string()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .context("start prlimit")?;
+            let stdout = child.stdout.take();
+            let stdin = child.stdin.take();
+            holders.0.push((child, stdin));
+            let mut line = String::new();
+            BufReader::new(stdout.context("read from a holder of sockets")?).read_line(&mut line)?;
+            ensure!(line == "ready\n", "a process could not open {connections_each} connections");
+        }
+        Ok(holders)
+    }
+}
+
+impl Drop for Holders {
+    fn drop(&mut self) {
+        for (child, stdin) in &mut self.0 {
+            drop(stdin.take());
+            if let Err(error) = child.wait() {
+                eprintln!("a holder of sockets: {error}");
+            }
+        }
+    }
+}
+
+/// What such a process does.
+#[expect(clippy::print_stdout, reason = "the word that the parent waits for")]
+pub(crate) fn hold(args: &Args) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
+    let address = listener.local_addr()?;
+    let mut open = Vec::new();
+    for _ in 0..args.connections {
+        open.push(TcpStream::connect(address).context("connect")?);
+        open.push(listener.accept().context("accept")?.0);
+    }
+    println!("ready");
+    std::io::stdin().read_to_end(&mut Vec::new()).context("wait for the end of standard input")?;
+    Ok(())
+}

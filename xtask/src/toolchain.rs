@@ -1,0 +1,159 @@
+//! Finds, or installs, what builds for the BPF target: a rustc that has the library's source, and bpf-linker.
+//!
+//! The compiler and the source of `core` must be of one release. Rustup's toolchains have that source when its
+//! component `rust-src` was added; Debian has it as a package next to its own compiler. Any of them is told to
+//! accept the unstable `-Z build-std`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::{
+    apt,
+    process::{self, find_in_path, output, target_dir},
+};
+
+const DEBIAN_PACKAGES: [&str; 5] =
+    ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "llvm-22-dev"];
+const LINKER_VERSION: &str = "0.13.0";
+const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
+
+/// A compiler with its library's source, and the linker for its bitcode.
+pub(crate) struct Toolchain {
+    /// The directory of `cargo`, `rustc`, `cargo-clippy`.
+    bin: PathBuf,
+    sysroot: PathBuf,
+    linker: PathBuf,
+    /// The releases of all that decides the object's bytes, on one line.
+    pub(crate) version: String,
+}
+
+impl Toolchain {
+    /// Looks for a toolchain; of several, the one with the version that is `preferred`, then a nightly.
+    pub(crate) fn find(preferred: &str) -> Result<Self> {
+        let linker =
+            find_linker().context("find bpf-linker (`cargo xtask build-ebpf --install` builds it)")?;
+        let mut found = Vec::new();
+        for sysroot in sysroots() {
+            if sysroot.join("lib/rustlib/src/rust/library/core").is_dir() {
+                found.push(Self::new(&sysroot, &linker)?);
+            }
+        }
+        found.sort_by_key(|toolchain| {
+            (toolchain.version != preferred, !toolchain.version.contains("nightly"))
+        });
+        found.into_iter().next().ok_or_else(|| {
+            anyhow!(
+                "no Rust toolchain here has the library's source: `rustup component add rust-src`, \
+                 or on Debian `cargo xtask build-ebpf --install`"
+            )
+        })
+    }
+
+    /// Installs Debian's compiler, source and LLVM, and builds bpf-linker, unless they are there.
+    pub(crate) fn install() -> Result<()> {
+        apt::install(&DEBIAN_PACKAGES)?;
+        if find_linker().is_ok() {
+            return Ok(());
+        }
+        process::run(
+            process::cargo()
+                .env("LLVM_PREFIX", LLVM_PREFIX)
+                .args(["install", "bpf-linker", "--version", LINKER_VERSION, "--locked"])
+                .args(["--no-default-features", "--features", "llvm-22", "--root"])
+                .arg(target_dir().join("tools")),
+        )
+    }
+
+    /// One of the toolchain's own programs (`cargo`, `cargo-clippy`), untouched by whoever runs this chore.
+    pub(crate) fn command(&self, program: &str) -> Result<Command> {
+        let linker_dir = self.linker.parent().context("find the directory of bpf-linker")?;
+        let inherited = env::var_os("PATH").unwrap_or_default();
+        let dirs = [linker_dir.to_path_buf(), self.bin.clone()];
+        let path = env::join_paths(dirs.into_iter().chain(env::split_paths(&inherited)))?;
+
+        let mut command = Command::new(self.bin.join(program));
+        for (name, _) in env::vars_os() {
+            let name = name.to_string_lossy();
+            let steers = [
+                "CARGO_BUILD_",
+                "CARGO_PROFILE_",
+                "CARGO_TARGET_",
+                "CARGO_UNSTABLE_",
+                "RUST",
+                "CARGO_ENCODED_",
+            ];
+            if steers.iter().any(|prefix| name.starts_with(prefix)) && name != "RUSTUP_HOME" {
+                command.env_remove(name.as_ref());
+            }
+        }
+        command
+            .current_dir(process::root())
+            .env("PATH", path)
+            .env("CARGO", self.bin.join("cargo"))
+            .env("RUSTC", self.bin.join("rustc"))
+            .env("RUSTC_BOOTSTRAP", "1");
+        Ok(command)
+    }
+
+    /// Where the library's source lies.
+    pub(crate) fn library_source(&self) -> PathBuf {
+        self.sysroot.join("lib/rustlib/src/rust")
+    }
+
+    /// An `objcopy` that knows BPF: rustc brings one; Debian's LLVM has it by its own name.
+    pub(crate) fn objcopy(&self) -> Result<PathBuf> {
+        let host = format!("lib/rustlib/{}-unknown-linux-gnu/bin", env::consts::ARCH);
+        let dir = self.sysroot.join(host);
+        let candidates = [
+            dir.join("llvm-objcopy"),
+            dir.join("rust-objcopy"),
+            Path::new(LLVM_PREFIX).join("bin/llvm-objcopy"),
+        ];
+        let found = candidates.into_iter().find(|file| file.is_file());
+        found
+            .or_else(|| find_in_path("llvm-objcopy"))
+            .context("find llvm-objcopy (Debian: package llvm-22-dev)")
+    }
+
+    fn new(sysroot: &Path, linker: &Path) -> Result<Self> {
+        let bin = sysroot.join("bin");
+        let rustc = output(Command::new(bin.join("rustc")).arg("-vV"))?;
+        let field = |name: &str| rustc.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
+        let version = format!(
+            "rustc {} {}, LLVM {}, {}",
+            field("release: "),
+            field("commit-hash: "),
+            field("LLVM version: "),
+            output(Command::new(linker).arg("--version"))?.trim(),
+        );
+        Ok(Self { bin, sysroot: sysroot.to_path_buf(), linker: linker.to_path_buf(), version })
+    }
+}
+
+/// Every toolchain of rustup, then the system's own.
+fn sysroots() -> Vec<PathBuf> {
+    let home = env::var_os("RUSTUP_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".rustup")));
+    let toolchains = home.and_then(|home| fs::read_dir(home.join("toolchains")).ok());
+    let mut sysroots: Vec<_> =
+        toolchains.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    sysroots.sort();
+    sysroots.push("/usr".into());
+    sysroots
+}
+
+fn find_linker() -> Result<PathBuf> {
+    let own = target_dir().join("tools/bin/bpf-linker");
+    if own.is_file() {
+        return Ok(own);
+    }
+    let linker = find_in_path("bpf-linker").context("no bpf-linker in PATH")?;
+    ensure!(linker.is_absolute(), "PATH leads to {}, which is not absolute", linker.display());
+    Ok(linker)
+}

@@ -1,0 +1,117 @@
+//! Boots the guest, passes its output through, and finds out how it ended.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+
+use super::{Accel, Guest, initramfs::STATUS_LINE, kernel::Kernel, vm_dir};
+
+/// As `timeout(1)` has it.
+const TIMED_OUT: u8 = 124;
+/// The guest ended without a verdict: a panic, or a kernel that did not boot.
+const DIED: u8 = 125;
+const CONSOLE_LINES: usize = 40;
+
+/// An end in seconds after a panic, and nothing that costs time under emulation.
+const KERNEL_COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 oops=panic nokaslr mitigations=off tsc=reliable \
+    no_timer_check cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on rcupdate.rcu_expedited=1 nowatchdog";
+
+/// The status of the guest's command, [`TIMED_OUT`] or [`DIED`]. Removes the initramfs.
+pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest) -> Result<u8> {
+    let console = vm_dir().join(format!("console-{}-{}.txt", kernel.release, std::process::id()));
+    let mut child = command(kernel, initrd, &console, guest)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start qemu-system-x86_64")?;
+    let mut status = None;
+    if let Some(stdout) = child.stdout.take() {
+        status = pass_through(BufReader::new(stdout))?;
+    }
+    let ended = child.wait().context("wait for qemu-system-x86_64")?;
+    fs::remove_file(initrd).with_context(|| format!("remove {}", initrd.display()))?;
+    if let Some(status) = status {
+        fs::remove_file(&console).context("remove the console's log")?;
+        return Ok(status);
+    }
+    let timed_out = ended.code() == Some(TIMED_OUT.into());
+    let reason = if timed_out { format!("took longer than {} s", guest.timeout) } else { "died".into() };
+    eprintln!("the guest {reason}; the last lines of {}:", console.display());
+    let log = fs::read(&console).unwrap_or_default();
+    for line in last_lines(&String::from_utf8_lossy(&log)) {
+        eprintln!("  {line}");
+    }
+    Ok(if timed_out { TIMED_OUT } else { DIED })
+}
+
+/// `timeout` and not this program's clock: it ends the guest also when this program is gone.
+fn command(kernel: &Kernel, initrd: &Path, console: &Path, guest: &Guest) -> Command {
+    let accel = match guest.accel {
+        // One thread for both CPUs: before 8.1 QEMU's threads see each other's half-patched code, and a kernel that
+        // patches its static keys dies of it now and then. It costs a tenth.
+        // https://gitlab.com/qemu-project/qemu/-/commit/deba78709a
+        Accel::Tcg => "tcg,thread=single,tb-size=512",
+        Accel::Kvm => "kvm",
+    };
+    let mut command = Command::new("timeout");
+    command
+        .args(["--foreground", "--kill-after=5", &guest.timeout.to_string(), "qemu-system-x86_64"])
+        .args(["-accel", accel, "-cpu", "max", "-smp", "2", "-m", "1G", "-nodefaults", "-no-user-config"])
+        .args(["-display", "none", "-monitor", "none", "-no-reboot", "-serial"])
+        .arg(format!("file:{}", console.display()))
+        .args(["-serial", "stdio", "-append", KERNEL_COMMAND_LINE, "-kernel"])
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(initrd);
+    command
+}
+
+/// Prints what the guest prints; the status is in the line that says so.
+fn pass_through(mut guest: impl BufRead) -> Result<Option<u8>> {
+    let mut status = None;
+    let mut line = Vec::new();
+    let mut stdout = std::io::stdout().lock();
+    while guest.read_until(b'\n', &mut line).context("read from the guest")? > 0 {
+        stdout.write_all(&line)?;
+        stdout.flush()?;
+        let text = String::from_utf8_lossy(&line);
+        // A test that ends without a line feed leaves its last words before ours.
+        if let Some((_, value)) = text.rsplit_once(STATUS_LINE) {
+            status = value.trim().parse().ok();
+        }
+        line.clear();
+    }
+    Ok(status)
+}
+
+fn last_lines(log: &str) -> Vec<&str> {
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(CONSOLE_LINES)..].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_the_guests_own() {
+        let status = |text: &str| pass_through(text.as_bytes()).unwrap();
+        assert_eq!(status("test x ... ok\nVMTEST-RC: 0\n"), Some(0));
+        assert_eq!(status("no line feedVMTEST-RC: 101\n"), Some(101));
+        assert_eq!(status("test x ... ok\n"), None);
+        assert_eq!(status("VMTEST-RC: \n"), None);
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_log() {
+        let log = (0..100).map(|line| line.to_string()).collect::<Vec<_>>().join("\n");
+        assert_eq!(last_lines(&log).len(), CONSOLE_LINES);
+        assert_eq!(last_lines(&log).last(), Some(&"99"));
+        assert_eq!(last_lines("one"), ["one"]);
+    }
+}
