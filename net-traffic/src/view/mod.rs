@@ -15,7 +15,7 @@ pub use self::bandwidth::Bandwidth;
 pub use self::connections::Connections;
 pub use self::doctor::Doctor;
 pub use self::options::{By, Options, States};
-pub use self::report::{Column, Facts, Kind, Part, Report, Series, Shown, Table, Value};
+pub use self::report::{Column, Facts, Kind, Label, Part, Report, Series, Shown, Table, Value};
 pub use self::run::Run;
 pub use self::top::Top;
 
