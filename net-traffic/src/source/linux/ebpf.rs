@@ -9,9 +9,7 @@ use aya::{
     Ebpf as Programs,
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
-use net_traffic_common::{
-    OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss,
-};
+use net_traffic_common::{OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss};
 
 use super::{
     bpf,
@@ -99,17 +97,16 @@ impl Ebpf {
         let mut finished = Vec::new();
         let rows: HashMap<_, ProcessKey, ProcessCounters> =
             HashMap::try_from(&self.processes).map_err(io::Error::other)?;
-        for entry in rows.iter() {
+        for entry in &rows {
             let (key, row) = entry.map_err(io::Error::other)?;
             // The walk starts over when the entry it stands on is removed.
             if !seen.insert(key) {
                 continue;
             }
             snapshot.processes.push(records::process(key, &row));
-            if row.flags & PROCESS_EXITED != 0 && !owners.contains(&key) {
-                if self.ended.insert(key, row) == Some(row) {
-                    finished.push(key);
-                }
+            let can_gain = row.flags & PROCESS_EXITED == 0 || owners.contains(&key);
+            if !can_gain && self.ended.insert(key, row) == Some(row) {
+                finished.push(key);
             }
         }
         for key in finished {

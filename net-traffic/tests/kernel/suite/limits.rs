@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aya::programs::loaded_programs;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -95,22 +95,23 @@ fn full_ring() -> Result<(), Failed> {
 
 /// A program that dies without a chance to clean up leaves nothing in the kernel.
 fn killed() -> Result<(), Failed> {
-    let before = our_programs()?;
+    let before = our_programs();
     let mut child = Program::start()?;
-    let running = our_programs()?;
+    let running = our_programs();
     let started: Vec<u32> = running.into_iter().filter(|id| !before.contains(id)).collect();
     check(!started.is_empty(), || "it loaded no program".to_owned())?;
     child.0.kill()?;
     child.0.wait()?;
-    let deadline = Instant::now() + Duration::from_secs(1) * slowness();
-    loop {
-        let left: Vec<u32> = our_programs()?.into_iter().filter(|id| started.contains(id)).collect();
+    const POLLS: u32 = 50;
+    for poll in 0.. {
+        let left: Vec<u32> = our_programs().into_iter().filter(|id| started.contains(id)).collect();
         if left.is_empty() {
             return Ok(());
         }
-        check(Instant::now() < deadline, || format!("{} programs are left after a second", left.len()))?;
+        check(poll < POLLS * slowness(), || format!("{} programs are left after a second", left.len()))?;
         std::thread::sleep(Duration::from_millis(20));
     }
+    Ok(())
 }
 
 /// `net-traffic top`, killed at the latest when the test ends.
@@ -140,7 +141,7 @@ impl Drop for Program {
 }
 
 /// The ids of the loaded programs that have one of our names.
-fn our_programs() -> Result<Vec<u32>, Failed> {
+fn our_programs() -> Vec<u32> {
     let names: Vec<&str> = SLOTS
         .iter()
         .flat_map(|slot| slot.hooks)
@@ -156,7 +157,7 @@ fn our_programs() -> Result<Vec<u32>, Failed> {
             ids.push(program.id());
         }
     }
-    Ok(ids)
+    ids
 }
 
 fn own_namespace() -> Result<u32, Failed> {
