@@ -1,3 +1,5 @@
+//! Owners of sockets that this very process holds, as /proc shows them.
+
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
