@@ -93,6 +93,9 @@ fn full_ring() -> Result<(), Failed> {
     Ok(())
 }
 
+/// How often the kernel is asked within the second that it has to forget a program.
+const POLLS: u32 = 50;
+
 /// A program that dies without a chance to clean up leaves nothing in the kernel.
 fn killed() -> Result<(), Failed> {
     let before = our_programs();
@@ -102,7 +105,6 @@ fn killed() -> Result<(), Failed> {
     check(!started.is_empty(), || "it loaded no program".to_owned())?;
     child.0.kill()?;
     child.0.wait()?;
-    const POLLS: u32 = 50;
     for poll in 0.. {
         let left: Vec<u32> = our_programs().into_iter().filter(|id| started.contains(id)).collect();
         if left.is_empty() {
