@@ -79,11 +79,24 @@ pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
     let mut refused = Vec::new();
     for tiers in plan::rounds(wanted) {
         match Round::run(&tiers, &offsets, &kernel_btf, sizes)? {
-            Ok(loaded) => return Ok(loaded),
+            Ok(loaded) => {
+                drop(kernel_btf);
+                give_back_memory();
+                return Ok(loaded);
+            }
             Err(slots) => refused.extend(slots),
         }
     }
     Err(LoadError::Refused(refused))
+}
+
+/// The kernel's BTF takes some 30 MB while it is read, which the allocator would keep for the program's life.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the function takes a number and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// One trial of a set of tiers that share a storage.
