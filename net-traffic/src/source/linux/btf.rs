@@ -3,6 +3,7 @@
 //! A reader of just the part that is needed: structs and unions, their members, and the types between them.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use net_traffic_common::Offsets;
 
@@ -25,7 +26,13 @@ pub enum BtfError {
 /// # Errors
 /// When the kernel has no BTF, or lacks a member without which nothing can be counted.
 pub fn offsets() -> Result<Offsets, BtfError> {
-    offsets_in(&Btf::parse(&std::fs::read(PATH)?)?)
+    // The kernel stays the same while we run.
+    static FOUND: OnceLock<Offsets> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(*found);
+    }
+    let found = offsets_in(&Btf::parse(&std::fs::read(PATH)?)?)?;
+    Ok(*FOUND.get_or_init(|| found))
 }
 
 fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
