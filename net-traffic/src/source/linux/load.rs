@@ -249,6 +249,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut next = Some(error);
     while let Some(error) = next {
         let line = error.to_string();
+        let line = line.split(". Verifier output").next().unwrap_or(&line);
         let line = line.lines().next().unwrap_or_default().trim_end_matches(':');
         if !text.ends_with(line) {
             if !text.is_empty() {
