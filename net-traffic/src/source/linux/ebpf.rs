@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap as StdHashMap, HashSet},
     io::{self, Read},
+    os::fd::AsFd,
 };
 
 use aya::{
@@ -37,7 +38,6 @@ pub struct Ebpf {
     closed: ClosedSockets,
     tier: Tier,
     slots: Vec<Filled>,
-    map_bytes: u64,
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
     /// What one walk over the sockets gave; kept for its memory.
@@ -72,7 +72,6 @@ impl Ebpf {
             closed: ClosedSockets::start(ring).map_err(|error| missing(&error))?,
             tier,
             slots,
-            map_bytes: u64::from(sizes.processes) * 96 + u64::from(sizes.ring_bytes),
             ended: StdHashMap::new(),
             buffer: Vec::new(),
             programs: bpf,
@@ -121,21 +120,27 @@ impl Ebpf {
         let cause = |index| -> io::Result<u64> {
             Ok(self.loss.get(&index, 0).map_err(io::Error::other)?.iter().sum())
         };
-        let mut missed_hooks = 0;
-        for (_name, program) in self.programs.programs() {
-            if let Ok(fd) = program.fd() {
-                use std::os::fd::AsFd;
-                missed_hooks += bpf::program_stats(fd.as_fd())?.recursion_misses;
-            }
-        }
         Ok(Loss {
             map_full: cause(loss::MAP_FULL)?,
             map_busy: cause(loss::MAP_BUSY)?,
             storage_failed: cause(loss::STORAGE_FAILED)?,
             ring_full: cause(loss::RING_FULL)?,
             queue_full: self.closed.refused(),
-            missed_hooks,
+            missed_hooks: self.read_programs()?.recursion_misses,
         })
+    }
+
+    /// The statistics of all programs that run, added up.
+    fn read_programs(&self) -> io::Result<bpf::ProgramStats> {
+        let mut sum = bpf::ProgramStats::default();
+        for (_name, program) in self.programs.programs() {
+            // A program of a tier that is not in use was never loaded.
+            let Ok(fd) = program.fd() else { continue };
+            let bpf::ProgramStats { run_time_ns, recursion_misses } = bpf::program_stats(fd.as_fd())?;
+            sum.run_time_ns += run_time_ns;
+            sum.recursion_misses += recursion_misses;
+        }
+        Ok(sum)
     }
 
     /// What fills each slot, and what was refused before it.
@@ -199,7 +204,11 @@ impl Collector for Ebpf {
         snapshot.sockets.extend(live.chain(&closed).filter_map(records::socket));
         self.read_processes(&owners, snapshot).map_err(failed("read the processes"))?;
         snapshot.loss = self.read_loss().map_err(failed("read the loss ledger"))?;
-        snapshot.cost.map_bytes = Some(self.map_bytes);
+        snapshot.cost.map_bytes = bpf::map_bytes().ok();
+        if bpf::measures_run_time() {
+            let programs = self.read_programs().map_err(failed("read what the programs cost"))?;
+            snapshot.cost.bpf_run_ns = Some(programs.run_time_ns);
+        }
         snapshot.status.extend(self.status());
         Ok(())
     }

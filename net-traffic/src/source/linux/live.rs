@@ -10,7 +10,7 @@ use super::polling::collect_all;
 use super::procfs::ProcFs;
 use super::rights;
 use super::sock_diag::{SockDiag, States, Wanted as Dump};
-use crate::snapshot::{Protocol, Snapshot, State, Status};
+use crate::snapshot::{Cost, Protocol, Snapshot, State, Status};
 use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted};
 
 /// The collectors of this machine.
@@ -60,9 +60,8 @@ impl Live {
             ..Snapshot::default()
         };
         collect_all(&mut self.collectors, &mut snapshot);
-        let map_bytes = snapshot.cost.map_bytes;
-        snapshot.cost = host::cost();
-        snapshot.cost.map_bytes = map_bytes;
+        let Cost { user_cpu_ms, rss_bytes, .. } = host::cost();
+        snapshot.cost = Cost { user_cpu_ms, rss_bytes, ..snapshot.cost };
         Ok(snapshot)
     }
 }
