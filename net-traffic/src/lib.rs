@@ -2,5 +2,6 @@
 //!
 //! Data flows one way: source → snapshot → model → view → report → output.
 
+pub mod filter;
 pub mod snapshot;
 pub mod source;
