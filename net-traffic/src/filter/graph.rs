@@ -8,7 +8,7 @@ use super::generate::condition::{CondId, Condition, Conditions};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct BlockId(pub(super) usize);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Block {
     pub(super) stmts: Vec<Insn>,
     pub(super) end: End,
@@ -26,7 +26,7 @@ pub(super) enum End {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Graph {
     /// Every block stands behind those that its end leads to.
     pub(super) blocks: Vec<Block>,

@@ -11,6 +11,7 @@ mod graph;
 mod interpret;
 mod lexer;
 mod names;
+mod optimize;
 mod parser;
 mod syntax;
 mod words;
@@ -71,7 +72,11 @@ pub fn compile(expression: &str, options: &CompileOptions<'_>) -> Result<Program
         return Ok(Program { insns: vec![Insn::stmt(bpf::RET | bpf::K, options.snaplen)] });
     };
     let generated = generate::generate(&expr, options)?;
-    let graph = Graph::new(&generated, options.snaplen);
+    let mut graph = Graph::new(&generated, options.snaplen);
+    // What is known of a loop would have to be found differently; libpcap leaves such programs as they are, too.
+    if options.optimize && !generated.loops {
+        optimize::optimize(&mut graph);
+    }
     let insns = graph.layout();
     if insns.len() > bpf::MAX_INSNS {
         return Err(FilterError::new(FilterErrorKind::TooLong(bpf::MAX_INSNS), 0..expression.len()));
