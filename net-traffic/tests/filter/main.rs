@@ -1,4 +1,7 @@
 //! The packet filter against libpcap's verdicts, stored and live, and against the kernel.
 
+mod generated;
+mod grammar;
+mod libpcap;
 mod oracle;
 mod verdicts;

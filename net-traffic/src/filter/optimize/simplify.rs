@@ -42,7 +42,7 @@ fn rewrite(block: &Block, mut state: State, values: &mut Values) -> (Vec<Rewritt
         }
         let rewritten = rewrite_insn(*insn, &state.registers, values);
         let hides = insn.class() == bpf::ALU && values.as_constant(step.value) == Some(0);
-        if hides && let Some(before) = stmts.last_mut().filter(|before| before.insn.class() == bpf::LD) {
+        if hides && let Some(before) = stmts.last_mut().filter(|before| is_fixed_load(before.insn)) {
             // What the mask hides need not be loaded.
             before.droppable = true;
             state.not_loaded(state.registers.a);
@@ -61,6 +61,11 @@ fn rewrite(block: &Block, mut state: State, values: &mut Values) -> (Vec<Rewritt
         (code, k) = (code & !bpf::X, x);
     }
     (stmts, End::Branch { code, k, yes, no })
+}
+
+/// Whether a statement loads from a fixed offset. Where X moves the offset, libpcap keeps the load.
+fn is_fixed_load(insn: Insn) -> bool {
+    insn.class() == bpf::LD && insn.mode() == bpf::ABS
 }
 
 /// The cheapest statement that does the same.
