@@ -5,6 +5,7 @@
 
 pub mod bpf;
 mod disassemble;
+pub mod ebpf;
 mod error;
 mod generate;
 mod graph;

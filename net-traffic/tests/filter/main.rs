@@ -2,6 +2,8 @@
 
 mod generated;
 mod grammar;
+#[cfg(target_os = "linux")]
+mod kernel;
 mod libpcap;
 mod oracle;
 mod verdicts;
