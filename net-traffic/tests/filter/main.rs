@@ -6,4 +6,5 @@ mod grammar;
 mod kernel;
 mod libpcap;
 mod oracle;
+mod properties;
 mod verdicts;
