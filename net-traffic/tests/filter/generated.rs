@@ -37,7 +37,7 @@ fn agrees_with_the_installed_libpcap_on_random_expressions() {
             match (libpcap.compile(&text, false), &mine) {
                 (Err(_), Err(_)) => {}
                 (Err(error), Ok(_)) => {
-                    differences.push(format!("{linktype} {text:?}: accepted, libpcap: {error}"))
+                    differences.push(format!("{linktype} {text:?}: accepted, libpcap: {error}"));
                 }
                 (Ok(_), Err(error)) => differences.push(format!("{linktype} {text:?}: refused: {error}")),
                 (Ok(unoptimized), Ok(program)) => {

@@ -33,8 +33,10 @@ proptest! {
         let names = NameTable::default();
         let text = expression(&mut Random::new(seed), &["ip protochain 6 or ip6 protochain 17".to_owned()]);
         for linktype in LINKTYPES {
-            if let Ok(program) = compile(&text, &oracle::options(linktype, &names)) {
-                run(&program.insns, Packet { octets: &octets, wire_length: 1500, metadata: None });
+            let options = oracle::options(linktype, &names);
+            if let Ok(program) = compile(&text, &options) {
+                let returned = run(&program.insns, Packet { octets: &octets, wire_length: 1500, metadata: None });
+                prop_assert!(returned == 0 || returned == options.snaplen);
             }
         }
     }

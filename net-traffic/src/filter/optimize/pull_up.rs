@@ -43,9 +43,8 @@ impl Mover {
             needed: vec![0; count],
             before: vec![Vec::new(); count],
         };
-        for id in 0..count {
-            let block = &graph.blocks[id];
-            if let Some(mut state) = states[id].clone() {
+        for (id, (block, state)) in graph.blocks.iter().zip(states).enumerate() {
+            if let Some(mut state) = state {
                 block.stmts.iter().for_each(|insn| state.advance(&mut values, *insn));
                 mover.at_end[id] = Some(state.registers.a);
             }
