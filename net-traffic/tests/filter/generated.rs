@@ -24,9 +24,12 @@ fn agrees_with_the_installed_libpcap_on_random_expressions() {
         let libpcap = match Libpcap::open(linktype) {
             Ok(libpcap) if libpcap.version().contains("version 1.10.3") => libpcap,
             Ok(libpcap) => {
-                return println!("SKIP: the semantics are those of 1.10.3, not of {}", libpcap.version());
+                return crate::skip(&format!(
+                    "the semantics are those of 1.10.3, not of {}",
+                    libpcap.version()
+                ));
             }
-            Err(reason) => return println!("SKIP: libpcap0.8 is not installed: {reason}"),
+            Err(reason) => return crate::skip(&format!("libpcap0.8 is not installed: {reason}")),
         };
         let frames = oracle::frames(linktype);
         let options = oracle::options(oracle::linktype(linktype), &names);
@@ -69,9 +72,9 @@ fn agrees_with_libpcap_on_what_only_linux_knows() {
     let libpcap = match Libpcap::open_live() {
         Ok(libpcap) if libpcap.version().contains("version 1.10.3") => libpcap,
         Ok(libpcap) => {
-            return println!("SKIP: the semantics are those of 1.10.3, not of {}", libpcap.version());
+            return crate::skip(&format!("the semantics are those of 1.10.3, not of {}", libpcap.version()));
         }
-        Err(reason) => return println!("SKIP: libpcap opens no live capture here: {reason}"),
+        Err(reason) => return crate::skip(&format!("libpcap opens no live capture here: {reason}")),
     };
     let frames = oracle::frames("EN10MB");
     let names = oracle::names();
@@ -116,7 +119,7 @@ fn agrees_with_libpcap_on_what_only_linux_knows() {
 fn prints_programs_as_libpcap_does() {
     let libpcap = match Libpcap::open("EN10MB") {
         Ok(libpcap) => libpcap,
-        Err(reason) => return println!("SKIP: libpcap0.8 is not installed: {reason}"),
+        Err(reason) => return crate::skip(&format!("libpcap0.8 is not installed: {reason}")),
     };
     for case in oracle::cases().into_iter().filter(|case| case.linktype == "EN10MB" && case.answer.ok) {
         for optimize in [true, false] {

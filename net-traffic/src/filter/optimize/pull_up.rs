@@ -101,7 +101,7 @@ impl Mover {
         let memory = !REGISTERS;
         let depends = self.reads[pulled.0] & (REGISTERS | passed & memory) != 0
             || self.writes[pulled.0] & memory != 0
-            || (self.needed[other.0] | self.needed[next.0]) & REGISTERS != 0;
+            || (self.needed[other.0] | self.needed[next.0] | self.needed[shared.0]) & REGISTERS != 0;
         if !in_chain(self, pulled) || depends {
             return None;
         }
