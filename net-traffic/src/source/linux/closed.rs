@@ -14,8 +14,9 @@ use std::{
 use aya::maps::{MapData, RingBuf};
 use net_traffic_common::SocketRecord;
 use nix::{
+    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    unistd::{pipe, write},
+    unistd::{pipe2, write},
 };
 
 use super::records;
@@ -42,7 +43,8 @@ impl ClosedSockets {
     pub(super) fn start(ring: RingBuf<MapData>) -> io::Result<Self> {
         let (send, queue) = sync_channel(QUEUE);
         let (done, emptied) = sync_channel(1);
-        let (wait, wake) = pipe()?;
+        // Not for the processes that we start: the reader ends when the last descriptor is closed.
+        let (wait, wake) = pipe2(OFlag::O_CLOEXEC)?;
         let refused = Arc::new(AtomicU64::new(0));
         let mut reader = Reader { ring, wait, send, done, refused: Arc::clone(&refused) };
         let reader = std::thread::Builder::new()

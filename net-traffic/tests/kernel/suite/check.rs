@@ -18,9 +18,13 @@ enum Verdict {
     Skip(Reason),
 }
 
+/// The tracer of a tier, which serves all its cases but those that begin before it: to load the programs takes
+/// longer than most cases do, above all under emulation.
+pub(super) type Shared<T> = Mutex<Option<(Tier, T)>>;
+
 /// The trial `<tier>::<case>`.
-pub(super) fn check<T: Tracer>(case: &Case, tier: Tier) -> Result<Completion, Failed> {
-    match count::<T>(case, tier) {
+pub(super) fn check<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> Result<Completion, Failed> {
+    match count(case, tier, shared) {
         Ok(Verdict::Skip(reason)) => skip(&format!("{tier}::{}", case.name), &reason),
         Ok(Verdict::Differences(differences, seen)) => {
             let wrong = unexplained(tier, case.name, differences);
@@ -40,7 +44,7 @@ pub(super) fn check<T: Tracer>(case: &Case, tier: Tier) -> Result<Completion, Fa
 /// A tier that was refused once stays refused: no traffic for it any more.
 static REFUSED: Mutex<Vec<(Tier, Refused)>> = Mutex::new(vec![]);
 
-fn count<T: Tracer>(case: &Case, tier: Tier) -> Result<Verdict, TrafficError> {
+fn count<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> Result<Verdict, TrafficError> {
     let mut refusals = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, refused)) = refusals.iter().find(|(refusing, _)| *refusing == tier) {
         return Ok(Verdict::Skip(Reason::Tier(tier, refused.clone())));
@@ -50,13 +54,20 @@ fn count<T: Tracer>(case: &Case, tier: Tier) -> Result<Verdict, TrafficError> {
         Err(error) => return Ok(Verdict::Skip(Reason::Rights(error))),
     };
     let mut stage = Stage::prepare(case)?;
-    let mut tracer = match T::start(tier) {
-        Ok(tracer) => tracer,
-        Err(refused) => {
-            refusals.push((tier, refused.clone()));
-            return Ok(Verdict::Skip(Reason::Tier(tier, refused)));
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let runs = matches!(&*shared, Some((running, _)) if *running == tier);
+    // Polling asks the namespace that it was started in.
+    if !runs || case.older || !tier.hooks() {
+        *shared = None;
+        match T::start(tier) {
+            Ok(tracer) => *shared = Some((tier, tracer)),
+            Err(refused) => {
+                refusals.push((tier, refused.clone()));
+                return Ok(Verdict::Skip(Reason::Tier(tier, refused)));
+            }
         }
-    };
+    }
+    let Some((_, tracer)) = &mut *shared else { return Err(TrafficError::Broken("no tracer".into())) };
     let truth = stage.run()?;
     let mut seen = Seen::default();
     let mut differences = vec![];

@@ -10,11 +10,14 @@ mod skips;
 mod tracer;
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use libtest_mimic::{Arguments, Trial};
 use net_traffic::source::linux::traffic::cases;
 
 use tracer::{Machine, Tier};
+
+static MACHINE: check::Shared<Machine> = Mutex::new(None);
 
 pub(crate) fn run() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -28,11 +31,12 @@ pub(crate) fn run() -> ExitCode {
     for tier in Tier::ALL {
         for case in cases() {
             let name = format!("{tier}::{}", case.name);
-            trials.push(Trial::ignorable_test(name, move || check::check::<Machine>(case, tier)));
+            trials.push(Trial::ignorable_test(name, move || check::check(case, tier, &MACHINE)));
         }
     }
     trials.extend(limits::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(MACHINE.lock().map(|mut machine| machine.take()));
     skips::print();
     conclusion.exit_code()
 }
