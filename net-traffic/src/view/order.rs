@@ -29,7 +29,7 @@ pub(super) fn arrange(table: &mut Table<'_>, options: &Options, brief: usize) {
 }
 
 /// The unknown comes last, in either direction.
-fn compare(one: Value<'_>, other: Value<'_>, ascending: bool) -> Ordering {
+pub(super) fn compare(one: Value<'_>, other: Value<'_>, ascending: bool) -> Ordering {
     match (one, other) {
         (Value::Unknown, Value::Unknown) => Ordering::Equal,
         (Value::Unknown, _) => Ordering::Greater,
