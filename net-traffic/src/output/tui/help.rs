@@ -1,0 +1,96 @@
+//! What the keys do, what counts in which slot and why nothing better does, and the loss ledger in full.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::fit::{shorten, width_of};
+use super::theme::Theme;
+use super::{Drawn, Picture, State};
+use crate::output::format;
+use crate::view::{PREFIXES, Report, Value};
+
+const KEYS: &[(&str, &str)] = &[
+    ("Tab 1-4", "the next list, or the one of that number"),
+    ("j k g G", "down, up, first, last; arrows, Home, End, PgUp, PgDn and the wheel too"),
+    ("Enter", "everything that is known of the row; Esc goes back"),
+    ("s S", "order by the next column, in reverse; a click on a heading too"),
+    ("t", "totals since the start, or rates now"),
+    ("/", "show only some rows; Esc shows all again"),
+    ("space", "hold the screen; counting goes on"),
+    ("r", "begin the totals, averages and maxima again"),
+    ("q Ctrl-C", "quit"),
+];
+
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    state: &State,
+    picture: &Picture<'_>,
+    theme: Theme,
+    drawn: &mut Drawn,
+) {
+    let lines = lines(&picture.live.report, usize::from(area.width), theme);
+    drawn.page = usize::from(area.height);
+    drawn.lines = lines.len();
+    for (y, line) in (area.y..).zip(lines.into_iter().skip(state.scroll).take(drawn.page)) {
+        frame.render_widget(line, Rect { y, height: 1, ..area });
+    }
+}
+
+fn lines<'a>(report: &Report<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
+    let mut lines = vec![Line::styled("Keys", theme.title())];
+    lines.extend(KEYS.iter().map(|(key, what)| Line::from(format!("  {key:<9} {what}"))));
+    lines.push(Line::styled("Filter", theme.title()));
+    let prefixes: Vec<String> = PREFIXES.iter().map(|prefix| format!("{prefix}:")).collect();
+    lines.push(Line::from(format!("  {} and any text, as in", prefixes.join(" "))));
+    lines.push(Line::from("  port:443,8443 process:nginx state:established remote:10.0.0.0/8 eth0"));
+    lines.push(Line::from("  The other lists show who has such a connection, with all its bytes."));
+    lines.push(Line::styled("Loss ledger", theme.title()));
+    let loss: Vec<String> = report
+        .loss
+        .iter()
+        .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), format::value(*count, None)))
+        .collect();
+    lines.extend(wrap_words(&loss.join(", "), width));
+    lines.push(Line::styled("What counts, and why nothing better does", theme.title()));
+    lines.extend(sources(report, width, theme));
+    lines
+}
+
+fn sources<'a>(report: &Report<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
+    let table = &report.sources;
+    let mut lines = Vec::new();
+    for row in table.rows() {
+        let text = |key: &str| {
+            let value = table.column(key).and_then(|place| row.get(place)).copied();
+            format::value(value.unwrap_or(Value::Unknown), None)
+        };
+        let (tier, reason) = (text("tier"), text("reason"));
+        let line = format!("  {:<16} {tier:<10} {}", text("slot"), text("program"));
+        let style = if tier == "-" { theme.warning() } else { ratatui::style::Style::new() };
+        lines.push(Line::from(Span::styled(shorten(&line, width), style)));
+        if reason != "-" {
+            lines.extend(wrap_words(&reason, width.saturating_sub(4)));
+        }
+    }
+    if lines.is_empty() {
+        lines.push(Line::from("  nothing counts"));
+    }
+    lines
+}
+
+/// Breaks a text between words.
+fn wrap_words<'a>(text: &str, width: usize) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    let mut line = String::from("   ");
+    for word in text.split_whitespace() {
+        if width_of(&line) + 1 + width_of(word) > width && line.trim() != "" {
+            lines.push(Line::from(std::mem::replace(&mut line, String::from("   "))));
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    lines.push(Line::from(line));
+    lines
+}
