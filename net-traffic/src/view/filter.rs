@@ -170,7 +170,3 @@ fn write_plainly(text: &mut String, value: Value<'_>) {
     };
     debug_assert!(written.is_ok(), "writing to a string cannot fail");
 }
-
-#[cfg(test)]
-#[path = "filter_tests.rs"]
-mod tests;

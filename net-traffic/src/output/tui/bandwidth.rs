@@ -6,7 +6,7 @@ use ratatui::text::Line;
 
 use super::fit::shorten;
 use super::graph::{self, Graph};
-use super::theme::Theme;
+use super::theme::{HEADING, Theme};
 use super::{Drawn, Picture, State, table};
 use crate::output::format;
 use crate::view::{By, Rows, Table, Value};
@@ -39,12 +39,12 @@ pub(super) fn draw(
         ..area
     };
     let (graphs, list) = split(middle);
-    pane(frame, top, state, interfaces, theme, drawn);
-    pane(frame, list, state, processes, theme, drawn);
+    pane(frame, top, state, interfaces, drawn);
+    pane(frame, list, state, processes, drawn);
     graphs_of(frame, graphs, state, picture, theme);
     if let Some(balance) = balance {
         let area = Rect { y: middle.bottom(), height: balance_height, ..area };
-        draw_balance(frame, area, balance, state, theme);
+        draw_balance(frame, area, balance, state);
     }
 }
 
@@ -61,11 +61,11 @@ fn split(area: Rect) -> (Rect, Rect) {
 }
 
 /// A list; the one that has the keys can be moved in.
-fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, theme: Theme, drawn: &mut Drawn) {
+fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, drawn: &mut Drawn) {
     if rows.by() == state.tab() {
-        table::draw(frame, area, state, rows, theme, drawn);
+        table::draw(frame, area, state, rows, drawn);
     } else {
-        table::draw_beside(frame, area, state, rows, theme);
+        table::draw_beside(frame, area, state, rows);
     }
 }
 
@@ -86,7 +86,7 @@ fn graphs_of(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture
 }
 
 /// The parts of what passed each interface. The columns are the report's own, named as people say them.
-fn draw_balance(frame: &mut Frame<'_>, area: Rect, table: &Table<'_>, state: &State, theme: Theme) {
+fn draw_balance(frame: &mut Frame<'_>, area: Rect, table: &Table<'_>, state: &State) {
     let width = usize::from(area.width);
     let column = |text: &str, place: usize| match place {
         0 => format!("{:<12}", shorten(text, 12)),
@@ -95,7 +95,7 @@ fn draw_balance(frame: &mut Frame<'_>, area: Rect, table: &Table<'_>, state: &St
     };
     let heading: String =
         table.columns.iter().enumerate().map(|(place, known)| column(heading(known.key), place)).collect();
-    let line = Line::styled(shorten(&heading, width), theme.heading());
+    let line = Line::styled(shorten(&heading, width), HEADING);
     frame.render_widget(line, Rect { height: 1, ..area });
     let lines = usize::from(area.height.saturating_sub(1));
     for (at, row) in (1u16..).zip(table.rows().take(lines)) {

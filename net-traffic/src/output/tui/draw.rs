@@ -7,8 +7,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::fit::shorten;
-use super::theme::Theme;
+use super::fit::{shorten, width_of};
+use super::theme::{CHOSEN, DIM, Theme};
 use super::{Mode, Picture, State, bandwidth, details, header, help, table};
 use crate::view::{By, Screen};
 
@@ -61,12 +61,12 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, picture: &Picture<'_>) -> Draw
             details::draw(frame, body, state, picture.details.as_ref(), trace, theme, &mut drawn);
         }
         Mode::List | Mode::Filter { .. } => match state.screen {
-            Screen::Top => table::draw(frame, body, state, &picture.live.rows, theme, &mut drawn),
+            Screen::Top => table::draw(frame, body, state, &picture.live.rows, &mut drawn),
             Screen::Bandwidth => bandwidth::draw(frame, body, state, picture, theme, &mut drawn),
         },
     }
     // After the list, because they say how much of it is shown.
-    tabs(frame, Rect { y: ABOVE - 1, height: 1, ..area }, state, picture, theme, &mut drawn);
+    tabs(frame, Rect { y: ABOVE - 1, height: 1, ..area }, state, picture, &mut drawn);
     bottom(frame, Rect { y: area.height - BELOW, height: BELOW, ..area }, state, theme);
     drawn
 }
@@ -81,14 +81,7 @@ fn too_small(frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn tabs(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    state: &State,
-    picture: &Picture<'_>,
-    theme: Theme,
-    drawn: &mut Drawn,
-) {
+fn tabs(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>, drawn: &mut Drawn) {
     let rows = &picture.live.rows;
     let mut spans = Vec::new();
     let mut x = area.x;
@@ -103,7 +96,7 @@ fn tabs(
         let width = u16::try_from(text.len()).unwrap_or(u16::MAX);
         drawn.tabs.push(x..x.saturating_add(width));
         x = x.saturating_add(width);
-        spans.push(Span::styled(text, if chosen { theme.chosen() } else { theme.dim() }));
+        spans.push(Span::styled(text, if chosen { CHOSEN } else { DIM }));
     }
     drawn.tabs_line = area.y;
     frame.render_widget(Line::from(spans), area);
@@ -116,11 +109,13 @@ fn tabs(
     let reversed = if state.options.reverse { ", reversed" } else { "" };
     let hidden = match drawn.hidden {
         0 => String::new(),
-        hidden => format!("  {hidden} columns hidden"),
+        hidden => format!("  {hidden} hidden"),
     };
-    let text = format!("{order}{reversed}{hidden}");
     let room = area.right().saturating_sub(x + 1);
-    let line = Line::styled(shorten(&text, usize::from(room)), theme.dim()).right_aligned();
+    let order = format!("{order}{reversed}");
+    let fits = width_of(&order) + width_of(&hidden) <= usize::from(room);
+    let text = if fits { order + &hidden } else { order };
+    let line = Line::styled(shorten(&text, usize::from(room)), DIM).right_aligned();
     frame.render_widget(line, Rect { x: x + 1, width: room, ..area });
 }
 
@@ -153,7 +148,7 @@ fn bottom(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
                 ]),
                 None if tail.is_empty() => Line::from(vec![
                     Span::raw("/"),
-                    Span::styled("  port: process: state: remote: container: or any text", theme.dim()),
+                    Span::styled("  port: process: state: remote: container: or any text", DIM),
                 ]),
                 None => shown,
             }
@@ -169,7 +164,7 @@ fn bottom(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
             ])
         }
         Mode::List => {
-            Line::from("q quit  ? help  / filter  s sort  S reverse  Tab list  Enter details  space pause")
+            Line::from("q quit  ? help  / filter  s sort  t totals  Tab list  Enter details  space hold")
         }
     };
     frame.render_widget(line, area);

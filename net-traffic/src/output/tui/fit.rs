@@ -71,9 +71,11 @@ pub(super) fn fit(
     }
     let all = fitted.len();
     while total(&fitted) > width {
-        let optional = fitted.iter().enumerate().filter(|(_, column)| column.rank > 0);
-        let Some((place, _)) = optional.max_by_key(|(_, column)| column.rank) else { break };
-        fitted.remove(place);
+        // Columns of one rank belong together: received without sent would say half.
+        let Some(rank) = fitted.iter().map(|column| column.rank).max().filter(|rank| *rank > 0) else {
+            break;
+        };
+        fitted.retain(|column| column.rank != rank);
     }
     shrink_names(&mut fitted, width);
     // What is left over goes to the names that were shortened.

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::fit::{shorten, width_of};
-use super::theme::Theme;
+use super::theme::{CHOSEN, DIM, Theme};
 use super::{Picture, State, graph};
 use crate::output::{Units, format};
 use crate::view::{Report, Rows, Value};
@@ -20,7 +20,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &P
 
 fn title(frame: &mut Frame<'_>, area: Rect, state: &State, report: &Report<'_>, theme: Theme) {
     let time = format::rfc3339(report.unix_ns);
-    let since = format::value(Value::Nanoseconds(report.elapsed_ns), None);
+    let since = span(report.elapsed_ns);
     let sign = match (state.paused, state.at_end) {
         (true, _) => " PAUSED ",
         (false, true) => " END OF RECORDING ",
@@ -32,40 +32,68 @@ fn title(frame: &mut Frame<'_>, area: Rect, state: &State, report: &Report<'_>, 
     let host = shorten(&host, room.saturating_sub(width_of(&rest)));
     let line = Line::from(vec![Span::styled(host, theme.title()), Span::raw(shorten(&rest, room))]);
     frame.render_widget(line, area);
-    frame.render_widget(Line::styled(sign, theme.chosen()).right_aligned(), area);
+    frame.render_widget(Line::styled(sign, CHOSEN).right_aligned(), area);
+}
+
+/// Hours, minutes and seconds, the larger ones only where there are any.
+fn span(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds:02}s"),
+        _ => format!("{hours}h{minutes:02}m{seconds:02}s"),
+    }
 }
 
 /// The busiest interface: what passes now, how it was, and what passed since the machine began to count.
 fn traffic(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>, theme: Theme) {
     let interfaces = &picture.live.interfaces;
     let Some(name) = text(interfaces, "name") else {
-        frame.render_widget(Line::styled("No interface could be read.", theme.dim()), area);
+        frame.render_widget(Line::styled("No interface could be read.", DIM), area);
         return;
     };
-    let mut x = area.x;
-    let mut put = |frame: &mut Frame<'_>, text: &str, style| {
-        let width = u16::try_from(width_of(text)).unwrap_or(u16::MAX).min(area.right().saturating_sub(x));
-        frame.render_widget(Span::styled(text.to_owned(), style), Rect { x, width, ..area });
-        x += width;
-        x
-    };
-    put(frame, &shorten(&name, 15), theme.title());
-    // Half of what is left beside the numbers, for each direction.
-    let bars = (area.width.saturating_sub(15 + 2 * 34) / 2).clamp(6, 40);
-    for (label, rate, total, style) in
-        [("RX", "rx_bps", "rx_bytes", theme.rx()), ("TX", "tx_bps", "tx_bytes", theme.tx())]
-    {
+    let name_shown = shorten(&name, 15);
+    let directions = [("RX", "rx_bps", "rx_bytes", theme.rx()), ("TX", "tx_bps", "tx_bytes", theme.tx())];
+    let parts = directions.map(|(label, rate, total, style)| {
         let now = written(interfaces, rate, state.units);
         let now = if now == "-" { now } else { format!("{now}/s") };
-        let sum = written(interfaces, total, state.units);
-        let x = put(frame, &format!("  {label} {now:>11} "), style);
+        let before = format!("  {label} {now:>RATE$} ");
+        let after = format!(" {:>TOTAL$}", written(interfaces, total, state.units));
+        (before, after, rate, style)
+    });
+    let texts: usize = parts.iter().map(|(before, after, ..)| width_of(before) + width_of(after)).sum();
+    // What is left beside the numbers, in equal parts.
+    let bars = usize::from(area.width).saturating_sub(width_of(&name_shown) + texts) / parts.len();
+    let mut place = Places { left: area };
+    frame.render_widget(Span::styled(name_shown.clone(), theme.title()), place.next(width_of(&name_shown)));
+    for (before, after, rate, style) in parts {
+        frame.render_widget(Span::styled(before.clone(), style), place.next(width_of(&before)));
+        let area = place.next(bars);
         let points = picture.live.report.series.iter().find(|series| series.of == name && series.key == rate);
-        let width = bars.min(area.right().saturating_sub(x));
         if let Some(series) = points {
-            graph::bars_only(frame, Rect { x, width, ..area }, &series.points, style);
+            graph::bars_only(frame, area, &series.points, style);
         }
-        put(frame, &" ".repeat(usize::from(width)), style);
-        put(frame, &format!(" {sum:>7}"), theme.dim());
+        frame.render_widget(Span::styled(after.clone(), DIM), place.next(width_of(&after)));
+    }
+}
+
+/// Room for a rate and for a total, so that nothing moves when they change.
+const RATE: usize = 11;
+const TOTAL: usize = 7;
+
+/// Gives away a line from left to right.
+struct Places {
+    left: Rect,
+}
+
+impl Places {
+    fn next(&mut self, width: usize) -> Rect {
+        let width = u16::try_from(width).unwrap_or(u16::MAX).min(self.left.width);
+        let given = Rect { width, ..self.left };
+        self.left.x += width;
+        self.left.width -= width;
+        given
     }
 }
 
@@ -86,11 +114,11 @@ fn ledger(frame: &mut Frame<'_>, area: Rect, report: &Report<'_>, units: Option<
     {
         let value = report.cost.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
         if let Some(value) = value.filter(|value| *value != Value::Unknown) {
-            cost.push_str(&format!(" {name} {}", format::value(value, units)));
+            cost.extend([" ", name, " ", &format::value(value, units)]);
         }
     }
     let used: usize = spans.iter().map(Span::width).sum();
-    spans.push(Span::styled(shorten(&cost, usize::from(area.width).saturating_sub(used)), theme.dim()));
+    spans.push(Span::styled(shorten(&cost, usize::from(area.width).saturating_sub(used)), DIM));
     frame.render_widget(Line::from(spans), area);
 }
 

@@ -12,7 +12,7 @@ use crate::view::{PREFIXES, Report, Value};
 
 const KEYS: &[(&str, &str)] = &[
     ("Tab 1-4", "the next list, or the one of that number"),
-    ("j k g G", "down, up, first, last; arrows, Home, End, PgUp, PgDn and the wheel too"),
+    ("j k g G", "down, up, first, last; arrows, Home, End, PgUp, PgDn, wheel too"),
     ("Enter", "everything that is known of the row; Esc goes back"),
     ("s S", "order by the next column, in reverse; a click on a heading too"),
     ("t", "totals since the start, or rates now"),

@@ -6,23 +6,16 @@ use ratatui::text::{Line, Span};
 
 use super::draw::DrawnColumn;
 use super::fit::{Fitted, GAP, fit, shorten, width_of};
-use super::theme::Theme;
+use super::theme::{CHOSEN, DIM, HEADING};
 use super::{Drawn, State};
 use crate::view::{By, Kind, Rows};
 
 /// Draws the list that has the keys.
-pub(super) fn draw(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    state: &State,
-    rows: &Rows<'_>,
-    theme: Theme,
-    drawn: &mut Drawn,
-) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, drawn: &mut Drawn) {
     let page = usize::from(area.height.saturating_sub(1));
     let last = rows.len().saturating_sub(page);
     let offset = drawn.offset.min(last).min(state.selected).max((state.selected + 1).saturating_sub(page));
-    let (columns, hidden) = list(frame, area, state, rows, offset, Some(state.selected), theme);
+    let (columns, hidden) = list(frame, area, state, rows, offset, Some(state.selected));
     drawn.heading = area.y;
     drawn.offset = offset;
     drawn.page = page;
@@ -30,14 +23,14 @@ pub(super) fn draw(
     drawn.columns = columns;
     if rows.is_empty() {
         let text = if rows.of() == 0 { nothing(rows.by()) } else { "Nothing matches the filter." };
-        let line = Line::styled(text, theme.dim());
+        let line = Line::styled(text, DIM);
         frame.render_widget(line, Rect { y: area.y + 1, height: 1, ..area });
     }
 }
 
 /// Draws a list that is only shown.
-pub(super) fn draw_beside(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, theme: Theme) {
-    drop(list(frame, area, state, rows, 0, None, theme));
+pub(super) fn draw_beside(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>) {
+    drop(list(frame, area, state, rows, 0, None));
 }
 
 fn nothing(by: By) -> &'static str {
@@ -57,7 +50,6 @@ fn list(
     rows: &Rows<'_>,
     offset: usize,
     selected: Option<usize>,
-    theme: Theme,
 ) -> (Vec<DrawnColumn>, usize) {
     let page = usize::from(area.height.saturating_sub(1));
     let places = offset..rows.len().min(offset + page);
@@ -66,14 +58,14 @@ fn list(
     let shown = rows.shown(state.options.totals);
     let width = usize::from(area.width);
     let (columns, hidden) = fit(rows, places.clone(), &shown, sorted, width, state.units);
-    let (line, drawn) = headings(&columns, area.x, state, sorted, theme);
+    let (line, drawn) = headings(&columns, area.x, state, sorted);
     frame.render_widget(line, Rect { height: 1, ..area });
     for (line, place) in (1u16..).zip(places.clone()) {
         let text = row(&columns, place - places.start, width);
         let style = match (selected == Some(place), rows.has_ended(place)) {
-            (true, true) => theme.chosen().patch(theme.dim()),
-            (true, false) => theme.chosen(),
-            (false, true) => theme.dim(),
+            (true, true) => CHOSEN.patch(DIM),
+            (true, false) => CHOSEN,
+            (false, true) => DIM,
             (false, false) => ratatui::style::Style::new(),
         };
         let area = Rect { y: area.y + line, height: 1, ..area };
@@ -87,7 +79,6 @@ fn headings<'a>(
     left: u16,
     state: &State,
     sorted: Option<&str>,
-    theme: Theme,
 ) -> (Line<'a>, Vec<DrawnColumn>) {
     let mut spans = Vec::new();
     let mut drawn = Vec::new();
@@ -109,7 +100,7 @@ fn headings<'a>(
         let width = u16::try_from(column.width).unwrap_or(u16::MAX);
         drawn.push(DrawnColumn { key: column.key, range: x..x.saturating_add(width) });
         x = x.saturating_add(width);
-        spans.push(Span::styled(line, theme.heading()));
+        spans.push(Span::styled(line, HEADING));
     }
     (Line::from(spans), drawn)
 }

@@ -2,7 +2,12 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// How things look.
+pub(super) const HEADING: Style = Style::new().add_modifier(Modifier::BOLD.union(Modifier::UNDERLINED));
+pub(super) const CHOSEN: Style = Style::new().add_modifier(Modifier::REVERSED);
+/// What has ended, and what matters less.
+pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
+
+/// What has a colour, where colours are wanted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Theme {
     pub color: bool,
@@ -11,19 +16,6 @@ pub(super) struct Theme {
 impl Theme {
     pub(super) fn title(self) -> Style {
         self.with(Color::Cyan).add_modifier(Modifier::BOLD)
-    }
-
-    pub(super) fn heading(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED)
-    }
-
-    pub(super) fn chosen(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
-    }
-
-    /// What has ended, and what matters less.
-    pub(super) fn dim(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
     }
 
     pub(super) fn rx(self) -> Style {

@@ -54,6 +54,8 @@ fn in_list(state: &mut State, key: KeyCode) -> Change {
         KeyCode::Enter => match state.current.clone() {
             Some(id) => {
                 enter(state, Mode::Details { id, trace: Past::default() });
+                // Its rates as they are now are the first that are remembered.
+                state.fresh = true;
                 Change::Picture
             }
             None => Change::Nothing,
@@ -82,8 +84,7 @@ fn in_list(state: &mut State, key: KeyCode) -> Change {
         }
         KeyCode::Char('t') => {
             state.options.totals = !state.options.totals;
-            state.options.sort = None;
-            Change::Picture
+            sort(state, None)
         }
         KeyCode::Char('j') | KeyCode::Down => go(state, state.selected.saturating_add(1)),
         KeyCode::Char('k') | KeyCode::Up => go(state, state.selected.saturating_sub(1)),

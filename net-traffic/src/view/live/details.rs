@@ -64,7 +64,7 @@ fn of_connection<'m>(flow: &Flow<'m>) -> Details<'m> {
         ("cookie", Value::Count(socket.id.0)),
         ("snapshots_since_end", count(*ended)),
     ]);
-    facts.extend(process.map(|process| about(process)).into_iter().flatten());
+    facts.extend(process.map(about).into_iter().flatten());
     Details { title: "Connection", facts, rates: pair(*rates), history: None, ended: ended.is_some() }
 }
 

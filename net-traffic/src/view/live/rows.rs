@@ -150,21 +150,11 @@ impl<'m> Rows<'m> {
         cells.clear();
         let place = self.place(place);
         match &self.items {
-            Items::Connections(flows) => {
-                cells.extend(flows.get(place).map(connections::row).into_iter().flatten())
-            }
-            Items::Processes(usages) => {
-                cells.extend(usages.get(place).map(processes::row).into_iter().flatten())
-            }
-            Items::Containers(usages) => {
-                cells.extend(usages.get(place).map(containers::row).into_iter().flatten())
-            }
-            Items::Destinations(hosts) => {
-                cells.extend(hosts.get(place).map(destinations::live_row).into_iter().flatten());
-            }
-            Items::Interfaces(states) => {
-                cells.extend(states.get(place).map(|state| interfaces::row(state)).into_iter().flatten());
-            }
+            Items::Connections(flows) => extend(cells, flows.get(place).map(connections::row)),
+            Items::Processes(usages) => extend(cells, usages.get(place).map(processes::row)),
+            Items::Containers(usages) => extend(cells, usages.get(place).map(containers::row)),
+            Items::Destinations(hosts) => extend(cells, hosts.get(place).map(destinations::live_row)),
+            Items::Interfaces(states) => extend(cells, states.get(place).map(|state| interfaces::row(state))),
         }
     }
 
@@ -210,4 +200,8 @@ impl Items<'_> {
             Self::Interfaces(states) => states.len(),
         }
     }
+}
+
+fn extend<'m, const N: usize>(cells: &mut Vec<Value<'m>>, row: Option<[Value<'m>; N]>) {
+    cells.extend(row.into_iter().flatten());
 }
