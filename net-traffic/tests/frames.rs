@@ -183,6 +183,19 @@ fn a_row_that_is_forgotten_while_it_is_open_says_so() {
 }
 
 #[test]
+fn help_names_the_remedy_and_flags_hold_here_too() {
+    let mut shown = Shown::of(&recording("degraded"), Screen::Top, (140, 40));
+    let remedy = shown.model.status().iter().find_map(|status| status.remedy.clone()).unwrap();
+    let first_words: Vec<&str> = remedy.split_whitespace().take(4).collect();
+    shown.press("?");
+    assert!(shown.text().contains(&format!("remedy: {}", first_words.join(" "))), "{}", shown.text());
+    shown.press("<Esc>");
+    shown.state.options.limit = Some(2);
+    shown.frame();
+    assert!(shown.text().contains("Connections 2/4"), "{}", shown.text());
+}
+
+#[test]
 fn a_reset_is_seen() {
     let mut shown = Shown::of(&recording("rates"), Screen::Top, (140, 40));
     assert!(shown.text().contains("totals of 1s"), "{}", shown.text());

@@ -87,7 +87,7 @@ impl Terminal {
         self.capture(&["capture-pane", "-p", "-e"])
     }
 
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.capture(&["capture-pane", "-p"])
     }
 

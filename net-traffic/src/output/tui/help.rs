@@ -8,7 +8,7 @@ use super::fit::{shorten, width_of};
 use super::theme::Theme;
 use super::{Drawn, Picture, State};
 use crate::output::format;
-use crate::view::{PREFIXES, Report, Value};
+use crate::view::{Live, PREFIXES, Value};
 
 const KEYS: &[(&str, &str)] = &[
     ("Tab 1-4", "the next list, or the one of that number"),
@@ -30,7 +30,7 @@ pub(super) fn draw(
     theme: Theme,
     drawn: &mut Drawn,
 ) {
-    let lines = lines(&picture.live.report, usize::from(area.width), theme);
+    let lines = lines(&picture.live, usize::from(area.width), theme);
     drawn.page = usize::from(area.height);
     drawn.lines = lines.len();
     for (y, line) in (area.y..).zip(lines.into_iter().skip(state.scroll).take(drawn.page)) {
@@ -38,7 +38,7 @@ pub(super) fn draw(
     }
 }
 
-fn lines<'a>(report: &Report<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
+fn lines<'a>(live: &Live<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
     let mut lines = vec![Line::styled("Keys", theme.title())];
     lines.extend(KEYS.iter().map(|(key, what)| Line::from(format!("  {key:<9} {what}"))));
     lines.push(Line::styled("Filter", theme.title()));
@@ -47,31 +47,35 @@ fn lines<'a>(report: &Report<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
     lines.push(Line::from("  port:443,8443 process:nginx state:established remote:10.0.0.0/8 eth0"));
     lines.push(Line::from("  The other lists show who has such a connection, with all its bytes."));
     lines.push(Line::styled("Loss ledger", theme.title()));
-    let loss: Vec<String> = report
+    let loss: Vec<String> = live
+        .report
         .loss
         .iter()
         .map(|(cause, count)| format!("{} {}", cause.replace('_', " "), format::value(*count, None)))
         .collect();
     lines.extend(wrap_words(&loss.join(", "), width));
     lines.push(Line::styled("What counts, and why nothing better does", theme.title()));
-    lines.extend(sources(report, width, theme));
+    lines.extend(sources(live, width, theme));
     lines
 }
 
-fn sources<'a>(report: &Report<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
-    let table = &report.sources;
+fn sources<'a>(live: &Live<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
+    let table = &live.report.sources;
     let mut lines = Vec::new();
     for row in table.rows() {
         let text = |key: &str| {
             let value = table.column(key).and_then(|place| row.get(place)).copied();
             format::value(value.unwrap_or(Value::Unknown), None)
         };
-        let (tier, reason) = (text("tier"), text("reason"));
-        let line = format!("  {:<16} {tier:<10} {}", text("slot"), text("program"));
+        let (slot, tier, reason) = (text("slot"), text("tier"), text("reason"));
+        let line = format!("  {slot:<16} {tier:<10} {}", text("program"));
         let style = if tier == "-" { theme.warning() } else { ratatui::style::Style::new() };
         lines.push(Line::from(Span::styled(shorten(&line, width), style)));
         if reason != "-" {
-            lines.extend(wrap_words(&reason, width.saturating_sub(4)));
+            lines.extend(wrap_words(&reason, width));
+        }
+        for (_, remedy) in live.remedies.iter().filter(|(of, _)| *of == slot) {
+            lines.extend(wrap_words(&format!("remedy: {remedy}"), width));
         }
     }
     if lines.is_empty() {

@@ -56,6 +56,8 @@ pub struct Live<'m> {
     pub beside: Option<Rows<'m>>,
     /// The machine's interfaces, the busiest first.
     pub interfaces: Rows<'m>,
+    /// By slot, what the user can do so that something better counts.
+    pub remedies: Vec<(&'m str, &'m str)>,
 }
 
 /// Projects the model onto a screen. `options.by` chooses the list.
@@ -82,6 +84,11 @@ pub fn live<'m>(model: &'m Model, screen: Screen, options: &Options) -> Live<'m>
         rows: list(model, &flows, tab, options),
         beside: beside.map(|by| list(model, &flows, by, &unsorted)),
         interfaces: sorted::busiest_interfaces(model),
+        remedies: model
+            .status()
+            .iter()
+            .filter_map(|status| Some((status.slot.as_str(), status.remedy.as_deref()?)))
+            .collect(),
     }
 }
 

@@ -71,13 +71,13 @@ fn busiest(rates: Rates, bytes: Option<Bytes>, totals: bool) -> Reverse<(Option<
     Reverse(if totals { (total, rates.total()) } else { (rates.total(), total) })
 }
 
-/// Drops the rows in which a word is missing, and sorts the others by the chosen column.
+/// Drops the rows in which a word is missing, sorts the others by the chosen column, and keeps as many as are wanted.
 fn arrange<'m>(items: Items<'m>, of: usize, options: &Options) -> Rows<'m> {
     let rows = Rows::new(items, of);
     let columns = rows.columns();
     let by = options.sort.as_deref().and_then(|key| columns.iter().position(|column| column.key == key));
     let has_words = options.filter.has_words();
-    if by.is_none() && !has_words && !options.reverse {
+    if by.is_none() && !has_words && !options.reverse && options.limit.is_none() {
         return rows;
     }
     let mut order: Vec<(Value<'m>, usize)> = Vec::with_capacity(rows.len());
@@ -97,5 +97,6 @@ fn arrange<'m>(items: Items<'m>, of: usize, options: &Options) -> Rows<'m> {
         None if options.reverse => order.reverse(),
         None => (),
     }
+    order.truncate(options.limit.unwrap_or(usize::MAX));
     rows.ordered(order.into_iter().map(|(_, place)| place).collect())
 }
