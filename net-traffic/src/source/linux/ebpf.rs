@@ -9,7 +9,9 @@ use aya::{
     Ebpf as Programs,
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
-use net_traffic_common::{OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss};
+use net_traffic_common::{
+    OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss,
+};
 
 use super::{
     bpf,

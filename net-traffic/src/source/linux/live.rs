@@ -82,8 +82,7 @@ fn start_counting(tier: Tier, status: &mut Vec<Status>) -> Result<Option<Ebpf>, 
     match Ebpf::start(tier, Sizes::default()) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
-            let lacking =
-                rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
+            let lacking = rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
             if tier == Tier::Auto {
                 status.push(not_counting(&error, lacking));
                 return Ok(None);
@@ -130,13 +129,7 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
 /// that never will.
 fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
     let states = if counting {
-        States::ALL.without(&[
-            State::FinWait1,
-            State::FinWait2,
-            State::LastAck,
-            State::Closing,
-            State::CloseWait,
-        ])
+        States::ALL.without(&[State::FinWait1, State::FinWait2, State::LastAck, State::Closing, State::CloseWait])
     } else {
         States::ALL
     };
