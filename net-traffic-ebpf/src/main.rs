@@ -3,6 +3,16 @@
 #![no_main]
 #![expect(internal_features, reason = "atomics with a result exist for this target only as intrinsics")]
 #![feature(core_intrinsics)]
+#![expect(
+    clippy::inline_always,
+    reason = "a call costs registers and a frame, and a verifier state for each caller"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "the attribute macros hand the context over")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the kernel's own widths: a checked conversion is a branch that the verifier has to walk"
+)]
 
 mod account;
 mod hooks;

@@ -97,7 +97,9 @@ impl Config {
                 let viewing =
                     Viewing { view: &Doctor, options, selection: Selection::default(), output, screen: None };
                 let mut source = source(&args.source)?;
-                count_bytes(&mut source);
+                if let SourceConfig::Live(live) = &mut source {
+                    (live.counting, live.survey) = (true, true);
+                }
                 let (quiet, verbose) = messages(&args.verbosity);
                 let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: Some(1) };
                 Ok(Self { job: Job::View(Box::new(viewing)), source, pace, quiet, verbose })

@@ -239,6 +239,9 @@ pub struct Status {
     pub tier: Option<String>,
     /// The eBPF program or the interface of the OS.
     pub program: Option<String>,
+    /// What this way of filling it sees.
+    #[serde(default)]
+    pub covers: Option<String>,
     /// Why a preferred way was refused, or what is missing, in the kernel's words.
     pub reason: Option<String>,
     /// What the user can do about it: a capability, a command, a setting.

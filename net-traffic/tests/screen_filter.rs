@@ -86,7 +86,8 @@ fn the_other_lists_show_who_has_such_a_connection() {
     let (_, model) = replayed("rates");
     for (by, filter, left) in [
         (By::Process, "", 5),
-        (By::Process, "port:443", 1),
+        // nginx, and the sockets without an owner.
+        (By::Process, "port:443", 2),
         (By::Process, "state:unconn", 1),
         (By::Process, "process:ssh", 1),
         (By::Process, "container:web", 1),

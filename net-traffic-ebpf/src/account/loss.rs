@@ -4,6 +4,7 @@ use net_traffic_common::loss;
 
 use crate::maps::LOSS;
 
+pub(crate) const EEXIST: i32 = -17;
 const E2BIG: i32 = -7;
 const EBUSY: i32 = -16;
 

@@ -3,13 +3,14 @@
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_current_cgroup_id};
 use net_traffic_common::{OTHER, ProcessCounters, ProcessKey};
 
-use super::{add, loss};
+use super::{
+    add,
+    loss::{self, EEXIST},
+};
 use crate::{
     kernel::{Typed, current_leader, offset, process_key, read_octets},
     maps::PROCESSES,
 };
-
-const EEXIST: i32 = -17;
 
 /// The current process, whose row exists from now on (unless the map is full: counted).
 ///

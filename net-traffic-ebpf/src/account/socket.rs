@@ -47,7 +47,7 @@ pub(crate) unsafe fn met<M: Memory>(sk: *const c_void) -> Option<*mut SocketCoun
             tcp::rebase::<M>(tp, &mut initial, rx, tx);
         }
     }
-    storage::get_or_insert::<M>(sk, &mut initial)
+    storage::get_or_insert::<M>(sk, &initial)
 }
 
 /// Fills in what a socket is; false if it is a path of an MPTCP connection.

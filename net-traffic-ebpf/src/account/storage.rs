@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use net_traffic_common::{SocketCounters, loss};
 
-use super::loss as ledger;
+use super::loss::{self as ledger, EEXIST};
 use crate::{
     kernel::{Memory, by_address},
     maps::{SOCKETS, SOCKETS_BY_ADDR},
@@ -20,7 +20,7 @@ pub(crate) fn get<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
     if M::BY_ADDRESS || by_address() {
         SOCKETS_BY_ADDR.get_ptr_mut(sk as u64)
     } else {
-        storage(sk, ptr::null_mut(), 0)
+        storage(sk, ptr::null(), 0)
     }
 }
 
@@ -28,11 +28,11 @@ pub(crate) fn get<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
 #[inline(always)]
 pub(crate) fn get_or_insert<M: Memory>(
     sk: *const c_void,
-    initial: &mut SocketCounters,
+    initial: &SocketCounters,
 ) -> Option<*mut SocketCounters> {
     if M::BY_ADDRESS || by_address() {
-        if let Err(error) = SOCKETS_BY_ADDR.insert(sk as u64, &*initial, u64::from(BPF_NOEXIST))
-            && error != -17
+        if let Err(error) = SOCKETS_BY_ADDR.insert(sk as u64, initial, u64::from(BPF_NOEXIST))
+            && error != EEXIST
         {
             ledger::count(loss::STORAGE_FAILED);
         }
@@ -55,10 +55,15 @@ pub(crate) fn remove<M: Memory>(sk: *const c_void) {
 }
 
 #[inline(always)]
-fn storage(sk: *const c_void, initial: *mut SocketCounters, flags: u64) -> Option<*mut SocketCounters> {
+fn storage(sk: *const c_void, initial: *const SocketCounters, flags: u64) -> Option<*mut SocketCounters> {
     // SAFETY: the helper checks the socket; `initial` is null or the caller's.
     let counters = unsafe {
-        bpf_sk_storage_get(ptr::from_ref(&SOCKETS).cast_mut().cast(), sk.cast_mut(), initial.cast(), flags)
+        bpf_sk_storage_get(
+            ptr::from_ref(&SOCKETS).cast_mut().cast(),
+            sk.cast_mut(),
+            initial.cast_mut().cast(),
+            flags,
+        )
     };
     if counters.is_null() { None } else { Some(counters.cast()) }
 }

@@ -47,7 +47,7 @@ struct MapElement {
 /// are; later, sockets whose bytes were moved by calls that no hook sees (splice) get the holder as their owner.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
-fn baseline(ctx: *const TaskFile) -> i32 {
+extern "C" fn baseline(ctx: *const TaskFile) -> i32 {
     // SAFETY: the iterator's context; the pointers in it may be null.
     unsafe {
         let (task, file) = ((*ctx).task, (*ctx).file);
@@ -64,8 +64,7 @@ fn baseline(ctx: *const TaskFile) -> i32 {
         }
         let leader = Typed::read::<u64>(task, offset!(group_leader)) as *const c_void;
         let owner = process_key::<Typed>(leader);
-        let row =
-            ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
+        let row = ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
         if let Some(counters) = storage::get::<Typed>(sk) {
             if (*counters).owner == UNOWNED && socket::adopt(counters, owner) {
                 process::announce(owner, &row);
@@ -90,7 +89,7 @@ fn baseline(ctx: *const TaskFile) -> i32 {
         }
         initial.owner = owner;
         process::announce(owner, &row);
-        let _begun = storage::get_or_insert::<Typed>(sk, &mut initial);
+        let _begun = storage::get_or_insert::<Typed>(sk, &initial);
     }
     0
 }
@@ -98,7 +97,7 @@ fn baseline(ctx: *const TaskFile) -> i32 {
 /// All sockets that have counters: settles and reports each.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_sk_storage_map")]
-fn harvest(ctx: *const StorageElement) -> i32 {
+extern "C" fn harvest(ctx: *const StorageElement) -> i32 {
     // SAFETY: the iterator's context; the pointers in it may be null.
     unsafe {
         let (meta, sk) = ((*ctx).meta, (*ctx).sk);
@@ -115,7 +114,7 @@ fn harvest(ctx: *const StorageElement) -> i32 {
 /// The same where sockets are kept by address.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_map_elem")]
-fn harvest_addr(ctx: *const MapElement) -> i32 {
+extern "C" fn harvest_addr(ctx: *const MapElement) -> i32 {
     // SAFETY: the iterator's context; the pointers in it may be null.
     unsafe {
         let (meta, key) = ((*ctx).meta, (*ctx).key);

@@ -73,7 +73,7 @@ unsafe fn established(sk: *const c_void, tp: *const c_void, old: u8) {
         let mut initial = SocketCounters { opened_ns: bpf_ktime_get_ns(), ..SocketCounters::default() };
         if socket::begin::<Typed>(sk, &mut initial) {
             tcp::rebase::<Typed>(tp, &mut initial, 0, early);
-            let _begun = storage::get_or_insert::<Typed>(sk, &mut initial);
+            let _begun = storage::get_or_insert::<Typed>(sk, &initial);
         }
     }
 }

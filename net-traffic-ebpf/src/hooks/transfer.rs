@@ -13,7 +13,7 @@ use crate::{
     kernel::{Memory, Typed, offset},
 };
 
-/// MSG_PEEK and MSG_ERRQUEUE: nothing leaves the receive queue.
+/// `MSG_PEEK` and `MSG_ERRQUEUE`: nothing leaves the receive queue.
 const NOT_CONSUMING: u32 = 0x2 | 0x2000;
 
 /// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3.

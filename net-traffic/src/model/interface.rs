@@ -1,7 +1,7 @@
 //! Interfaces from one snapshot to the next: rates now, on average and at most; and which of them a socket uses.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::history::History;
 use super::rate::{Rates, bits_per_second};
@@ -72,7 +72,11 @@ impl Interfaces {
             }
             None if self.by_address.is_empty() => None,
             None => {
-                let address = socket.local.address.to_canonical();
+                let address = match socket.local.address.to_canonical() {
+                    // All of 127.0.0.0/8 belongs to the interface that holds its first address.
+                    IpAddr::V4(address) if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                    address => address,
+                };
                 self.by_address
                     .get(&(socket.netns, address))
                     .or_else(|| self.by_address.get(&(None, address)))

@@ -221,8 +221,6 @@ impl Model {
         if let Some(remote) = ended.socket.remote {
             self.destinations.fold(remote.address.to_canonical(), bytes, self.retention.destinations);
         }
-        if let Some(owner) = ended.socket.owner {
-            self.processes.fold(owner, bytes);
-        }
+        self.processes.fold(ended.socket.owner.unwrap_or(UNOWNED), bytes);
     }
 }

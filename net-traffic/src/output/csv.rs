@@ -66,7 +66,7 @@ impl Line {
             // An empty field: "-" would be a text among numbers.
             Value::Unknown => self.field(""),
             Value::Text(text) => self.field(text),
-            Value::Label { id, .. } => self.field(id),
+            Value::Label(label) => self.field(label.id),
             Value::Id(number) => self.field(&number.to_string()),
             Value::Flag(flag) => self.field(if flag { "true" } else { "false" }),
             Value::Count(number)

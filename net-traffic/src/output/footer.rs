@@ -64,7 +64,12 @@ fn sources(report: &Report<'_>) -> String {
     tiers.sort_by_key(|(tier, _)| tier.is_none());
     let parts: Vec<String> = tiers
         .iter()
-        .map(|(tier, slots)| format!("{} ({})", tier.unwrap_or("none"), slots.join(", ")))
+        .map(|(tier, slots)| format!("{} ({})", text(tier.unwrap_or("none")), text(&slots.join(", "))))
         .collect();
     parts.join("; ")
+}
+
+/// A recording may name its slots as it likes; a control character must not reach the terminal.
+fn text(name: &str) -> String {
+    format::value(Value::Text(name), None)
 }

@@ -28,7 +28,7 @@ pub fn write(text: &mut String, value: Value<'_>, part: Part, units: Option<Unit
             text.extend(value.chars().map(printable));
             Ok(())
         }
-        Value::Label { label, .. } => text.write_str(label),
+        Value::Label(label) => text.write_str(label.label),
         Value::Id(number) => write!(text, "{number}"),
         Value::Flag(flag) => text.write_str(if flag { "yes" } else { "no" }),
         Value::Count(count) => write!(text, "{count}"),

@@ -81,7 +81,7 @@ impl Serialize for Cell<'_> {
         match self.0 {
             Value::Unknown => serializer.serialize_none(),
             Value::Text(text) => serializer.serialize_str(text),
-            Value::Label { id, .. } => serializer.serialize_str(id),
+            Value::Label(label) => serializer.serialize_str(label.id),
             Value::Id(number) => serializer.collect_str(&number),
             Value::Flag(flag) => serializer.serialize_bool(flag),
             Value::Count(number)

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 
 use super::{Units, footer, format, shown};
-use crate::view::{Kind, Report, Table};
+use crate::view::{Kind, Report, Table, Value};
 
 /// Writes the whole report.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write(out: &mut impl Write, report: &Report<'_>, units: Option<Units>) -> io::Result<()> {
-    writeln!(out, "# Network traffic - {}", escaped(report.host))?;
+    writeln!(out, "# Network traffic - {}", escaped(&format::value(Value::Text(report.host), None)))?;
     for table in report.tables.iter().filter(|table| !table.markdown.is_empty()) {
         write_table(out, table, units)?;
     }

@@ -11,6 +11,8 @@ pub struct LiveOptions {
     /// `None`: the caller's own network namespace.
     pub netns: Option<Netns>,
     pub wanted: Wanted,
+    /// Try every tier in turn and say of each whether this kernel grants it.
+    pub survey: bool,
 }
 
 /// How bytes are counted. The order is the order of preference.

@@ -46,7 +46,7 @@ impl View for Doctor {
                 Value::Text(&status.slot),
                 Value::maybe_text(status.tier.as_deref()),
                 Value::maybe_text(status.program.as_deref()),
-                Value::Text(covers(status.tier.as_deref())),
+                Value::maybe_text(status.covers.as_deref()),
                 Value::maybe_text(status.reason.as_deref()),
                 Value::maybe_text(status.remedy.as_deref()),
             ]);
@@ -62,21 +62,5 @@ impl View for Doctor {
             omitted: 0,
         };
         ledger::report(self.name(), model, vec![slots])
-    }
-}
-
-/// What a tier sees, and so what a better one would give.
-fn covers(tier: Option<&str>) -> &'static str {
-    match tier {
-        Some("tp-btf") => "every call, exact to the byte, at the lowest cost",
-        Some("fentry") => "every call, exact to the byte",
-        Some("kprobe") => "every call, exact to the byte, at a higher cost",
-        Some("cgroup") => "every call that the control group's hook sees",
-        Some("iter") => "every socket, also those older than the tool",
-        Some("polling") => "what the kernel itself keeps, once a report; what lives shorter is missed",
-        Some("sock_diag") => "every socket of the namespace that lives when it is asked",
-        Some("procfs") => "what /proc shows to this user, once a report",
-        Some(_) => "see the documentation of this tier",
-        None => "nothing: these values read '-'",
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::labels;
 use super::rows::connections::container;
-use super::{Column, Kind, Value};
+use super::{Column, Kind, Label, Value};
 use crate::model::{Flow, Network, ProcessState};
 
 /// A text and what it means.
@@ -91,7 +91,7 @@ impl Filter {
         any(&self.ports, |port| {
             *port == socket.local.port || socket.remote.is_some_and(|remote| remote.port == *port)
         }) && any(&self.states, |state| match labels::state(flow.connection) {
-            Value::Label { id, label } => plain(id).starts_with(state) || plain(label).starts_with(state),
+            Value::Label(Label { id, label }) => plain(id).starts_with(state) || plain(label).starts_with(state),
             _ => false,
         }) && any(&self.remotes, |wanted| {
             socket.remote.is_some_and(|remote| match wanted {
@@ -161,7 +161,7 @@ fn plain(state: &str) -> String {
 fn write_plainly(text: &mut String, value: Value<'_>) {
     let written = match value {
         Value::Text(value) => text.write_str(value),
-        Value::Label { label, .. } => text.write_str(label),
+        Value::Label(label) => text.write_str(label.label),
         Value::Id(number) => write!(text, "{number}"),
         Value::Count(number) => write!(text, "{number}"),
         Value::Address(address) => write!(text, "{address}"),

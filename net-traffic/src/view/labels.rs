@@ -1,6 +1,6 @@
 //! The names of protocols and states, for programs and for people.
 
-use super::Value;
+use super::{Label, Value};
 use crate::model::{Connection, Protocol, State};
 
 pub(super) fn protocol(protocol: Protocol) -> Value<'static> {
@@ -20,19 +20,18 @@ pub(super) fn protocol(protocol: Protocol) -> Value<'static> {
 pub(super) fn state(connection: &Connection) -> Value<'static> {
     let socket = &connection.socket;
     let unconnected = connection.ended.is_none() && socket.protocol != Protocol::Tcp;
-    let (id, label) = match connection.state() {
-        State::Closed if unconnected => ("closed", "UNCONN"),
-        State::Established => ("established", "ESTABLISHED"),
-        State::SynSent => ("syn_sent", "SYN_SENT"),
-        State::SynReceived => ("syn_received", "SYN_RECEIVED"),
-        State::FinWait1 => ("fin_wait_1", "FIN_WAIT_1"),
-        State::FinWait2 => ("fin_wait_2", "FIN_WAIT_2"),
-        State::TimeWait => ("time_wait", "TIME_WAIT"),
-        State::Closed => ("closed", "CLOSED"),
-        State::CloseWait => ("close_wait", "CLOSE_WAIT"),
-        State::LastAck => ("last_ack", "LAST_ACK"),
-        State::Listen => ("listen", "LISTEN"),
-        State::Closing => ("closing", "CLOSING"),
-    };
-    Value::Label { id, label }
+    Value::Label(match connection.state() {
+        State::Closed if unconnected => &Label { id: "closed", label: "UNCONN" },
+        State::Established => &Label { id: "established", label: "ESTABLISHED" },
+        State::SynSent => &Label { id: "syn_sent", label: "SYN_SENT" },
+        State::SynReceived => &Label { id: "syn_received", label: "SYN_RECEIVED" },
+        State::FinWait1 => &Label { id: "fin_wait_1", label: "FIN_WAIT_1" },
+        State::FinWait2 => &Label { id: "fin_wait_2", label: "FIN_WAIT_2" },
+        State::TimeWait => &Label { id: "time_wait", label: "TIME_WAIT" },
+        State::Closed => &Label { id: "closed", label: "CLOSED" },
+        State::CloseWait => &Label { id: "close_wait", label: "CLOSE_WAIT" },
+        State::LastAck => &Label { id: "last_ack", label: "LAST_ACK" },
+        State::Listen => &Label { id: "listen", label: "LISTEN" },
+        State::Closing => &Label { id: "closing", label: "CLOSING" },
+    })
 }

@@ -44,7 +44,7 @@ fn rank(value: Value<'_>) -> (u64, &str, Option<(std::net::IpAddr, u16)>) {
     match value {
         Value::Unknown => (0, "", None),
         Value::Text(text) => (0, text, None),
-        Value::Label { id, .. } => (0, id, None),
+        Value::Label(label) => (0, label.id, None),
         Value::Id(number) => (u64::from(number), "", None),
         Value::Flag(flag) => (u64::from(flag), "", None),
         Value::Count(number)

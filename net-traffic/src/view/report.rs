@@ -151,10 +151,7 @@ pub enum Value<'m> {
     Unknown,
     Text(&'m str),
     /// A text that is a name for programs and another for people.
-    Label {
-        id: &'static str,
-        label: &'static str,
-    },
+    Label(&'static Label),
     /// A number that names something, such as a user without a name: a text.
     Id(u32),
     Flag(bool),
@@ -172,6 +169,13 @@ pub enum Value<'m> {
         address: IpAddr,
         port: u16,
     },
+}
+
+/// A name for programs and one for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub id: &'static str,
+    pub label: &'static str,
 }
 
 impl<'m> Value<'m> {

@@ -2,6 +2,7 @@
 
 mod paired;
 mod pingpong;
+mod readout;
 mod sockets;
 mod startup;
 
@@ -27,10 +28,14 @@ struct Benchmark {
     run: fn(pairs: usize) -> Result<()>,
 }
 
-const BENCHMARKS: [Benchmark; 2] =
-    [Benchmark { name: "startup", run: startup::run }, Benchmark { name: "pingpong", run: pingpong::run }];
+const BENCHMARKS: [Benchmark; 3] = [
+    Benchmark { name: "startup", run: startup::run },
+    Benchmark { name: "pingpong", run: pingpong::run },
+    Benchmark { name: "readout", run: readout::run },
+];
 
-/// Measure: `startup` (against ss) or `pingpong` (what the tracer adds to a 64-byte exchange); without a name, all.
+/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange) or `readout` (what it
+/// costs to read 20 000 sockets once a second); without a name, all.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     name: Option<String>,

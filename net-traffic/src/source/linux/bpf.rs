@@ -76,9 +76,8 @@ impl IterLink {
 /// What the kernel knows of a loaded program: the end of `struct bpf_prog_info`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProgramStats {
-    /// Counted only while `kernel.bpf_stats_enabled` is 1.
+    /// Counted only while [`measures_run_time`].
     pub run_time_ns: u64,
-    pub run_count: u64,
     /// Events that were skipped because the program was running already on that CPU.
     pub recursion_misses: u64,
 }
@@ -99,7 +98,30 @@ pub fn program_stats(program: BorrowedFd<'_>) -> io::Result<ProgramStats> {
     let attr = GetInfo { fd: program.as_raw_fd(), length: 232, info: (&raw mut info) as u64 };
     // SAFETY: `attr` and `info` live until the call returns; the length is that of `info`.
     unsafe { bpf(OBJ_GET_INFO_BY_FD, &attr) }?;
-    Ok(ProgramStats { run_time_ns: info[24], run_count: info[25], recursion_misses: info[26] })
+    Ok(ProgramStats { run_time_ns: info[24], recursion_misses: info[26] })
+}
+
+/// Whether the kernel takes the time of eBPF programs (`kernel.bpf_stats_enabled`), which costs some itself.
+#[must_use]
+pub fn measures_run_time() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").is_ok_and(|value| value.trim() == "1")
+}
+
+/// The memory of all maps that this process holds, as the kernel accounts for it.
+///
+/// # Errors
+/// When /proc is not there.
+pub fn map_bytes() -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir("/proc/self/fdinfo")? {
+        // The descriptor of this very listing is gone by now.
+        let Ok(info) = std::fs::read_to_string(entry?.path()) else { continue };
+        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
+        if field("map_type:").is_some() {
+            sum += field("memlock:").and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    Ok(sum)
 }
 
 /// Removes an entry of a hash and gives what it held, in one step.

@@ -3,6 +3,7 @@
 //! A reader of just the part that is needed: structs and unions, their members, and the types between them.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use net_traffic_common::Offsets;
 
@@ -25,7 +26,13 @@ pub enum BtfError {
 /// # Errors
 /// When the kernel has no BTF, or lacks a member without which nothing can be counted.
 pub fn offsets() -> Result<Offsets, BtfError> {
-    offsets_in(&Btf::parse(&std::fs::read(PATH)?)?)
+    // The kernel stays the same while we run.
+    static FOUND: OnceLock<Offsets> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(*found);
+    }
+    let found = offsets_in(&Btf::parse(&std::fs::read(PATH)?)?)?;
+    Ok(*FOUND.get_or_init(|| found))
 }
 
 fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
@@ -154,11 +161,12 @@ impl<'a> Btf<'a> {
         let mut at = 0;
         while at < types.len() {
             let head = btf.head_at(at).ok_or(BtfError::Format("a type is cut short"))?;
-            let id = u32::try_from(btf.starts.len()).map_err(|_| BtfError::Format("too many types"))?;
+            let too_long = || BtfError::Format("too many types");
+            let id = u32::try_from(btf.starts.len()).ok().ok_or_else(too_long)?;
             if matches!(head.kind(), kind::STRUCT | kind::UNION | kind::TYPEDEF) && head.name != 0 {
                 btf.named.entry(btf.string(head.name)).or_insert(id);
             }
-            btf.starts.push(u32::try_from(at).map_err(|_| BtfError::Format("too long"))?);
+            btf.starts.push(u32::try_from(at).ok().ok_or_else(too_long)?);
             at += Head::SIZE + head.tail();
         }
         Ok(btf)
@@ -241,7 +249,7 @@ mod tests {
         types.extend([0, kind::UNION << 24 | 2, 4, name(b"c"), 1, 0, name(b"d"), 1, 0]);
         types.extend([0, kind::STRUCT << 24 | 2, 8, name(b"b"), 1, 0, 0, 2, 32]);
         types.extend([name(b"outer"), 1 << 31 | kind::STRUCT << 24 | 3, 20]);
-        types.extend([name(b"a"), 1, 0, 0, 3, 32, name(b"e"), 1, 1 << 24 | 96]);
+        types.extend([name(b"a"), 1, 0, 0, 3, 32, name(b"e"), 1, 0x0100_0060]);
         types.extend([name(b"alias"), kind::TYPEDEF << 24, 4]);
         let types: Vec<u8> = types.iter().flat_map(|w| w.to_ne_bytes()).collect();
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();

@@ -3,15 +3,14 @@
 use std::{
     collections::{HashMap as StdHashMap, HashSet},
     io::{self, Read},
+    os::fd::AsFd,
 };
 
 use aya::{
     Ebpf as Programs,
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
-use net_traffic_common::{
-    OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss,
-};
+use net_traffic_common::{OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss};
 
 use super::{
     bpf,
@@ -39,7 +38,6 @@ pub struct Ebpf {
     closed: ClosedSockets,
     tier: Tier,
     slots: Vec<Filled>,
-    map_bytes: u64,
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
     /// What one walk over the sockets gave; kept for its memory.
@@ -74,7 +72,6 @@ impl Ebpf {
             closed: ClosedSockets::start(ring).map_err(|error| missing(&error))?,
             tier,
             slots,
-            map_bytes: u64::from(sizes.processes) * 96 + u64::from(sizes.ring_bytes),
             ended: StdHashMap::new(),
             buffer: Vec::new(),
             programs: bpf,
@@ -99,17 +96,16 @@ impl Ebpf {
         let mut finished = Vec::new();
         let rows: HashMap<_, ProcessKey, ProcessCounters> =
             HashMap::try_from(&self.processes).map_err(io::Error::other)?;
-        for entry in rows.iter() {
+        for entry in &rows {
             let (key, row) = entry.map_err(io::Error::other)?;
             // The walk starts over when the entry it stands on is removed.
             if !seen.insert(key) {
                 continue;
             }
             snapshot.processes.push(records::process(key, &row));
-            if row.flags & PROCESS_EXITED != 0 && !owners.contains(&key) {
-                if self.ended.insert(key, row) == Some(row) {
-                    finished.push(key);
-                }
+            let can_gain = row.flags & PROCESS_EXITED == 0 || owners.contains(&key);
+            if !can_gain && self.ended.insert(key, row) == Some(row) {
+                finished.push(key);
             }
         }
         for key in finished {
@@ -124,32 +120,41 @@ impl Ebpf {
         let cause = |index| -> io::Result<u64> {
             Ok(self.loss.get(&index, 0).map_err(io::Error::other)?.iter().sum())
         };
-        let mut missed_hooks = 0;
-        for (_name, program) in self.programs.programs() {
-            if let Ok(fd) = program.fd() {
-                use std::os::fd::AsFd;
-                missed_hooks += bpf::program_stats(fd.as_fd())?.recursion_misses;
-            }
-        }
         Ok(Loss {
             map_full: cause(loss::MAP_FULL)?,
             map_busy: cause(loss::MAP_BUSY)?,
             storage_failed: cause(loss::STORAGE_FAILED)?,
             ring_full: cause(loss::RING_FULL)?,
             queue_full: self.closed.refused(),
-            missed_hooks,
+            missed_hooks: self.read_programs()?.recursion_misses,
         })
+    }
+
+    /// The statistics of all programs that run, added up.
+    fn read_programs(&self) -> io::Result<bpf::ProgramStats> {
+        let mut sum = bpf::ProgramStats::default();
+        for (_name, program) in self.programs.programs() {
+            // A program of a tier that is not in use was never loaded.
+            let Ok(fd) = program.fd() else { continue };
+            let bpf::ProgramStats { run_time_ns, recursion_misses } = bpf::program_stats(fd.as_fd())?;
+            sum.run_time_ns += run_time_ns;
+            sum.recursion_misses += recursion_misses;
+        }
+        Ok(sum)
     }
 
     /// What fills each slot, and what was refused before it.
     fn status(&self) -> impl Iterator<Item = Status> {
-        self.slots.iter().filter(|filled| !filled.slot.hooks.is_empty()).map(|filled| {
+        let tried = self.slots.iter().filter(|filled| filled.hook.is_some() || !filled.refusals.is_empty());
+        tried.map(|filled| {
             let refusals: Vec<String> =
                 filled.refusals.iter().map(|r| format!("{}: {}", r.program, r.reason)).collect();
+            let program = filled.hook.and_then(|hook| hook.programs.first());
             Status {
                 slot: filled.slot.name.into(),
-                tier: filled.hook.map(|hook| hook.tier.map_or("any", Tier::name).into()),
-                program: filled.hook.and_then(|hook| Some(hook.programs.first()?.name.into())),
+                tier: program.map(|program| program.attach.mechanism().into()),
+                program: program.map(|program| program.name.into()),
+                covers: program.map(|_| filled.slot.covers.into()),
                 reason: (!refusals.is_empty()).then(|| refusals.join("; ")),
                 remedy: None,
             }
@@ -199,7 +204,11 @@ impl Collector for Ebpf {
         snapshot.sockets.extend(live.chain(&closed).filter_map(records::socket));
         self.read_processes(&owners, snapshot).map_err(failed("read the processes"))?;
         snapshot.loss = self.read_loss().map_err(failed("read the loss ledger"))?;
-        snapshot.cost.map_bytes = Some(self.map_bytes);
+        snapshot.cost.map_bytes = bpf::map_bytes().ok();
+        if bpf::measures_run_time() {
+            let programs = self.read_programs().map_err(failed("read what the programs cost"))?;
+            snapshot.cost.bpf_run_ns = Some(programs.run_time_ns);
+        }
         snapshot.status.extend(self.status());
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! The counters of every interface, as `ip -s -s link` has them: from rtnetlink, or from /proc/net/dev if that fails.
 
+mod addresses;
 mod link;
 mod proc_net_dev;
 
+use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 
 use nix::sys::socket::SockProtocol;
 
@@ -20,6 +23,9 @@ pub struct Interfaces {
 
 const NAME: &str = "interfaces";
 const RTM_GETLINK: u16 = libc::RTM_GETLINK;
+const RTM_GETADDR: u16 = libc::RTM_GETADDR;
+/// `struct ifaddrmsg`, all zero: every address of every family.
+const EVERY_ADDRESS: [u8; 8] = [0; 8];
 /// `struct ifinfomsg`, all zero: every interface of every family.
 const EVERY_INTERFACE: [u8; 16] = [0; 16];
 
@@ -40,6 +46,21 @@ impl Interfaces {
                 .dump(RTM_GETLINK, &EVERY_INTERFACE, interfaces, |answer| link::interface(answer, netns)),
             Err(refusal) => Err(io::Error::new(refusal.kind(), refusal.to_string())),
         }
+    }
+
+    /// Without the addresses, a socket that is bound to no interface has none.
+    fn add_addresses(&mut self, interfaces: &mut [Interface]) -> io::Result<()> {
+        let Ok(netlink) = &mut self.netlink else { return Ok(()) };
+        let mut found = Vec::new();
+        netlink.dump(RTM_GETADDR, &EVERY_ADDRESS, &mut found, addresses::address)?;
+        let mut by_index: HashMap<u32, Vec<IpAddr>> = HashMap::new();
+        for (index, address) in found {
+            by_index.entry(index).or_default().push(address);
+        }
+        for interface in interfaces {
+            interface.addresses = by_index.remove(&interface.index).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// The names have no index there, so each is looked up in the same namespace.
@@ -72,8 +93,9 @@ impl Collector for Interfaces {
                 cause,
             })?);
         }
+        let unaddressed = self.add_addresses(&mut snapshot.interfaces);
         snapshot.status.push(status(refusal));
-        Ok(())
+        unaddressed.map_err(|cause| CollectError { collector: NAME, attempt: "read the addresses", cause })
     }
 }
 
@@ -83,6 +105,7 @@ fn status(refusal: Option<io::Error>) -> Status {
         slot: NAME.to_owned(),
         tier: Some("polling".to_owned()),
         program: Some(program.to_owned()),
+        covers: Some("every counter of the interfaces".to_owned()),
         reason: refusal.map(|refusal| format!("rtnetlink: {refusal}; some error causes are missing")),
         remedy: None,
     }
@@ -104,6 +127,16 @@ mod tests {
         in_proc.sort();
         assert!(names.iter().any(|(_, name)| name == "lo"));
         assert_eq!(names, in_proc);
+    }
+
+    #[test]
+    fn the_loopback_interface_has_its_address() {
+        let mut collector = Interfaces::new(NetNs::own().unwrap()).unwrap();
+        let mut snapshot = Snapshot::default();
+        collector.collect(&mut snapshot).unwrap();
+        let lo = snapshot.interfaces.iter().find(|interface| interface.name == "lo").unwrap();
+        // A loopback interface that is down has none.
+        assert!(!lo.up || lo.addresses.contains(&IpAddr::from([127, 0, 0, 1])), "{:?}", lo.addresses);
     }
 
     #[test]

@@ -4,13 +4,13 @@ use super::cgroup::Containers;
 use super::ebpf::Ebpf;
 use super::host;
 use super::interfaces::Interfaces;
-use super::load::{LoadError, Sizes};
+use super::load::{self, LoadError, Sizes};
 use super::netns::NetNs;
 use super::polling::collect_all;
 use super::procfs::ProcFs;
 use super::rights;
 use super::sock_diag::{SockDiag, States, Wanted as Dump};
-use crate::snapshot::{Protocol, Snapshot, State, Status};
+use crate::snapshot::{Cost, Protocol, Snapshot, State, Status};
 use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted};
 
 /// The collectors of this machine.
@@ -27,13 +27,13 @@ impl Live {
     /// # Errors
     /// When something that was asked for does not exist, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, wanted } = options;
+        let LiveOptions { counting, tier, netns, wanted, survey } = options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
             move |cause| OpenError::Failed { attempt, cause }
         };
-        let mut status = Vec::new();
+        let mut status = if *survey { survey_tiers() } else { Vec::new() };
         let ebpf = if *counting { start_counting(*tier, &mut status)? } else { None };
         let dumps = dumps(*wanted, ebpf.is_some());
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
@@ -60,9 +60,8 @@ impl Live {
             ..Snapshot::default()
         };
         collect_all(&mut self.collectors, &mut snapshot);
-        let map_bytes = snapshot.cost.map_bytes;
-        snapshot.cost = host::cost();
-        snapshot.cost.map_bytes = map_bytes;
+        let Cost { user_cpu_ms, rss_bytes, .. } = host::cost();
+        snapshot.cost = Cost { user_cpu_ms, rss_bytes, ..snapshot.cost };
         Ok(snapshot)
     }
 }
@@ -82,7 +81,8 @@ fn start_counting(tier: Tier, status: &mut Vec<Status>) -> Result<Option<Ebpf>, 
     match Ebpf::start(tier, Sizes::default()) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
-            let lacking = rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
+            let lacking =
+                rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
             if tier == Tier::Auto {
                 status.push(not_counting(&error, lacking));
                 return Ok(None);
@@ -99,6 +99,28 @@ fn start_counting(tier: Tier, status: &mut Vec<Status>) -> Result<Option<Ebpf>, 
     }
 }
 
+/// What this kernel and these rights grant: each tier by a trial, and what is missing for everything else.
+fn survey_tiers() -> Vec<Status> {
+    let lacking = rights::effective().map(rights::missing).unwrap_or_default();
+    let tiers = [
+        (Tier::TpBtf, "every call, exact to the byte, at the lowest cost"),
+        (Tier::Fentry, "every call, exact to the byte, also splice and kernel users as they happen"),
+        (Tier::Kprobe, "every call, exact to the byte, at several times the cost"),
+    ];
+    let trials = tiers.into_iter().map(|(tier, covers)| {
+        let refusal = load::load(tier, Sizes::default()).err().map(|error| error.to_string());
+        Status {
+            slot: format!("tier {}", tier.name()),
+            tier: refusal.is_none().then(|| tier.name().to_owned()),
+            program: None,
+            covers: Some(covers.to_owned()),
+            reason: refusal,
+            remedy: None,
+        }
+    });
+    trials.chain(lacking).collect()
+}
+
 fn not_counting(error: &LoadError, lacking: Option<Status>) -> Status {
     let (reason, remedy) = match lacking {
         Some(Status { reason, remedy, .. }) => (reason, remedy),
@@ -108,6 +130,7 @@ fn not_counting(error: &LoadError, lacking: Option<Status>) -> Status {
         slot: rights::COUNTING.to_owned(),
         tier: None,
         program: None,
+        covers: None,
         reason: Some(reason.unwrap_or_else(|| error.to_string())),
         remedy,
     }
@@ -128,11 +151,19 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
 /// What netlink is asked for. Where programs count, they see every socket that moved something; netlink adds those
 /// that never will.
 fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
-    let states = if counting {
-        States::ALL.without(&[State::FinWait1, State::FinWait2, State::LastAck, State::Closing, State::CloseWait])
-    } else {
-        States::ALL
-    };
+    let mut states = States::ALL;
+    if counting {
+        let counted = [State::FinWait1, State::FinWait2, State::LastAck, State::Closing, State::CloseWait];
+        states = states.without(&counted);
+    }
+    // A UDP socket without a peer is in the state `closed`.
+    let unconnected = [State::Listen, State::Closed];
+    if !wanted.unconnected {
+        states = states.without(&unconnected);
+    }
+    if !wanted.connected {
+        states = States::of(&unconnected);
+    }
     let asked = |yes: bool, protocols: &[Protocol]| {
         let dump = |protocol: &Protocol| Dump { protocol: *protocol, states };
         if yes { protocols.iter().map(dump).collect() } else { Vec::new() }

@@ -20,7 +20,7 @@ use net_traffic_common::Offsets;
 use super::{
     bpf::IterLink,
     btf::{self, BtfError},
-    plan::{self, Attach, Filled, Refusal, SLOTS, Storage},
+    plan::{self, Attach, Filled, SLOTS, Storage},
 };
 use crate::source::Tier;
 
@@ -79,11 +79,24 @@ pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
     let mut refused = Vec::new();
     for tiers in plan::rounds(wanted) {
         match Round::run(&tiers, &offsets, &kernel_btf, sizes)? {
-            Ok(loaded) => return Ok(loaded),
+            Ok(loaded) => {
+                drop(kernel_btf);
+                give_back_memory();
+                return Ok(loaded);
+            }
             Err(slots) => refused.extend(slots),
         }
     }
     Err(LoadError::Refused(refused))
+}
+
+/// The kernel's BTF takes some 30 MB while it is read, which the allocator would keep for the program's life.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the function takes a number and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// One trial of a set of tiers that share a storage.
@@ -236,6 +249,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut next = Some(error);
     while let Some(error) = next {
         let line = error.to_string();
+        let line = line.split(". Verifier output").next().unwrap_or(&line);
         let line = line.lines().next().unwrap_or_default().trim_end_matches(':');
         if !text.ends_with(line) {
             if !text.is_empty() {
@@ -246,12 +260,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = error.source();
     }
     text
-}
-
-/// The refusals of all slots, each program once.
-#[must_use]
-pub fn refusals(slots: &[Filled]) -> Vec<Refusal> {
-    let mut all: Vec<Refusal> = slots.iter().flat_map(|slot| slot.refusals.clone()).collect();
-    all.dedup();
-    all
 }

@@ -42,6 +42,20 @@ pub enum Attach {
     Map(&'static str),
 }
 
+impl Attach {
+    /// The kind of hook, as reports name it; for those of the hot path, the tier's name.
+    #[must_use]
+    pub fn mechanism(self) -> &'static str {
+        match self {
+            Self::Tracepoint(_) => Tier::TpBtf.name(),
+            Self::Entry(_) | Self::Exit(_) => Tier::Fentry.name(),
+            Self::Probe(_) | Self::ReturnProbe(_) => Tier::Kprobe.name(),
+            Self::CgroupRelease | Self::CgroupCreate => "cgroup",
+            Self::Descriptors | Self::Map(_) => "iter",
+        }
+    }
+}
+
 /// One eBPF program of the object and where it attaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {

@@ -79,6 +79,7 @@ fn failure(collector: &str, error: &CollectError) -> Status {
         slot: collector.to_owned(),
         tier: None,
         program: None,
+        covers: None,
         reason: Some(format!("failed to {}: {}", error.attempt, error.cause)),
         remedy: None,
     }

@@ -83,7 +83,7 @@ impl Collector for ProcFs {
         self.prune(&snapshot.sockets);
         describe(&mut self.details, snapshot);
         let unknown = unowned(&mut snapshot.sockets).count();
-        snapshot.status.push(status(unknown, rights::effective().ok()));
+        snapshot.status.extend(statuses(unknown, rights::effective().ok()));
         found.map_err(|cause| CollectError { collector: NAME, attempt: "search the descriptors", cause })
     }
 }
@@ -125,22 +125,18 @@ fn complete(process: &mut Process, known: &Process) {
     process.cgroup = process.cgroup.take().or_else(|| known.cgroup.clone());
 }
 
-fn status(unknown: usize, capabilities: Option<Capabilities>) -> Status {
-    let mut status = Status {
+/// What the descriptors gave, and, as an entry of its own, which right would give more.
+fn statuses(unknown: usize, capabilities: Option<Capabilities>) -> Vec<Status> {
+    let missing = capabilities.and_then(|capabilities| rights::missing_for(rights::OWNERS, capabilities));
+    let found = Status {
         slot: rights::OWNERS.to_owned(),
         tier: Some("polling".to_owned()),
         program: Some("/proc/PID/fd".to_owned()),
-        reason: None,
+        covers: Some("the holder of each descriptor, name and user, as far as /proc shows them".to_owned()),
+        reason: (unknown > 0).then(|| format!("{unknown} sockets without an owner that /proc shows")),
         remedy: None,
     };
-    if unknown > 0 {
-        let missing = capabilities.and_then(|capabilities| rights::missing_for(rights::OWNERS, capabilities));
-        let why = missing.as_ref().and_then(|missing| missing.reason.clone());
-        let why = why.unwrap_or_else(|| "no process that /proc shows holds them".to_owned());
-        status.reason = Some(format!("{unknown} sockets without an owner: {why}"));
-        status.remedy = missing.and_then(|missing| missing.remedy);
-    }
-    status
+    std::iter::once(found).chain(missing).collect()
 }
 
 #[cfg(test)]

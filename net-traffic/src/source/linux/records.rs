@@ -2,9 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use net_traffic_common::{
-    CLOSED, FAMILY_INET, KERNEL_COUNTS, ProcessCounters, ProcessKey, SocketRecord,
-};
+use net_traffic_common::{CLOSED, FAMILY_INET, KERNEL_COUNTS, ProcessCounters, ProcessKey, SocketRecord};
 
 use crate::snapshot::{Bytes, Endpoint, Process, ProcessId, Protocol, Socket, SocketId, State, TcpInfo};
 
@@ -98,9 +96,8 @@ fn protocol(number: u16) -> Option<Protocol> {
         17 | 136 => Protocol::Udp,
         58 => Protocol::Icmpv6,
         132 => Protocol::Sctp,
-        255 => Protocol::Raw,
         262 => Protocol::Mptcp,
-        0..=254 => Protocol::Raw,
+        0..=255 => Protocol::Raw,
         _ => return None,
     })
 }

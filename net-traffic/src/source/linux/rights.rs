@@ -125,6 +125,7 @@ impl Need {
             slot: self.slot.to_owned(),
             tier: None,
             program: None,
+            covers: None,
             reason: Some(format!("{} missing, needed for {}", missing.join(" and "), self.gives)),
             remedy: Some(format!(
                 "run with sudo, or once: sudo setcap {}+ep \"$(command -v net-traffic)\"",

@@ -145,6 +145,10 @@ impl SockDiag {
             slot: "sockets".to_owned(),
             tier: Some("polling".to_owned()),
             program: Some(NAME.to_owned()),
+            covers: Some(
+                "every socket of the namespace that exists when it is asked, with state and TCP counters"
+                    .to_owned(),
+            ),
             reason: (!names.is_empty()).then(|| format!("this kernel lists no {} sockets", names.join(", "))),
             remedy: (!names.is_empty()).then(|| {
                 let modules: Vec<_> = names.iter().map(|name| format!("{name}_diag")).collect();

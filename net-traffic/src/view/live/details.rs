@@ -1,6 +1,6 @@
 //! Everything that is known of one row.
 
-use crate::model::{Connection, Flow, History, InterfaceState, Model, ProcessState, Rates};
+use crate::model::{Connection, Flow, History, InterfaceState, Model, ProcessState, Rates, UNOWNED};
 use crate::view::rows::{connections, containers, interfaces, usage};
 use crate::view::{Column, Facts, Value};
 
@@ -70,7 +70,7 @@ fn of_connection<'m>(flow: &Flow<'m>) -> Details<'m> {
 
 fn of_process<'m>(model: &'m Model, state: &'m ProcessState) -> Details<'m> {
     let process = &state.process;
-    let held = model.flows().filter(|flow| flow.connection.socket.owner == Some(process.id));
+    let held = model.flows().filter(|flow| flow.connection.socket.owner.unwrap_or(UNOWNED) == process.id);
     let living = held.filter(|flow| flow.connection.ended.is_none()).count();
     let mut facts = vec![
         ("pid", Value::of(state.pid(), |pid| Value::Count(u64::from(pid)))),

@@ -16,7 +16,7 @@ use super::rows::usage::Usage;
 use super::rows::{containers, interfaces, ledger, usage};
 use super::top::moved;
 use super::{Bandwidth, By, Options, Report, States, View};
-use crate::model::{Flow, Model, ProcessId};
+use crate::model::{Flow, Model, ProcessId, UNOWNED};
 
 /// The two screens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ fn keep_wanted(usages: &mut Vec<Usage<'_>>, flows: &[Flow<'_>], options: &Option
     let filter = &options.filter;
     let owners: Option<HashSet<ProcessId>> = filter.is_about_connections().then(|| {
         let wanted = flows.iter().filter(|flow| filter.wants_flow(flow));
-        wanted.filter_map(|flow| flow.connection.socket.owner).collect()
+        wanted.map(|flow| flow.connection.socket.owner.unwrap_or(UNOWNED)).collect()
     });
     usages.retain(|usage| {
         filter.wants_process(usage.state)

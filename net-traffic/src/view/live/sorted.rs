@@ -1,7 +1,7 @@
 //! Brings a list into the order that the options ask for. The values of a row are made, compared and dropped.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Rows;
@@ -36,13 +36,13 @@ pub(super) fn containers<'m>(mut usages: Vec<ContainerUsage<'m>>, of: usize, opt
 }
 
 pub(super) fn destinations<'m>(
-    hosts: BTreeMap<Option<IpAddr>, HostUsage>,
+    hosts: HashMap<Option<IpAddr>, HostUsage>,
     of: usize,
     options: &Options,
 ) -> Rows<'m> {
     let mut hosts: Vec<_> = hosts.into_iter().collect();
     hosts.sort_by_key(|(address, host)| {
-        (busiest(host.rates, host.bytes, options.totals), Reverse(host.connections), address.is_none())
+        (busiest(host.rates, host.bytes, options.totals), Reverse(host.connections), address.is_none(), *address)
     });
     arrange(Items::Destinations(hosts), of, options)
 }

@@ -1,7 +1,7 @@
 //! The table of remote hosts.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::usage::HostUsage;
@@ -51,9 +51,9 @@ const MARKDOWN: &[Shown] = &[
 pub(crate) const BRIEF: usize = 10;
 
 /// The table of remote hosts, who moved most first.
-pub(crate) fn table<'m>(hosts: BTreeMap<Option<IpAddr>, HostUsage>) -> Table<'m> {
+pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage>) -> Table<'m> {
     let mut hosts: Vec<(Option<IpAddr>, HostUsage)> = hosts.into_iter().collect();
-    hosts.sort_by_key(|(address, host)| {
+    hosts.sort_unstable_by_key(|(address, host)| {
         (Reverse((total(host), host.connections)), address.is_none(), *address)
     });
     let mut cells = Vec::with_capacity(hosts.len() * COLUMNS.len());

@@ -47,7 +47,7 @@ pub(crate) fn by_state<'m>(flows: &[Flow<'_>]) -> Table<'m> {
     for flow in flows {
         let state = labels::state(flow.connection);
         let key = match state {
-            Value::Label { label, .. } => label,
+            Value::Label(label) => label.label,
             _ => "",
         };
         counts.entry(key).or_insert((state, 0)).1 += 1;

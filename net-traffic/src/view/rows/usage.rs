@@ -1,9 +1,9 @@
 //! Who moved how much: the selected connections and processes, added up once for all tables that need it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::model::{Bytes, Flow, Model, ProcessId, ProcessState, Rates, add, sum};
+use crate::model::{Bytes, Flow, Model, ProcessId, ProcessState, Rates, UNOWNED, add, sum};
 
 /// What one process moved since the tool started.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,7 @@ pub(crate) fn processes<'m>(model: &'m Model, flows: &[Flow<'m>]) -> Vec<Usage<'
         let id = usage.state.process.id;
         (
             std::cmp::Reverse((usage.rates.total(), total)),
+            id.pid == 0,
             id.pid,
             id.start_ticks,
             usage.state.process.container.clone(),
@@ -57,9 +58,9 @@ pub(crate) fn processes<'m>(model: &'m Model, flows: &[Flow<'m>]) -> Vec<Usage<'
 }
 
 /// The remote hosts with what was moved since the tool started, also by connections that have ended.
-pub(crate) fn since_start<'m>(model: &'m Model, flows: &[Flow<'m>]) -> BTreeMap<Option<IpAddr>, HostUsage> {
+pub(crate) fn since_start<'m>(model: &'m Model, flows: &[Flow<'m>]) -> HashMap<Option<IpAddr>, HostUsage> {
     let folded = model.folded_destinations();
-    let mut hosts: BTreeMap<_, _> = folded
+    let mut hosts: HashMap<_, _> = folded
         .map(|(address, bytes)| (address, HostUsage { bytes: Some(bytes), ..HostUsage::default() }))
         .collect();
     add_flows(&mut hosts, flows, |flow| flow.connection.socket.counted);
@@ -67,8 +68,8 @@ pub(crate) fn since_start<'m>(model: &'m Model, flows: &[Flow<'m>]) -> BTreeMap<
 }
 
 /// The remote hosts with what these connections moved in their lives.
-pub(crate) fn of_lifetime(flows: &[Flow<'_>]) -> BTreeMap<Option<IpAddr>, HostUsage> {
-    let mut hosts = BTreeMap::new();
+pub(crate) fn of_lifetime(flows: &[Flow<'_>]) -> HashMap<Option<IpAddr>, HostUsage> {
+    let mut hosts = HashMap::new();
     add_flows(&mut hosts, flows, |flow| flow.connection.bytes());
     hosts
 }
@@ -95,7 +96,7 @@ struct Held {
 fn by_owner(flows: &[Flow<'_>]) -> HashMap<ProcessId, Held> {
     let mut owners: HashMap<ProcessId, Held> = HashMap::new();
     for flow in flows {
-        let Some(owner) = flow.connection.socket.owner else { continue };
+        let owner = flow.connection.socket.owner.unwrap_or(UNOWNED);
         let held = owners.entry(owner).or_default();
         held.connections += u64::from(flow.connection.ended.is_none());
         held.bytes = add_bytes(held.bytes, flow.connection.socket.counted);
@@ -105,7 +106,7 @@ fn by_owner(flows: &[Flow<'_>]) -> HashMap<ProcessId, Held> {
 }
 
 fn add_flows(
-    hosts: &mut BTreeMap<Option<IpAddr>, HostUsage>,
+    hosts: &mut HashMap<Option<IpAddr>, HostUsage>,
     flows: &[Flow<'_>],
     bytes: impl Fn(&Flow<'_>) -> Option<Bytes>,
 ) {

@@ -5,6 +5,7 @@ mod blind;
 mod check;
 mod compare;
 mod compare_tests;
+mod limits;
 mod skips;
 mod tracer;
 
@@ -30,6 +31,7 @@ pub(crate) fn run() -> ExitCode {
             trials.push(Trial::ignorable_test(name, move || check::check::<Machine>(case, tier)));
         }
     }
+    trials.extend(limits::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     skips::print();
     conclusion.exit_code()

@@ -1,3 +1,5 @@
+//! Owners of sockets that this very process holds, as /proc shows them.
+
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -70,7 +72,7 @@ fn a_socket_that_nobody_holds_is_searched_three_times_and_reported() {
     for times in 1..=5 {
         let snapshot = collect(&mut collector, vec![socket(1, u64::MAX)]);
         assert_eq!(snapshot.sockets[0].owner, None);
-        assert!(snapshot.status[0].reason.as_deref().unwrap().starts_with("1 sockets without an owner: "));
+        assert!(snapshot.status[0].reason.as_deref().unwrap().starts_with("1 sockets without an owner"));
         assert_eq!(collector.in_vain[&SocketId(1)], SEARCHES.min(times));
     }
 }

@@ -1,0 +1,175 @@
+//! What happens at the limits: a full map, a full ring, a program that is killed. Nothing is lost silently.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aya::programs::loaded_programs;
+use libtest_mimic::{Completion, Failed, Trial};
+use net_traffic::snapshot::{Bytes, ProcessId, Snapshot, SocketId};
+use net_traffic::source::linux::ebpf::Ebpf;
+use net_traffic::source::linux::load::Sizes;
+use net_traffic::source::linux::plan::SLOTS;
+use net_traffic::source::linux::traffic::{NetNs, Stage, cases};
+use net_traffic::source::{Collector, Tier};
+
+use super::skips::{Reason, skip};
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        Trial::ignorable_test("limits::full_map_of_processes", || in_namespace("full_map", full_map)),
+        Trial::ignorable_test("limits::full_ring_of_closed_sockets", || in_namespace("full_ring", full_ring)),
+        Trial::ignorable_test("limits::killed", || in_namespace("killed", killed)),
+    ]
+}
+
+fn in_namespace(name: &str, test: fn() -> Result<(), Failed>) -> Result<Completion, Failed> {
+    match NetNs::enter_new() {
+        Ok(_namespace) => test().map(|()| Completion::Completed),
+        Err(error) => skip(&format!("limits::{name}"), &Reason::Rights(error)),
+    }
+}
+
+/// Two rows are the program's own, and a third is all that the processes get between them.
+fn full_map() -> Result<(), Failed> {
+    let case = cases().find(|case| case.name == "tcp_brief_processes").ok_or("no such case")?;
+    let mut stage = Stage::prepare(case)?;
+    let sizes = Sizes { processes: 3, ..Sizes::default() };
+    let mut ebpf = Ebpf::start(Tier::Auto, sizes)?;
+    let truth = stage.run()?;
+    stage.finish()?;
+
+    let mut seen = Snapshot::default();
+    ebpf.collect(&mut seen)?;
+    let moved: u64 = truth.iter().map(|moved| moved.counted.rx + moved.counted.tx).sum();
+    let sockets: HashMap<SocketId, Bytes> =
+        seen.sockets.iter().filter_map(|socket| Some((socket.id, socket.counted?))).collect();
+    let of_sockets: u64 = sockets.values().map(|bytes| bytes.rx + bytes.tx).sum();
+    let of_rows: u64 =
+        seen.processes.iter().filter_map(|row| row.counted).map(|bytes| bytes.rx + bytes.tx).sum();
+    let other = seen.processes.iter().find(|row| row.id == ProcessId { pid: 0, start_ticks: 1 });
+    let other = other.and_then(|row| row.counted).ok_or("there is no row for what found the map full")?;
+
+    check(seen.loss.map_full > 0, || format!("the ledger says nothing: {:?}", seen.loss))?;
+    check(other.rx + other.tx > 0, || "nothing went to the row `other`".to_owned())?;
+    check(of_rows == of_sockets, || format!("rows: {of_rows}, sockets: {of_sockets}"))?;
+    check(of_sockets >= moved, || format!("sockets: {of_sockets}, moved: {moved}"))
+}
+
+/// Sockets close faster than a ring of one page is emptied: whatever is not reported is in the ledger.
+fn full_ring() -> Result<(), Failed> {
+    const SOCKETS: usize = 5000;
+    let sizes = Sizes { ring_bytes: 4096, ..Sizes::default() };
+    let mut ebpf = Ebpf::start(Tier::Auto, sizes)?;
+    let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let to = receiver.local_addr()?;
+    let (mut closed, mut moved) = (0, 0);
+    for batch in 0..SOCKETS / 500 {
+        let senders: Vec<UdpSocket> = (0..500)
+            .map(|_| {
+                let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+                moved += socket.send_to(&[0; 100], to)?;
+                Ok(socket)
+            })
+            .collect::<std::io::Result<_>>()?;
+        drop(senders);
+        let mut seen = Snapshot::default();
+        ebpf.collect(&mut seen)?;
+        let namespace = own_namespace()?;
+        closed += seen.sockets.iter().filter(|s| s.closed && s.netns == Some(namespace)).count();
+        if batch == SOCKETS / 500 - 1 {
+            let lost = usize::try_from(seen.loss.ring_full)?;
+            check(lost > 0, || "the ring was never full: the test shows nothing".to_owned())?;
+            check(closed + lost == SOCKETS, || {
+                format!("{closed} reported and {lost} lost of {SOCKETS} closed sockets")
+            })?;
+            let own = seen.processes.iter().find(|row| row.id.pid == std::process::id());
+            let sent = own.and_then(|row| row.counted).map_or(0, |bytes| bytes.tx);
+            check(sent == u64::try_from(moved)?, || format!("sent {moved}, the process's row says {sent}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// How often the kernel is asked within the second that it has to forget a program.
+const POLLS: u32 = 50;
+
+/// A program that dies without a chance to clean up leaves nothing in the kernel.
+fn killed() -> Result<(), Failed> {
+    let before = our_programs();
+    let mut child = Program::start()?;
+    let running = our_programs();
+    let started: Vec<u32> = running.into_iter().filter(|id| !before.contains(id)).collect();
+    check(!started.is_empty(), || "it loaded no program".to_owned())?;
+    child.0.kill()?;
+    child.0.wait()?;
+    for poll in 0.. {
+        let left: Vec<u32> = our_programs().into_iter().filter(|id| started.contains(id)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        check(poll < POLLS * slowness(), || format!("{} programs are left after a second", left.len()))?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// `net-traffic top`, killed at the latest when the test ends.
+struct Program(Child);
+
+impl Program {
+    /// Returns once the first report is there, and so the programs are loaded.
+    fn start() -> Result<Self, Failed> {
+        let child = Command::new(env!("CARGO_BIN_EXE_net-traffic"))
+            .args(["top", "--json", "--interval", "1"])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut program = Self(child);
+        let output = program.0.stdout.take().ok_or("no output")?;
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        check(line.starts_with('{'), || format!("no report: {line:?}"))?;
+        Ok(program)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _killed = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// The ids of the loaded programs that have one of our names.
+fn our_programs() -> Vec<u32> {
+    let names: Vec<&str> = SLOTS
+        .iter()
+        .flat_map(|slot| slot.hooks)
+        .flat_map(|hook| hook.programs)
+        .map(|program| program.name)
+        .collect();
+    let mut ids = Vec::new();
+    for program in loaded_programs() {
+        // One that went away between the listing and the look is nobody's.
+        if let Ok(program) = program
+            && program.name_as_str().is_some_and(|name| names.contains(&name))
+        {
+            ids.push(program.id());
+        }
+    }
+    ids
+}
+
+fn own_namespace() -> Result<u32, Failed> {
+    Ok(net_traffic::source::linux::netns::NetNs::own()?.inode())
+}
+
+fn slowness() -> u32 {
+    std::env::var("NET_TRAFFIC_SLOW").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
+}
+
+fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(otherwise().into()) }
+}
