@@ -1,12 +1,7 @@
 //! The full screen in a real terminal: every key as a person presses it, and the terminal given back afterwards.
 //!
 //! The terminal is one of tmux, with a server of its own that each test ends. Without tmux the tests say SKIP.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, and waits"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;

@@ -91,7 +91,9 @@ impl Filter {
         any(&self.ports, |port| {
             *port == socket.local.port || socket.remote.is_some_and(|remote| remote.port == *port)
         }) && any(&self.states, |state| match labels::state(flow.connection) {
-            Value::Label(Label { id, label }) => plain(id).starts_with(state) || plain(label).starts_with(state),
+            Value::Label(Label { id, label }) => {
+                plain(id).starts_with(state) || plain(label).starts_with(state)
+            }
             _ => false,
         }) && any(&self.remotes, |wanted| {
             socket.remote.is_some_and(|remote| match wanted {

@@ -17,6 +17,7 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// A terminal of this size; `None`, said aloud, where there is no tmux.
+    #[expect(clippy::print_stdout, reason = "a skip is said aloud")]
     pub(crate) fn open(width: u16, height: u16) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         if Command::new("tmux").arg("-V").output().is_err() {
@@ -131,6 +132,7 @@ impl Terminal {
 }
 
 impl Drop for Terminal {
+    #[expect(clippy::print_stdout, reason = "a server that stays must not stay unnoticed")]
     fn drop(&mut self) {
         let ended = Command::new("tmux").args(["-L", &self.socket, "kill-server"]).output();
         if let Err(error) = ended {

@@ -62,17 +62,17 @@ fn lines<'a>(live: &Live<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
 fn sources<'a>(live: &Live<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
     let table = &live.report.sources;
     let mut lines = Vec::new();
-    for row in table.rows() {
+    for source in table.rows() {
         let text = |key: &str| {
-            let value = table.column(key).and_then(|place| row.get(place)).copied();
+            let value = table.column(key).and_then(|place| source.get(place)).copied();
             format::value(value.unwrap_or(Value::Unknown), None)
         };
-        let (slot, tier, reason) = (text("slot"), text("tier"), text("reason"));
+        let (slot, tier, why) = (text("slot"), text("tier"), text("reason"));
         let line = format!("  {slot:<16} {tier:<10} {}", text("program"));
         let style = if tier == "-" { theme.warning() } else { ratatui::style::Style::new() };
         lines.push(Line::from(Span::styled(shorten(&line, width), style)));
-        if reason != "-" {
-            lines.extend(wrap_words(&reason, width));
+        if why != "-" {
+            lines.extend(wrap_words(&why, width));
         }
         for (_, remedy) in live.remedies.iter().filter(|(of, _)| *of == slot) {
             lines.extend(wrap_words(&format!("remedy: {remedy}"), width));

@@ -42,7 +42,12 @@ pub(super) fn destinations<'m>(
 ) -> Rows<'m> {
     let mut hosts: Vec<_> = hosts.into_iter().collect();
     hosts.sort_by_key(|(address, host)| {
-        (busiest(host.rates, host.bytes, options.totals), Reverse(host.connections), address.is_none(), *address)
+        (
+            busiest(host.rates, host.bytes, options.totals),
+            Reverse(host.connections),
+            address.is_none(),
+            *address,
+        )
     });
     arrange(Items::Destinations(hosts), of, options)
 }
