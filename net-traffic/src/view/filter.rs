@@ -118,15 +118,12 @@ impl Filter {
         !self.words.is_empty()
     }
 
-    /// Whether each plain word is found in the row.
-    pub(super) fn is_mentioned(&self, columns: &[Column], cells: &[Value<'_>]) -> bool {
-        if self.words.is_empty() {
-            return true;
-        }
-        let mut text = String::new();
+    /// Whether each plain word is found in the row. `text` is room to write, so that a long list needs it once.
+    pub(super) fn is_mentioned(&self, columns: &[Column], cells: &[Value<'_>], text: &mut String) -> bool {
+        text.clear();
         for (column, cell) in columns.iter().zip(cells) {
             if column.kind != Kind::Number || column.key == "pid" {
-                write_plainly(&mut text, *cell);
+                write_plainly(text, *cell);
                 text.push('\n');
             }
         }

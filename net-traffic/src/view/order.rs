@@ -29,7 +29,7 @@ pub(super) fn arrange(table: &mut Table<'_>, options: &Options, brief: usize) {
 }
 
 /// The unknown comes last, in either direction.
-pub(super) fn compare(one: Value<'_>, other: Value<'_>, ascending: bool) -> Ordering {
+fn compare(one: Value<'_>, other: Value<'_>, ascending: bool) -> Ordering {
     match (one, other) {
         (Value::Unknown, Value::Unknown) => Ordering::Equal,
         (Value::Unknown, _) => Ordering::Greater,
@@ -40,7 +40,7 @@ pub(super) fn compare(one: Value<'_>, other: Value<'_>, ascending: bool) -> Orde
 }
 
 /// Values of one column are of one kind, so that only one part differs.
-fn rank(value: Value<'_>) -> (u64, &str, Option<(std::net::IpAddr, u16)>) {
+pub(super) fn rank(value: Value<'_>) -> (u64, &str, Option<(std::net::IpAddr, u16)>) {
     match value {
         Value::Unknown => (0, "", None),
         Value::Text(text) => (0, text, None),

@@ -1,13 +1,13 @@
 //! Brings a list into the order that the options ask for. The values of a row are made, compared and dropped.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Rows;
 use super::rows::Items;
 use crate::model::{Bytes, Flow, InterfaceState, Model, Rates};
-use crate::view::order::compare;
+use crate::view::order::rank;
 use crate::view::rows::containers::ContainerUsage;
 use crate::view::rows::usage::{HostUsage, Usage};
 use crate::view::{Kind, Options, Value};
@@ -85,23 +85,62 @@ fn arrange<'m>(items: Items<'m>, of: usize, options: &Options) -> Rows<'m> {
     if by.is_none() && !has_words && !options.reverse && options.limit.is_none() {
         return rows;
     }
-    let mut order: Vec<(Value<'m>, usize)> = Vec::with_capacity(rows.len());
+    let column = by.and_then(|by| columns.get(by));
+    let mut order: Vec<(Key<'m>, usize)> = Vec::with_capacity(rows.len());
     let mut cells = Vec::new();
+    let mut text = String::new();
     for place in 0..rows.len() {
         rows.write_cells(place, &mut cells);
-        if !has_words || options.filter.is_mentioned(columns, &cells) {
+        if !has_words || options.filter.is_mentioned(columns, &cells, &mut text) {
             let value = by.and_then(|by| cells.get(by)).copied().unwrap_or(Value::Unknown);
-            order.push((value, place));
+            order.push((Key::of(value), place));
         }
     }
-    match by.and_then(|by| columns.get(by)) {
+    match column {
         Some(column) => {
             let ascending = (column.kind != Kind::Number) != options.reverse;
-            order.sort_by(|(one, _), (other, _)| compare(*one, *other, ascending));
+            // The place makes every row different, so that the faster sort keeps the order of what is equal.
+            order.sort_unstable_by(|(one, at), (other, other_at)| {
+                one.compare(other, ascending).then(at.cmp(other_at))
+            });
         }
         None if options.reverse => order.reverse(),
         None => (),
     }
     order.truncate(options.limit.unwrap_or(usize::MAX));
     rows.ordered(order.into_iter().map(|(_, place)| place).collect())
+}
+
+/// What a value is compared by, worked out once and not at every comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key<'m> {
+    is_unknown: bool,
+    /// Numbers and addresses; an address of the shorter kind comes first.
+    number: (bool, u128, u16),
+    text: &'m str,
+}
+
+impl<'m> Key<'m> {
+    fn of(value: Value<'m>) -> Self {
+        let address = |address: IpAddr, port| match address {
+            IpAddr::V4(address) => (false, u128::from(address.to_bits()), port),
+            IpAddr::V6(address) => (true, address.to_bits(), port),
+        };
+        let (number, text) = match value {
+            Value::Endpoint { address: ip, port } => (address(ip, port), ""),
+            Value::Address(ip) => (address(ip, 0), ""),
+            other => {
+                let (number, text, _) = rank(other);
+                ((false, u128::from(number), 0), text)
+            }
+        };
+        Self { is_unknown: value == Value::Unknown, number, text }
+    }
+
+    /// The unknown comes last, in either direction.
+    fn compare(&self, other: &Self, ascending: bool) -> Ordering {
+        let known = self.is_unknown.cmp(&other.is_unknown);
+        let value = self.number.cmp(&other.number).then_with(|| self.text.cmp(other.text));
+        known.then(if ascending { value } else { value.reverse() })
+    }
 }
