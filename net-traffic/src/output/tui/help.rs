@@ -63,14 +63,14 @@ fn sources<'a>(live: &Live<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {
     let table = &live.report.sources;
     let mut lines = Vec::new();
     for source in table.rows() {
-        let text = |key: &str| {
+        let read = |key: &str| {
             let value = table.column(key).and_then(|place| source.get(place)).copied();
             format::value(value.unwrap_or(Value::Unknown), None)
         };
-        let (slot, tier, why) = (text("slot"), text("tier"), text("reason"));
-        let line = format!("  {slot:<16} {tier:<10} {}", text("program"));
+        let (slot, tier, why) = (read("slot"), read("tier"), read("reason"));
+        let first = format!("  {slot:<16} {tier:<10} {}", read("program"));
         let style = if tier == "-" { theme.warning() } else { ratatui::style::Style::new() };
-        lines.push(Line::from(Span::styled(shorten(&line, width), style)));
+        lines.push(Line::from(Span::styled(shorten(&first, width), style)));
         if why != "-" {
             lines.extend(wrap_words(&why, width));
         }
