@@ -1,7 +1,10 @@
 //! Wires the parts: source → model → view → output, at the pace that was asked for, until somebody stops it.
 
 mod failure;
+mod keys;
 mod run;
+mod screen;
+mod ticks;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use crate::args::{
 use crate::model::Selection;
 use crate::output::{Format, Settings, Units};
 use crate::source::{LiveOptions, Netns, Tier};
-use crate::view::{Bandwidth, Connections, Doctor, Options, States, Top, View};
+use crate::view::{Bandwidth, Connections, Doctor, Options, Screen, States, Top, View};
 
 /// Something that was typed cannot be meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,8 @@ pub struct Viewing {
     pub options: Options,
     pub selection: Selection,
     pub output: Settings,
+    /// The full screen to draw, where somebody watches and asked for no reports.
+    pub screen: Option<Screen>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +94,8 @@ impl Config {
             Command::Doctor(args) => {
                 let output = output(&args.output, terminal, false)?;
                 let options = Options::default();
-                let viewing = Viewing { view: &Doctor, options, selection: Selection::default(), output };
+                let viewing =
+                    Viewing { view: &Doctor, options, selection: Selection::default(), output, screen: None };
                 let mut source = source(&args.source)?;
                 if let SourceConfig::Live(live) = &mut source {
                     (live.counting, live.survey) = (true, true);
@@ -154,13 +157,23 @@ fn view(
     let brief = matches!(output.format, Format::Table | Format::Markdown);
     let options = Options { states: named, brief, ..options(selection_args, view)? };
     let (quiet, verbose) = messages(verbosity);
+    let screen = screen(view, pace, output_args, terminal);
     Ok(Config {
-        job: Job::View(Box::new(Viewing { view, options, selection, output })),
+        job: Job::View(Box::new(Viewing { view, options, selection, output, screen })),
         source,
         pace,
         quiet,
         verbose,
     })
+}
+
+/// A full screen is for somebody who watches: on a terminal, without a format, without an end.
+fn screen(view: &dyn View, pace: Pace, output: &OutputArgs, terminal: Terminal) -> Option<Screen> {
+    let asked_for_reports = output.format.is_some() || output.json || pace.count.is_some();
+    if terminal.width.is_none() || asked_for_reports {
+        return None;
+    }
+    [Screen::Top, Screen::Bandwidth].into_iter().find(|screen| screen.name() == view.name())
 }
 
 /// Sockets of which kind have to be read for these states: connected, unconnected.
@@ -265,12 +278,13 @@ fn refuse<T>(message: impl Into<String>) -> Result<T, ConfigError> {
 
 impl std::fmt::Debug for Viewing {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { view, options, selection, output } = self;
+        let Self { view, options, selection, output, screen } = self;
         out.debug_struct("Viewing")
             .field("view", &view.name())
             .field("options", options)
             .field("selection", selection)
             .field("output", output)
+            .field("screen", screen)
             .finish()
     }
 }

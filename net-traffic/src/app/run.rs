@@ -1,15 +1,14 @@
 //! One report after the other, or one recorded snapshot after the other.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
-
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::failure::{Failure, note};
+use super::screen;
+use super::ticks::Ticks;
 use crate::config::{Config, Job, SourceConfig, Viewing};
-use crate::model::{Model, Retention, Time};
+use crate::model::{Model, Retention};
 use crate::output::Output;
 use crate::snapshot::Snapshot;
 use crate::source::{Live, Recorder, Replay, Source, Stop, exists};
@@ -20,6 +19,12 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let result = runtime.block_on(async {
         let stop = Stop::listen().map_err(failed)?;
+        if let Job::View(viewing) = &config.job
+            && let Some(screen) = viewing.screen
+        {
+            let stop = stop.with_hangup().map_err(failed)?;
+            return screen::show(config, viewing, screen, stop).await;
+        }
         follow(config, stop).await
     });
     // A writer that waits for a reader must not keep the program from ending.
@@ -61,7 +66,7 @@ async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
 }
 
 /// Opens the source, after what the user named was looked for.
-fn open(config: &Config) -> Result<Source, Failure> {
+pub(super) fn open(config: &Config) -> Result<Source, Failure> {
     match &config.source {
         SourceConfig::Replay(file) => {
             let replay = Replay::open(file).map_err(|error| Failure::replay(file, &error))?;
@@ -86,7 +91,7 @@ fn open(config: &Config) -> Result<Source, Failure> {
 
 /// A recording, or another namespace, shows its interfaces only when it is read. If none could be read, that is not
 /// the user's mistake.
-fn check_interfaces(config: &Config, snapshot: &Snapshot) -> Result<(), Failure> {
+pub(super) fn check_interfaces(config: &Config, snapshot: &Snapshot) -> Result<(), Failure> {
     let Job::View(viewing) = &config.job else { return Ok(()) };
     if snapshot.interfaces.is_empty() {
         return Ok(());
@@ -117,55 +122,6 @@ fn explain(config: &Config, snapshot: &Snapshot) {
             note(&format!("{}: {message}", status.slot));
             said.push(message);
         }
-    }
-}
-
-/// When the next snapshot is due.
-struct Ticks {
-    live: tokio::time::Interval,
-    replay: ReplayPace,
-    before: Option<(Time, Instant)>,
-}
-
-/// How fast a recording is shown.
-enum ReplayPace {
-    /// To a program: it has no patience to be spared.
-    AtOnce,
-    /// As it was recorded.
-    Recorded,
-    Every(Duration),
-}
-
-impl Ticks {
-    fn new(config: &Config) -> Self {
-        let mut live = interval(config.pace.interval);
-        live.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let watched = io::stdout().is_terminal();
-        let replay = match (watched, config.pace.chosen) {
-            (false, _) => ReplayPace::AtOnce,
-            (true, true) => ReplayPace::Every(config.pace.interval),
-            (true, false) => ReplayPace::Recorded,
-        };
-        Self { live, replay, before: None }
-    }
-
-    /// Returns when it is time: for the next reading, or to show the recorded one of that time.
-    async fn next(&mut self, recorded: Option<Time>) {
-        let Some(at) = recorded else {
-            self.live.tick().await;
-            return;
-        };
-        if let Some((before, shown)) = self.before {
-            let pause = match self.replay {
-                ReplayPace::AtOnce => return,
-                ReplayPace::Recorded => {
-                    Duration::from_nanos(at.monotonic_ns.saturating_sub(before.monotonic_ns))
-                }
-                ReplayPace::Every(interval) => interval,
-            };
-            sleep(pause.saturating_sub(shown.elapsed())).await;
-        }
-        self.before = Some((at, Instant::now()));
     }
 }
 
@@ -212,7 +168,7 @@ fn create(file: &Path) -> Result<Box<dyn Write>, Failure> {
 }
 
 /// Writes on a thread of its own: a reader that does not read must not keep a signal from being noticed.
-async fn write(bytes: Vec<u8>) -> Result<(), Failure> {
+pub(super) async fn write(bytes: Vec<u8>) -> Result<(), Failure> {
     if bytes.is_empty() {
         return Ok(());
     }

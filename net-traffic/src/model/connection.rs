@@ -37,7 +37,7 @@ impl Connection {
 }
 
 /// The sockets of the last snapshot in its order, and those that ended a while ago.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
     live: Vec<Connection>,
     index: HashMap<SocketId, usize>,
@@ -79,6 +79,19 @@ impl Connections {
     /// Every connection that is still kept: the live ones in the snapshot's order, then the ended ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
         self.live.iter().chain(self.ended.values())
+    }
+
+    /// What each live socket has counted.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (SocketId, Bytes)> {
+        self.live.iter().filter_map(|it| Some((it.socket.id, it.socket.counted?)))
+    }
+
+    /// Forgets what was counted and what has ended.
+    pub(crate) fn reset(&mut self) {
+        self.ended.clear();
+        for connection in &mut self.live {
+            connection.socket.counted = connection.socket.counted.map(|_| Bytes::default());
+        }
     }
 
     /// Adds a socket, with its rates since it was last seen.

@@ -7,7 +7,7 @@ use super::process::sum;
 use crate::snapshot::Bytes;
 
 /// The folded totals, bounded: a scan of the whole internet must not fill the memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Destinations {
     known: BTreeMap<IpAddr, Bytes>,
     beyond: Bytes,

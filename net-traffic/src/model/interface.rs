@@ -21,7 +21,7 @@ pub struct InterfaceState {
 }
 
 /// The interfaces of the last snapshot, in its order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Interfaces {
     known: Vec<InterfaceState>,
     by_index: HashMap<(Option<u32>, u32), usize>,
@@ -52,6 +52,16 @@ impl Interfaces {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &InterfaceState> {
         self.known.iter()
+    }
+
+    /// Begins averages and maxima again.
+    pub(crate) fn reset(&mut self, at: Time) {
+        for state in &mut self.known {
+            state.first = bytes(&state.interface);
+            state.first_seen = at;
+            state.average = Rates::default();
+            state.most = Rates::default();
+        }
     }
 
     /// The name of the interface that the socket is bound to, else of the one that holds its local address.

@@ -6,6 +6,7 @@
 //! processes may use one socket. A container's bytes are those of its processes, a remote host's those of the
 //! connections to it; both include what has ended.
 
+mod baseline;
 mod connection;
 mod destination;
 mod history;
@@ -32,16 +33,18 @@ pub use crate::snapshot::{
     Status, Time,
 };
 
+use self::baseline::Baseline;
 use self::connection::{Connections, Keep, Moment};
 use self::destination::Destinations;
 use self::interface::Interfaces;
 use self::process::Processes;
 
 /// Everything known about the machine up to the last snapshot.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Model {
     selection: Selection,
     retention: Retention,
+    baseline: Baseline,
     first: Option<Time>,
     at: Time,
     host: String,
@@ -104,7 +107,9 @@ impl Model {
 
     /// Takes over what was read at one moment.
     pub fn advance(&mut self, snapshot: Snapshot) {
-        let Snapshot { at, host, sockets, processes, interfaces, containers, loss, cost, status } = snapshot;
+        let Snapshot { at, host, mut sockets, mut processes, interfaces, containers, loss, cost, status } =
+            snapshot;
+        self.baseline.apply(&mut sockets, &mut processes);
         let elapsed_ns = match self.first {
             Some(_) => at.monotonic_ns.saturating_sub(self.at.monotonic_ns),
             None => 0,
@@ -122,6 +127,17 @@ impl Model {
         self.loss = loss;
         self.cost = cost;
         self.status = status;
+    }
+
+    /// Begins the totals again: what was counted so far no longer counts, what has ended is forgotten. A
+    /// connection's life and an interface's counters are the kernel's and stay.
+    pub fn reset(&mut self) {
+        self.baseline.begin(self.connections.counted(), self.processes.counted());
+        self.connections.reset();
+        self.processes.reset();
+        self.destinations = Destinations::default();
+        self.interfaces.reset(self.at);
+        self.first = Some(self.at);
     }
 
     /// When the last snapshot was read.

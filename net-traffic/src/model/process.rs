@@ -58,7 +58,7 @@ impl ProcessState {
 }
 
 /// Every process that was seen, the long ended ones as sums.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Processes {
     known: HashMap<ProcessId, ProcessState>,
     containers: HashMap<String, Container>,
@@ -96,6 +96,20 @@ impl Processes {
     /// Every process, in no particular order, then the sums of those that are no longer kept.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ProcessState> {
         self.known.values().chain(self.ended.values())
+    }
+
+    /// What each process has counted.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = (ProcessId, Bytes)> {
+        self.known.values().filter_map(|state| Some((state.process.id, state.process.counted?)))
+    }
+
+    /// Forgets what was counted. What has ended is kept at zero, because a source may still know its count.
+    pub(crate) fn reset(&mut self) {
+        self.ended.clear();
+        for state in self.known.values_mut() {
+            state.folded = Bytes::default();
+            state.process.counted = state.process.counted.map(|_| Bytes::default());
+        }
     }
 
     pub(crate) fn container(&self, id: &str) -> Option<&Container> {

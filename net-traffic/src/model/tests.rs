@@ -225,3 +225,35 @@ fn an_interface_remembers_its_average_and_maximum() {
     assert_eq!(state.average.rx_bps, Some(26));
     assert_eq!(state.history.iter().len(), 3);
 }
+
+#[test]
+fn a_reset_begins_the_totals_again_and_keeps_the_rates() {
+    let mut model = advanced([
+        at(1, vec![socket(1, 100, 200), socket(2, 1, 1)], vec![process(7, 100, 200)]),
+        at(2, vec![socket(1, 300, 400), closed(2, 9, 9)], vec![process(7, 300, 400)]),
+    ]);
+    let read = |model: &Model| {
+        let counted = model.flows().map(|flow| flow.connection.socket.counted.unwrap_or_default());
+        let process = model.processes().next().unwrap();
+        (counted.fold(Bytes::default(), sum), process.process.counted.unwrap(), process.rates)
+    };
+    for second in 2..5 {
+        model.reset();
+        assert_eq!(model.elapsed_ns(), 0);
+        let (sockets, process_bytes, _) = read(&model);
+        assert_eq!((sockets, process_bytes), (Bytes::default(), Bytes::default()), "nothing yet");
+        let (rx, tx) = (300 + (second - 1) * 10, 400 + (second - 1) * 20);
+        model.advance(at(second + 1, vec![socket(1, rx, tx)], vec![process(7, rx, tx)]));
+        let (sockets, process_bytes, rates) = read(&model);
+        assert_eq!(sockets, Bytes { rx: 10, tx: 20 }, "what ended before the reset no longer counts");
+        assert_eq!(process_bytes, Bytes { rx: 10, tx: 20 });
+        assert_eq!(rates, Rates { rx_bps: Some(80), tx_bps: Some(160) });
+        assert_eq!(model.folded_destinations().count(), 0);
+    }
+    let flow = model.flows().next().unwrap();
+    assert_eq!(
+        flow.connection.bytes(),
+        Some(Bytes { rx: 330, tx: 460 }),
+        "its life is the kernel's to count"
+    );
+}

@@ -9,6 +9,8 @@ pub struct Stop {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -19,14 +21,36 @@ impl Stop {
     /// When the system refuses to have its signals handled.
     pub fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: None,
+        })
+    }
+
+    /// Also stops when the terminal goes away. Without a screen to give back nobody needs that, and `nohup` must
+    /// keep its meaning.
+    ///
+    /// # Errors
+    /// When the system refuses to have this signal handled.
+    pub fn with_hangup(self) -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { hangup: Some(signal(SignalKind::hangup())?), ..self })
     }
 
     /// Returns once the program is to stop.
     pub async fn wait(&mut self) {
+        let Self { interrupt, terminate, hangup } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => (),
-            _ = self.terminate.recv() => (),
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+            _ = hung_up => (),
         }
     }
 }
@@ -39,6 +63,14 @@ impl Stop {
     /// None here.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {})
+    }
+
+    /// There is no such signal here.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn with_hangup(self) -> io::Result<Self> {
+        Ok(self)
     }
 
     /// Returns once the program is to stop.

@@ -3,7 +3,9 @@
 mod bandwidth;
 mod connections;
 mod doctor;
+mod filter;
 mod labels;
+mod live;
 mod options;
 mod order;
 mod report;
@@ -14,6 +16,8 @@ mod top;
 pub use self::bandwidth::Bandwidth;
 pub use self::connections::Connections;
 pub use self::doctor::Doctor;
+pub use self::filter::{Filter, PREFIXES};
+pub use self::live::{Details, Live, Past, RowId, Rows, Screen, details, live};
 pub use self::options::{By, Options, States};
 pub use self::report::{Column, Facts, Kind, Label, Part, Report, Series, Shown, Table, Value};
 pub use self::run::Run;

@@ -1,5 +1,6 @@
 //! How a view is to be shown. Flags and keys set the same options.
 
+use super::Filter;
 use crate::model::{Flow, Protocol, State};
 
 /// What a user can change while looking.
@@ -16,10 +17,14 @@ pub struct Options {
     pub states: States,
     /// The table that stands for the report.
     pub by: Option<By>,
+    /// Which rows a screen shows; what is not shown still counts.
+    pub filter: Filter,
+    /// Who moved most since the start comes first, not who moves most now.
+    pub totals: bool,
 }
 
 /// The tables that can stand for a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum By {
     Connection,
     Process,

@@ -40,7 +40,7 @@ fn compare(one: Value<'_>, other: Value<'_>, ascending: bool) -> Ordering {
 }
 
 /// Values of one column are of one kind, so that only one part differs.
-fn rank(value: Value<'_>) -> (u64, &str, Option<(std::net::IpAddr, u16)>) {
+pub(super) fn rank(value: Value<'_>) -> (u64, &str, Option<(std::net::IpAddr, u16)>) {
     match value {
         Value::Unknown => (0, "", None),
         Value::Text(text) => (0, text, None),

@@ -46,7 +46,7 @@ impl View for Top {
 }
 
 /// An unconnected socket is of interest once it moves something.
-fn moved(flow: &Flow<'_>) -> bool {
+pub(super) fn moved(flow: &Flow<'_>) -> bool {
     flow.connection.socket.counted.is_some_and(|bytes| bytes.rx > 0 || bytes.tx > 0)
 }
 

@@ -60,6 +60,25 @@ pub(crate) const RATES: &[Shown] = &[
     Shown::ranked("IFACE", "interface", 6),
 ];
 
+/// For a screen, where addresses are never cut: what has no room beside them is left out.
+pub(crate) const LIVE: &[Shown] = &[
+    Shown::ranked("PID", "pid", 5),
+    Shown::ranked("USER", "user", 12),
+    Shown::whole("PROCESS", "process"),
+    Shown::ranked("PROTO", "protocol", 3),
+    Shown::ranked("LOCAL", "local", 6),
+    Shown::whole("REMOTE", "remote"),
+    Shown::ranked("STATE", "state", 4),
+    Shown::whole("RX/s", "rx_bps"),
+    Shown::whole("TX/s", "tx_bps"),
+    Shown::ranked("RX", "rx_bytes", 8),
+    Shown::ranked("TX", "tx_bytes", 8),
+    Shown::ranked("RTT", "rtt_us", 9),
+    Shown::ranked("RETRANS", "retransmits", 10),
+    Shown::ranked("CONTAINER", "container", 7),
+    Shown::ranked("IFACE", "interface", 11),
+];
+
 pub(crate) const MARKDOWN: &[Shown] = &[
     Shown::whole("Local", "local"),
     Shown::part("Remote", "remote", Part::Address),
@@ -77,7 +96,8 @@ pub(crate) fn table<'m>(flows: &[Flow<'m>], title: String, text: &'static [Shown
     Table { key: Some("connections"), title, columns: COLUMNS, text, markdown: MARKDOWN, cells, omitted: 0 }
 }
 
-fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
+/// The values of one connection, in the order of the columns.
+pub(crate) fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
     let connection = flow.connection;
     let socket = &connection.socket;
     let bytes = connection.bytes();
@@ -111,6 +131,6 @@ fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
 }
 
 /// The container's name, or its id where the runtime gave no name.
-pub(super) fn container(process: &ProcessState) -> Option<&str> {
+pub(crate) fn container(process: &ProcessState) -> Option<&str> {
     process.container_name.as_deref().or(process.process.container.as_deref())
 }

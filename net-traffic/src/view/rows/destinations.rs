@@ -22,6 +22,25 @@ const TEXT: &[Shown] = &[
     Shown::whole("TX", "tx_bytes"),
 ];
 
+/// For a screen: rates too, of the connections that live.
+pub(crate) const LIVE_COLUMNS: &[Column] = &[
+    Column::text("address"),
+    Column::number("connections"),
+    Column::number("rx_bytes"),
+    Column::number("tx_bytes"),
+    Column::number("rx_bps"),
+    Column::number("tx_bps"),
+];
+
+pub(crate) const LIVE: &[Shown] = &[
+    Shown::whole("ADDRESS", "address"),
+    Shown::ranked("CONNS", "connections", 1),
+    Shown::whole("RX/s", "rx_bps"),
+    Shown::whole("TX/s", "tx_bps"),
+    Shown::ranked("RX", "rx_bytes", 2),
+    Shown::ranked("TX", "tx_bytes", 2),
+];
+
 const MARKDOWN: &[Shown] = &[
     Shown::whole("IP", "address"),
     Shown::whole("Connections", "connections"),
@@ -57,6 +76,18 @@ pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage>) -> Table<'m> 
         cells,
         omitted: 0,
     }
+}
+
+/// The values of one host, in the order of `LIVE_COLUMNS`.
+pub(crate) fn live_row<'m>((address, host): &(Option<IpAddr>, HostUsage)) -> [Value<'m>; LIVE_COLUMNS.len()] {
+    [
+        Value::of(*address, Value::Address),
+        Value::Count(host.connections),
+        Value::of(host.bytes, |bytes| Value::Bytes(bytes.rx)),
+        Value::of(host.bytes, |bytes| Value::Bytes(bytes.tx)),
+        Value::of(host.rates.rx_bps, Value::Rate),
+        Value::of(host.rates.tx_bps, Value::Rate),
+    ]
 }
 
 fn total(host: &HostUsage) -> Option<u64> {

@@ -3,7 +3,7 @@
 use crate::model::{InterfaceState, Model};
 use crate::view::{Column, Series, Shown, Table, Value};
 
-const COLUMNS: &[Column] = &[
+pub(crate) const COLUMNS: &[Column] = &[
     Column::text("name"),
     Column::number("rx_bytes"),
     Column::number("tx_bytes"),
@@ -51,6 +51,23 @@ pub(crate) const RATES: &[Shown] = &[
     Shown::whole("DROPPED", "dropped"),
 ];
 
+/// For a screen.
+pub(crate) const LIVE: &[Shown] = &[
+    Shown::whole("IFACE", "name"),
+    Shown::whole("RX/s", "rx_bps"),
+    Shown::whole("TX/s", "tx_bps"),
+    Shown::ranked("RX-AVG", "rx_average_bps", 5),
+    Shown::ranked("TX-AVG", "tx_average_bps", 5),
+    Shown::ranked("RX-MAX", "rx_most_bps", 6),
+    Shown::ranked("TX-MAX", "tx_most_bps", 6),
+    Shown::ranked("RX", "rx_bytes", 4),
+    Shown::ranked("TX", "tx_bytes", 4),
+    Shown::ranked("RX-PKT", "rx_packets", 7),
+    Shown::ranked("TX-PKT", "tx_packets", 7),
+    Shown::ranked("ERRORS", "errors", 2),
+    Shown::ranked("DROPPED", "dropped", 2),
+];
+
 const MARKDOWN: &[Shown] = &[
     Shown::whole("Interface", "name"),
     Shown::plain("RX (bytes)", "rx_bytes"),
@@ -85,7 +102,8 @@ pub(crate) fn series(model: &Model) -> Vec<Series<'_>> {
     series
 }
 
-fn row(state: &InterfaceState) -> [Value<'_>; COLUMNS.len()] {
+/// The values of one interface, in the order of the columns.
+pub(crate) fn row(state: &InterfaceState) -> [Value<'_>; COLUMNS.len()] {
     let (rx, tx) = (&state.interface.rx, &state.interface.tx);
     [
         Value::Text(&state.interface.name),

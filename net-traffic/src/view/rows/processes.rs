@@ -4,7 +4,7 @@ use super::connections::container;
 use super::usage::Usage;
 use crate::view::{Column, Shown, Table, Value};
 
-const COLUMNS: &[Column] = &[
+pub(crate) const COLUMNS: &[Column] = &[
     Column::number("pid"),
     Column::text("process"),
     Column::text("user"),
@@ -30,6 +30,19 @@ const TEXT: &[Shown] = &[
     Shown::ranked("EXITED", "exited", 3),
 ];
 
+/// For a screen, where what has ended is dim.
+pub(crate) const LIVE: &[Shown] = &[
+    Shown::ranked("PID", "pid", 1),
+    Shown::ranked("USER", "user", 4),
+    Shown::whole("PROCESS", "process"),
+    Shown::ranked("CONNS", "connections", 5),
+    Shown::whole("RX/s", "rx_bps"),
+    Shown::whole("TX/s", "tx_bps"),
+    Shown::ranked("RX", "rx_bytes", 2),
+    Shown::ranked("TX", "tx_bytes", 2),
+    Shown::ranked("CONTAINER", "container", 3),
+];
+
 const MARKDOWN: &[Shown] = &[
     Shown::whole("PID", "pid"),
     Shown::whole("Process", "process"),
@@ -42,20 +55,7 @@ const MARKDOWN: &[Shown] = &[
 pub(crate) fn table<'m>(usages: &[Usage<'m>]) -> Table<'m> {
     let mut cells = Vec::with_capacity(usages.len() * COLUMNS.len());
     for usage in usages {
-        let process = &usage.state.process;
-        let uid = process.uid;
-        cells.extend([
-            Value::of(usage.state.pid(), |pid| Value::Count(u64::from(pid))),
-            Value::Text(usage.state.name()),
-            process.user.as_deref().map_or_else(|| Value::of(uid, Value::Id), Value::Text),
-            Value::maybe_text(container(usage.state)),
-            Value::Count(usage.connections),
-            Value::of(usage.bytes, |bytes| Value::Bytes(bytes.rx)),
-            Value::of(usage.bytes, |bytes| Value::Bytes(bytes.tx)),
-            Value::of(usage.rates.rx_bps, Value::Rate),
-            Value::of(usage.rates.tx_bps, Value::Rate),
-            Value::Flag(process.exited),
-        ]);
+        cells.extend(row(usage));
     }
     let title = format!("Processes: {}", usages.len());
     Table {
@@ -67,4 +67,21 @@ pub(crate) fn table<'m>(usages: &[Usage<'m>]) -> Table<'m> {
         cells,
         omitted: 0,
     }
+}
+
+/// The values of one process, in the order of the columns.
+pub(crate) fn row<'m>(usage: &Usage<'m>) -> [Value<'m>; COLUMNS.len()] {
+    let process = &usage.state.process;
+    [
+        Value::of(usage.state.pid(), |pid| Value::Count(u64::from(pid))),
+        Value::Text(usage.state.name()),
+        process.user.as_deref().map_or_else(|| Value::of(process.uid, Value::Id), Value::Text),
+        Value::maybe_text(container(usage.state)),
+        Value::Count(usage.connections),
+        Value::of(usage.bytes, |bytes| Value::Bytes(bytes.rx)),
+        Value::of(usage.bytes, |bytes| Value::Bytes(bytes.tx)),
+        Value::of(usage.rates.rx_bps, Value::Rate),
+        Value::of(usage.rates.tx_bps, Value::Rate),
+        Value::Flag(process.exited),
+    ]
 }

@@ -21,6 +21,7 @@ pub(crate) struct HostUsage {
     /// Connections to it now.
     pub connections: u64,
     pub bytes: Option<Bytes>,
+    pub rates: Rates,
 }
 
 /// The selected processes, who moves most first.
@@ -59,8 +60,9 @@ pub(crate) fn processes<'m>(model: &'m Model, flows: &[Flow<'m>]) -> Vec<Usage<'
 /// The remote hosts with what was moved since the tool started, also by connections that have ended.
 pub(crate) fn since_start<'m>(model: &'m Model, flows: &[Flow<'m>]) -> HashMap<Option<IpAddr>, HostUsage> {
     let folded = model.folded_destinations();
-    let mut hosts: HashMap<_, _> =
-        folded.map(|(address, bytes)| (address, HostUsage { connections: 0, bytes: Some(bytes) })).collect();
+    let mut hosts: HashMap<_, _> = folded
+        .map(|(address, bytes)| (address, HostUsage { bytes: Some(bytes), ..HostUsage::default() }))
+        .collect();
     add_flows(&mut hosts, flows, |flow| flow.connection.socket.counted);
     hosts
 }
@@ -113,5 +115,6 @@ fn add_flows(
         let host = hosts.entry(Some(remote.address.to_canonical())).or_default();
         host.connections += u64::from(flow.connection.ended.is_none());
         host.bytes = add_bytes(host.bytes, bytes(flow));
+        host.rates = add_rates(host.rates, flow.connection.rates);
     }
 }

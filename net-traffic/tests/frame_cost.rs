@@ -1,0 +1,118 @@
+//! What one frame costs at 10 000 connections. Run it as it is used: `cargo test --release --test frame_cost -- --ignored --nocapture`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/screen.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod screen;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use net_traffic::snapshot::{
+    Bytes, Endpoint, Interface, Process, ProcessId, Protocol, Snapshot, Socket, SocketId, State, TcpInfo,
+    Time,
+};
+use net_traffic::view::Screen;
+
+use screen::Shown;
+
+const CONNECTIONS: u32 = 10_000;
+const PROCESSES: u32 = 1_000;
+const FRAMES: u32 = 50;
+const MOST_MS: f64 = 16.0;
+
+#[test]
+#[ignore = "measures; only an optimised build says something"]
+fn a_frame_of_ten_thousand_connections_is_quick() {
+    let mut slow = Vec::new();
+    for size in [(80, 24), (140, 40)] {
+        for (title, screen, keys) in [
+            ("connections", Screen::Top, "1"),
+            ("connections by remote", Screen::Top, "1ssss"),
+            ("connections, last rows", Screen::Top, "1G"),
+            ("connections with a word", Screen::Top, "1/198.51.1<Enter>"),
+            ("connections with criteria", Screen::Top, "1/port:443 remote:10.0.0.0/9<Enter>"),
+            ("processes", Screen::Top, "2"),
+            ("containers", Screen::Top, "3"),
+            ("destinations", Screen::Top, "4"),
+            ("details", Screen::Top, "1G<Enter>"),
+            ("bandwidth", Screen::Bandwidth, ""),
+        ] {
+            let mut shown = Shown::empty(screen, size, true);
+            for second in 1..4 {
+                shown.take(snapshot(second));
+            }
+            shown.press(keys);
+            let before = cpu_ms();
+            for _ in 0..FRAMES {
+                // Projection, layout and comparison with the frame before: all that a key or a snapshot causes.
+                shown.frame();
+            }
+            let each = (cpu_ms() - before) / f64::from(FRAMES);
+            println!("{:>3}x{:<3} {title:<28} {each:6.2} ms of CPU a frame", size.0, size.1);
+            if each > MOST_MS {
+                slow.push(title);
+            }
+        }
+    }
+    assert!(slow.is_empty(), "more than {MOST_MS} ms: {slow:?}");
+}
+
+/// What this thread has used so far, as the scheduler counts it.
+fn cpu_ms() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    let ns: f64 = text.split_whitespace().next().unwrap().parse().unwrap();
+    ns / 1e6
+}
+
+fn snapshot(second: u64) -> Snapshot {
+    Snapshot {
+        at: Time { unix_ns: 1_769_860_800_000_000_000, monotonic_ns: second * 1_000_000_000 },
+        host: "web-1".to_owned(),
+        sockets: (0..CONNECTIONS).map(|place| socket(place, second)).collect(),
+        processes: (0..PROCESSES).map(|place| process(place, second)).collect(),
+        interfaces: vec![Interface { index: 2, name: "eth0".to_owned(), up: true, ..Interface::default() }],
+        ..Snapshot::default()
+    }
+}
+
+fn socket(place: u32, second: u64) -> Socket {
+    let amount = u64::from(place.wrapping_mul(2_654_435_761) % 100_000) * second;
+    let remote = Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + place * 7);
+    Socket {
+        id: SocketId(u64::from(place) + 1),
+        protocol: if place.is_multiple_of(5) { Protocol::Udp } else { Protocol::Tcp },
+        local: Endpoint { address: IpAddr::from([192, 0, 2, 1]), port: 443 },
+        remote: Some(Endpoint {
+            address: IpAddr::V4(remote),
+            port: 1024 + u16::try_from(place % 60_000).unwrap(),
+        }),
+        state: State::Established,
+        netns: Some(4_026_531_840),
+        ifindex: Some(2),
+        owner: Some(ProcessId { pid: 1000 + place % PROCESSES, start_ticks: 1 }),
+        uid: Some(33),
+        inode: Some(u64::from(place)),
+        lifetime: Some(Bytes { rx: amount, tx: amount / 2 }),
+        counted: Some(Bytes { rx: amount, tx: amount / 2 }),
+        tcp: Some(TcpInfo { rtt_us: Some(420), retransmits: Some(1), ..TcpInfo::default() }),
+        rx_queue: None,
+        tx_queue: None,
+        opened_ns: None,
+        closed: false,
+    }
+}
+
+fn process(place: u32, second: u64) -> Process {
+    let amount = u64::from(place) * second * 1000;
+    Process {
+        id: ProcessId { pid: 1000 + place, start_ticks: 1 },
+        name: format!("worker-{place}"),
+        command: Some(format!("/usr/bin/worker --number {place}")),
+        uid: Some(33),
+        user: Some("www-data".to_owned()),
+        container: place.is_multiple_of(10).then(|| format!("{place:064}")),
+        cgroup: None,
+        counted: Some(Bytes { rx: amount, tx: amount }),
+        exited: false,
+    }
+}

@@ -1,0 +1,123 @@
+//! A screen over a recording: keys in, frame out, as the program does it but without a terminal.
+
+use std::path::Path;
+
+use net_traffic::model::{Model, Retention, Selection};
+use net_traffic::output::tui::{Change, Event, Picture, State, draw, update};
+use net_traffic::snapshot::Snapshot;
+use net_traffic::source::Replay;
+use net_traffic::view::{self, Options, Screen};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+pub(crate) struct Shown {
+    pub(crate) state: State,
+    pub(crate) model: Model,
+    terminal: Terminal<TestBackend>,
+    size: (u16, u16),
+}
+
+impl Shown {
+    /// The screen after all snapshots of the recording.
+    pub(crate) fn of(recording: &Path, screen: Screen, size: (u16, u16)) -> Self {
+        let mut shown = Self::empty(screen, size, true);
+        let mut replay = Replay::open(recording).unwrap();
+        while let Some(snapshot) = replay.snapshot().unwrap() {
+            shown.take(snapshot);
+        }
+        shown
+    }
+
+    pub(crate) fn empty(screen: Screen, size: (u16, u16), color: bool) -> Self {
+        Self {
+            state: State::new(screen, Options::default(), None, color),
+            model: Model::new(Selection::default(), Retention::default()),
+            terminal: Terminal::new(TestBackend::new(size.0, size.1)).unwrap(),
+            size,
+        }
+    }
+
+    pub(crate) fn take(&mut self, snapshot: Snapshot) {
+        self.model.advance(snapshot);
+        update(&mut self.state, Event::Snapshot);
+        self.frame();
+    }
+
+    /// Types: letters stand for themselves, `<Enter>` and the like for keys.
+    pub(crate) fn press(&mut self, keys: &str) -> &mut Self {
+        let mut rest = keys;
+        while let Some(letter) = rest.chars().next() {
+            let named = rest.strip_prefix('<').and_then(|named| named.split_once('>'));
+            let code = if let Some((name, after)) = named {
+                rest = after;
+                key(name)
+            } else {
+                rest = &rest[letter.len_utf8()..];
+                KeyCode::Char(letter)
+            };
+            let change = update(&mut self.state, Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+            if change == Change::Reset {
+                self.model.reset();
+            }
+            self.frame();
+        }
+        self
+    }
+
+    pub(crate) fn resize(&mut self, size: (u16, u16)) {
+        self.size = size;
+        update(&mut self.state, Event::Resize);
+        self.frame();
+    }
+
+    pub(crate) fn frame(&mut self) {
+        let Self { state, model, terminal, size } = self;
+        let picture = Picture {
+            live: view::live(model, state.screen, &state.options),
+            details: state.opened().and_then(|id| view::details(model, id)),
+        };
+        state.settle(&picture);
+        // A terminal of its own: what a test sees must not depend on the frames before.
+        *terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
+        let mut drawn = None;
+        terminal.draw(|frame| drawn = Some(draw(frame, state, &picture))).unwrap();
+        state.drawn = drawn.unwrap();
+    }
+
+    pub(crate) fn buffer(&self) -> &Buffer {
+        self.terminal.backend().buffer()
+    }
+
+    /// The frame as text, without the spaces at the ends of its lines.
+    pub(crate) fn text(&self) -> String {
+        let buffer = self.buffer();
+        let mut text = String::new();
+        for y in 0..buffer.area.height {
+            let mut line = String::new();
+            let mut x = 0;
+            while x < buffer.area.width {
+                let symbol = buffer[(x, y)].symbol();
+                line.push_str(symbol);
+                // The second half of a wide character is no character of its own.
+                x += u16::try_from(ratatui::text::Span::raw(symbol).width().max(1)).unwrap();
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn key(name: &str) -> KeyCode {
+    match name {
+        "Enter" => KeyCode::Enter,
+        "Esc" => KeyCode::Esc,
+        "Tab" => KeyCode::Tab,
+        "Down" => KeyCode::Down,
+        "End" => KeyCode::End,
+        "Backspace" => KeyCode::Backspace,
+        other => panic!("{other} is no key of these tests"),
+    }
+}

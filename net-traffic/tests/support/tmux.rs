@@ -1,0 +1,149 @@
+//! A terminal to press keys in and to look at: a tmux server of its own, ended with the value.
+
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How often to look, and how many times before the test fails: a machine that is busy must not fail it.
+const LOOK: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 600;
+
+/// A shell in a terminal.
+pub(crate) struct Terminal {
+    socket: String,
+    /// What `stty -a` said before anything ran.
+    settings: String,
+}
+
+impl Terminal {
+    /// A terminal of this size; `None`, said aloud, where there is no tmux.
+    #[expect(clippy::print_stdout, reason = "a skip is said aloud")]
+    pub(crate) fn open(width: u16, height: u16) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if Command::new("tmux").arg("-V").output().is_err() {
+            println!("SKIP: tmux is not installed; the screen was not seen in a terminal");
+            return None;
+        }
+        let socket = format!("net-traffic-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut terminal = Self { socket, settings: String::new() };
+        let (width, height) = (width.to_string(), height.to_string());
+        let shell = "env -u NO_COLOR PS1='$ ' sh -i";
+        terminal.tmux(&["new-session", "-d", "-x", &width, "-y", &height, shell]);
+        terminal.tmux(&["set-option", "-g", "escape-time", "0"]);
+        terminal.wait_for("$");
+        terminal.settings = terminal.stty();
+        Some(terminal)
+    }
+
+    /// Types a command and Enter.
+    pub(crate) fn type_line(&self, line: &str) {
+        self.tmux(&["send-keys", "-l", line]);
+        self.press("Enter");
+    }
+
+    /// Presses a key, by its name in tmux.
+    pub(crate) fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    /// Sends bytes as the terminal itself would.
+    pub(crate) fn send_bytes(&self, bytes: &str) {
+        self.tmux(&["send-keys", "-l", bytes]);
+    }
+
+    pub(crate) fn resize(&self, width: u16, height: u16) {
+        self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
+    }
+
+    /// Sends a signal to the program that runs in the foreground.
+    pub(crate) fn signal_foreground(&self, signal: &str) {
+        let tty = self.ask("#{pane_tty}");
+        let name = tty.trim_start_matches("/dev/");
+        let listed = Command::new("ps").args(["-t", name, "-o", "pid=,stat=,comm="]).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let line =
+            listed.lines().find(|line| line.contains("net-traffic")).unwrap_or_else(|| panic!("{listed}"));
+        let pid = line.split_whitespace().next().unwrap();
+        let sent = Command::new("kill").args([&format!("-{signal}"), pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until the screen shows the text.
+    pub(crate) fn wait_for(&self, text: &str) {
+        self.wait(&format!("'{text}' did not appear"), |terminal| terminal.screen().contains(text));
+    }
+
+    /// Waits until the program has ended, and checks that it left nothing behind in the terminal.
+    pub(crate) fn wait_until_given_back(&self) {
+        self.wait("the program did not end", |terminal| terminal.ask("#{pane_current_command}") == "sh");
+        for (fact, expected) in
+            [("#{alternate_on}", "0"), ("#{mouse_any_flag}", "0"), ("#{cursor_flag}", "1")]
+        {
+            self.wait(&format!("{fact} is not {expected}"), |terminal| terminal.ask(fact) == expected);
+        }
+        assert_eq!(self.stty(), self.settings, "the line's settings are not what they were");
+    }
+
+    pub(crate) fn screen_with_attributes(&self) -> String {
+        self.capture(&["capture-pane", "-p", "-e"])
+    }
+
+    pub(crate) fn screen(&self) -> String {
+        self.capture(&["capture-pane", "-p"])
+    }
+
+    fn capture(&self, arguments: &[&str]) -> String {
+        String::from_utf8(self.tmux(arguments).stdout).unwrap()
+    }
+
+    /// The settings of the line, read from outside. The shell's own line editor changes none in `sh`.
+    fn stty(&self) -> String {
+        let tty = self.ask("#{pane_tty}");
+        let output = Command::new("stty").args(["-F", &tty, "-a"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        // The size may have been changed by the test.
+        text.lines().skip(1).collect::<Vec<_>>().join("\n")
+    }
+
+    fn ask(&self, format: &str) -> String {
+        self.capture(&["display-message", "-p", format]).trim().to_owned()
+    }
+
+    fn wait(&self, complaint: &str, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..LOOKS {
+            if holds(self) {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+        panic!("{complaint}; the screen is\n{}", self.screen());
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Output {
+        let output = Command::new("tmux")
+            .args(["-L", &self.socket, "-f", "/dev/null"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+}
+
+impl Drop for Terminal {
+    #[expect(clippy::print_stdout, reason = "a server that stays must not stay unnoticed")]
+    fn drop(&mut self) {
+        let ended = Command::new("tmux").args(["-L", &self.socket, "kill-server"]).output();
+        if let Err(error) = ended {
+            println!("the terminal {} could not be ended: {error}", self.socket);
+        }
+        // The server removes its socket only when the last client has gone.
+        let directory = std::env::var_os("TMUX_TMPDIR").unwrap_or_else(|| "/tmp".into());
+        let owner = std::fs::metadata("/proc/self").map(|about| std::os::unix::fs::MetadataExt::uid(&about));
+        if let Ok(uid) = owner {
+            let socket = std::path::Path::new(&directory).join(format!("tmux-{uid}")).join(&self.socket);
+            drop(std::fs::remove_file(socket));
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The full screen in a real terminal: every key as a person presses it, and the terminal given back afterwards.
+//!
+//! The terminal is one of tmux, with a server of its own that each test ends. Without tmux the tests say SKIP.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+mod support;
+#[path = "support/tmux.rs"]
+mod tmux;
+
+use std::fs;
+
+use net_traffic::output::tui::terminal::FullScreen;
+use support::recording;
+use tmux::Terminal;
+
+/// Opens a terminal, or says why not.
+macro_rules! terminal {
+    ($width:expr, $height:expr) => {
+        match Terminal::open($width, $height) {
+            Some(terminal) => terminal,
+            None => return,
+        }
+    };
+}
+
+fn program() -> String {
+    assert_cmd::cargo::cargo_bin!("net-traffic").display().to_string()
+}
+
+fn replay(name: &str, rest: &str) -> String {
+    format!("{} --replay {} {rest}", program(), recording(name).display())
+}
+
+#[test]
+fn every_key_does_what_help_says() {
+    let terminal = terminal!(80, 24);
+    terminal.type_line(&replay("rates", "top -d 0.05"));
+    terminal.wait_for("END OF RECORDING");
+    terminal.wait_for("Connections 7");
+    for (keys, seen) in [
+        ("Tab", "Processes 5"),
+        ("Tab", "Containers 1"),
+        ("Tab", "Destinations 5"),
+        ("BTab", "Containers 1"),
+        ("4", "Destinations 5"),
+        ("2", "Processes 5"),
+        ("1", "Connections 7"),
+        ("s", "by pid"),
+        ("s", "PROCESS▲"),
+        ("S", "PROCESS▼"),
+        ("t", "by total"),
+        ("t", "by rate"),
+        ("?", "Loss ledger"),
+        ("PageDown", "lost"),
+        ("Escape", "Connections 7"),
+        ("Enter", "counted rx bytes"),
+        ("j", "lines 2-"),
+        ("k", "lines 1-"),
+        ("Escape", "by rate"),
+        ("Space", "PAUSED"),
+        ("Space", "END OF RECORDING"),
+        ("/", "port: process: state:"),
+        ("p", "/p"),
+        ("C-u", "port: process: state:"),
+        ("u", "/u"),
+        ("d", "/ud"),
+        ("p", "Connections 2/7"),
+        ("Enter", "filter: udp"),
+        ("/", "/udp"),
+        ("x", "/udpx"),
+        ("BSpace", "Connections 2/7"),
+        ("Escape", "filter: udp"),
+        ("Escape", "Connections 7"),
+    ] {
+        terminal.press(keys);
+        terminal.wait_for(seen);
+    }
+    // Down to the last row and up again: each opens what is there.
+    for (keys, opened) in [
+        ("G", "198.51.100.7:50001"),
+        ("g", "172.17.0.1:40000"),
+        ("Down", "198.51.100.7:50123"),
+        ("j", "192.0.2.53:53"),
+        ("Up", "198.51.100.7:50123"),
+        ("k", "172.17.0.1:40000"),
+        ("NPage", "198.51.100.7:50001"),
+        ("PPage", "172.17.0.1:40000"),
+        ("End", "198.51.100.7:50001"),
+        ("Home", "172.17.0.1:40000"),
+    ] {
+        terminal.press(keys);
+        terminal.press("Enter");
+        terminal.wait_for(&format!("remote              {opened}"));
+        terminal.press("Escape");
+        terminal.wait_for("q quit  ? help  / filter");
+    }
+    terminal.press("r");
+    terminal.wait_for("totals of 0s");
+    terminal.press("q");
+    terminal.wait_until_given_back();
+}
+
+#[test]
+fn bandwidth_shows_its_graph_and_both_lists() {
+    let terminal = terminal!(100, 30);
+    terminal.type_line(&replay("rates", "bandwidth -d 0.05"));
+    terminal.wait_for("END OF RECORDING");
+    terminal.wait_for("eth0 RX  now 1.00Mbit/s");
+    for (keys, seen) in [
+        ("g", "lo RX  now 0bit/s"),
+        ("j", "eth0 RX  now 1.00Mbit/s"),
+        ("Enter", "rx rate             1.00Mbit/s"),
+        ("Escape", "Interfaces 3"),
+        ("Tab", "Processes 5"),
+        ("Enter", "start ticks"),
+        ("Escape", "Processes 5"),
+    ] {
+        terminal.press(keys);
+        terminal.wait_for(seen);
+    }
+    terminal.press("C-c");
+    terminal.wait_until_given_back();
+}
+
+#[test]
+fn a_held_screen_stands_still_while_counting_goes_on() {
+    let terminal = terminal!(80, 24);
+    terminal.type_line(&replay("closed", "top -d 0.2"));
+    terminal.wait_for("totals of 1s");
+    terminal.press("Space");
+    terminal.wait_for("PAUSED");
+    let held = terminal.screen();
+    assert!(!held.contains("totals of 7s"), "{held}");
+    // Longer than the rest of the recording takes.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(terminal.screen(), held);
+    terminal.press("Space");
+    terminal.wait_for("totals of 7s");
+    terminal.press("q");
+    terminal.wait_until_given_back();
+}
+
+#[test]
+fn the_mouse_sorts_and_scrolls() {
+    let terminal = terminal!(80, 24);
+    terminal.type_line(&replay("rates", "top -d 0.05"));
+    terminal.wait_for("END OF RECORDING");
+    // As a terminal reports a click on the fifth line, and a notch of the wheel.
+    terminal.send_bytes("\x1b[<0;2;5M");
+    terminal.wait_for("by pid");
+    terminal.send_bytes("\x1b[<65;2;8M");
+    terminal.press("Enter");
+    terminal.wait_for("Connection  ");
+    terminal.press("q");
+    terminal.wait_until_given_back();
+}
+
+#[test]
+fn the_screen_follows_the_terminal_s_size() {
+    let terminal = terminal!(80, 24);
+    terminal.type_line(&replay("rates", "top -d 0.05"));
+    terminal.wait_for("END OF RECORDING");
+    terminal.resize(60, 20);
+    terminal.wait_for("needs 80x24");
+    terminal.wait_for("has 60x20");
+    terminal.resize(140, 40);
+    terminal.wait_for("CONTAINER");
+    terminal.press("q");
+    terminal.wait_until_given_back();
+}
+
+#[test]
+fn signals_give_the_terminal_back() {
+    let terminal = terminal!(80, 24);
+    for signal in ["TERM", "INT", "HUP"] {
+        terminal.type_line(&replay("rates", "top -d 0.05"));
+        terminal.wait_for("END OF RECORDING");
+        terminal.signal_foreground(signal);
+        terminal.wait_until_given_back();
+        terminal.type_line("echo status=$?");
+        terminal.wait_for("status=0");
+        terminal.type_line("clear");
+    }
+}
+
+#[test]
+fn a_live_machine_is_watched_without_privileges() {
+    let terminal = terminal!(80, 24);
+    terminal.type_line(&format!("{} top --tier polling -d 0.2", program()));
+    terminal.wait_for("counted by");
+    terminal.wait_for("q quit  ? help");
+    terminal.press("Tab");
+    terminal.wait_for(" 2 Processes");
+    terminal.press("q");
+    terminal.wait_until_given_back();
+}
+
+#[test]
+fn what_stops_the_program_before_the_screen_is_said_on_the_terminal() {
+    let terminal = terminal!(80, 24);
+    terminal.type_line(&replay("rates", "top -i nosuch0"));
+    terminal.wait_for("-i nosuch0: there is no such interface");
+    terminal.wait_until_given_back();
+}
+
+#[test]
+fn reports_are_printed_where_they_are_asked_for() {
+    let terminal = terminal!(140, 40);
+    for (arguments, seen) in [
+        ("top -c 1", "Top destinations"),
+        ("top --format markdown", "Top destinations"),
+        ("top --json", "net-traffic/1"),
+    ] {
+        terminal.type_line(&replay("rates", &format!("{arguments} -d 0.05")));
+        terminal.wait_for(seen);
+        terminal.wait_until_given_back();
+        terminal.type_line("clear");
+    }
+}
+
+#[test]
+fn no_color_means_none() {
+    let terminal = terminal!(80, 24);
+    for (variable, colored) in [("NO_COLOR=", true), ("NO_COLOR=1", false)] {
+        terminal.type_line(&format!("{variable} {}", replay("rates", "top -d 0.05")));
+        terminal.wait_for("END OF RECORDING");
+        let screen = terminal.screen_with_attributes();
+        // 30 to 38 choose a colour for letters; 39 chooses none, and 1, 2, 4 and 7 are no colours.
+        let codes = screen.split("\x1b[").filter_map(|rest| rest.split_once('m')).map(|(codes, _)| codes);
+        let has_color = codes
+            .flat_map(|codes| codes.split(';'))
+            .any(|code| code.len() == 2 && code.starts_with('3') && code != "39");
+        assert_eq!(has_color, colored, "{variable}\n{screen:?}");
+        terminal.press("q");
+        terminal.wait_until_given_back();
+    }
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back() {
+    let terminal = terminal!(80, 24);
+    let this = std::env::current_exe().unwrap();
+    // Once on the thread that draws, once on another.
+    for test in ["panics_on_the_screen", "panics_beside_the_screen"] {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let log_path = log.path().display();
+        terminal.type_line(&format!(
+            "RUST_BACKTRACE=0 {} --ignored --nocapture --exact {test} 2>{log_path}",
+            this.display()
+        ));
+        terminal.wait_for("was the screen taken");
+        terminal.wait_until_given_back();
+        let said = fs::read_to_string(log.path()).unwrap();
+        assert!(said.contains("something went wrong while drawing"), "{said}");
+        terminal.type_line("clear");
+    }
+}
+
+/// Run in a terminal by the test above.
+#[test]
+#[ignore = "panics on purpose, in a terminal of its own"]
+fn panics_on_the_screen() {
+    println!("was the screen taken");
+    let _screen = FullScreen::enter().unwrap();
+    panic!("something went wrong while drawing");
+}
+
+/// Run in a terminal by the test above.
+#[test]
+#[ignore = "panics on purpose, in a terminal of its own"]
+fn panics_beside_the_screen() {
+    println!("was the screen taken");
+    let screen = FullScreen::enter().unwrap();
+    let other = std::thread::spawn(|| panic!("something went wrong while drawing"));
+    assert!(other.join().is_err());
+    // Nobody gives it back but the hook.
+    #[expect(clippy::mem_forget, reason = "only the hook may give the terminal back here")]
+    std::mem::forget(screen);
+}
