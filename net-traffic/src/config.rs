@@ -1,11 +1,13 @@
 //! What was typed means: validated settings for every part of the program. Pure; what only the system knows, such as
 //! whether an interface exists, is checked when the source is opened.
 
+mod running;
 mod selection;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::running::{Running, Target};
 use crate::args::{
     Args, Command, ConnectionsArgs, FormatArg, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg,
     UnitsArg, Verbosity, ViewArgs,
@@ -34,6 +36,7 @@ pub struct Config {
 pub enum Job {
     View(Box<Viewing>),
     Record(PathBuf),
+    Run(Box<Running>),
 }
 
 /// A view and how to show it.
@@ -89,6 +92,7 @@ impl Config {
                 count_bytes(&mut source);
                 Ok(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose })
             }
+            Command::Run(args) => running::config(args, terminal),
             Command::Doctor(args) => {
                 let output = output(&args.output, terminal, false)?;
                 let options = Options::default();

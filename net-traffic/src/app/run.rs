@@ -178,13 +178,18 @@ enum Sink<'c> {
 impl<'c> Sink<'c> {
     fn new(job: &'c Job) -> Result<Self, Failure> {
         Ok(match job {
-            Job::View(viewing) => Self::View {
-                viewing,
-                model: Box::new(Model::new(viewing.selection.clone(), Retention::default())),
-                output: Output::new(viewing.output.clone()),
-            },
+            Job::View(viewing) => Self::view(viewing),
             Job::Record(file) => Self::Record(Recorder::begin(create(file)?)?),
+            Job::Run(running) => Self::view(&running.viewing),
         })
+    }
+
+    fn view(viewing: &'c Viewing) -> Self {
+        Self::View {
+            viewing,
+            model: Box::new(Model::new(viewing.selection.clone(), Retention::default())),
+            output: Output::new(viewing.output.clone()),
+        }
     }
 
     /// What is to be written to standard output.

@@ -28,6 +28,7 @@ pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> 
         protocols,
         ipv4: args.ipv4,
         ipv6: args.ipv6,
+        traced: false,
         pids: args.pids.clone(),
         processes: args.processes.clone(),
         containers: args.containers.clone(),

@@ -104,7 +104,8 @@ impl Model {
 
     /// Takes over what was read at one moment.
     pub fn advance(&mut self, snapshot: Snapshot) {
-        let Snapshot { at, host, sockets, processes, interfaces, containers, loss, cost, status } = snapshot;
+        let Snapshot { at, host, sockets, processes, traced, interfaces, containers, loss, cost, status } =
+            snapshot;
         let elapsed_ns = match self.first {
             Some(_) => at.monotonic_ns.saturating_sub(self.at.monotonic_ns),
             None => 0,
@@ -113,6 +114,7 @@ impl Model {
         self.at = at;
         self.interfaces.advance(interfaces, at, elapsed_ns);
         self.processes.advance(processes, containers, elapsed_ns, self.retention.processes);
+        self.processes.trace(&traced);
         let moment = Moment { at_ns: at.monotonic_ns, elapsed_ns };
         let keep = Keep { snapshots: self.retention.snapshots, connections: self.retention.connections };
         for ended in self.connections.advance(sockets, moment, keep) {

@@ -13,6 +13,8 @@ pub struct Selection {
     pub protocols: Vec<Protocol>,
     pub ipv4: bool,
     pub ipv6: bool,
+    /// Only descendants of the command that is traced.
+    pub traced: bool,
     pub pids: Vec<u32>,
     pub processes: Vec<String>,
     /// Names, or beginnings of ids.
@@ -55,6 +57,7 @@ impl Selection {
             protocols,
             ipv4,
             ipv6,
+            traced: _,
             pids: _,
             processes: _,
             containers: _,
@@ -71,7 +74,7 @@ impl Selection {
     /// Whether it names processes, so that what has no process any more is not wanted.
     #[must_use]
     pub fn names_processes(&self) -> bool {
-        !(self.pids.is_empty() && self.processes.is_empty() && self.containers.is_empty())
+        self.traced || !(self.pids.is_empty() && self.processes.is_empty() && self.containers.is_empty())
     }
 
     fn wants_socket(&self, flow: &Flow<'_>) -> bool {
@@ -92,7 +95,8 @@ impl Selection {
     }
 
     fn wants_owner(&self, pid: Option<u32>, process: Option<&ProcessState>) -> bool {
-        any(&self.pids, |wanted| pid == Some(*wanted))
+        (!self.traced || process.is_some_and(|known| known.traced))
+            && any(&self.pids, |wanted| pid == Some(*wanted))
             && any(&self.processes, |wanted| {
                 process.is_some_and(|known| {
                     let name = known.name();

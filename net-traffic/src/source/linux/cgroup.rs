@@ -2,6 +2,7 @@
 //!
 //! No runtime is asked: the path has the id, and the name is in the runtime's own files where they may be read.
 
+pub(super) mod hierarchy;
 mod names;
 mod recognise;
 

@@ -27,14 +27,20 @@ impl Live {
     /// # Errors
     /// When something that was asked for does not exist, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, wanted } = options;
+        let LiveOptions { counting, tier, netns, wanted, descendants } = options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
             move |cause| OpenError::Failed { attempt, cause }
         };
         let mut status = Vec::new();
-        let ebpf = if *counting { start_counting(*tier, &mut status)? } else { None };
+        let ebpf = if *descendants {
+            Some(Ebpf::start(*tier, tracing()).map_err(|error| refusal(*tier, &error))?)
+        } else if *counting {
+            start_counting(*tier, &mut status)?
+        } else {
+            None
+        };
         let dumps = dumps(*wanted, ebpf.is_some());
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
         let interfaces = Interfaces::new(netns).map_err(failed("enter the network namespace"))?;
@@ -82,21 +88,42 @@ fn start_counting(tier: Tier, status: &mut Vec<Status>) -> Result<Option<Ebpf>, 
     match Ebpf::start(tier, Sizes::default()) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
-            let lacking = rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
             if tier == Tier::Auto {
-                status.push(not_counting(&error, lacking));
+                status.push(not_counting(&error, lacking()));
                 return Ok(None);
             }
-            Err(match lacking.and_then(|lacking| lacking.remedy) {
-                Some(remedy) => OpenError::Privilege {
-                    attempt: format!("counting with {}", tier.name()),
-                    capability: "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
-                    remedy,
-                },
-                None => OpenError::Usage(format!("--tier {}: this kernel refuses it: {error}", tier.name())),
-            })
+            Err(refusal(tier, &error))
         }
     }
+}
+
+/// As many descendants as there may be processes on most hosts.
+fn tracing() -> Sizes {
+    Sizes { descendants: 65_536, ..Sizes::default() }
+}
+
+/// Why there is no source where it must count.
+fn refusal(tier: Tier, error: &LoadError) -> OpenError {
+    match (lacking().and_then(|lacking| lacking.remedy), tier) {
+        (Some(remedy), _) => OpenError::Privilege {
+            attempt: match tier {
+                Tier::Auto => "counting in the kernel".to_owned(),
+                _ => format!("counting with {}", tier.name()),
+            },
+            capability: "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
+            remedy,
+        },
+        (None, Tier::Auto) => OpenError::Failed {
+            attempt: "count in the kernel".to_owned(),
+            cause: std::io::Error::other(error.to_string()),
+        },
+        (None, _) => OpenError::Usage(format!("--tier {}: this kernel refuses it: {error}", tier.name())),
+    }
+}
+
+/// The rights to count that this process lacks.
+fn lacking() -> Option<Status> {
+    rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have))
 }
 
 fn not_counting(error: &LoadError, lacking: Option<Status>) -> Status {
@@ -129,7 +156,13 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
 /// that never will.
 fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
     let states = if counting {
-        States::ALL.without(&[State::FinWait1, State::FinWait2, State::LastAck, State::Closing, State::CloseWait])
+        States::ALL.without(&[
+            State::FinWait1,
+            State::FinWait2,
+            State::LastAck,
+            State::Closing,
+            State::CloseWait,
+        ])
     } else {
         States::ALL
     };

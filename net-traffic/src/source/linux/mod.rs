@@ -3,6 +3,7 @@
 pub mod bpf;
 pub mod btf;
 pub mod cgroup;
+pub mod children;
 mod closed;
 pub mod ebpf;
 pub mod exists;

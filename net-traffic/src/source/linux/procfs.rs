@@ -102,8 +102,10 @@ fn describe(details: &mut Details, snapshot: &mut Snapshot) {
     let mut present = HashSet::new();
     for process in &mut *processes {
         present.insert(process.id);
-        if let Some(known) = details.of(process.id) {
-            complete(process, known);
+        match details.of(process.id) {
+            Some(known) => complete(process, known),
+            // It ended before anybody could look.
+            None => process.user = process.user.take().or_else(|| details.user(process.uid?)),
         }
     }
     for owner in sockets.iter().filter_map(|socket| socket.owner) {
@@ -120,9 +122,11 @@ fn complete(process: &mut Process, known: &Process) {
         process.name.clone_from(&known.name);
     }
     process.command = process.command.take().or_else(|| known.command.clone());
-    process.uid = process.uid.or(known.uid);
+    // The effective one; programs see the real one.
+    process.uid = known.uid.or(process.uid);
     process.user = process.user.take().or_else(|| known.user.clone());
-    process.cgroup = process.cgroup.take().or_else(|| known.cgroup.clone());
+    // It knows all hierarchies, the programs one.
+    process.cgroup = known.cgroup.clone().or(process.cgroup.take());
 }
 
 fn status(unknown: usize, capabilities: Option<Capabilities>) -> Status {
