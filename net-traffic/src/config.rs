@@ -80,8 +80,8 @@ impl Config {
     pub fn new(args: &Args, terminal: Terminal) -> Result<Self, ConfigError> {
         match &args.command {
             Command::Connections(args) => connections(args, terminal),
-            Command::Top(args) => view(args, &Top, States::default(), terminal),
-            Command::Bandwidth(args) => view(args, &Bandwidth, States::default(), terminal),
+            Command::Top(args) => Ok(everywhere(view(args, &Top, States::default(), terminal)?)),
+            Command::Bandwidth(args) => Ok(everywhere(view(args, &Bandwidth, States::default(), terminal)?)),
             Command::Record(args) => {
                 if args.source.replay.is_some() {
                     return refuse("record writes what this machine does; it cannot be used with --replay");
@@ -90,7 +90,7 @@ impl Config {
                 let (quiet, verbose) = messages(&args.verbosity);
                 let mut source = source(&args.source)?;
                 count_bytes(&mut source);
-                Ok(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose })
+                Ok(everywhere(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose }))
             }
             Command::Run(args) => running::config(args, terminal),
             Command::Doctor(args) => {
@@ -105,6 +105,14 @@ impl Config {
             }
         }
     }
+}
+
+/// Who moves the bytes of this machine may be in any of its network namespaces, unless one is named.
+fn everywhere(mut config: Config) -> Config {
+    if let SourceConfig::Live(live) = &mut config.source {
+        live.everywhere = live.netns.is_none();
+    }
+    config
 }
 
 /// One list and no more, unless a pace or a recording says otherwise.

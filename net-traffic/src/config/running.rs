@@ -44,6 +44,7 @@ pub(super) fn config(args: &RunArgs, terminal: Terminal) -> Result<Config, Confi
         }
         selection::narrow(live, &selection);
         live.descendants = true;
+        live.everywhere = live.netns.is_none();
     }
     count_bytes(&mut source);
     let mut output = output(&args.format, terminal, false)?;

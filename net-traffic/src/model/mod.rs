@@ -85,6 +85,8 @@ pub struct Flow<'m> {
     pub process: Option<&'m ProcessState>,
     /// The name of its interface.
     pub interface: Option<&'m str>,
+    /// The names of all interfaces of this namespace that it passes on its way from another one.
+    pub passed: &'m [String],
 }
 
 impl Flow<'_> {
@@ -195,7 +197,13 @@ impl Model {
 
     fn flow<'m>(&'m self, connection: &'m Connection) -> Flow<'m> {
         let process = connection.socket.owner.and_then(|owner| self.processes.get(owner));
-        Flow { connection, process, interface: self.interfaces.of(&connection.socket) }
+        let socket = &connection.socket;
+        Flow {
+            connection,
+            process,
+            interface: self.interfaces.of(socket),
+            passed: self.interfaces.passed(socket),
+        }
     }
 
     /// Keeps what an ended connection moved, if it was selected, after the connection itself is forgotten.

@@ -31,6 +31,12 @@ pub struct Selection {
 const COMM_LENGTH: usize = 15;
 
 impl Selection {
+    /// The same, limited to one network namespace where it is limited to none.
+    #[must_use]
+    pub fn within(&self, netns: Option<u32>) -> Self {
+        Self { netns: self.netns.or(netns), ..self.clone() }
+    }
+
     /// Whether a connection is wanted.
     #[must_use]
     pub fn wants_flow(&self, flow: &Flow<'_>) -> bool {
@@ -88,7 +94,7 @@ impl Selection {
                 *port == socket.local.port || remote.is_some_and(|remote| remote.port == *port)
             })
             && any(&self.interfaces, |wanted| match flow.interface {
-                Some(name) => wanted == name,
+                Some(name) => wanted == name || flow.passed.contains(wanted),
                 // A socket that listens on every address listens on this interface too.
                 None => remote.is_none() && socket.local.address.is_unspecified() && socket.ifindex.is_none(),
             })

@@ -15,6 +15,12 @@ impl Live {
         Err(OpenError::Failed { attempt: "read this machine".to_owned(), cause })
     }
 
+    /// No namespace to keep to.
+    #[must_use]
+    pub fn scope(&self) -> Option<u32> {
+        None
+    }
+
     /// # Errors
     /// Always: there is no collector for this system.
     pub fn snapshot(&mut self) -> Result<Snapshot, SourceError> {

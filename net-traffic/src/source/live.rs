@@ -10,6 +10,8 @@ pub struct LiveOptions {
     pub tier: Tier,
     /// `None`: the caller's own network namespace.
     pub netns: Option<Netns>,
+    /// The sockets of all namespaces; `netns` then only says whose interfaces are read.
+    pub everywhere: bool,
     pub wanted: Wanted,
     /// Whether to mark the processes that this program starts from now on, and their descendants. That needs
     /// counting: where it is refused there is no source.

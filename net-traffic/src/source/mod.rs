@@ -31,6 +31,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// The inode of the network namespace that it is limited to; a recording is limited by the selection alone.
+    #[must_use]
+    pub fn scope(&self) -> Option<u32> {
+        match self {
+            Self::Live(live) => live.scope(),
+            Self::Replay(_) => None,
+        }
+    }
+
     /// The next snapshot; `None` where a recording ends.
     ///
     /// # Errors

@@ -6,13 +6,14 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -23,6 +24,8 @@ use crate::source::{Progress, StartError};
 #[derive(Debug)]
 pub struct Children {
     signals: SignalFd,
+    /// The signals that were held back when we came.
+    before: SigSet,
     command: Option<Pid>,
     status: Option<u8>,
 }
@@ -44,19 +47,23 @@ impl Children {
         for signal in PASSED_ON {
             signals.add(*signal);
         }
-        signals.thread_block()?;
+        let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok(Self { signals, command: None, status: None })
+        Ok(Self { signals, before, command: None, status: None })
     }
 
-    /// Starts the command, with our own standard input and output and no signal held back.
+    /// Starts the command, with our own standard input and output, and the signals held back that were before us.
     ///
     /// # Errors
     /// When it cannot be started; then nothing was.
     pub fn start(&mut self, command: &[OsString]) -> Result<(), StartError> {
         let name = command.first().cloned().unwrap_or_default();
-        let started = Command::new(&name).args(command.get(1..).unwrap_or_default()).spawn();
-        let child = started.map_err(|cause| StartError::Refused { command: name, cause })?;
+        let mut child = Command::new(&name);
+        child.args(command.get(1..).unwrap_or_default());
+        let before = self.before;
+        // SAFETY: between fork and exec it makes one system call and touches no memory but its own.
+        unsafe { child.pre_exec(move || Ok(before.thread_set_mask()?)) };
+        let child = child.spawn().map_err(|cause| StartError::Refused { command: name, cause })?;
         self.command = Some(Pid::from_raw(child.id().cast_signed()));
         Ok(())
     }

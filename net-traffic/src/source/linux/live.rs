@@ -2,6 +2,7 @@
 
 use super::cgroup::Containers;
 use super::ebpf::Ebpf;
+use super::elsewhere::Elsewhere;
 use super::host;
 use super::interfaces::Interfaces;
 use super::load::{LoadError, Sizes};
@@ -19,6 +20,7 @@ pub struct Live {
     collectors: Vec<Box<dyn Collector>>,
     /// What was found when the source was opened and does not change.
     status: Vec<Status>,
+    scope: Option<u32>,
 }
 
 impl Live {
@@ -27,7 +29,7 @@ impl Live {
     /// # Errors
     /// When something that was asked for does not exist, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, wanted, descendants } = options;
+        let LiveOptions { counting, tier, netns, everywhere, wanted, descendants } = options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
@@ -42,16 +44,27 @@ impl Live {
             None
         };
         let dumps = dumps(*wanted, ebpf.is_some());
+        let scope = (!everywhere).then(|| netns.inode());
+        let everyone = *everywhere && ebpf.is_none();
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
+        let others = everyone.then(|| Elsewhere::new(netns.inode(), dumps));
         let interfaces = Interfaces::new(netns).map_err(failed("enter the network namespace"))?;
         let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(interfaces)];
         if let Some(ebpf) = ebpf {
             collectors.push(Box::new(ebpf));
         }
         collectors.push(Box::new(sockets));
+        // Programs see the sockets of all namespaces by themselves.
+        collectors.extend(others.map(|others| Box::new(others) as Box<dyn Collector>));
         collectors.push(Box::new(ProcFs::default()));
         collectors.push(Box::new(Containers::default()));
-        Ok(Self { host: host::name().map_err(failed("read the host's name"))?, collectors, status })
+        Ok(Self { host: host::name().map_err(failed("read the host's name"))?, collectors, status, scope })
+    }
+
+    /// The inode of the network namespace that was asked for; `None` if all were.
+    #[must_use]
+    pub fn scope(&self) -> Option<u32> {
+        self.scope
     }
 
     /// Reads the machine.

@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod children;
 mod closed;
 pub mod ebpf;
+mod elsewhere;
 pub mod exists;
 pub mod host;
 pub mod interfaces;

@@ -122,8 +122,7 @@ fn complete(process: &mut Process, known: &Process) {
         process.name.clone_from(&known.name);
     }
     process.command = process.command.take().or_else(|| known.command.clone());
-    // The effective one; programs see the real one.
-    process.uid = known.uid.or(process.uid);
+    process.uid = process.uid.or(known.uid);
     process.user = process.user.take().or_else(|| known.user.clone());
     // It knows all hierarchies, the programs one.
     process.cgroup = known.cgroup.clone().or(process.cgroup.take());

@@ -5,6 +5,7 @@ mod blind;
 mod check;
 mod compare;
 mod compare_tests;
+mod program;
 mod skips;
 mod tracer;
 
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 use net_traffic::source::linux::traffic::cases;
 
+pub(crate) use program::act_if_told;
 use tracer::{Machine, Tier};
 
 pub(crate) fn run() -> ExitCode {
@@ -30,6 +32,7 @@ pub(crate) fn run() -> ExitCode {
             trials.push(Trial::ignorable_test(name, move || check::check::<Machine>(case, tier)));
         }
     }
+    trials.extend(program::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     skips::print();
     conclusion.exit_code()
