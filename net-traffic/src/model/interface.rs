@@ -35,7 +35,7 @@ impl Interfaces {
         let mut before = std::mem::take(&mut self.known);
         let before_index = std::mem::take(&mut self.by_index);
         self.by_address.clear();
-        self.before.clear();
+        let mut passed: HashMap<u32, Vec<String>> = HashMap::new();
         for interface in interfaces {
             let key = (interface.netns, interface.index);
             let known = before_index.get(&key).and_then(|&at| before.get_mut(at));
@@ -50,10 +50,11 @@ impl Interfaces {
                 self.by_address.entry((key.0, *address)).or_insert(self.known.len());
             }
             for namespace in &state.interface.behind {
-                self.before.entry(*namespace).or_default().push(state.interface.name.clone());
+                passed.entry(*namespace).or_default().push(state.interface.name.clone());
             }
             self.known.push(state);
         }
+        self.remember(passed);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &InterfaceState> {
@@ -76,6 +77,15 @@ impl Interfaces {
         };
         let own = at.and_then(|&at| self.known.get(at)).map(|state| state.interface.name.as_str());
         own.or_else(|| self.passed(socket).first().map(String::as_str))
+    }
+
+    /// What has ended keeps the way it went, though its interfaces are gone.
+    fn remember(&mut self, passed: HashMap<u32, Vec<String>>) {
+        const KEPT: usize = 4096;
+        if self.before.len() > KEPT {
+            self.before.clear();
+        }
+        self.before.extend(passed);
     }
 
     /// The names of the interfaces that the socket's traffic passes because its namespace lies behind them.

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,6 +18,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::host;
 use crate::source::{Progress, StartError};
 
 /// A command and its descendants.
@@ -73,11 +74,11 @@ impl Children {
     /// # Errors
     /// When the kernel refuses to let us wait.
     pub fn wait(&mut self, at_most: Duration) -> io::Result<Progress> {
-        let until = Instant::now() + at_most;
+        let until = host::now().monotonic_ns.saturating_add(nanoseconds(at_most));
         loop {
             let before = self.status;
             let progress = self.reap()?;
-            let left = until.saturating_duration_since(Instant::now());
+            let left = Duration::from_nanos(until.saturating_sub(host::now().monotonic_ns));
             if progress == Progress::Over || before != self.status || left.is_zero() {
                 return Ok(progress);
             }
@@ -132,6 +133,10 @@ impl Children {
         }
         Ok(asked)
     }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn passed_on(info: &siginfo) -> Option<Signal> {

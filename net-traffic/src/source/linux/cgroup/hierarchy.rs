@@ -3,7 +3,7 @@
 //! The id that a program in the kernel sees is the inode of the cgroup's directory. What exists is found by a walk
 //! over the directories, what was made and removed between two walks by the program that saw it made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(in crate::source::linux) struct Hierarchy {
     mount: Option<PathBuf>,
     paths: HashMap<u64, String>,
     /// Ids that no walk found; they are not searched again.
-    unknown: HashMap<u64, ()>,
+    unknown: HashSet<u64>,
 }
 
 /// So many cgroups are remembered; then all is forgotten and what lives found again.
@@ -64,7 +64,7 @@ impl Hierarchy {
         id: u64,
         made: impl Fn(u64) -> Option<String>,
     ) -> Option<String> {
-        if id == 0 || self.unknown.contains_key(&id) {
+        if id == 0 || self.unknown.contains(&id) {
             return None;
         }
         if !self.paths.contains_key(&id) {
@@ -74,7 +74,7 @@ impl Hierarchy {
                 None => self.walk(),
             }
             if !self.paths.contains_key(&id) {
-                self.unknown.insert(id, ());
+                self.unknown.insert(id);
             }
         }
         self.paths.get(&id).cloned()

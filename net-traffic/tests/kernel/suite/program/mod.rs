@@ -21,7 +21,11 @@ type Check = fn() -> Result<(), Failed>;
 
 pub(super) fn trials() -> Vec<Trial> {
     let checks = [run::CHECKS, top::CHECKS, storm::CHECKS].concat();
-    checks.into_iter().map(|(name, check)| Trial::ignorable_test(name, move || alone(name, check))).collect()
+    let trial = |(name, check): (&str, Check)| {
+        let name = format!("program::{name}");
+        Trial::ignorable_test(name.clone(), move || alone(&name, check))
+    };
+    checks.into_iter().map(trial).collect()
 }
 
 fn alone(name: &str, check: Check) -> Result<Completion, Failed> {

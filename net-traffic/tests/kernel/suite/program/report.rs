@@ -1,12 +1,18 @@
 //! Starts the program and reads its reports.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+
+/// Many times what a report takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program, with these arguments.
 pub(super) fn program(arguments: &[&str]) -> Command {
@@ -28,26 +34,37 @@ pub(super) fn run(command: &[String]) -> Result<(Value, Option<i32>), Failed> {
 /// `top`, one report after the other.
 pub(super) struct Top {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl Top {
     /// Counting has begun when this returns.
     pub(super) fn start(arguments: &[&str]) -> Result<Self, Failed> {
-        let mut child = program(&["top", "--json", "-d", "0.2"]).args(arguments).spawn()?;
-        let lines = BufReader::new(child.stdout.take().ok_or("no standard output")?).lines();
-        let mut top = Self { child, lines };
+        let mut top = program(&["top", "--json", "-d", "0.2"]);
+        top.args(arguments);
+        Self::follow(top)
+    }
+
+    /// Likewise, for a command that prints reports.
+    pub(super) fn follow(mut command: Command) -> Result<Self, Failed> {
+        let mut child = command.spawn()?;
+        let output = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        let (send, lines) = channel();
+        // Reports must not wait in the pipe: they would be old when they are read.
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        let top = Self { child, lines };
         top.next()?;
         Ok(top)
     }
 
-    pub(super) fn next(&mut self) -> Result<Value, Failed> {
-        let line = self.lines.next().ok_or("the reports ended")??;
-        Ok(serde_json::from_str(&line)?)
+    fn next(&self) -> Result<Value, Failed> {
+        Ok(serde_json::from_str(&self.lines.recv_timeout(PATIENCE)?)?)
     }
 
     /// A report of which every reading began after this call.
     pub(super) fn fresh(&mut self) -> Result<Value, Failed> {
+        while self.lines.try_recv().is_ok() {}
+        // This one may have begun before.
         self.next()?;
         self.next()
     }

@@ -42,5 +42,5 @@ pub(super) fn datagrams(address: IpAddr) -> Result<SocketAddr, Failed> {
 pub(super) fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let mut buffer = [0; 16 << 10];
     while stream.read(&mut buffer)? > 0 {}
-    stream.write_all(&[b'x'; REPLY])
+    stream.write_all(&vec![b'x'; REPLY])
 }

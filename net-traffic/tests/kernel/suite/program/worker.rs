@@ -73,7 +73,7 @@ fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
             let descriptor = unsafe { OwnedFd::from_raw_fd(word(0)?.parse()?) };
             finish(descriptor.into(), number(1)?)?;
         }
-        "leaderless" => leaderless(server()?, number(1)?)?,
+        "leaderless" => leaderless(server()?, number(1)?),
         "storm" => storm(server()?, number(1)?)?,
         "exit" => return Ok(ExitCode::from(word(0)?.parse::<u8>()?)),
         "copy" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?),
@@ -128,7 +128,7 @@ fn threads(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Failed>
 }
 
 /// The first thread ends at once; another one does the work.
-fn leaderless(server: SocketAddr, bytes: usize) -> Result<(), Failed> {
+fn leaderless(server: SocketAddr, bytes: usize) {
     thread::spawn(move || {
         thread::sleep(LATER);
         let status = i32::from(stream(server, bytes).is_err());
@@ -136,7 +136,6 @@ fn leaderless(server: SocketAddr, bytes: usize) -> Result<(), Failed> {
     });
     // SAFETY: it ends this thread alone, whose stack nobody else looks at.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
-    Ok(())
 }
 
 /// Processes that live for a datagram.
