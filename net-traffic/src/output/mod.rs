@@ -78,7 +78,7 @@ impl Output {
 pub fn error_width() -> Option<u16> {
     let mut probe = comfy_table::Table::new();
     probe.use_stderr();
-    probe.is_tty().then(|| probe.width()).flatten()
+    probe.is_tty().then(|| probe.width()).flatten().filter(|width| *width > 0)
 }
 
 /// The width of the terminal that standard output is; `None` if it is none.
