@@ -8,8 +8,11 @@ mod offsets;
 mod process;
 mod socket;
 
-pub use offsets::Offsets;
-pub use process::{OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, UNOWNED};
+pub use offsets::{Ancestor, Hierarchy, Offsets};
+pub use process::{
+    CGROUP_PATH, CgroupPath, OTHER, PROCESS_EXITED, PROCESS_HAS_UID, PROCESS_TRACED, ProcessCounters,
+    ProcessKey, UNOWNED,
+};
 pub use socket::{
     CLOSED, FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_MPTCP, PROTOCOL_TCP, SocketCounters,
     SocketRecord, TX_FINAL, extend,
@@ -31,10 +34,18 @@ pub mod loss {
 
 #[cfg(all(feature = "user", target_os = "linux"))]
 mod user {
-    use crate::{Offsets, ProcessCounters, ProcessKey, SocketCounters, SocketRecord};
+    use crate::{
+        Ancestor, CgroupPath, Hierarchy, Offsets, ProcessCounters, ProcessKey, SocketCounters, SocketRecord,
+    };
 
     // SAFETY: each is `repr(C)` or transparent, made of integers only, without padding between its fields.
     unsafe impl aya::Pod for Offsets {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Hierarchy {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Ancestor {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for CgroupPath {}
     // SAFETY: as above.
     unsafe impl aya::Pod for ProcessKey {}
     // SAFETY: as above.

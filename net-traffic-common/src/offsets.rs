@@ -44,4 +44,34 @@ pub struct Offsets {
     pub pid: u32,
     pub comm: u32,
     pub socket_sk: u32,
+    pub signal: u32,
+    /// The member of `signal_struct` that counts the threads which have not begun to exit.
+    pub live: u32,
+    pub task_cgroups: u32,
+    pub css_cgroup: u32,
+    pub cgroup_kn: u32,
+    pub cgroup_root: u32,
+    pub kn_id: u32,
+    pub hierarchy_id: u32,
+}
+
+/// The hierarchy of cgroups that tells containers apart.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// As the first field in /proc/PID/cgroup has it; 0 is version 2.
+    pub id: u32,
+    /// Version 1: where `css_set` points to the state of a controller of the hierarchy.
+    pub subsystem: u32,
+}
+
+/// The process whose descendants are traced, as it sees itself. A `pid` of 0 traces none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Device and inode of its PID namespace.
+    pub namespace_device: u64,
+    pub namespace_inode: u64,
+    pub pid: u32,
+    pub reserved: u32,
 }

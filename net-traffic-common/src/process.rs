@@ -31,6 +31,10 @@ impl ProcessKey {
 
 /// The process has ended: a bit of [`ProcessCounters::flags`].
 pub const PROCESS_EXITED: u32 = 1;
+/// It descends from the process whose descendants are traced.
+pub const PROCESS_TRACED: u32 = 2;
+/// Its user is known.
+pub const PROCESS_HAS_UID: u32 = 4;
 
 /// What a process moved, and what can only be learned while it runs.
 #[repr(C)]
@@ -39,13 +43,22 @@ pub struct ProcessCounters {
     /// Payload received and sent since the programs were attached.
     pub rx_bytes: u64,
     pub tx_bytes: u64,
-    /// The id of its cgroup in the v2 hierarchy.
+    /// The id of its cgroup in the hierarchy that the loader chose; 0 when not known.
     pub cgroup: u64,
     /// The name of the thread group's leader, NUL-terminated.
     pub comm: [u8; 16],
     pub flags: u32,
-    pub reserved: u32,
+    /// The user it runs as, if [`PROCESS_HAS_UID`] says that this is known.
+    pub uid: u32,
 }
+
+/// The path of a cgroup below the root of its hierarchy, NUL-terminated; a longer one is cut.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CgroupPath(pub [u8; CGROUP_PATH]);
+
+/// Room for a pod's slice and scope, in a hierarchy of a service or two.
+pub const CGROUP_PATH: usize = 384;
 
 const _: () = assert!(size_of::<ProcessKey>() == 8);
 const _: () = assert!(size_of::<ProcessCounters>() == 48);

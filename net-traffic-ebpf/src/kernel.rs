@@ -6,7 +6,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task_btf,
     generated::{bpf_get_socket_cookie, bpf_probe_read_kernel as probe_read_kernel, bpf_skc_to_tcp_sock},
 };
-use net_traffic_common::{Offsets, PROTOCOL_TCP, ProcessKey};
+use net_traffic_common::{Ancestor, Hierarchy, Offsets, PROTOCOL_TCP, ProcessKey};
 
 /// Set by the loader; the verifier takes each member as a constant.
 #[unsafe(no_mangle)]
@@ -47,7 +47,24 @@ pub(crate) static OFFSETS: Offsets = Offsets {
     pid: 0,
     comm: 0,
     socket_sk: 0,
+    signal: 0,
+    live: 0,
+    task_cgroups: 0,
+    css_cgroup: 0,
+    cgroup_kn: 0,
+    cgroup_root: 0,
+    kn_id: 0,
+    hierarchy_id: 0,
 };
+
+/// Whose descendants are traced; set by the loader.
+#[unsafe(no_mangle)]
+pub(crate) static ANCESTOR: Ancestor =
+    Ancestor { namespace_device: 0, namespace_inode: 0, pid: 0, reserved: 0 };
+
+/// Which cgroup of a process is reported; set by the loader.
+#[unsafe(no_mangle)]
+pub(crate) static HIERARCHY: Hierarchy = Hierarchy { id: 0, subsystem: 0 };
 
 /// 1 if sockets are kept by address instead of in their own storage; set by the loader.
 #[unsafe(no_mangle)]
@@ -62,6 +79,12 @@ macro_rules! offset {
 
 #[inline(always)]
 pub(crate) fn constant(value: &u32) -> u32 {
+    // SAFETY: a reference is readable.
+    unsafe { read_volatile(value) }
+}
+
+#[inline(always)]
+pub(crate) fn constant_u64(value: &u64) -> u64 {
     // SAFETY: a reference is readable.
     unsafe { read_volatile(value) }
 }

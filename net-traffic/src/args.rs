@@ -3,6 +3,7 @@
 mod before;
 mod groups;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ pub enum Command {
     /// Throughput per interface and per process, and the balance between them
     #[command(visible_alias = "bw")]
     Bandwidth(ViewArgs),
+    /// Run a command and say what it and its children sent and received
+    Run(RunArgs),
     /// Write snapshots to a file, which every view reads with --replay
     Record(RecordArgs),
     /// What this kernel and these privileges allow, which hook counts what, and why
@@ -73,6 +76,30 @@ pub struct ConnectionsArgs {
     #[arg(short, long, help_heading = "Selection")]
     pub established: bool,
 }
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "net-traffic run [OPTIONS] -- COMMAND...", after_help = RUN_HELP)]
+pub struct RunArgs {
+    /// Write the report to this file [default: tables to standard error, other formats to standard output]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub format: OutputArgs,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+const RUN_HELP: &str = "Ends when the last process that the command started has ended, or with Ctrl-C once the command \
+    itself has.\n\n\
+    Exit status: that of the command, 128+N if signal N ended it, 127 if it is not there, 126 if it cannot be run; \
+    before it is started 1 failed, 2 usage, 3 missing privilege.";
 
 #[derive(Debug, clap::Args)]
 pub struct RecordArgs {

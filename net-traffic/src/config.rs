@@ -1,11 +1,13 @@
 //! What was typed means: validated settings for every part of the program. Pure; what only the system knows, such as
 //! whether an interface exists, is checked when the source is opened.
 
+mod running;
 mod selection;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::running::{Running, Target};
 use crate::args::{
     Args, Command, ConnectionsArgs, FormatArg, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg,
     UnitsArg, Verbosity, ViewArgs,
@@ -34,6 +36,7 @@ pub struct Config {
 pub enum Job {
     View(Box<Viewing>),
     Record(PathBuf),
+    Run(Box<Running>),
 }
 
 /// A view and how to show it.
@@ -79,8 +82,8 @@ impl Config {
     pub fn new(args: &Args, terminal: Terminal) -> Result<Self, ConfigError> {
         match &args.command {
             Command::Connections(args) => connections(args, terminal),
-            Command::Top(args) => view(args, &Top, States::default(), terminal),
-            Command::Bandwidth(args) => view(args, &Bandwidth, States::default(), terminal),
+            Command::Top(args) => Ok(everywhere(view(args, &Top, States::default(), terminal)?)),
+            Command::Bandwidth(args) => Ok(everywhere(view(args, &Bandwidth, States::default(), terminal)?)),
             Command::Record(args) => {
                 if args.source.replay.is_some() {
                     return refuse("record writes what this machine does; it cannot be used with --replay");
@@ -89,8 +92,9 @@ impl Config {
                 let (quiet, verbose) = messages(&args.verbosity);
                 let mut source = source(&args.source)?;
                 count_bytes(&mut source);
-                Ok(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose })
+                Ok(everywhere(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose }))
             }
+            Command::Run(args) => running::config(args, terminal),
             Command::Doctor(args) => {
                 let output = output(&args.output, terminal, false)?;
                 let options = Options::default();
@@ -106,6 +110,14 @@ impl Config {
             }
         }
     }
+}
+
+/// Who moves the bytes of this machine may be in any of its network namespaces, unless one is named.
+fn everywhere(mut config: Config) -> Config {
+    if let SourceConfig::Live(live) = &mut config.source {
+        live.everywhere = live.netns.is_none();
+    }
+    config
 }
 
 /// One list and no more, unless a pace or a recording says otherwise.

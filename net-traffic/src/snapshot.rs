@@ -19,6 +19,9 @@ pub struct Snapshot {
     /// Processes that own a socket or have moved bytes; an ended one stays until it was reported once.
     pub processes: Vec<Process>,
     pub interfaces: Vec<Interface>,
+    /// Those of `processes` that descend from this program, where it was asked to trace them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traced: Vec<ProcessId>,
     /// Containers that own one of `processes`.
     pub containers: Vec<Container>,
     pub loss: Loss,
@@ -189,6 +192,10 @@ pub struct Interface {
     /// The addresses it holds; they tell which interface a connection leaves by when its socket is not bound to one.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
+    /// The network namespaces that reach this one through it: of a veth the namespace of its peer, of a bridge
+    /// those of all its ports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<u32>,
 }
 
 /// One direction of an interface. `detail` has the causes that add up to `errors`, in the kernel's names.

@@ -8,9 +8,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm};
+use crate::{apt, build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm};
 
 const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
+
+/// What the test with containers starts by itself.
+const DOCKER: [&str; 3] = ["docker.io", "iptables", "busybox-static"];
 
 /// One step: a line in [`STEPS`].
 struct Step {
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn install() -> Result<()> {
     Toolchain::install()?;
+    apt::install(&DOCKER)?;
     vm::install()
 }
 

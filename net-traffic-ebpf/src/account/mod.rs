@@ -1,5 +1,7 @@
 //! The accounting that all hooks share: whose bytes, how many, and what could not be counted.
 
+pub(crate) mod cgroup;
+pub(crate) mod family;
 pub(crate) mod loss;
 pub(crate) mod process;
 pub(crate) mod record;

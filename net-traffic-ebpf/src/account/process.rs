@@ -1,10 +1,10 @@
 //! The rows of processes: made when a process first owns a socket, added to when its bytes are settled.
 
-use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_current_cgroup_id};
-use net_traffic_common::{OTHER, ProcessCounters, ProcessKey};
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_get_current_uid_gid};
+use net_traffic_common::{OTHER, PROCESS_HAS_UID, ProcessCounters, ProcessKey};
 
 use super::{
-    add,
+    add, cgroup, family,
     loss::{self, EEXIST},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 
 /// The current process, whose row exists from now on (unless the map is full: counted).
 ///
-/// Name and cgroup are taken here, once a socket and not once a call, because a process that ends within
+/// Name, user and cgroup are taken here, once a socket and not once a call, because a process that ends within
 /// milliseconds is gone from /proc before anybody looks.
 #[inline(always)]
 pub(crate) fn current() -> ProcessKey {
@@ -23,8 +23,9 @@ pub(crate) fn current() -> ProcessKey {
     let key = unsafe { process_key::<Typed>(leader) };
     if PROCESSES.get_ptr(key).is_none() {
         let row = ProcessCounters {
-            // SAFETY: no requirement.
-            cgroup: unsafe { bpf_get_current_cgroup_id() },
+            cgroup: cgroup::current(),
+            flags: PROCESS_HAS_UID,
+            uid: bpf_get_current_uid_gid() as u32,
             // SAFETY: the leader of the current task.
             comm: unsafe { read_octets(leader, offset!(comm)) },
             ..ProcessCounters::default()
@@ -55,6 +56,8 @@ pub(crate) fn post(key: ProcessKey, rx: u64, tx: u64) {
 
 #[inline(always)]
 pub(crate) fn announce(key: ProcessKey, row: &ProcessCounters) {
+    let mut row = *row;
+    row.flags |= family::flag(key);
     if let Err(error) = PROCESSES.insert(key, row, u64::from(BPF_NOEXIST))
         && error != EEXIST
     {

@@ -34,7 +34,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
 
 async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
     let mut source = open(config)?;
-    let mut sink = Sink::new(&config.job)?;
+    let mut sink = Sink::new(&config.job, source.scope())?;
     let mut ticks = Ticks::new(config);
     let mut reports = 0;
     while config.pace.count.is_none_or(|count| reports < count) {
@@ -132,15 +132,20 @@ enum Sink<'c> {
 }
 
 impl<'c> Sink<'c> {
-    fn new(job: &'c Job) -> Result<Self, Failure> {
+    fn new(job: &'c Job, scope: Option<u32>) -> Result<Self, Failure> {
         Ok(match job {
-            Job::View(viewing) => Self::View {
-                viewing,
-                model: Box::new(Model::new(viewing.selection.clone(), Retention::default())),
-                output: Output::new(viewing.output.clone()),
-            },
+            Job::View(viewing) => Self::view(viewing, scope),
             Job::Record(file) => Self::Record(Recorder::begin(create(file)?)?),
+            Job::Run(running) => Self::view(&running.viewing, scope),
         })
+    }
+
+    fn view(viewing: &'c Viewing, scope: Option<u32>) -> Self {
+        Self::View {
+            viewing,
+            model: Box::new(Model::new(viewing.selection.within(scope), Retention::default())),
+            output: Output::new(viewing.output.clone()),
+        }
     }
 
     /// What is to be written to standard output.

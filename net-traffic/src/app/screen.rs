@@ -26,6 +26,7 @@ pub(super) async fn show(
 ) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Failed(format!("failed to take the terminal: {error}"));
     let source = open(config)?;
+    let selection = viewing.selection.within(source.scope());
     let (sender, mut snapshots) = channel(1);
     // A program that cannot start must say why on a terminal that is still the user's: hence the first snapshot first.
     let pump = tokio::spawn(pump(source, Ticks::new(config), sender));
@@ -33,7 +34,7 @@ pub(super) async fn show(
         () = stop.wait() => return Ok(()),
         first = snapshots.recv() => first,
     };
-    let mut model = Model::new(viewing.selection.clone(), Retention::default());
+    let mut model = Model::new(selection, Retention::default());
     if let Some(first) = first {
         let first = first?;
         check_interfaces(config, &first)?;

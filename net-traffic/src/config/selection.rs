@@ -28,6 +28,7 @@ pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> 
         protocols,
         ipv4: args.ipv4,
         ipv6: args.ipv6,
+        traced: false,
         pids: args.pids.clone(),
         processes: args.processes.clone(),
         containers: args.containers.clone(),
@@ -38,10 +39,13 @@ pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> 
     })
 }
 
-/// Spares a live source the sockets that would not be shown.
+/// Spares a live source the sockets that would not be shown, and has it look where the rest are.
 pub(super) fn narrow(live: &mut LiveOptions, selection: &Selection) {
-    let Selection { protocols, ipv4, ipv6, .. } = selection;
+    let Selection { protocols, ipv4, ipv6, pids, containers, interfaces, .. } = selection;
     let every = protocols.is_empty();
+    // Who names what may be in a container means it wherever it is.
+    let named = !(pids.is_empty() && containers.is_empty() && interfaces.is_empty());
+    live.everywhere |= named && live.netns.is_none();
     let both = ipv4 == ipv6;
     live.wanted = Wanted {
         tcp: every || protocols.contains(&Protocol::Tcp),

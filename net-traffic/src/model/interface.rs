@@ -26,6 +26,8 @@ pub(crate) struct Interfaces {
     known: Vec<InterfaceState>,
     by_index: HashMap<(Option<u32>, u32), usize>,
     by_address: HashMap<(Option<u32>, IpAddr), usize>,
+    /// The names of the interfaces behind which a namespace lies, the oldest first: a bridge before its ports.
+    before: HashMap<u32, Vec<String>>,
 }
 
 impl Interfaces {
@@ -33,6 +35,7 @@ impl Interfaces {
         let mut before = std::mem::take(&mut self.known);
         let before_index = std::mem::take(&mut self.by_index);
         self.by_address.clear();
+        let mut passed: HashMap<u32, Vec<String>> = HashMap::new();
         for interface in interfaces {
             let key = (interface.netns, interface.index);
             let known = before_index.get(&key).and_then(|&at| before.get_mut(at));
@@ -46,8 +49,12 @@ impl Interfaces {
             for address in &state.interface.addresses {
                 self.by_address.entry((key.0, *address)).or_insert(self.known.len());
             }
+            for namespace in &state.interface.behind {
+                passed.entry(*namespace).or_default().push(state.interface.name.clone());
+            }
             self.known.push(state);
         }
+        self.remember(passed);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &InterfaceState> {
@@ -82,7 +89,25 @@ impl Interfaces {
                     .or_else(|| self.by_address.get(&(None, address)))
             }
         };
-        at.and_then(|&at| self.known.get(at)).map(|state| state.interface.name.as_str())
+        let own = at.and_then(|&at| self.known.get(at)).map(|state| state.interface.name.as_str());
+        own.or_else(|| self.passed(socket).first().map(String::as_str))
+    }
+
+    /// What has ended keeps the way it went, though its interfaces are gone.
+    fn remember(&mut self, passed: HashMap<u32, Vec<String>>) {
+        const KEPT: usize = 4096;
+        if self.before.len() > KEPT {
+            self.before.clear();
+        }
+        self.before.extend(passed);
+    }
+
+    /// The names of the interfaces that the socket's traffic passes because its namespace lies behind them.
+    pub(crate) fn passed(&self, socket: &Socket) -> &[String] {
+        let names = socket.netns.and_then(|namespace| self.before.get(&namespace));
+        // What talks to itself never leaves its namespace.
+        let names = names.filter(|_| !socket.local.address.to_canonical().is_loopback());
+        names.map(Vec::as_slice).unwrap_or_default()
     }
 }
 

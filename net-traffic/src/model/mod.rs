@@ -88,6 +88,8 @@ pub struct Flow<'m> {
     pub process: Option<&'m ProcessState>,
     /// The name of its interface.
     pub interface: Option<&'m str>,
+    /// The names of all interfaces of this namespace that it passes on its way from another one.
+    pub passed: &'m [String],
 }
 
 impl Flow<'_> {
@@ -107,8 +109,18 @@ impl Model {
 
     /// Takes over what was read at one moment.
     pub fn advance(&mut self, snapshot: Snapshot) {
-        let Snapshot { at, host, mut sockets, mut processes, interfaces, containers, loss, cost, status } =
-            snapshot;
+        let Snapshot {
+            at,
+            host,
+            mut sockets,
+            mut processes,
+            traced,
+            interfaces,
+            containers,
+            loss,
+            cost,
+            status,
+        } = snapshot;
         self.baseline.apply(&mut sockets, &mut processes);
         let elapsed_ns = match self.first {
             Some(_) => at.monotonic_ns.saturating_sub(self.at.monotonic_ns),
@@ -118,6 +130,7 @@ impl Model {
         self.at = at;
         self.interfaces.advance(interfaces, at, elapsed_ns);
         self.processes.advance(processes, containers, elapsed_ns, self.retention.processes);
+        self.processes.trace(&traced);
         let moment = Moment { at_ns: at.monotonic_ns, elapsed_ns };
         let keep = Keep { snapshots: self.retention.snapshots, connections: self.retention.connections };
         for ended in self.connections.advance(sockets, moment, keep) {
@@ -209,7 +222,13 @@ impl Model {
 
     fn flow<'m>(&'m self, connection: &'m Connection) -> Flow<'m> {
         let process = connection.socket.owner.and_then(|owner| self.processes.get(owner));
-        Flow { connection, process, interface: self.interfaces.of(&connection.socket) }
+        let socket = &connection.socket;
+        Flow {
+            connection,
+            process,
+            interface: self.interfaces.of(socket),
+            passed: self.interfaces.passed(socket),
+        }
     }
 
     /// Keeps what an ended connection moved, if it was selected, after the connection itself is forgotten.

@@ -16,6 +16,8 @@ pub struct ProcessState {
     pub container_name: Option<String>,
     /// What its ended connections moved, those that were selected.
     pub folded: Bytes,
+    /// It descends from the command that is traced.
+    pub traced: bool,
     /// How many snapshots it has been missing from.
     absent: u32,
 }
@@ -52,6 +54,7 @@ impl ProcessState {
             history: History::default(),
             container_name: None,
             folded: Bytes::default(),
+            traced: false,
             absent: 0,
         }
     }
@@ -62,8 +65,15 @@ impl ProcessState {
 pub(crate) struct Processes {
     known: HashMap<ProcessId, ProcessState>,
     containers: HashMap<String, Container>,
-    /// What long ended processes moved, by container.
-    ended: HashMap<Option<String>, ProcessState>,
+    /// What long ended processes moved.
+    ended: HashMap<Sum, ProcessState>,
+}
+
+/// What the sums of long ended processes keep apart: their container, and whether they were traced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Sum {
+    container: Option<String>,
+    traced: bool,
 }
 
 impl Processes {
@@ -87,6 +97,15 @@ impl Processes {
             state.rates = Rates::default();
         }
         self.expire(keep);
+    }
+
+    /// Marks processes that descend from the command that is traced; the mark stays.
+    pub(crate) fn trace(&mut self, ids: &[ProcessId]) {
+        for id in ids {
+            if let Some(state) = self.known.get_mut(id) {
+                state.traced = true;
+            }
+        }
     }
 
     pub(crate) fn get(&self, id: ProcessId) -> Option<&ProcessState> {
@@ -120,7 +139,7 @@ impl Processes {
     pub(crate) fn fold(&mut self, id: ProcessId, bytes: Bytes) {
         let state = match self.known.get_mut(&id) {
             Some(state) => state,
-            None => self.ended.entry(None).or_insert_with(|| ProcessState::new(nobody(None))),
+            None => self.ended.entry(Sum::default()).or_insert_with(|| ProcessState::new(nobody(None))),
         };
         state.folded = sum(state.folded, bytes);
     }
@@ -173,8 +192,11 @@ impl Processes {
 
     fn fold_process(&mut self, state: ProcessState) {
         let container = state.process.container;
-        let sums =
-            self.ended.entry(container.clone()).or_insert_with(|| ProcessState::new(nobody(container)));
+        let traced = state.traced;
+        let sums = self
+            .ended
+            .entry(Sum { container: container.clone(), traced })
+            .or_insert_with(|| ProcessState { traced, ..ProcessState::new(nobody(container)) });
         sums.folded = sum(sums.folded, state.folded);
         if let Some(counted) = state.process.counted {
             sums.process.counted = Some(sum(sums.process.counted.unwrap_or_default(), counted));

@@ -13,6 +13,8 @@ pub struct Selection {
     pub protocols: Vec<Protocol>,
     pub ipv4: bool,
     pub ipv6: bool,
+    /// Only descendants of the command that is traced.
+    pub traced: bool,
     pub pids: Vec<u32>,
     pub processes: Vec<String>,
     /// Names, or beginnings of ids.
@@ -29,6 +31,12 @@ pub struct Selection {
 const COMM_LENGTH: usize = 15;
 
 impl Selection {
+    /// The same, limited to one network namespace where it is limited to none.
+    #[must_use]
+    pub fn within(&self, netns: Option<u32>) -> Self {
+        Self { netns: self.netns.or(netns), ..self.clone() }
+    }
+
     /// Whether a connection is wanted.
     #[must_use]
     pub fn wants_flow(&self, flow: &Flow<'_>) -> bool {
@@ -55,6 +63,7 @@ impl Selection {
             protocols,
             ipv4,
             ipv6,
+            traced: _,
             pids: _,
             processes: _,
             containers: _,
@@ -71,7 +80,7 @@ impl Selection {
     /// Whether it names processes, so that what has no process any more is not wanted.
     #[must_use]
     pub fn names_processes(&self) -> bool {
-        !(self.pids.is_empty() && self.processes.is_empty() && self.containers.is_empty())
+        self.traced || !(self.pids.is_empty() && self.processes.is_empty() && self.containers.is_empty())
     }
 
     fn wants_socket(&self, flow: &Flow<'_>) -> bool {
@@ -85,14 +94,15 @@ impl Selection {
                 *port == socket.local.port || remote.is_some_and(|remote| remote.port == *port)
             })
             && any(&self.interfaces, |wanted| match flow.interface {
-                Some(name) => wanted == name,
+                Some(name) => wanted == name || flow.passed.contains(wanted),
                 // A socket that listens on every address listens on this interface too.
                 None => remote.is_none() && socket.local.address.is_unspecified() && socket.ifindex.is_none(),
             })
     }
 
     fn wants_owner(&self, pid: Option<u32>, process: Option<&ProcessState>) -> bool {
-        any(&self.pids, |wanted| pid == Some(*wanted))
+        (!self.traced || process.is_some_and(|known| known.traced))
+            && any(&self.pids, |wanted| pid == Some(*wanted))
             && any(&self.processes, |wanted| {
                 process.is_some_and(|known| {
                     let name = known.name();

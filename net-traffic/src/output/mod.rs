@@ -74,6 +74,14 @@ impl Output {
     }
 }
 
+/// The width of the terminal that standard error is; `None` if it is none.
+#[must_use]
+pub fn error_width() -> Option<u16> {
+    let mut probe = comfy_table::Table::new();
+    probe.use_stderr();
+    probe.is_tty().then(|| probe.width()).flatten().filter(|width| *width > 0)
+}
+
 /// The width of the terminal that standard output is; `None` if it is none.
 #[must_use]
 pub fn terminal_width() -> Option<u16> {

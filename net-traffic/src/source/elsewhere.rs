@@ -15,6 +15,12 @@ impl Live {
         Err(OpenError::Failed { attempt: "read this machine".to_owned(), cause })
     }
 
+    /// No namespace to keep to.
+    #[must_use]
+    pub fn scope(&self) -> Option<u32> {
+        None
+    }
+
     /// # Errors
     /// Always: there is no collector for this system.
     pub fn snapshot(&mut self) -> Result<Snapshot, SourceError> {
@@ -32,5 +38,42 @@ pub mod exists {
     #[must_use]
     pub fn process(_pid: u32) -> Option<bool> {
         None
+    }
+}
+
+/// Commands that are run and waited for: none.
+pub mod children {
+    use std::{ffi::OsString, io, time::Duration};
+
+    use crate::source::{Progress, StartError};
+
+    /// Nobody to wait for.
+    #[derive(Debug)]
+    pub struct Children;
+
+    impl Children {
+        /// # Errors
+        /// Always: commands are not traced on this system.
+        pub fn adopt() -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        /// # Errors
+        /// Always: commands are not traced on this system.
+        pub fn start(&mut self, command: &[OsString]) -> Result<(), StartError> {
+            let command = command.first().cloned().unwrap_or_default();
+            Err(StartError::Refused { command, cause: io::ErrorKind::Unsupported.into() })
+        }
+
+        /// # Errors
+        /// Always: commands are not traced on this system.
+        pub fn wait(&mut self, _at_most: Duration) -> io::Result<Progress> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        #[must_use]
+        pub fn status(&self) -> Option<u8> {
+            None
+        }
     }
 }

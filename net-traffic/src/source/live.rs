@@ -10,9 +10,14 @@ pub struct LiveOptions {
     pub tier: Tier,
     /// `None`: the caller's own network namespace.
     pub netns: Option<Netns>,
+    /// The sockets of all namespaces; `netns` then only says whose interfaces are read.
+    pub everywhere: bool,
     pub wanted: Wanted,
     /// Try every tier in turn and say of each whether this kernel grants it.
     pub survey: bool,
+    /// Whether to mark the processes that this program starts from now on, and their descendants. That needs
+    /// counting: where it is refused there is no source.
+    pub descendants: bool,
 }
 
 /// How bytes are counted. The order is the order of preference.
@@ -101,4 +106,32 @@ pub enum OpenError {
     },
     #[error("failed to {attempt}: {cause}")]
     Failed { attempt: String, cause: std::io::Error },
+}
+
+/// How far a command has come, with what it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Running,
+    /// The command has ended; processes that it started have not.
+    Outlived,
+    /// Nobody is left.
+    Over,
+    /// The user does not want to wait for those that outlived the command.
+    Abandoned,
+}
+
+/// Why a command does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{}: {cause}", .command.to_string_lossy())]
+    Refused { command: std::ffi::OsString, cause: std::io::Error },
+}
+
+impl StartError {
+    /// The exit status that shells give: 127 for what is not there, 126 for what cannot be run.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        let Self::Refused { cause, .. } = self;
+        if cause.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
+    }
 }

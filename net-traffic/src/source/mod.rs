@@ -13,10 +13,10 @@ pub mod replay;
 pub mod stop;
 
 #[cfg(not(target_os = "linux"))]
-pub use self::elsewhere::{Live, exists};
+pub use self::elsewhere::{Live, children::Children, exists};
 #[cfg(target_os = "linux")]
-pub use self::linux::{exists, live::Live};
-pub use self::live::{LiveOptions, Netns, OpenError, Tier, Wanted};
+pub use self::linux::{children::Children, exists, live::Live};
+pub use self::live::{LiveOptions, Netns, OpenError, Progress, StartError, Tier, Wanted};
 pub use self::record::Recorder;
 pub use self::replay::{Replay, ReplayError};
 pub use self::stop::Stop;
@@ -31,6 +31,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// The inode of the network namespace that it is limited to; a recording is limited by the selection alone.
+    #[must_use]
+    pub fn scope(&self) -> Option<u32> {
+        match self {
+            Self::Live(live) => live.scope(),
+            Self::Replay(_) => None,
+        }
+    }
+
     /// The next snapshot; `None` where a recording ends.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ mod suite;
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     // The traffic's processes are this program too.
-    net_traffic::source::linux::traffic::act_if_told().unwrap_or_else(suite::run)
+    let told = suite::act_if_told().or_else(net_traffic::source::linux::traffic::act_if_told);
+    told.unwrap_or_else(suite::run)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -21,8 +21,7 @@ const SECONDS: u32 = 20;
 #[expect(clippy::print_stdout, reason = "the figures")]
 pub(super) fn run(_pairs: usize) -> Result<()> {
     for sockets in [0, 2 * PROCESSES * CONNECTIONS_EACH] {
-        let holders =
-            if sockets == 0 { None } else { Some(Holders::start(PROCESSES, CONNECTIONS_EACH)?) };
+        let holders = if sockets == 0 { None } else { Some(Holders::start(PROCESSES, CONNECTIONS_EACH)?) };
         let Reading { cpu_seconds, rss_kib } = measure()?;
         println!(
             "readout, {sockets} sockets once a second: {:.2} % of a core, RSS {:.1} MB",

@@ -21,17 +21,21 @@ pub enum BtfError {
     Missing { owner: &'static str, member: &'static str },
 }
 
-/// Reads the offsets of every member that the programs use.
+/// Reads the offsets of every member that the programs use, and where `css_set` points to the state of a controller,
+/// if this kernel has it.
 ///
 /// # Errors
 /// When the kernel has no BTF, or lacks a member without which nothing can be counted.
-pub fn offsets() -> Result<Offsets, BtfError> {
+pub fn offsets(controller: Option<&str>) -> Result<(Offsets, Option<u32>), BtfError> {
     // The kernel stays the same while we run.
-    static FOUND: OnceLock<Offsets> = OnceLock::new();
+    static FOUND: OnceLock<(Offsets, Option<u32>)> = OnceLock::new();
     if let Some(found) = FOUND.get() {
         return Ok(*found);
     }
-    let found = offsets_in(&Btf::parse(&std::fs::read(PATH)?)?)?;
+    let blob = std::fs::read(PATH)?;
+    let btf = Btf::parse(&blob)?;
+    let subsystem = controller.and_then(|controller| subsystem_in(&btf, controller));
+    let found = (offsets_in(&btf)?, subsystem);
     Ok(*FOUND.get_or_init(|| found))
 }
 
@@ -76,7 +80,21 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         pid: at("task_struct", "pid")?,
         comm: at("task_struct", "comm")?,
         socket_sk: at("socket", "sk")?,
+        signal: at("task_struct", "signal")?,
+        live: at("signal_struct", "live")?,
+        task_cgroups: at("task_struct", "cgroups")?,
+        css_cgroup: at("cgroup_subsys_state", "cgroup")?,
+        cgroup_kn: at("cgroup", "kn")?,
+        cgroup_root: at("cgroup", "root")?,
+        kn_id: at("kernfs_node", "id")?,
+        hierarchy_id: at("cgroup_root", "hierarchy_id")?,
     })
+}
+
+fn subsystem_in(btf: &Btf<'_>, controller: &str) -> Option<u32> {
+    const POINTER: u32 = 8;
+    let index = btf.enumerator("cgroup_subsys_id", &format!("{controller}_cgrp_id"))?;
+    Some(btf.offset_of("css_set", "subsys")? + POINTER * index)
 }
 
 /// The type section of a BTF blob, indexed.
@@ -85,7 +103,7 @@ struct Btf<'a> {
     strings: &'a [u8],
     /// Where the type of each id begins in `types`; id 0 is `void`.
     starts: Vec<u32>,
-    /// Structs, unions and typedefs by name.
+    /// Structs, unions, enumerations and typedefs by name.
     named: HashMap<&'a [u8], u32>,
 }
 
@@ -163,7 +181,9 @@ impl<'a> Btf<'a> {
             let head = btf.head_at(at).ok_or(BtfError::Format("a type is cut short"))?;
             let too_long = || BtfError::Format("too many types");
             let id = u32::try_from(btf.starts.len()).ok().ok_or_else(too_long)?;
-            if matches!(head.kind(), kind::STRUCT | kind::UNION | kind::TYPEDEF) && head.name != 0 {
+            if matches!(head.kind(), kind::STRUCT | kind::UNION | kind::ENUM | kind::TYPEDEF)
+                && head.name != 0
+            {
                 btf.named.entry(btf.string(head.name)).or_insert(id);
             }
             btf.starts.push(u32::try_from(at).ok().ok_or_else(too_long)?);
@@ -176,6 +196,16 @@ impl<'a> Btf<'a> {
     fn offset_of(&self, owner: &str, member: &str) -> Option<u32> {
         let id = self.resolve(*self.named.get(owner.as_bytes())?)?;
         self.bit_offset(id, member.as_bytes(), 0).map(|bits| bits / 8)
+    }
+
+    /// The value of a member of an enumeration.
+    fn enumerator(&self, owner: &str, member: &str) -> Option<u32> {
+        let start = *self.starts.get(*self.named.get(owner.as_bytes())? as usize)? as usize;
+        let head = self.head_at(start).filter(|head| head.kind() == kind::ENUM)?;
+        (0..head.members()).map(|i| start + Head::SIZE + 8 * i).find_map(|at| {
+            let name = self.string(word_at(self.types, at)?);
+            if name == member.as_bytes() { word_at(self.types, at + 4) } else { None }
+        })
     }
 
     fn bit_offset(&self, id: u32, wanted: &[u8], depth: u8) -> Option<u32> {

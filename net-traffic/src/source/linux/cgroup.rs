@@ -1,7 +1,9 @@
 //! Which container a process runs in, from the path of its cgroup.
 //!
-//! No runtime is asked: the path has the id, and the name is in the runtime's own files where they may be read.
+//! The path has the id; the name is in the runtime's own files where they may be read, else its socket is asked, once
+//! for each container.
 
+pub(super) mod hierarchy;
 mod names;
 mod recognise;
 
@@ -22,11 +24,13 @@ pub struct Containers {
 
 impl Default for Containers {
     fn default() -> Self {
-        Self::below(PathBuf::from("/"))
+        let names = Names::below(PathBuf::from("/")).with_engine_of_environment();
+        Self { names, known: HashMap::new() }
     }
 }
 
 impl Containers {
+    #[cfg(test)]
     fn below(root: PathBuf) -> Self {
         Self { names: Names::below(root), known: HashMap::new() }
     }

@@ -10,17 +10,21 @@ use aya::{
     Ebpf as Programs,
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
-use net_traffic_common::{OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss};
+use net_traffic_common::{
+    CgroupPath, OTHER, PROCESS_EXITED, PROCESS_TRACED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED,
+    loss,
+};
 
 use super::{
     bpf,
+    cgroup::hierarchy::Hierarchy,
     closed::ClosedSockets,
     load::{self, LoadError, Loaded, Sizes},
     plan::Filled,
     records,
 };
 use crate::{
-    snapshot::{Loss, Snapshot, Status},
+    snapshot::{Loss, Process, Snapshot, Status},
     source::{CollectError, Collector, Tier},
 };
 
@@ -34,6 +38,9 @@ pub struct Ebpf {
     adopt: bpf::IterLink,
     orphans: Orphans,
     processes: Map,
+    /// The paths of cgroups by id, of those that exist and of those that were made since.
+    cgroups: Hierarchy,
+    made: HashMap<MapData, u64, CgroupPath>,
     loss: PerCpuArray<MapData, u64>,
     closed: ClosedSockets,
     tier: Tier,
@@ -63,7 +70,10 @@ impl Ebpf {
         }
         let ring = RingBuf::try_from(take("CLOSED_SOCKETS")?).map_err(|error| missing(&error))?;
         let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;
+        let made = HashMap::try_from(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
         Ok(Self {
+            cgroups: Hierarchy::read(),
+            made,
             harvest,
             adopt: baseline,
             orphans: Orphans::default(),
@@ -102,7 +112,12 @@ impl Ebpf {
             if !seen.insert(key) {
                 continue;
             }
-            snapshot.processes.push(records::process(key, &row));
+            let path = |id| self.made.get(&id, 0).ok().map(|path| records::cgroup_path(&path));
+            let cgroup = self.cgroups.path(row.cgroup, path);
+            snapshot.processes.push(Process { cgroup, ..records::process(key, &row) });
+            if row.flags & PROCESS_TRACED != 0 {
+                snapshot.traced.push(records::process_id(key));
+            }
             let can_gain = row.flags & PROCESS_EXITED == 0 || owners.contains(&key);
             if !can_gain && self.ended.insert(key, row) == Some(row) {
                 finished.push(key);

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
+
 /// Whether an interface of this name is in the caller's network namespace; `None` if that cannot be told.
 #[must_use]
 pub fn interface(name: &str) -> Option<bool> {
-    let all = Path::new("/sys/class/net");
-    // A name with a slash would lead out of the directory.
-    all.is_dir().then(|| {
-        !name.is_empty() && !name.contains('/') && name != "." && name != ".." && all.join(name).exists()
-    })
+    // Not by /sys, which may be mounted in another namespace.
+    match nix::net::if_::if_nametoindex(name) {
+        Ok(_) => Some(true),
+        Err(Errno::ENODEV | Errno::ENXIO | Errno::ENAMETOOLONG | Errno::EINVAL) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Whether a process of this id runs; `None` if that cannot be told.

@@ -1,6 +1,7 @@
 //! The counters of every interface, as `ip -s -s link` has them: from rtnetlink, or from /proc/net/dev if that fails.
 
 mod addresses;
+mod behind;
 mod link;
 mod proc_net_dev;
 
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 
 use nix::sys::socket::SockProtocol;
 
+use self::behind::Behind;
 use super::netlink::Netlink;
 use super::netns::NetNs;
 use crate::snapshot::{Interface, Snapshot, Status};
@@ -19,6 +21,7 @@ use crate::source::{CollectError, Collector};
 pub struct Interfaces {
     netns: NetNs,
     netlink: io::Result<Netlink>,
+    behind: Behind,
 }
 
 const NAME: &str = "interfaces";
@@ -36,16 +39,24 @@ impl Interfaces {
     /// When the namespace cannot be entered.
     pub fn new(netns: NetNs) -> io::Result<Self> {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))?;
-        Ok(Self { netns, netlink })
+        Ok(Self { netns, netlink, behind: Behind::default() })
     }
 
     fn dump(&mut self, interfaces: &mut Vec<Interface>) -> io::Result<()> {
         let netns = self.netns.inode();
-        match &mut self.netlink {
-            Ok(netlink) => netlink
-                .dump(RTM_GETLINK, &EVERY_INTERFACE, interfaces, |answer| link::interface(answer, netns)),
-            Err(refusal) => Err(io::Error::new(refusal.kind(), refusal.to_string())),
-        }
+        let netlink = match &mut self.netlink {
+            Ok(netlink) => netlink,
+            Err(refusal) => return Err(io::Error::new(refusal.kind(), refusal.to_string())),
+        };
+        let mut found = Vec::new();
+        netlink.dump(RTM_GETLINK, &EVERY_INTERFACE, &mut found, |answer| {
+            let ties = link::ties(answer)?;
+            Ok(link::interface(answer, netns)?.map(|interface| (interface, ties)))
+        })?;
+        let (mut listed, ties): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        self.behind.fill(netlink, &ties, &mut listed);
+        interfaces.extend(listed);
+        Ok(())
     }
 
     /// Without the addresses, a socket that is bound to no interface has none.
@@ -142,7 +153,8 @@ mod tests {
     #[test]
     fn a_refused_socket_falls_back_and_says_so() {
         let refused = Err(io::ErrorKind::PermissionDenied.into());
-        let mut collector = Interfaces { netns: NetNs::own().unwrap(), netlink: refused };
+        let mut collector =
+            Interfaces { netns: NetNs::own().unwrap(), netlink: refused, behind: Behind::default() };
         let mut snapshot = Snapshot::default();
         collector.collect(&mut snapshot).unwrap();
         assert!(snapshot.interfaces.iter().any(|interface| interface.name == "lo"));

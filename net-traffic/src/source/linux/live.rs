@@ -2,6 +2,7 @@
 
 use super::cgroup::Containers;
 use super::ebpf::Ebpf;
+use super::elsewhere::Elsewhere;
 use super::host;
 use super::interfaces::Interfaces;
 use super::load::{self, LoadError, Sizes};
@@ -19,6 +20,7 @@ pub struct Live {
     collectors: Vec<Box<dyn Collector>>,
     /// What was found when the source was opened and does not change.
     status: Vec<Status>,
+    scope: Option<u32>,
 }
 
 impl Live {
@@ -27,25 +29,42 @@ impl Live {
     /// # Errors
     /// When something that was asked for does not exist, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, wanted, survey } = options;
+        let LiveOptions { counting, tier, netns, everywhere, wanted, survey, descendants } = options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
             move |cause| OpenError::Failed { attempt, cause }
         };
         let mut status = if *survey { survey_tiers() } else { Vec::new() };
-        let ebpf = if *counting { start_counting(*tier, &mut status)? } else { None };
+        let ebpf = if *descendants {
+            Some(Ebpf::start(*tier, tracing()).map_err(|error| refusal(*tier, &error))?)
+        } else if *counting {
+            start_counting(*tier, &mut status)?
+        } else {
+            None
+        };
         let dumps = dumps(*wanted, ebpf.is_some());
+        let scope = (!everywhere).then(|| netns.inode());
+        let everyone = *everywhere && ebpf.is_none();
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
+        let others = everyone.then(|| Elsewhere::new(netns.inode(), dumps));
         let interfaces = Interfaces::new(netns).map_err(failed("enter the network namespace"))?;
         let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(interfaces)];
         if let Some(ebpf) = ebpf {
             collectors.push(Box::new(ebpf));
         }
         collectors.push(Box::new(sockets));
+        // Programs see the sockets of all namespaces by themselves.
+        collectors.extend(others.map(|others| Box::new(others) as Box<dyn Collector>));
         collectors.push(Box::new(ProcFs::default()));
         collectors.push(Box::new(Containers::default()));
-        Ok(Self { host: host::name().map_err(failed("read the host's name"))?, collectors, status })
+        Ok(Self { host: host::name().map_err(failed("read the host's name"))?, collectors, status, scope })
+    }
+
+    /// The inode of the network namespace that was asked for; `None` if all were.
+    #[must_use]
+    pub fn scope(&self) -> Option<u32> {
+        self.scope
     }
 
     /// Reads the machine.
@@ -81,20 +100,11 @@ fn start_counting(tier: Tier, status: &mut Vec<Status>) -> Result<Option<Ebpf>, 
     match Ebpf::start(tier, Sizes::default()) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
-            let lacking =
-                rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
             if tier == Tier::Auto {
-                status.push(not_counting(&error, lacking));
+                status.push(not_counting(&error, lacking()));
                 return Ok(None);
             }
-            Err(match lacking.and_then(|lacking| lacking.remedy) {
-                Some(remedy) => OpenError::Privilege {
-                    attempt: format!("counting with {}", tier.name()),
-                    capability: "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
-                    remedy,
-                },
-                None => OpenError::Usage(format!("--tier {}: this kernel refuses it: {error}", tier.name())),
-            })
+            Err(refusal(tier, &error))
         }
     }
 }
@@ -119,6 +129,35 @@ fn survey_tiers() -> Vec<Status> {
         }
     });
     trials.chain(lacking).collect()
+}
+
+/// As many descendants as there may be processes on most hosts.
+fn tracing() -> Sizes {
+    Sizes { descendants: 65_536, ..Sizes::default() }
+}
+
+/// Why there is no source where it must count.
+fn refusal(tier: Tier, error: &LoadError) -> OpenError {
+    match (lacking().and_then(|lacking| lacking.remedy), tier) {
+        (Some(remedy), _) => OpenError::Privilege {
+            attempt: match tier {
+                Tier::Auto => "counting in the kernel".to_owned(),
+                _ => format!("counting with {}", tier.name()),
+            },
+            capability: "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN",
+            remedy,
+        },
+        (None, Tier::Auto) => OpenError::Failed {
+            attempt: "count in the kernel".to_owned(),
+            cause: std::io::Error::other(error.to_string()),
+        },
+        (None, _) => OpenError::Usage(format!("--tier {}: this kernel refuses it: {error}", tier.name())),
+    }
+}
+
+/// The rights to count that this process lacks.
+fn lacking() -> Option<Status> {
+    rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have))
 }
 
 fn not_counting(error: &LoadError, lacking: Option<Status>) -> Status {

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, BorrowedFd},
+    os::unix::fs::MetadataExt,
     path::PathBuf,
 };
 
@@ -15,11 +16,12 @@ use aya::{
         BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, ProgramError,
     },
 };
-use net_traffic_common::Offsets;
+use net_traffic_common::{Ancestor, Hierarchy, Offsets};
 
 use super::{
     bpf::IterLink,
     btf::{self, BtfError},
+    cgroup::hierarchy,
     plan::{self, Attach, Filled, SLOTS, Storage},
 };
 use crate::source::Tier;
@@ -33,11 +35,13 @@ pub struct Sizes {
     pub processes: u32,
     pub sockets_by_address: u32,
     pub ring_bytes: u32,
+    /// How many descendants of this process can be traced at a time; with 0 none are.
+    pub descendants: u32,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { processes: 16_384, sockets_by_address: 131_072, ring_bytes: 4 << 20 }
+        Self { processes: 16_384, sockets_by_address: 131_072, ring_bytes: 4 << 20, descendants: 0 }
     }
 }
 
@@ -74,11 +78,14 @@ fn summary(slots: &[Filled]) -> String {
 /// # Errors
 /// When none holds: with every refusal of the last that was tried.
 pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
-    let offsets = btf::offsets()?;
+    let chosen = hierarchy::chosen();
+    let (offsets, subsystem) = btf::offsets(chosen.controller)?;
+    // A controller that the programs cannot find: version 2 it is, which tells less.
+    let hierarchy = subsystem.map(|subsystem| Hierarchy { id: chosen.id, subsystem }).unwrap_or_default();
     let kernel_btf = Btf::from_sys_fs().map_err(|error| LoadError::Maps(error.to_string()))?;
     let mut refused = Vec::new();
     for tiers in plan::rounds(wanted) {
-        match Round::run(&tiers, &offsets, &kernel_btf, sizes)? {
+        match Round::run(&tiers, &Layout { offsets, hierarchy }, &kernel_btf, sizes)? {
             Ok(loaded) => {
                 drop(kernel_btf);
                 give_back_memory();
@@ -99,6 +106,12 @@ fn give_back_memory() {
     }
 }
 
+/// What the programs are told of this kernel.
+struct Layout {
+    offsets: Offsets,
+    hierarchy: Hierarchy,
+}
+
 /// One trial of a set of tiers that share a storage.
 struct Round<'a> {
     bpf: Ebpf,
@@ -112,16 +125,20 @@ struct Round<'a> {
 impl<'a> Round<'a> {
     fn run(
         tiers: &[Tier],
-        offsets: &Offsets,
+        layout: &Layout,
         kernel_btf: &'a Btf,
         sizes: Sizes,
     ) -> Result<Result<Loaded, Vec<Filled>>, LoadError> {
         let storage = tiers.first().map_or(Storage::InSocket, |tier| Storage::of(*tier));
         let by_address = u32::from(storage == Storage::ByAddress);
+        let ancestor = if sizes.descendants > 0 { ancestor()? } else { Ancestor::default() };
         let bpf = EbpfLoader::new()
             .btf(Some(kernel_btf))
-            .override_global("OFFSETS", offsets, true)
+            .override_global("OFFSETS", &layout.offsets, true)
             .override_global("BY_ADDRESS", &by_address, true)
+            .override_global("ANCESTOR", &ancestor, true)
+            .override_global("HIERARCHY", &layout.hierarchy, true)
+            .map_max_entries("FAMILY", sizes.descendants.max(1))
             .map_max_entries("PROCESSES", sizes.processes)
             .map_max_entries("CLOSED_SOCKETS", sizes.ring_bytes)
             .map_max_entries("SOCKETS_BY_ADDR", if by_address == 1 { sizes.sockets_by_address } else { 1 })
@@ -130,7 +147,8 @@ impl<'a> Round<'a> {
             .map_err(|error| LoadError::Maps(chain(&error)))?;
         let mut round = Self { bpf, kernel_btf, attached: HashSet::new(), harvest: None, baseline: None };
         let mut slots = Vec::new();
-        for slot in SLOTS {
+        let descendants = (sizes.descendants > 0).then_some(&plan::DESCENDANTS);
+        for slot in SLOTS.iter().chain(descendants) {
             let filled = plan::fill(slot, tiers, storage, &mut |program| round.attach(program));
             let holds = filled.holds();
             slots.push(filled);
@@ -217,6 +235,18 @@ pub fn map_fd(map: &Map) -> Result<BorrowedFd<'_>, AttachError> {
         Map::SkStorage(data) | Map::HashMap(data) => Ok(data.fd().as_fd()),
         _ => Err(AttachError::NotInObject),
     }
+}
+
+/// This process, as the program that runs in it sees it: its PID in its own PID namespace.
+fn ancestor() -> Result<Ancestor, LoadError> {
+    let namespace = std::fs::metadata("/proc/self/ns/pid")
+        .map_err(|error| LoadError::Maps(format!("find the PID namespace: {error}")))?;
+    Ok(Ancestor {
+        namespace_device: namespace.dev(),
+        namespace_inode: namespace.ino(),
+        pid: std::process::id(),
+        reserved: 0,
+    })
 }
 
 /// Where the cgroup v2 hierarchy is mounted.

@@ -3,8 +3,10 @@
 pub mod bpf;
 pub mod btf;
 pub mod cgroup;
+pub mod children;
 mod closed;
 pub mod ebpf;
+mod elsewhere;
 pub mod exists;
 pub mod host;
 pub mod interfaces;

@@ -10,7 +10,7 @@ use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, So
 use nix::sys::time::{TimeVal, TimeValLike};
 
 pub(super) use self::bytes::{Attributes, Malformed, encode_attribute, read_u16, read_u32, read_u64};
-use self::bytes::{Messages, request};
+use self::bytes::{Messages, REQUEST_DUMP, REQUEST_ONE, request};
 
 /// A netlink socket. It stays in the network namespace of the thread that opened it.
 pub(super) struct Netlink {
@@ -49,7 +49,7 @@ impl Netlink {
     ) -> io::Result<()> {
         let start = into.len();
         for _ in 0..ATTEMPTS {
-            let complete = self.ask(kind, body).and_then(|()| self.answers(into, &decode));
+            let complete = self.ask(kind, REQUEST_DUMP, body).and_then(|()| self.answers(into, &decode));
             if let Ok(true) = complete {
                 return Ok(());
             }
@@ -59,10 +59,35 @@ impl Netlink {
         Err(io::Error::new(io::ErrorKind::Interrupted, "the kernel's table kept changing during the dump"))
     }
 
-    fn ask(&mut self, kind: u16, body: &[u8]) -> io::Result<()> {
+    /// What `decode` makes of the one answer to a request.
+    ///
+    /// # Errors
+    /// As for `dump`.
+    pub(super) fn one<T>(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        decode: impl Fn(&[u8]) -> Result<Option<T>, Malformed>,
+    ) -> io::Result<Option<T>> {
+        self.ask(kind, REQUEST_ONE, body)?;
+        loop {
+            let length = self.receive()?;
+            for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
+                let message = message?;
+                if message.sequence == self.sequence {
+                    return match i32::from(message.kind) {
+                        libc::NLMSG_ERROR => message.status().map(|()| None),
+                        _ => Ok(decode(message.payload)?),
+                    };
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
         self.drop_leftovers();
         self.sequence = self.sequence.wrapping_add(1);
-        let request = request(kind, self.sequence, body);
+        let request = request(kind, flags, self.sequence, body);
         loop {
             match socket::send(self.fd.as_raw_fd(), &request, MsgFlags::empty()) {
                 Ok(_) => return Ok(()),

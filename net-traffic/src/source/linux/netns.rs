@@ -1,5 +1,6 @@
 //! Network namespaces: finds one by path or PID, and runs code inside it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -35,6 +36,8 @@ pub enum NetNsError {
 const OWN: &str = "/proc/thread-self/ns/net";
 /// Where `ip netns` keeps the namespaces that have a name.
 const NAMED: &str = "/run/netns";
+/// Where namespaces without a process may be: there, and where Docker keeps those of its containers.
+const KEPT: &[&str] = &[NAMED, "/run/docker/netns"];
 
 impl NetNs {
     /// The namespace of the calling thread.
@@ -56,6 +59,23 @@ impl NetNs {
         let path = PathBuf::from(name);
         let named = Path::new(NAMED).join(name);
         Self::open(if !path.exists() && named.exists() { named } else { path }, None)
+    }
+
+    /// Every namespace that a process is in or that is kept by name, as far as this process may see them.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let entries = |directory: &str| std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let of_processes = entries("/proc")
+            .filter(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit))
+            .map(|entry| entry.path().join("ns/net"));
+        let kept = KEPT.iter().flat_map(|directory| entries(directory)).map(|entry| entry.path());
+        let mut seen = HashSet::new();
+        of_processes
+            .chain(kept)
+            // Most processes share one: to open it again would cost more than to look.
+            .filter(|path| std::fs::metadata(path).is_ok_and(|metadata| seen.insert(metadata.ino())))
+            .filter_map(|path| Self::open(path, None).ok())
+            .collect()
     }
 
     /// The namespace's inode number, as `ls -iL /proc/self/ns/net` prints it.
@@ -81,6 +101,11 @@ impl NetNs {
             })?;
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// For requests that name a namespace by an open descriptor.
+    pub(super) fn descriptor(&self) -> i32 {
+        self.file.as_raw_fd()
     }
 
     fn open(path: PathBuf, pid: Option<u32>) -> Result<Self, NetNsError> {
@@ -118,6 +143,16 @@ mod tests {
         let by_path = NetNs::resolve(OWN).unwrap();
         assert_eq!(own.inode(), by_pid.inode());
         assert_eq!(own.inode(), by_path.inode());
+    }
+
+    #[test]
+    fn the_own_namespace_is_among_all_and_each_is_there_once() {
+        let mut inodes: Vec<_> = NetNs::all().iter().map(NetNs::inode).collect();
+        assert!(inodes.contains(&NetNs::own().unwrap().inode()));
+        let found = inodes.len();
+        inodes.sort_unstable();
+        inodes.dedup();
+        assert_eq!(inodes.len(), found);
     }
 
     #[test]

@@ -226,6 +226,12 @@ pub const SLOTS: &[Slot] = &[
         hooks: &[hook!(None, None, "exit_tp": Attach::Tracepoint("sched_process_exit"))],
     },
     Slot {
+        name: "cgroups",
+        required: false,
+        covers: "containers that end before anybody looks",
+        hooks: &[hook!(None, None, "cgroup_tp": Attach::Tracepoint("cgroup_mkdir"))],
+    },
+    Slot {
         name: "sockets",
         required: true,
         covers: "reading out the counters",
@@ -235,6 +241,14 @@ pub const SLOTS: &[Slot] = &[
         ],
     },
 ];
+
+/// Filled last, where descendants are traced: whoever is born from then on is known from its first instruction.
+pub const DESCENDANTS: Slot = Slot {
+    name: "descendants",
+    required: true,
+    covers: "the processes that a command starts",
+    hooks: &[hook!(None, None, "fork_tp": Attach::Tracepoint("sched_process_fork"))],
+};
 
 /// How one slot was filled, and what was refused before.
 #[derive(Clone, Debug)]
@@ -348,8 +362,12 @@ mod tests {
 
     #[test]
     fn program_names_fit_the_kernel_and_are_unique_per_attach_point() {
-        let mut programs: Vec<_> =
-            SLOTS.iter().flat_map(|slot| slot.hooks).flat_map(|hook| hook.programs).collect();
+        let mut programs: Vec<_> = SLOTS
+            .iter()
+            .chain([&DESCENDANTS])
+            .flat_map(|slot| slot.hooks)
+            .flat_map(|hook| hook.programs)
+            .collect();
         assert!(programs.iter().all(|program| program.name.len() <= 15));
         programs.sort_by_key(|program| program.name);
         programs.dedup_by(|a, b| a == b);

@@ -102,8 +102,10 @@ fn describe(details: &mut Details, snapshot: &mut Snapshot) {
     let mut present = HashSet::new();
     for process in &mut *processes {
         present.insert(process.id);
-        if let Some(known) = details.of(process.id) {
-            complete(process, known);
+        match details.of(process.id) {
+            Some(known) => complete(process, known),
+            // It ended before anybody could look.
+            None => process.user = process.user.take().or_else(|| details.user(process.uid?)),
         }
     }
     for owner in sockets.iter().filter_map(|socket| socket.owner) {
@@ -122,7 +124,8 @@ fn complete(process: &mut Process, known: &Process) {
     process.command = process.command.take().or_else(|| known.command.clone());
     process.uid = process.uid.or(known.uid);
     process.user = process.user.take().or_else(|| known.user.clone());
-    process.cgroup = process.cgroup.take().or_else(|| known.cgroup.clone());
+    // It knows all hierarchies, the programs one.
+    process.cgroup = known.cgroup.clone().or(process.cgroup.take());
 }
 
 /// What the descriptors gave, and, as an entry of its own, which right would give more.

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use net_traffic_common::{CLOSED, FAMILY_INET, KERNEL_COUNTS, ProcessCounters, ProcessKey, SocketRecord};
+use net_traffic_common::{
+    CLOSED, CgroupPath, FAMILY_INET, KERNEL_COUNTS, PROCESS_HAS_UID, ProcessCounters, ProcessKey,
+    SocketRecord,
+};
 
 use crate::snapshot::{Bytes, Endpoint, Process, ProcessId, Protocol, Socket, SocketId, State, TcpInfo};
 
@@ -65,13 +68,20 @@ pub fn process(key: ProcessKey, counters: &ProcessCounters) -> Process {
         id: process_id(key),
         name: String::from_utf8_lossy(name).into_owned(),
         command: None,
-        uid: None,
+        uid: (counters.flags & PROCESS_HAS_UID != 0).then_some(counters.uid),
         user: None,
         container: None,
         cgroup: None,
         counted: Some(Bytes { rx: counters.rx_bytes, tx: counters.tx_bytes }),
         exited: counters.flags & net_traffic_common::PROCESS_EXITED != 0,
     }
+}
+
+/// A path of a cgroup as text.
+#[must_use]
+pub fn cgroup_path(path: &CgroupPath) -> String {
+    let path = path.0.split(|&octet| octet == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(path).into_owned()
 }
 
 #[must_use]

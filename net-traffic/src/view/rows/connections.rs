@@ -130,7 +130,14 @@ pub(crate) fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
     ]
 }
 
-/// The container's name, or its id where the runtime gave no name.
+/// The container's name, or its short id where the runtime gave no name.
 pub(crate) fn container(process: &ProcessState) -> Option<&str> {
-    process.container_name.as_deref().or(process.process.container.as_deref())
+    process.container_name.as_deref().or(process.process.container.as_deref().map(short))
+}
+
+/// The engines' own short form of an id; a runtime that has only names has no other.
+fn short(id: &str) -> &str {
+    const WHOLE: usize = 64;
+    const SHORT: usize = 12;
+    if id.len() == WHOLE { id.get(..SHORT).unwrap_or(id) } else { id }
 }

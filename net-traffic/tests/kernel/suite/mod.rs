@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod compare_tests;
 mod limits;
+mod program;
 mod skips;
 mod tracer;
 
@@ -15,6 +16,7 @@ use std::sync::Mutex;
 use libtest_mimic::{Arguments, Trial};
 use net_traffic::source::linux::traffic::cases;
 
+pub(crate) use program::act_if_told;
 use tracer::{Machine, Tier};
 
 static MACHINE: check::Shared<Machine> = Mutex::new(None);
@@ -35,6 +37,7 @@ pub(crate) fn run() -> ExitCode {
         }
     }
     trials.extend(limits::trials());
+    trials.extend(program::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(MACHINE.lock().map(|mut machine| machine.take()));
     skips::print();

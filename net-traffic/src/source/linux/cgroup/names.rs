@@ -1,4 +1,7 @@
-//! The name of a container, from the files that its runtime keeps. What may not be read has no name.
+//! The name of a container, from the files that its runtime keeps, else from its socket. What may not be read has
+//! no name.
+
+mod api;
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +12,17 @@ use super::recognise::{Found, Runtime};
 /// Looks names up in the files below `root`.
 pub(super) struct Names {
     root: PathBuf,
+    /// Where engines answer that speak Docker's language.
+    sockets: Vec<PathBuf>,
+    /// Where Docker keeps its containers.
+    docker: Vec<PathBuf>,
 }
 
 /// Where the runtimes keep what they run; containerd has a directory for each of its own namespaces.
-const DOCKER: &str = "var/lib/docker/containers";
+const DOCKER: &str = "var/lib/docker";
+const DOCKER_OF_USER: &str = ".local/share/docker";
+const DOCKER_SETTINGS: &str = "etc/docker/daemon.json";
+const SOCKETS: &[&str] = &["run/docker.sock", "run/podman/podman.sock"];
 const CONTAINERD: &str = "run/containerd/io.containerd.runtime.v2.task";
 const CONTAINERD_NAMESPACES: &[&str] = &["k8s.io", "default"];
 const STORAGE: &str = "var/lib/containers/storage/overlay-containers";
@@ -20,15 +30,34 @@ const STORAGE_OF_USER: &str = ".local/share/containers/storage/overlay-container
 
 impl Names {
     pub(super) fn below(root: PathBuf) -> Self {
-        Self { root }
+        let home = std::env::home_dir().map(|home| home.join(DOCKER_OF_USER));
+        let settings = read(&root.join(DOCKER_SETTINGS));
+        let moved = settings.as_ref().and_then(|settings| settings.get("data-root")?.as_str());
+        let docker = moved.map(PathBuf::from).into_iter().chain([root.join(DOCKER)]).chain(home);
+        let docker = docker.map(|data| data.join("containers")).collect();
+        let sockets = SOCKETS.iter().map(|socket| root.join(socket)).collect();
+        Self { root, sockets, docker }
+    }
+
+    /// Asks the engine first that the environment names, as its own commands do.
+    pub(super) fn with_engine_of_environment(mut self) -> Self {
+        let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+        if let Some(path) = host.strip_prefix("unix://") {
+            self.sockets.insert(0, PathBuf::from(path));
+        }
+        if let Some(run) = std::env::var_os("XDG_RUNTIME_DIR") {
+            let run = PathBuf::from(run);
+            self.sockets.extend(["docker.sock", "podman/podman.sock"].map(|socket| run.join(socket)));
+        }
+        self
     }
 
     pub(super) fn of(&self, container: &Found) -> Option<String> {
         let id = container.id.as_str();
         match container.runtime {
-            Runtime::Docker => self.docker(id),
+            Runtime::Docker => self.docker(id).or_else(|| self.asked(id)),
             Runtime::Containerd => self.containerd(id),
-            Runtime::Podman => self.podman(id),
+            Runtime::Podman => self.podman(id).or_else(|| self.asked(id)),
             Runtime::Kubernetes => self.containerd(id).or_else(|| self.crio(id)),
             // These have no other id than the name.
             Runtime::Lxc | Runtime::SystemdNspawn => Some(id.to_owned()),
@@ -36,9 +65,15 @@ impl Names {
     }
 
     fn docker(&self, id: &str) -> Option<String> {
-        let config = read(&self.root.join(DOCKER).join(id).join("config.v2.json"))?;
-        let name = config.get("Name")?.as_str()?;
-        Some(name.trim_start_matches('/').to_owned())
+        let read_name = |containers: &PathBuf| {
+            let config = read(&containers.join(id).join("config.v2.json"))?;
+            Some(without_slash(config.get("Name")?.as_str()?))
+        };
+        self.docker.iter().find_map(read_name)
+    }
+
+    fn asked(&self, id: &str) -> Option<String> {
+        self.sockets.iter().find_map(|socket| api::name(socket, id)).map(|name| without_slash(&name))
     }
 
     fn containerd(&self, id: &str) -> Option<String> {
@@ -57,6 +92,11 @@ impl Names {
         let name_in = |storage: PathBuf| stored_name(&read(&storage.join("containers.json"))?, id);
         name_in(self.root.join(STORAGE)).or_else(|| name_in(of_user()?))
     }
+}
+
+/// Docker's names are paths of links between containers.
+fn without_slash(name: &str) -> String {
+    name.trim_start_matches('/').to_owned()
 }
 
 fn read(path: &Path) -> Option<Value> {

@@ -33,6 +33,33 @@ pub(super) fn interface(payload: &[u8], netns: u32) -> Result<Option<Interface>,
     Ok(Some(interface).filter(|interface| !interface.name.is_empty()))
 }
 
+/// What an interface is tied to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ties {
+    pub(super) index: u32,
+    /// The bridge that it is a port of.
+    pub(super) master: Option<u32>,
+    /// Its other end, or what it lies on, is in the namespace of this number, which counts in ours only.
+    pub(super) peer_namespace: Option<u32>,
+}
+
+/// The ties in the same answer.
+pub(super) fn ties(payload: &[u8]) -> Result<Ties, Malformed> {
+    let (header, attributes) = payload.split_at_checked(MESSAGE).ok_or(TOO_SHORT)?;
+    let mut ties = Ties { index: read_u32(header, 4).ok_or(TOO_SHORT)?, ..Ties::default() };
+    for attribute in Attributes(attributes) {
+        match attribute? {
+            (libc::IFLA_MASTER, value) => ties.master = read_u32(value, 0),
+            (libc::IFLA_LINK_NETNSID, value) => {
+                // The kernel says -1 of a namespace that has no number here.
+                ties.peer_namespace = read_u32(value, 0).filter(|id| id.cast_signed() >= 0);
+            }
+            _ => {}
+        }
+    }
+    Ok(ties)
+}
+
 fn text(value: &[u8]) -> String {
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
     String::from_utf8_lossy(&value[..end]).into_owned()
@@ -109,6 +136,16 @@ mod tests {
         let tx: Vec<_> = tx.detail.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         assert_eq!(tx[..2], [("aborted", 116), ("carrier", 117)]);
         assert_eq!(tx[5..], [("compressed", 122), ("carrier_changes", 5)]);
+    }
+
+    #[test]
+    fn ties_are_those_of_a_port_of_a_bridge() {
+        let mut bytes = message(25);
+        assert_eq!(ties(&bytes), Ok(Ties { index: 3, ..Ties::default() }));
+        bytes.extend(encode_attribute(libc::IFLA_MASTER, &9_u32.to_ne_bytes()));
+        bytes.extend(encode_attribute(libc::IFLA_LINK_NETNSID, &0_u32.to_ne_bytes()));
+        assert_eq!(ties(&bytes), Ok(Ties { index: 3, master: Some(9), peer_namespace: Some(0) }));
+        assert_eq!(ties(&bytes[..MESSAGE - 1]), Err(TOO_SHORT));
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl Details {
         std::mem::take(&mut self.ended).into_iter()
     }
 
+    /// The name of a user.
+    pub(super) fn user(&mut self, uid: u32) -> Option<String> {
+        self.users.entry(uid).or_insert_with(|| user_name(uid)).clone()
+    }
+
     pub(super) fn keep_only(&mut self, used: &HashSet<ProcessId>) {
         self.known.retain(|id, _| used.contains(id));
     }

@@ -1,0 +1,42 @@
+//! The program itself, as users run it: `run` and `top` against known traffic, read as JSON.
+
+mod report;
+mod run;
+mod server;
+mod storm;
+mod top;
+mod worker;
+
+use libtest_mimic::{Completion, Failed, Trial};
+use net_traffic::source::linux::traffic::NetNs;
+use net_traffic::source::{Live, LiveOptions};
+
+use super::skips::{Reason, skip};
+use super::tracer::{Refused, Tier};
+
+pub(crate) use self::worker::act_if_told;
+
+/// One trial, in a network namespace of its own.
+type Check = fn() -> Result<(), Failed>;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let checks = [run::CHECKS, top::CHECKS, storm::CHECKS].concat();
+    let trial = |(name, check): (&str, Check)| {
+        let name = format!("program::{name}");
+        Trial::ignorable_test(name.clone(), move || alone(&name, check))
+    };
+    checks.into_iter().map(trial).collect()
+}
+
+fn alone(name: &str, check: Check) -> Result<Completion, Failed> {
+    let _namespace = match NetNs::enter_new() {
+        Ok(namespace) => namespace,
+        Err(error) => return skip(name, &Reason::Rights(error)),
+    };
+    let counting = LiveOptions { counting: true, descendants: true, ..LiveOptions::default() };
+    if let Err(error) = Live::open(&counting) {
+        // Every kernel that is tested grants one of these.
+        return skip(name, &Reason::Tier(Tier::Kprobe, Refused { reason: error.to_string() }));
+    }
+    check().map(|()| Completion::Completed)
+}

@@ -1,0 +1,70 @@
+//! Processes that come and go by the thousand: nothing is lost, and nothing is kept for ever.
+
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::process::{Command, Stdio};
+
+use libtest_mimic::Failed;
+use serde_json::Value;
+
+use super::Check;
+use super::report::{Top, bytes, equal, rows, run};
+use super::worker::{DROP, command};
+
+pub(super) const CHECKS: &[(&str, Check)] = &[("storm::run", of_a_command), ("storm::top", of_the_host)];
+
+/// As many as a busy machine starts in some seconds.
+const PROCESSES: u64 = 4000;
+const SENT: u64 = PROCESSES * DROP as u64;
+/// It stops early, after so many seconds, on a machine that takes longer.
+const ENOUGH: f64 = 15.0;
+/// Room for the allocator; what a leak of a row for each process would take is more.
+const GROWTH_KB: u64 = 24 << 10;
+
+fn of_a_command() -> Result<(), Failed> {
+    // Nobody reads: what does not fit into the buffer is dropped, and was sent all the same.
+    let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let server = sink.local_addr()?.to_string();
+    let (report, status) = run(&command("storm", &[&server, &PROCESSES.to_string()]))?;
+    let processes = rows(&report, "processes", |_| true);
+    equal("bytes", &bytes(&processes), &(0, SENT), &Value::from(processes.len()))?;
+    equal("processes", &processes.len(), &usize::try_from(PROCESSES)?, &report["loss"])?;
+    equal("connections", &bytes(&rows(&report, "connections", |_| true)), &(0, SENT), &report["loss"])?;
+    equal("loss", &report["loss"]["total"], &Value::from(0), &report["loss"])?;
+    equal("status", &status, &Some(0), &report["loss"])
+}
+
+fn of_the_host() -> Result<(), Failed> {
+    let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let server = sink.local_addr()?.to_string();
+    let mut top = Top::start(&["-u", "--port", &sink.local_addr()?.port().to_string()])?;
+    let (mut rounds, mut first, mut took) = (0, None, 0.0);
+    while rounds < 4 && took < ENOUGH {
+        let words = command("storm", &[&server, &PROCESSES.to_string()]);
+        let status = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).status()?;
+        equal("the storm", &status.code(), &Some(0), &Value::Null)?;
+        rounds += 1;
+        let report = top.fresh()?;
+        took = report["elapsed_s"].as_f64().unwrap_or(ENOUGH);
+        let sent = bytes(&rows(&report, "destinations", |row| row["address"] == "127.0.0.1"));
+        equal("bytes", &sent, &(0, rounds * SENT), &report["loss"])?;
+        equal("loss", &report["loss"]["total"], &Value::from(0), &report["loss"])?;
+        // The first two fill what is kept of ended processes and connections on purpose.
+        if rounds == 3 {
+            first = Some(resident_kb(top.pid())?);
+        }
+    }
+    if let Some(first) = first
+        && rounds == 4
+    {
+        let last = resident_kb(top.pid())?;
+        equal("grew without end", &(last > first + GROWTH_KB), &false, &Value::from(vec![first, last]))?;
+    }
+    equal("status", &top.stop()?.code(), &Some(0), &Value::Null)
+}
+
+fn resident_kb(pid: u32) -> Result<u64, Failed> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}

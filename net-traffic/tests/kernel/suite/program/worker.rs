@@ -1,0 +1,160 @@
+//! What the watched processes do: the test binary again, told by its arguments.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::Failed;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::wait::wait;
+use nix::unistd::{ForkResult, fork, setsid};
+
+const WORK: &str = "--worker";
+/// A daemon is at work when its parent is long gone.
+const LATER: Duration = Duration::from_millis(300);
+/// A datagram of the storm.
+pub(super) const DROP: usize = 64;
+
+/// The command line of a worker.
+pub(super) fn command(role: &str, arguments: &[&str]) -> Vec<String> {
+    let this = std::env::current_exe().unwrap_or_default().to_string_lossy().into_owned();
+    let words = [this.as_str(), WORK, role].into_iter().chain(arguments.iter().copied());
+    words.map(str::to_owned).collect()
+}
+
+/// Works, if this process was started for that.
+pub(crate) fn act_if_told() -> Option<ExitCode> {
+    let words: Vec<String> = std::env::args().collect();
+    let (told, role, rest) = (words.get(1)?, words.get(2)?, words.get(3..)?);
+    if told != WORK {
+        return None;
+    }
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    Some(work(role, &rest).unwrap_or(ExitCode::from(99)))
+}
+
+fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
+    let word = |at: usize| words.get(at).copied().ok_or_else(|| Failed::from("an argument is missing"));
+    let number = |at: usize| Ok::<_, Failed>(word(at)?.parse::<usize>()?);
+    let server = || Ok::<_, Failed>(word(0)?.parse::<SocketAddr>()?);
+    match role {
+        "stream" => stream(server()?, number(1)?)?,
+        "datagrams" => datagrams(server()?, number(1)?, number(2)?)?,
+        "threads" => threads(server()?, number(1)?, number(2)?)?,
+        "many" => {
+            for _ in 0..number(1)? {
+                start("stream", &[word(0)?, word(2)?])?.wait()?;
+            }
+        }
+        "daemon" => drop(start("detach", words)?.wait()?),
+        "detach" => {
+            setsid()?;
+            start("later", words)?;
+        }
+        "later" => {
+            thread::sleep(LATER);
+            stream(server()?, number(1)?)?;
+        }
+        "exec" => {
+            let stream = connect_inherited(server()?, number(1)?)?;
+            let rest = command("continue", &[&stream.as_raw_fd().to_string(), word(2)?]);
+            return Err(Command::new(&rest[0]).args(&rest[1..]).exec().into());
+        }
+        "share" => {
+            let stream = connect_inherited(server()?, number(1)?)?;
+            start("continue", &[&stream.as_raw_fd().to_string(), word(2)?])?.wait()?;
+        }
+        "continue" => {
+            // SAFETY: the caller passed this descriptor on, and nobody else here knows of it.
+            let descriptor = unsafe { OwnedFd::from_raw_fd(word(0)?.parse()?) };
+            finish(descriptor.into(), number(1)?)?;
+        }
+        "leaderless" => leaderless(server()?, number(1)?),
+        "storm" => storm(server()?, number(1)?)?,
+        "exit" => return Ok(ExitCode::from(word(0)?.parse::<u8>()?)),
+        "copy" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?),
+        "sleep" => {
+            thread::sleep(Duration::from_secs(30));
+        }
+        _ => return Err("no such role".into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(role: &str, words: &[&str]) -> Result<std::process::Child, Failed> {
+    let command = command(role, words);
+    Ok(Command::new(&command[0]).args(&command[1..]).spawn()?)
+}
+
+fn stream(server: SocketAddr, bytes: usize) -> Result<(), Failed> {
+    finish(TcpStream::connect(server)?, bytes)
+}
+
+/// Sends, says that this was all, and reads the answer to its end.
+fn finish(mut stream: TcpStream, bytes: usize) -> Result<(), Failed> {
+    stream.write_all(&vec![b'x'; bytes])?;
+    stream.shutdown(Shutdown::Write)?;
+    stream.read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// Sends, on a connection that programs which are started from here hold too.
+fn connect_inherited(server: SocketAddr, bytes: usize) -> Result<TcpStream, Failed> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.write_all(&vec![b'x'; bytes])?;
+    fcntl(&stream, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(stream)
+}
+
+fn datagrams(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Failed> {
+    let socket = UdpSocket::bind((server.ip(), 0))?;
+    socket.connect(server)?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    for _ in 0..count {
+        socket.send(&vec![b'x'; bytes])?;
+        socket.recv(&mut [0; 2048])?;
+    }
+    Ok(())
+}
+
+fn threads(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Failed> {
+    let threads: Vec<_> = (0..count).map(|_| thread::spawn(move || stream(server, bytes).is_ok())).collect();
+    let all = threads.into_iter().all(|thread| thread.join().unwrap_or(false));
+    if all { Ok(()) } else { Err("a thread failed".into()) }
+}
+
+/// The first thread ends at once; another one does the work.
+fn leaderless(server: SocketAddr, bytes: usize) {
+    thread::spawn(move || {
+        thread::sleep(LATER);
+        let status = i32::from(stream(server, bytes).is_err());
+        std::process::exit(status);
+    });
+    // SAFETY: it ends this thread alone, whose stack nobody else looks at.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
+/// Processes that live for a datagram.
+fn storm(server: SocketAddr, count: usize) -> Result<(), Failed> {
+    let local = SocketAddr::new(server.ip(), 0);
+    for _ in 0..count {
+        // SAFETY: this process has one thread.
+        match unsafe { fork() }? {
+            ForkResult::Child => {
+                let sent = UdpSocket::bind(local).and_then(|socket| {
+                    socket.connect(server)?;
+                    socket.send(&[b'x'; DROP])
+                });
+                let status = i32::from(!sent.is_ok_and(|sent| sent == DROP));
+                // SAFETY: nothing is left to be cleaned up.
+                unsafe { libc::_exit(status) };
+            }
+            ForkResult::Parent { .. } => drop(wait()?),
+        }
+    }
+    Ok(())
+}
