@@ -7,12 +7,17 @@
 mod offsets;
 mod process;
 mod socket;
+mod wire;
 
 pub use offsets::Offsets;
 pub use process::{OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, UNOWNED};
 pub use socket::{
     CLOSED, FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_MPTCP, PROTOCOL_TCP, SocketCounters,
     SocketRecord, TX_FINAL, extend,
+};
+pub use wire::{
+    CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX, WireCounters,
+    WireKey,
 };
 
 /// The causes of loss that the kernel side counts: the indices of the map `LOSS`.
@@ -31,7 +36,7 @@ pub mod loss {
 
 #[cfg(all(feature = "user", target_os = "linux"))]
 mod user {
-    use crate::{Offsets, ProcessCounters, ProcessKey, SocketCounters, SocketRecord};
+    use crate::{Offsets, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters, WireKey};
 
     // SAFETY: each is `repr(C)` or transparent, made of integers only, without padding between its fields.
     unsafe impl aya::Pod for Offsets {}
@@ -43,4 +48,8 @@ mod user {
     unsafe impl aya::Pod for SocketCounters {}
     // SAFETY: as above.
     unsafe impl aya::Pod for SocketRecord {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for WireKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for WireCounters {}
 }

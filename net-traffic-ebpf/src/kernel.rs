@@ -4,9 +4,7 @@ use core::{ffi::c_void, ptr::read_volatile};
 
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_task_btf,
-    generated::{
-        bpf_get_socket_cookie, bpf_probe_read_kernel as probe_read_kernel, bpf_skc_to_tcp_sock,
-    },
+    generated::{bpf_get_socket_cookie, bpf_probe_read_kernel as probe_read_kernel, bpf_skc_to_tcp_sock},
 };
 use net_traffic_common::{Offsets, PROTOCOL_TCP, ProcessKey};
 
@@ -133,11 +131,7 @@ impl Memory for Untyped {
         // SAFETY: the helper fills the destination with zeros when the address cannot be read. Without a branch on
         // its result: each would double the paths that the verifier walks.
         unsafe {
-            probe_read_kernel(
-                (&raw mut value).cast(),
-                size_of::<T>() as u32,
-                base.byte_add(offset as usize),
-            );
+            probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, base.byte_add(offset as usize));
         }
         value
     }

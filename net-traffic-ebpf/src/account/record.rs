@@ -2,9 +2,7 @@
 
 use core::ffi::c_void;
 
-use net_traffic_common::{
-    CLOSED, FAMILY_INET, KERNEL_COUNTS, SocketCounters, SocketRecord, loss as causes,
-};
+use net_traffic_common::{CLOSED, FAMILY_INET, KERNEL_COUNTS, SocketCounters, SocketRecord, loss as causes};
 
 use super::{loss, socket, tcp};
 use crate::{

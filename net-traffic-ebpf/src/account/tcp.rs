@@ -75,7 +75,8 @@ pub(crate) unsafe fn lifetime<M: Memory>(tp: *const c_void) -> (u64, u64) {
         let copied: u32 = M::read(tp, offset!(copied_seq));
         let position = read_position::<M>(tp);
         let fin_was_read = u64::from(copied.wrapping_sub(position));
-        let rx = received.saturating_sub(u64::from(arrived.wrapping_sub(copied))).saturating_sub(fin_was_read);
+        let rx =
+            received.saturating_sub(u64::from(arrived.wrapping_sub(copied))).saturating_sub(fin_was_read);
 
         let written: u32 = M::read(tp, offset!(write_seq));
         let in_flight = written.wrapping_sub(M::read::<u32>(tp, offset!(snd_una)));

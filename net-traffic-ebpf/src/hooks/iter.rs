@@ -64,8 +64,7 @@ fn baseline(ctx: *const TaskFile) -> i32 {
         }
         let leader = Typed::read::<u64>(task, offset!(group_leader)) as *const c_void;
         let owner = process_key::<Typed>(leader);
-        let row =
-            ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
+        let row = ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
         if let Some(counters) = storage::get::<Typed>(sk) {
             if (*counters).owner == UNOWNED && socket::adopt(counters, owner) {
                 process::announce(owner, &row);

@@ -6,3 +6,4 @@ mod process;
 mod socket;
 mod state;
 mod transfer;
+mod wire;

@@ -6,6 +6,7 @@
 //! processes may use one socket. A container's bytes are those of its processes, a remote host's those of the
 //! connections to it; both include what has ended.
 
+mod balance;
 mod connection;
 mod destination;
 mod history;
@@ -20,6 +21,7 @@ mod tests;
 
 use std::net::IpAddr;
 
+pub use self::balance::Balance;
 pub use self::connection::Connection;
 pub use self::history::History;
 pub use self::interface::InterfaceState;
@@ -28,8 +30,8 @@ pub use self::process::{ENDED, OTHER, ProcessState, UNOWNED, sum};
 pub use self::rate::{Rates, add};
 pub use self::selection::Selection;
 pub use crate::snapshot::{
-    Bytes, Container, Cost, Endpoint, Loss, Process, ProcessId, Protocol, Snapshot, Socket, SocketId, State,
-    Status, Time,
+    Bytes, Container, Cost, Direction, Endpoint, Loss, Process, ProcessId, Protocol, Snapshot, Socket,
+    SocketId, State, Status, Time, Wire,
 };
 
 use self::connection::{Connections, Keep, Moment};
@@ -49,6 +51,7 @@ pub struct Model {
     processes: Processes,
     destinations: Destinations,
     interfaces: Interfaces,
+    wire: Vec<Wire>,
     loss: Loss,
     cost: Cost,
     status: Vec<Status>,
@@ -104,7 +107,8 @@ impl Model {
 
     /// Takes over what was read at one moment.
     pub fn advance(&mut self, snapshot: Snapshot) {
-        let Snapshot { at, host, sockets, processes, interfaces, containers, loss, cost, status } = snapshot;
+        let Snapshot { at, host, sockets, processes, interfaces, containers, wire, loss, cost, status } =
+            snapshot;
         let elapsed_ns = match self.first {
             Some(_) => at.monotonic_ns.saturating_sub(self.at.monotonic_ns),
             None => 0,
@@ -119,6 +123,7 @@ impl Model {
             self.fold(&ended);
         }
         self.host = host;
+        self.wire = wire;
         self.loss = loss;
         self.cost = cost;
         self.status = status;
@@ -179,6 +184,14 @@ impl Model {
         self.interfaces
             .iter()
             .filter(|state| self.selection.wants_interface(&state.interface.name, state.interface.netns))
+    }
+
+    /// The balance of each selected interface, in the machine's order; empty where nothing watches them.
+    pub fn balance(&self) -> impl Iterator<Item = Balance<'_>> {
+        self.wire
+            .iter()
+            .filter(|wire| self.selection.wants_interface(&wire.interface, wire.netns))
+            .map(Balance::of)
     }
 
     #[must_use]

@@ -11,6 +11,8 @@ pub struct LiveOptions {
     /// `None`: the caller's own network namespace.
     pub netns: Option<Netns>,
     pub wanted: Wanted,
+    /// Say of what crosses each interface whose it is. Takes `counting`.
+    pub wire: bool,
 }
 
 /// How bytes are counted. The order is the order of preference.

@@ -72,6 +72,8 @@ fn covers(tier: Option<&str>) -> &'static str {
         Some("fentry") => "every call, exact to the byte",
         Some("kprobe") => "every call, exact to the byte, at a higher cost",
         Some("cgroup") => "every call that the control group's hook sees",
+        Some("tcx") => "every packet of every interface, until the tool ends",
+        Some("clsact") => "every packet of every interface, by filters that are removed at the end",
         Some("iter") => "every socket, also those older than the tool",
         Some("polling") => "what the kernel itself keeps, once a report; what lives shorter is missed",
         Some("sock_diag") => "every socket of the namespace that lives when it is asked",

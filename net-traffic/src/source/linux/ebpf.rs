@@ -9,14 +9,13 @@ use aya::{
     Ebpf as Programs,
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
-use net_traffic_common::{
-    OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss,
-};
+use net_traffic_common::{OTHER, PROCESS_EXITED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss};
 
 use super::{
     bpf,
     closed::ClosedSockets,
-    load::{self, LoadError, Loaded, Sizes},
+    load::{self, LoadError, Loaded, Sizes, WirePrograms},
+    netns::NetNs,
     plan::Filled,
     records,
 };
@@ -39,6 +38,7 @@ pub struct Ebpf {
     closed: ClosedSockets,
     tier: Tier,
     slots: Vec<Filled>,
+    wire: Option<WirePrograms>,
     map_bytes: u64,
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
@@ -49,10 +49,12 @@ pub struct Ebpf {
 impl Ebpf {
     /// Loads and attaches the programs: counting begins when this returns.
     ///
+    /// `netns`: the namespace whose interfaces are to be watched, if any.
+    ///
     /// # Errors
     /// When no tier holds, or not the one that is wanted.
-    pub fn start(wanted: Tier, sizes: Sizes) -> Result<Self, LoadError> {
-        let Loaded { mut bpf, tier, slots, harvest, baseline } = load::load(wanted, sizes)?;
+    pub fn start(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Self, LoadError> {
+        let Loaded { mut bpf, tier, slots, harvest, baseline, wire } = load::load(wanted, sizes, netns)?;
         let missing = |error: &dyn std::fmt::Display| LoadError::Maps(error.to_string());
         let mut take = |name: &str| {
             bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
@@ -74,6 +76,7 @@ impl Ebpf {
             closed: ClosedSockets::start(ring).map_err(|error| missing(&error))?,
             tier,
             slots,
+            wire,
             map_bytes: u64::from(sizes.processes) * 96 + u64::from(sizes.ring_bytes),
             ended: StdHashMap::new(),
             buffer: Vec::new(),
@@ -84,6 +87,11 @@ impl Ebpf {
     #[must_use]
     pub fn tier(&self) -> Tier {
         self.tier
+    }
+
+    /// The programs that count what crosses the interfaces, once, if they were asked for.
+    pub fn take_wire(&mut self) -> Option<WirePrograms> {
+        self.wire.take()
     }
 
     /// Reads every socket's record, which settles what its owner moved.
@@ -143,17 +151,7 @@ impl Ebpf {
 
     /// What fills each slot, and what was refused before it.
     fn status(&self) -> impl Iterator<Item = Status> {
-        self.slots.iter().filter(|filled| !filled.slot.hooks.is_empty()).map(|filled| {
-            let refusals: Vec<String> =
-                filled.refusals.iter().map(|r| format!("{}: {}", r.program, r.reason)).collect();
-            Status {
-                slot: filled.slot.name.into(),
-                tier: filled.hook.map(|hook| hook.tier.map_or("any", Tier::name).into()),
-                program: filled.hook.and_then(|hook| Some(hook.programs.first()?.name.into())),
-                reason: (!refusals.is_empty()).then(|| refusals.join("; ")),
-                remedy: None,
-            }
-        })
+        self.slots.iter().filter(|filled| !filled.slot.hooks.is_empty()).map(Filled::status)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The counters of every interface, as `ip -s -s link` has them: from rtnetlink, or from /proc/net/dev if that fails.
 
-mod link;
+pub(super) mod link;
 mod proc_net_dev;
 
 use std::io;

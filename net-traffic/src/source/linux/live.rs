@@ -10,6 +10,7 @@ use super::polling::collect_all;
 use super::procfs::ProcFs;
 use super::rights;
 use super::sock_diag::{SockDiag, States, Wanted as Dump};
+use super::wire::Wire;
 use crate::snapshot::{Protocol, Snapshot, State, Status};
 use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted};
 
@@ -27,20 +28,27 @@ impl Live {
     /// # Errors
     /// When something that was asked for does not exist, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, wanted } = options;
+        let LiveOptions { counting, tier, netns, wanted, wire } = options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
             move |cause| OpenError::Failed { attempt, cause }
         };
         let mut status = Vec::new();
-        let ebpf = if *counting { start_counting(*tier, &mut status)? } else { None };
+        let watched = wire.then_some(&netns);
+        let mut ebpf = if *counting { start_counting(*tier, watched, &mut status)? } else { None };
+        let wire = ebpf.as_mut().and_then(Ebpf::take_wire);
+        let wire = wire.map(|programs| Wire::start(programs, &netns)).transpose();
+        let wire = wire.map_err(failed("watch the interfaces"))?;
         let dumps = dumps(*wanted, ebpf.is_some());
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
         let interfaces = Interfaces::new(netns).map_err(failed("enter the network namespace"))?;
         let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(interfaces)];
         if let Some(ebpf) = ebpf {
             collectors.push(Box::new(ebpf));
+        }
+        if let Some(wire) = wire {
+            collectors.push(Box::new(wire));
         }
         collectors.push(Box::new(sockets));
         collectors.push(Box::new(ProcFs::default()));
@@ -75,14 +83,19 @@ impl std::fmt::Debug for Live {
 }
 
 /// Loads the programs. Without a tier that the user insists on, a refusal is a fact to show and not an error.
-fn start_counting(tier: Tier, status: &mut Vec<Status>) -> Result<Option<Ebpf>, OpenError> {
+fn start_counting(
+    tier: Tier,
+    watched: Option<&NetNs>,
+    status: &mut Vec<Status>,
+) -> Result<Option<Ebpf>, OpenError> {
     if tier == Tier::Polling {
         return Ok(None);
     }
-    match Ebpf::start(tier, Sizes::default()) {
+    match Ebpf::start(tier, Sizes::default(), watched) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
-            let lacking = rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
+            let lacking =
+                rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
             if tier == Tier::Auto {
                 status.push(not_counting(&error, lacking));
                 return Ok(None);
@@ -129,7 +142,13 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
 /// that never will.
 fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
     let states = if counting {
-        States::ALL.without(&[State::FinWait1, State::FinWait2, State::LastAck, State::Closing, State::CloseWait])
+        States::ALL.without(&[
+            State::FinWait1,
+            State::FinWait2,
+            State::LastAck,
+            State::Closing,
+            State::CloseWait,
+        ])
     } else {
         States::ALL
     };

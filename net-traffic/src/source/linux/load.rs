@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs::File,
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
 };
 
@@ -13,6 +13,7 @@ use aya::{
     maps::Map,
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, ProgramError,
+        SchedClassifier,
     },
 };
 use net_traffic_common::Offsets;
@@ -20,7 +21,9 @@ use net_traffic_common::Offsets;
 use super::{
     bpf::IterLink,
     btf::{self, BtfError},
-    plan::{self, Attach, Filled, Refusal, SLOTS, Storage},
+    netns::NetNs,
+    plan::{self, Attach, Filled, Refusal, SLOTS, Storage, WIRE_SLOTS},
+    wire,
 };
 use crate::source::Tier;
 
@@ -33,11 +36,13 @@ pub struct Sizes {
     pub processes: u32,
     pub sockets_by_address: u32,
     pub ring_bytes: u32,
+    /// Rows of what crossed: up to eight for each interface.
+    pub wire: u32,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { processes: 16_384, sockets_by_address: 131_072, ring_bytes: 4 << 20 }
+        Self { processes: 16_384, sockets_by_address: 131_072, ring_bytes: 4 << 20, wire: 8192 }
     }
 }
 
@@ -48,6 +53,17 @@ pub struct Loaded {
     pub slots: Vec<Filled>,
     pub harvest: IterLink,
     pub baseline: IterLink,
+    pub wire: Option<WirePrograms>,
+}
+
+/// The programs that count what crosses the interfaces. They are loaded and proved on loopback; the collector
+/// attaches them to each interface.
+pub struct WirePrograms {
+    /// One for each of [`plan::WIRE_SLOTS`]: how it attaches here, and what was refused.
+    pub slots: Vec<Filled>,
+    /// The program of each slot that holds.
+    pub programs: Vec<Option<OwnedFd>>,
+    pub counters: Map,
 }
 
 /// Why no tier holds.
@@ -69,16 +85,17 @@ fn summary(slots: &[Filled]) -> String {
     reasons.join("; ")
 }
 
-/// Loads and attaches the best tier that holds, or the one that is wanted.
+/// Loads and attaches the best tier that holds, or the one that is wanted; with the programs that watch the
+/// interfaces of `netns`, if it is named.
 ///
 /// # Errors
 /// When none holds: with every refusal of the last that was tried.
-pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
+pub fn load(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Loaded, LoadError> {
     let offsets = btf::offsets()?;
     let kernel_btf = Btf::from_sys_fs().map_err(|error| LoadError::Maps(error.to_string()))?;
     let mut refused = Vec::new();
     for tiers in plan::rounds(wanted) {
-        match Round::run(&tiers, &offsets, &kernel_btf, sizes)? {
+        match Round::run(&tiers, &offsets, &kernel_btf, sizes, netns)? {
             Ok(loaded) => return Ok(loaded),
             Err(slots) => refused.extend(slots),
         }
@@ -90,6 +107,8 @@ pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
 struct Round<'a> {
     bpf: Ebpf,
     kernel_btf: &'a Btf,
+    /// Where the interfaces are that are to be watched.
+    netns: Option<&'a NetNs>,
     /// Programs that run already: slots share some.
     attached: HashSet<&'static str>,
     harvest: Option<IterLink>,
@@ -102,6 +121,7 @@ impl<'a> Round<'a> {
         offsets: &Offsets,
         kernel_btf: &'a Btf,
         sizes: Sizes,
+        netns: Option<&'a NetNs>,
     ) -> Result<Result<Loaded, Vec<Filled>>, LoadError> {
         let storage = tiers.first().map_or(Storage::InSocket, |tier| Storage::of(*tier));
         let by_address = u32::from(storage == Storage::ByAddress);
@@ -113,9 +133,13 @@ impl<'a> Round<'a> {
             .map_max_entries("CLOSED_SOCKETS", sizes.ring_bytes)
             .map_max_entries("SOCKETS_BY_ADDR", if by_address == 1 { sizes.sockets_by_address } else { 1 })
             .map_max_entries("CALLS", if by_address == 1 { 16_384 } else { 1 })
+            .map_max_entries("WIRE", if netns.is_some() { sizes.wire } else { 1 })
+            .map_max_entries("FORWARDED", if netns.is_some() { 16_384 } else { 1 })
+            .map_max_entries("FRAGMENTED", if netns.is_some() { 4096 } else { 1 })
             .load(OBJECT)
             .map_err(|error| LoadError::Maps(chain(&error)))?;
-        let mut round = Self { bpf, kernel_btf, attached: HashSet::new(), harvest: None, baseline: None };
+        let mut round =
+            Self { bpf, kernel_btf, netns, attached: HashSet::new(), harvest: None, baseline: None };
         let mut slots = Vec::new();
         for slot in SLOTS {
             let filled = plan::fill(slot, tiers, storage, &mut |program| round.attach(program));
@@ -125,11 +149,38 @@ impl<'a> Round<'a> {
                 return Ok(Err(slots));
             }
         }
+        let wire = netns.map(|_| round.wire(tiers, storage)).transpose()?;
         let tier = slots.iter().filter_map(|slot| slot.hook?.tier).max().unwrap_or(Tier::Polling);
         Ok(match (round.harvest, round.baseline) {
-            (Some(harvest), Some(baseline)) => Ok(Loaded { bpf: round.bpf, tier, slots, harvest, baseline }),
+            (Some(harvest), Some(baseline)) => {
+                Ok(Loaded { bpf: round.bpf, tier, slots, harvest, baseline, wire })
+            }
             _ => Err(slots),
         })
+    }
+
+    /// Loads the programs that watch interfaces, and tries how they attach.
+    fn wire(&mut self, tiers: &[Tier], storage: Storage) -> Result<WirePrograms, LoadError> {
+        let mut slots = Vec::new();
+        let mut programs = Vec::new();
+        for slot in WIRE_SLOTS {
+            let filled = plan::fill(slot, tiers, storage, &mut |program| self.attach(program));
+            let name = filled.hook.and_then(|hook| Some(hook.programs.first()?.name));
+            programs.push(
+                name.map(|name| self.program_fd(name))
+                    .transpose()
+                    .map_err(|error| LoadError::Maps(chain(&error)))?,
+            );
+            slots.push(filled);
+        }
+        let counters = self.bpf.take_map("WIRE").ok_or(AttachError::NotInObject);
+        let counters = counters.map_err(|error| LoadError::Maps(chain(&error)))?;
+        Ok(WirePrograms { slots, programs, counters })
+    }
+
+    fn program_fd(&self, name: &str) -> Result<OwnedFd, AttachError> {
+        let program = self.bpf.program(name).ok_or(AttachError::NotInObject)?;
+        Ok(program.fd()?.as_fd().try_clone_to_owned()?)
     }
 
     /// Loads and attaches one program, or says why the kernel would not.
@@ -170,6 +221,15 @@ impl<'a> Round<'a> {
                 let hook: &mut CgroupSock = loaded.try_into()?;
                 hook.load()?;
                 hook.attach(File::open(cgroup2_root()?)?, CgroupAttachMode::Single)?;
+            }
+            Attach::Tcx(crossing) | Attach::Clsact(crossing) => {
+                let classifier: &mut SchedClassifier = loaded.try_into()?;
+                if classifier.fd().is_err() {
+                    classifier.load()?;
+                }
+                let netns = self.netns.ok_or(AttachError::NotInObject)?;
+                let uses_tcx = matches!(program.attach, Attach::Tcx(_));
+                wire::prove(netns, classifier.fd()?.as_fd(), crossing, uses_tcx)?;
             }
             Attach::Descriptors => {
                 let walk = iterator(loaded, "task_file", btf)?;

@@ -58,6 +58,14 @@ impl NetNs {
         Self::open(if !path.exists() && named.exists() { named } else { path }, None)
     }
 
+    /// The same namespace, for another holder.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, inode: self.inode, own: self.own })
+    }
+
     /// The namespace's inode number, as `ls -iL /proc/self/ns/net` prints it.
     #[must_use]
     pub const fn inode(&self) -> u32 {

@@ -2,7 +2,7 @@
 //!
 //! Pure: the decision is made on what trial load and trial attach answered, never on a kernel's version.
 
-use crate::source::Tier;
+use crate::{snapshot::Status, source::Tier};
 
 /// Where a socket's counters are kept: a kprobe cannot reach a socket's own storage, so that all or none use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,17 @@ pub enum Attach {
     Descriptors,
     /// An iterator over a map, named here.
     Map(&'static str),
+    /// Every packet that crosses an interface, by a link that the kernel removes when we end.
+    Tcx(Crossing),
+    /// The same by a filter of a queueing discipline, which stays unless it is removed.
+    Clsact(Crossing),
+}
+
+/// Which way a packet crosses an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    In,
+    Out,
 }
 
 /// One eBPF program of the object and where it attaches.
@@ -222,6 +233,28 @@ pub const SLOTS: &[Slot] = &[
     },
 ];
 
+/// The slots of what crosses the interfaces; filled where that is asked for.
+pub const WIRE_SLOTS: &[Slot] = &[
+    Slot {
+        name: "wire_in",
+        required: false,
+        covers: "whose bytes the interfaces receive",
+        hooks: &[
+            hook!(None, None, "wire_ingress": Attach::Tcx(Crossing::In)),
+            hook!(None, None, "wire_ingress": Attach::Clsact(Crossing::In)),
+        ],
+    },
+    Slot {
+        name: "wire_out",
+        required: false,
+        covers: "whose bytes the interfaces send",
+        hooks: &[
+            hook!(None, None, "wire_egress": Attach::Tcx(Crossing::Out)),
+            hook!(None, None, "wire_egress": Attach::Clsact(Crossing::Out)),
+        ],
+    },
+];
+
 /// How one slot was filled, and what was refused before.
 #[derive(Clone, Debug)]
 pub struct Filled {
@@ -242,6 +275,30 @@ impl Filled {
     #[must_use]
     pub fn holds(&self) -> bool {
         self.hook.is_some() || !self.slot.required
+    }
+
+    /// How its first program attaches, if something fills it.
+    #[must_use]
+    pub fn attach(&self) -> Option<Attach> {
+        Some(self.hook?.programs.first()?.attach)
+    }
+
+    /// As reports show it.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let refusals: Vec<String> =
+            self.refusals.iter().map(|refusal| format!("{}: {}", refusal.program, refusal.reason)).collect();
+        Status {
+            slot: self.slot.name.into(),
+            tier: self.hook.map(|hook| match self.attach() {
+                Some(Attach::Tcx(_)) => "tcx".into(),
+                Some(Attach::Clsact(_)) => "clsact".into(),
+                _ => hook.tier.map_or("any", Tier::name).into(),
+            }),
+            program: self.hook.and_then(|hook| Some(hook.programs.first()?.name.into())),
+            reason: (!refusals.is_empty()).then(|| refusals.join("; ")),
+            remedy: None,
+        }
     }
 }
 
@@ -333,10 +390,24 @@ mod tests {
     }
 
     #[test]
+    fn the_wire_falls_back_from_tcx_to_clsact_and_says_so() {
+        let filled =
+            fill(&WIRE_SLOTS[0], &[Tier::TpBtf], Storage::InSocket, &mut |program| match program.attach {
+                Attach::Tcx(_) => Err("invalid argument".into()),
+                _ => Ok(()),
+            });
+        let status = filled.status();
+        assert_eq!(status.tier.as_deref(), Some("clsact"));
+        assert_eq!(status.reason.as_deref(), Some("wire_ingress: invalid argument"));
+    }
+
+    #[test]
     fn program_names_fit_the_kernel_and_are_unique_per_attach_point() {
+        let all = SLOTS.iter().chain(WIRE_SLOTS).flat_map(|slot| slot.hooks).flat_map(|hook| hook.programs);
+        assert!(all.clone().all(|program| program.name.len() <= 15));
+        // What crosses an interface has one program for both of its attach points.
         let mut programs: Vec<_> =
-            SLOTS.iter().flat_map(|slot| slot.hooks).flat_map(|hook| hook.programs).collect();
-        assert!(programs.iter().all(|program| program.name.len() <= 15));
+            all.filter(|program| !matches!(program.attach, Attach::Clsact(_))).collect();
         programs.sort_by_key(|program| program.name);
         programs.dedup_by(|a, b| a == b);
         assert!(programs.windows(2).all(|pair| pair[0].name != pair[1].name));

@@ -2,9 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use net_traffic_common::{
-    CLOSED, FAMILY_INET, KERNEL_COUNTS, ProcessCounters, ProcessKey, SocketRecord,
-};
+use net_traffic_common::{CLOSED, FAMILY_INET, KERNEL_COUNTS, ProcessCounters, ProcessKey, SocketRecord};
 
 use crate::snapshot::{Bytes, Endpoint, Process, ProcessId, Protocol, Socket, SocketId, State, TcpInfo};
 

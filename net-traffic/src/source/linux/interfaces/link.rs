@@ -8,7 +8,7 @@ const MESSAGE: usize = 16;
 const TOO_SHORT: Malformed = Malformed("no room for an interface");
 
 /// The interface that one answer describes; `None` if it has no name.
-pub(super) fn interface(payload: &[u8], netns: u32) -> Result<Option<Interface>, Malformed> {
+pub(in super::super) fn interface(payload: &[u8], netns: u32) -> Result<Option<Interface>, Malformed> {
     let (header, attributes) = payload.split_at_checked(MESSAGE).ok_or(TOO_SHORT)?;
     let flags = read_u32(header, 8).ok_or(TOO_SHORT)?;
     let mut interface = Interface {
@@ -31,6 +31,16 @@ pub(super) fn interface(payload: &[u8], netns: u32) -> Result<Option<Interface>,
         interface.tx.detail.push(("carrier_changes".to_owned(), u64::from(changes)));
     }
     Ok(Some(interface).filter(|interface| !interface.name.is_empty()))
+}
+
+/// The kind of a virtual interface, as `ip link add type` names it; `None` for hardware and loopback.
+pub(in super::super) fn kind(payload: &[u8]) -> Option<String> {
+    const IFLA_INFO_KIND: u16 = 1;
+    let attribute = |bytes, wanted| {
+        Attributes(bytes).filter_map(Result::ok).find_map(|(kind, value)| (kind == wanted).then_some(value))
+    };
+    let information = attribute(payload.get(MESSAGE..)?, libc::IFLA_LINKINFO)?;
+    attribute(information, IFLA_INFO_KIND).map(text)
 }
 
 fn text(value: &[u8]) -> String {
