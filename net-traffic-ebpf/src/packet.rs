@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     bindings::__sk_buff,
-    helpers::generated::{bpf_skb_load_bytes_relative, bpf_skb_pull_data},
+    helpers::generated::{bpf_skb_load_bytes, bpf_skb_load_bytes_relative, bpf_skb_pull_data},
 };
 
 pub(crate) const TCP: u8 = 6;
@@ -86,7 +86,7 @@ pub(crate) fn is_ip(skb: *mut __sk_buff) -> bool {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Ipv4 {
     version_length: u8,
     tos: u8,
@@ -117,7 +117,10 @@ fn read_v4(skb: *mut __sk_buff) -> Option<Packet> {
         },
         flow: Flow { protocol: u32::from(ip.protocol), ..Flow::default() },
         id: u32::from(ip.id),
-        ip_payload: u32::from(u16::from_be(ip.total)).checked_sub(header)?,
+        ip_payload: match u16::from_be(ip.total) {
+            0 => behind_ip::<Ipv4>(skb, &ip)?.checked_sub(header)?,
+            total => u32::from(total).checked_sub(header)?,
+        },
         payload: 0,
         sequence: 0,
         tcp_flags: 0,
@@ -128,7 +131,7 @@ fn read_v4(skb: *mut __sk_buff) -> Option<Packet> {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Ipv6 {
     version_class_label: u32,
     payload: u16,
@@ -162,7 +165,10 @@ fn read_v6(skb: *mut __sk_buff) -> Option<Packet> {
         part: Part::Whole,
         flow: Flow { source: ip.source, destination: ip.destination, ..Flow::default() },
         id: 0,
-        ip_payload: u32::from(u16::from_be(ip.payload)),
+        ip_payload: match u16::from_be(ip.payload) {
+            0 => behind_ip::<Ipv6>(skb, &ip)?.checked_sub(HEADER)?,
+            payload => u32::from(payload),
+        },
         payload: 0,
         sequence: 0,
         tcp_flags: 0,
@@ -233,6 +239,36 @@ fn read_transport(skb: *mut __sk_buff, mut packet: Packet, at: u32) -> Option<Pa
     }
     packet.payload = packet.ip_payload.checked_sub(header)?;
     Some(packet)
+}
+
+/// How many bytes there are from the IP header on, for a packet that is too large for its header to say so: it will
+/// be split before it is on the wire. `None` where that cannot be told.
+#[inline(always)]
+fn behind_ip<T: Copy + Default + PartialEq>(skb: *mut __sk_buff, header: &T) -> Option<u32> {
+    const ETHERNET_HEADER: u32 = 14;
+    // SAFETY: the program's context.
+    let (length, segment) = unsafe { ((*skb).len, (*skb).gso_size) };
+    if segment == 0 {
+        return None;
+    }
+    let link = if load_from(skb, ETHERNET_HEADER) == Some(*header) {
+        ETHERNET_HEADER
+    } else if load_from(skb, 0) == Some(*header) {
+        0
+    } else {
+        return None;
+    };
+    length.checked_sub(link)
+}
+
+#[inline(always)]
+fn load_from<T: Copy + Default>(skb: *mut __sk_buff, at: u32) -> Option<T> {
+    let mut value = T::default();
+    // SAFETY: the helper fills `value` or refuses; callers load plain integers only.
+    let result = unsafe {
+        bpf_skb_load_bytes(skb.cast::<c_void>(), at, (&raw mut value).cast(), size_of::<T>() as u32)
+    };
+    (result == 0).then_some(value)
 }
 
 /// Reads from the beginning of the network header, which some cards leave outside the linear part.

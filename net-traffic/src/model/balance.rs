@@ -71,9 +71,11 @@ impl Scale {
 
     /// The bytes of one class as the interface counts them.
     fn bytes(&self, passed: &Passed) -> u64 {
-        let whole = passed.bytes.saturating_sub(self.left_out.saturating_mul(passed.packets));
         let headers = passed.segment_bytes.saturating_sub(passed.bytes);
-        whole.saturating_add(share(headers, self.counted, self.further))
+        let further = passed.segments.saturating_sub(passed.packets);
+        let bytes = passed.bytes.saturating_add(share(headers, self.counted, self.further));
+        let packets = passed.packets.saturating_add(share(further, self.counted, self.further));
+        bytes.saturating_sub(self.left_out.saturating_mul(packets))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Decodes one `RTM_NEWLINK` message. Pure: bytes in, an interface out.
 
 use crate::snapshot::{Interface, InterfaceCounters};
-use crate::source::linux::netlink::{Attributes, Malformed, read_u32, read_u64};
+use crate::source::linux::netlink::{Attributes, Malformed, read_u16, read_u32, read_u64};
 
 /// The length of `struct ifinfomsg`; attributes follow.
 const MESSAGE: usize = 16;
@@ -33,12 +33,17 @@ pub(in super::super) fn interface(payload: &[u8], netns: u32) -> Result<Option<I
     Ok(Some(interface).filter(|interface| !interface.name.is_empty()))
 }
 
-/// The kind of a virtual interface, as `ip link add type` names it; `None` for hardware and loopback.
+pub(in super::super) const LOOPBACK: &str = "loopback";
+
+/// The kind of a virtual interface, as `ip link add type` names it, or [`LOOPBACK`]; `None` for hardware.
 pub(in super::super) fn kind(payload: &[u8]) -> Option<String> {
     const IFLA_INFO_KIND: u16 = 1;
     let attribute = |bytes, wanted| {
         Attributes(bytes).filter_map(Result::ok).find_map(|(kind, value)| (kind == wanted).then_some(value))
     };
+    if read_u16(payload, 2) == Some(libc::ARPHRD_LOOPBACK) {
+        return Some(LOOPBACK.to_owned());
+    }
     let information = attribute(payload.get(MESSAGE..)?, libc::IFLA_LINKINFO)?;
     attribute(information, IFLA_INFO_KIND).map(text)
 }

@@ -292,11 +292,12 @@ fn row(link: &Link, netns: u32, base: &Base, now: &[[Passed; CLASSES as usize]; 
     }
 }
 
-/// A bridge and a VLAN count what they receive after the Ethernet header was taken off.
+/// Loopback counts without the Ethernet header that its packets have at the hook; a bridge and a VLAN do so with
+/// what they receive.
 fn left_out(kind: Option<&str>, direction: Direction) -> u32 {
     const ETHERNET_HEADER: u32 = 14;
     match (kind, direction) {
-        (Some("bridge" | "vlan"), Direction::Rx) => ETHERNET_HEADER,
+        (Some("bridge" | "vlan"), Direction::Rx) | (Some(link::LOOPBACK), _) => ETHERNET_HEADER,
         _ => 0,
     }
 }
