@@ -57,6 +57,11 @@ pub(crate) static STREAMS: SkStorage<Streams> = SkStorage::new();
 #[btf_map]
 pub(crate) static FORWARDED: LruHashMap<Flow, u32, 16_384> = LruHashMap::new();
 
+/// The link-layer addresses of this namespace's own interfaces, as [`crate::packet::destination`] reads them: on a
+/// bridge's port, what is addressed to the bridge looks as if it were for another host. The collector fills it.
+#[btf_map]
+pub(crate) static OWN_ADDRESSES: HashMap<u64, u32, 8192> = HashMap::new();
+
 /// The class of datagrams that arrive in fragments, of which only the first has ports.
 #[btf_map]
 pub(crate) static FRAGMENTED: LruHashMap<Datagram, u32, 4096> = LruHashMap::new();

@@ -85,6 +85,13 @@ pub(crate) fn is_ip(skb: *mut __sk_buff) -> bool {
     matches!(unsafe { (*skb).protocol }, ETH_P_IP | ETH_P_IPV6)
 }
 
+/// The Ethernet address to which an incoming frame goes, in the lower six octets in network order.
+#[inline(always)]
+pub(crate) fn destination(skb: *mut __sk_buff) -> u64 {
+    let octets: [u16; 3] = load_from(skb, 0).unwrap_or_default();
+    u64::from(octets[0]) | u64::from(octets[1]) << 16 | u64::from(octets[2]) << 32
+}
+
 #[repr(C)]
 #[derive(Clone, Copy, Default, PartialEq)]
 struct Ipv4 {

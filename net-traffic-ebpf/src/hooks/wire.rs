@@ -20,7 +20,7 @@ use crate::{
         stream,
         wire::{self, Verdict},
     },
-    maps::{FORWARDED, FRAGMENTED, SOCKETS},
+    maps::{FORWARDED, FRAGMENTED, OWN_ADDRESSES, SOCKETS},
     packet::{self, Datagram, Flow, Packet, Part, TCP, UDP},
 };
 
@@ -193,11 +193,12 @@ fn is_forwarded(skb: *mut __sk_buff, packet: &Packet) -> bool {
     is_for_another(skb) || is_answer_to_forwarded(packet) || is_routed(skb, packet)
 }
 
-/// The frame is addressed to another host than this interface: a bridge passes it on.
+/// The frame is addressed to another host: a bridge passes it on.
 #[inline(always)]
 fn is_for_another(skb: *mut __sk_buff) -> bool {
     // SAFETY: the program's context.
-    unsafe { (*skb).pkt_type == PACKET_OTHERHOST }
+    let is_for_interface = unsafe { (*skb).pkt_type != PACKET_OTHERHOST };
+    !is_for_interface && OWN_ADDRESSES.get_ptr(packet::destination(skb)).is_none()
 }
 
 /// Remembers the flow of a packet that leaves for others, as it is on the wire: behind any translation.

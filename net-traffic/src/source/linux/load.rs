@@ -64,6 +64,8 @@ pub struct WirePrograms {
     /// The program of each slot that holds.
     pub programs: Vec<Option<OwnedFd>>,
     pub counters: Map,
+    /// The Ethernet addresses of the interfaces, which the collector fills in.
+    pub addresses: Map,
 }
 
 /// Why no tier holds.
@@ -173,9 +175,10 @@ impl<'a> Round<'a> {
             );
             slots.push(filled);
         }
-        let counters = self.bpf.take_map("WIRE").ok_or(AttachError::NotInObject);
-        let counters = counters.map_err(|error| LoadError::Maps(chain(&error)))?;
-        Ok(WirePrograms { slots, programs, counters })
+        let mut take = |name: &str| {
+            self.bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
+        };
+        Ok(WirePrograms { slots, programs, counters: take("WIRE")?, addresses: take("OWN_ADDRESSES")? })
     }
 
     fn program_fd(&self, name: &str) -> Result<OwnedFd, AttachError> {

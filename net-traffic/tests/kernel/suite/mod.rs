@@ -7,6 +7,7 @@ mod compare;
 mod compare_tests;
 mod skips;
 mod tracer;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ pub(crate) fn run() -> ExitCode {
             trials.push(Trial::ignorable_test(name, move || check::check::<Machine>(case, tier)));
         }
     }
+    trials.extend(wire::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     skips::print();
     conclusion.exit_code()

@@ -48,6 +48,15 @@ pub(in super::super) fn kind(payload: &[u8]) -> Option<String> {
     attribute(information, IFLA_INFO_KIND).map(text)
 }
 
+/// The Ethernet address of an interface that has one, in the lower six octets in network order.
+pub(in super::super) fn ethernet_address(payload: &[u8]) -> Option<u64> {
+    let mut attributes = Attributes(payload.get(MESSAGE..)?).filter_map(Result::ok);
+    let (_, address) = attributes.find(|(kind, _)| *kind == libc::IFLA_ADDRESS)?;
+    let mut octets = [0; 8];
+    octets.get_mut(..6)?.copy_from_slice(address.get(..6).filter(|_| address.len() == 6)?);
+    Some(u64::from_le_bytes(octets))
+}
+
 fn text(value: &[u8]) -> String {
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
     String::from_utf8_lossy(&value[..end]).into_owned()

@@ -4,11 +4,11 @@
 mod clsact;
 mod end;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use aya::maps::{Map, MapError, PerCpuHashMap};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuHashMap};
 use net_traffic_common::{
     CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX, WireCounters,
     WireKey,
@@ -37,6 +37,8 @@ pub struct Wire {
     slots: Vec<Filled>,
     programs: Vec<Option<OwnedFd>>,
     counters: Map,
+    own_addresses: HashMap<MapData, u64, u32>,
+    known_addresses: BTreeSet<u64>,
     interfaces: BTreeMap<u32, Watched>,
 }
 
@@ -61,6 +63,7 @@ struct Link {
     ifindex: u32,
     name: String,
     kind: Option<String>,
+    address: Option<u64>,
     rx: InterfaceCounters,
     tx: InterfaceCounters,
 }
@@ -90,7 +93,7 @@ impl Wire {
     /// # Errors
     /// When the namespace cannot be entered or its interfaces not be read.
     pub fn start(programs: WirePrograms, netns: &NetNs) -> io::Result<Self> {
-        let WirePrograms { slots, programs, counters } = programs;
+        let WirePrograms { slots, programs, counters, addresses } = programs;
         let mut wire = Self {
             netns: netns.try_clone()?,
             netlink: open(netns)?,
@@ -98,6 +101,8 @@ impl Wire {
             slots,
             programs,
             counters,
+            own_addresses: HashMap::try_from(addresses).map_err(io::Error::other)?,
+            known_addresses: BTreeSet::new(),
             interfaces: BTreeMap::new(),
         };
         wire.read()?;
@@ -151,6 +156,7 @@ impl Wire {
                 ifindex: interface.index,
                 name: interface.name,
                 kind: link::kind(answer),
+                address: link::ethernet_address(answer),
                 rx: interface.rx,
                 tx: interface.tx,
             }))
@@ -159,6 +165,7 @@ impl Wire {
     }
 
     fn follow(&mut self, links: &[Link]) -> io::Result<()> {
+        self.tell_addresses(links)?;
         let gone: Vec<u32> = self
             .interfaces
             .keys()
@@ -174,6 +181,19 @@ impl Wire {
                 self.interfaces.insert(link.ifindex, watched);
             }
         }
+        Ok(())
+    }
+
+    /// Keeps the programs' list of this namespace's own addresses.
+    fn tell_addresses(&mut self, links: &[Link]) -> io::Result<()> {
+        let now: BTreeSet<u64> = links.iter().filter_map(|link| link.address).collect();
+        for gone in self.known_addresses.difference(&now) {
+            self.own_addresses.remove(gone).map_err(io::Error::other)?;
+        }
+        for new in now.difference(&self.known_addresses) {
+            self.own_addresses.insert(new, 1, 0).map_err(io::Error::other)?;
+        }
+        self.known_addresses = now;
         Ok(())
     }
 
