@@ -88,7 +88,7 @@ pub(crate) fn is_ip(skb: *mut __sk_buff) -> bool {
 /// The Ethernet address to which an incoming frame goes, in the lower six octets in network order.
 #[inline(always)]
 pub(crate) fn destination(skb: *mut __sk_buff) -> u64 {
-    let octets: [u16; 3] = load_from(skb, 0).unwrap_or_default();
+    let octets: [u16; 3] = load_or_zeros(skb, 0);
     u64::from(octets[0]) | u64::from(octets[1]) << 16 | u64::from(octets[2]) << 32
 }
 
@@ -258,9 +258,9 @@ fn behind_ip<T: Copy + Default + PartialEq>(skb: *mut __sk_buff, header: &T) -> 
     if segment == 0 {
         return None;
     }
-    let link = if load_from(skb, ETHERNET_HEADER) == Some(*header) {
+    let link = if load_or_zeros::<T>(skb, ETHERNET_HEADER) == *header {
         ETHERNET_HEADER
-    } else if load_from(skb, 0) == Some(*header) {
+    } else if load_or_zeros::<T>(skb, 0) == *header {
         0
     } else {
         return None;
@@ -268,14 +268,14 @@ fn behind_ip<T: Copy + Default + PartialEq>(skb: *mut __sk_buff, header: &T) -> 
     length.checked_sub(link)
 }
 
+/// Reads from the beginning of the packet; zeros if it is too short. Without a branch on the helper's result, which
+/// older verifiers forget.
 #[inline(always)]
-fn load_from<T: Copy + Default>(skb: *mut __sk_buff, at: u32) -> Option<T> {
+fn load_or_zeros<T: Copy + Default>(skb: *mut __sk_buff, at: u32) -> T {
     let mut value = T::default();
-    // SAFETY: the helper fills `value` or refuses; callers load plain integers only.
-    let result = unsafe {
-        bpf_skb_load_bytes(skb.cast::<c_void>(), at, (&raw mut value).cast(), size_of::<T>() as u32)
-    };
-    (result == 0).then_some(value)
+    // SAFETY: the helper fills `value`, with zeros when it refuses; callers load plain integers only.
+    unsafe { bpf_skb_load_bytes(skb.cast::<c_void>(), at, (&raw mut value).cast(), size_of::<T>() as u32) };
+    value
 }
 
 /// Reads from the beginning of the network header, which some cards leave outside the linear part.

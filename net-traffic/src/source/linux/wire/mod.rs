@@ -79,8 +79,10 @@ const CROSSINGS: [(Crossing, u16, Direction); 2] =
 pub fn prove(netns: &NetNs, program: BorrowedFd<'_>, crossing: Crossing, uses_tcx: bool) -> io::Result<()> {
     let mut netlink = open(netns)?;
     let watcher = Watcher::of_this_process()?;
-    let mut end = watcher.attach(netns, &mut netlink, program, LOOPBACK, crossing, uses_tcx)?;
-    end.detach(&mut netlink)
+    let way = if uses_tcx { "a tcx link" } else { "a clsact filter" };
+    let refused = |refusal: io::Error| io::Error::new(refusal.kind(), format!("{way}: {refusal}"));
+    let end = watcher.attach(netns, &mut netlink, program, LOOPBACK, crossing, uses_tcx);
+    end.map_err(refused)?.detach(&mut netlink)
 }
 
 fn open(netns: &NetNs) -> io::Result<Netlink> {
