@@ -56,14 +56,15 @@ fn outgoing(skb: *mut __sk_buff) -> Verdict {
     let packet = packet::read(skb);
     // SAFETY: the program's context.
     let (sk, came_from) = unsafe { ((*skb).__bindgen_anon_2.sk, (*skb).ingress_ifindex) };
-    let Some(packet) = packet else { return unread(skb, sk.is_null() && came_from != 0) };
+    let Some(packet) = packet else { return unread(skb, came_from != 0) };
     let of = |class, payload| Verdict { class, payload, divisible: divisible(skb, &packet) };
-    if sk.is_null() {
-        if came_from == 0 {
-            return of(CLASS_KERNEL, 0);
-        }
+    if came_from != 0 {
+        // A bridged packet may still have its sender's socket, even one of another namespace.
         remember_forwarded(&packet);
         return of(CLASS_FORWARDED, 0);
+    }
+    if sk.is_null() {
+        return of(CLASS_KERNEL, 0);
     }
     // SAFETY: a socket of the context; the helper gives null for the small ones that handshakes and TIME_WAIT have.
     let full = unsafe { bpf_sk_fullsock(sk) };

@@ -139,8 +139,10 @@ impl Wire {
                 continue;
             }
             let netns = self.netns.inode();
-            let watches = |at: &usize| watched.ends.get(*at).is_some_and(Option::is_some);
-            rows.extend((0..CROSSINGS.len()).filter(watches).map(|at| row(&link, netns, base, passed, at)));
+            let is_attached = |at: &usize| watched.ends.get(*at).is_some_and(Option::is_some);
+            rows.extend(
+                (0..CROSSINGS.len()).filter(is_attached).map(|at| row(&link, netns, base, passed, at)),
+            );
         }
         // Another interface has the index of one that went, or a driver reset its counters.
         for ifindex in began_anew {

@@ -55,6 +55,7 @@ impl Losses {
 
     /// Has an interface lose what it receives or sends, by a filter as any other program would add it. It stays until
     /// the place ends.
+    #[expect(clippy::mem_forget, reason = "the filter must stay when the thread goes on to other things")]
     pub(super) fn on(&self, place: &Place, interface: &'static str, side: TcAttachType) {
         let name = self.name.clone();
         place.run(move || {

@@ -28,7 +28,9 @@ impl Place {
             match entered {
                 Ok(_namespace) => {
                     tell.send(Ok(format!("/proc/{}/task/{id}/ns/net", std::process::id()))).unwrap();
-                    todo.iter().for_each(|job| job());
+                    for job in todo {
+                        job();
+                    }
                 }
                 Err(error) => tell.send(Err(error)).unwrap(),
             }

@@ -1,5 +1,6 @@
 //! What the tool leaves behind when it is killed, and what it leaves alone.
 
+use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -92,12 +93,13 @@ fn filters(place: &Place) -> String {
 fn programs(place: &Place) -> String {
     place.run(|| {
         let mut text = String::new();
-        for interface in nix::net::if_::if_nameindex().unwrap().iter() {
+        for interface in &nix::net::if_::if_nameindex().unwrap() {
             let name = interface.name().to_str().unwrap();
             for side in [TcAttachType::Ingress, TcAttachType::Egress] {
                 if let Ok((_revision, programs)) = SchedClassifier::query_tcx(name, side) {
                     for program in programs {
-                        text += &format!("{name} {side:?} {}\n", program.name_as_str().unwrap_or_default());
+                        let program = program.name_as_str().unwrap_or_default();
+                        writeln!(text, "{name} {side:?} {program}").unwrap();
                     }
                 }
             }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::place::Place;
 
 /// Nothing takes that long, not even with losses and under emulation.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection from `client` to `server` that carries `up` bytes there and then `down` bytes back.
 pub(super) fn tcp(client: &Place, server: &Place, address: IpAddr, up: usize, down: usize) {
     let listener = server.run(move || TcpListener::bind((address, 0)).unwrap());
     let to = listener.local_addr().unwrap();
-    let served = server.start(move || {
+    let echo = server.start(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         assert_eq!(read_to_end(&mut stream), up, "what the server received");
@@ -26,14 +26,14 @@ pub(super) fn tcp(client: &Place, server: &Place, address: IpAddr, up: usize, do
         stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(read_to_end(&mut stream), down, "what the client received");
     });
-    served.finish();
+    echo.finish();
 }
 
 /// `count` datagrams of `size` bytes from `client` to `server`, each answered by one of the same size.
 pub(super) fn udp(client: &Place, server: &Place, address: IpAddr, size: usize, count: usize) {
     let socket = server.run(move || UdpSocket::bind((any(address), 0)).unwrap());
     let to = SocketAddr::new(address, socket.local_addr().unwrap().port());
-    let served = server.start(move || {
+    let echo = server.start(move || {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut buffer = vec![0; 65_536];
         for _ in 0..count {
@@ -51,7 +51,7 @@ pub(super) fn udp(client: &Place, server: &Place, address: IpAddr, size: usize, 
             assert_eq!(socket.recv(&mut buffer).unwrap(), size);
         }
     });
-    served.finish();
+    echo.finish();
 }
 
 fn any(address: IpAddr) -> IpAddr {
