@@ -55,8 +55,10 @@ fn is_explained(reason: &Reason) -> bool {
         Reason::Feature(Feature::Ipv6, _) => !Path::new("/proc/net/if_inet6").exists(),
         Reason::Feature(Feature::FastOpen, _) => !Path::new("/proc/sys/net/ipv4/tcp_fastopen").exists(),
         Reason::Tool("nft", _) => !Path::new("/usr/sbin/nft").exists(),
-        Reason::Tool(..) => false,
-        Reason::Rights(_) | Reason::Feature(Feature::UdpSegment, _) | Reason::Tier(Tier::Polling, _) => false,
+        Reason::Tool(..)
+        | Reason::Rights(_)
+        | Reason::Feature(Feature::UdpSegment, _)
+        | Reason::Tier(Tier::Polling, _) => false,
         Reason::Tier(Tier::TpBtf, _) => {
             !contains("/sys/kernel/btf/vmlinux", b"\0btf_trace_sock_send_length\0")
         }

@@ -75,8 +75,9 @@ impl Clsact {
     ) -> io::Result<Filter> {
         let parent = if crossing == Crossing::In { INGRESS } else { EGRESS };
         let made_now = make_qdisc(netlink, ifindex)?;
-        // The other direction of this process may have made it a moment ago.
-        let made_qdisc = made_now || self.has_made_qdisc(netlink, ifindex)?;
+        // The other direction of this process may have made it, or another process of ours: the last to leave
+        // removes it.
+        let made_qdisc = made_now || is_qdisc_ours(netlink, ifindex)?;
         let filter = Filter { ifindex, parent, handle: self.maker.pid, made_qdisc };
         let name = self.maker.name(made_qdisc);
         let options = [
@@ -115,16 +116,6 @@ impl Clsact {
             }
         }
         Ok(())
-    }
-
-    fn has_made_qdisc(&self, netlink: &mut Netlink, ifindex: u32) -> io::Result<bool> {
-        let ours = self.maker.name(true);
-        for parent in [INGRESS, EGRESS] {
-            if list(netlink, ifindex, parent)?.iter().any(|listed| listed.name.as_deref() == Some(&ours)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }
 
@@ -180,6 +171,18 @@ fn make_qdisc(netlink: &mut Netlink, ifindex: u32) -> io::Result<bool> {
         Err(refusal) if refusal.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(refusal) => Err(refusal),
     }
+}
+
+/// Whether a filter on it says that the discipline was made for such filters.
+fn is_qdisc_ours(netlink: &mut Netlink, ifindex: u32) -> io::Result<bool> {
+    let says_so =
+        |listed: &Listed| listed.name.as_deref().and_then(Maker::parse).is_some_and(|(_, made)| made);
+    for parent in [INGRESS, EGRESS] {
+        if list(netlink, ifindex, parent)?.iter().any(says_so) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn remove_qdisc(netlink: &mut Netlink, ifindex: u32) -> io::Result<()> {
