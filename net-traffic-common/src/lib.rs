@@ -7,6 +7,7 @@
 mod offsets;
 mod process;
 mod socket;
+mod wire;
 
 pub use offsets::{Ancestor, Hierarchy, Offsets};
 pub use process::{
@@ -16,6 +17,10 @@ pub use process::{
 pub use socket::{
     CLOSED, FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_MPTCP, PROTOCOL_TCP, SocketCounters,
     SocketRecord, TX_FINAL, extend,
+};
+pub use wire::{
+    CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX, WireCounters,
+    WireKey,
 };
 
 /// The causes of loss that the kernel side counts: the indices of the map `LOSS`.
@@ -36,6 +41,7 @@ pub mod loss {
 mod user {
     use crate::{
         Ancestor, CgroupPath, Hierarchy, Offsets, ProcessCounters, ProcessKey, SocketCounters, SocketRecord,
+        WireCounters, WireKey,
     };
 
     // SAFETY: each is `repr(C)` or transparent, made of integers only, without padding between its fields.
@@ -54,4 +60,8 @@ mod user {
     unsafe impl aya::Pod for SocketCounters {}
     // SAFETY: as above.
     unsafe impl aya::Pod for SocketRecord {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for WireKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for WireCounters {}
 }

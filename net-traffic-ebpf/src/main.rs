@@ -18,6 +18,7 @@ mod account;
 mod hooks;
 mod kernel;
 mod maps;
+mod packet;
 
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]

@@ -1,10 +1,14 @@
 //! Every map, with the reason for its type and size. The loader may change a size before it loads.
 
 use aya_ebpf::{
-    btf_maps::{HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage},
+    btf_maps::{HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, SkStorage},
     macros::btf_map,
 };
-use net_traffic_common::{CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, loss};
+use net_traffic_common::{
+    CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters, WireKey, loss,
+};
+
+use crate::packet::{Datagram, Flow};
 
 /// Counters of a socket, stored in the socket: no size to choose, no key to hash, freed with it.
 #[btf_map]
@@ -51,3 +55,48 @@ pub(crate) struct Call {
 /// The calls under way, by thread and kind; a thread is in one call of a kind at a time.
 #[btf_map]
 pub(crate) static CALLS: HashMap<u64, Call, 16_384> = HashMap::new();
+
+/// What crossed each interface; per CPU, because every packet adds to it. The loader shrinks this and the maps below
+/// to one entry where nobody asks.
+#[btf_map]
+pub(crate) static WIRE: PerCpuHashMap<WireKey, WireCounters, 8192> = PerCpuHashMap::new();
+
+/// How far a socket's payload has come on each interface, to tell what passes for the first time.
+#[btf_map]
+pub(crate) static STREAMS: SkStorage<Streams> = SkStorage::new();
+
+/// Flows that left this host on behalf of others, as they were on the wire: what comes back for them is addressed to
+/// this host where addresses are translated. The oldest is forgotten; nothing is counted here.
+#[btf_map]
+pub(crate) static FORWARDED: LruHashMap<Flow, u32, 16_384> = LruHashMap::new();
+
+/// The link-layer addresses of this namespace's own interfaces, as [`crate::packet::destination`] reads them: on a
+/// bridge's port, what is addressed to the bridge looks as if it were for another host. The collector fills it.
+#[btf_map]
+pub(crate) static OWN_ADDRESSES: HashMap<u64, u32, 8192> = HashMap::new();
+
+/// The class of datagrams that arrive in fragments, of which only the first has ports.
+#[btf_map]
+pub(crate) static FRAGMENTED: LruHashMap<Datagram, u32, 4096> = LruHashMap::new();
+
+/// A socket's payload on the interfaces that it used last, by direction.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Streams {
+    pub rx: [Stream; PATHS],
+    pub tx: [Stream; PATHS],
+}
+
+/// One packet crosses up to that many interfaces: the bridge, its port, and what is below.
+pub(crate) const PATHS: usize = 4;
+
+/// How far a stream has come on one interface.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stream {
+    pub ifindex: u32,
+    /// The sequence number after the last byte.
+    pub next: u32,
+    /// Bytes before `next` that have not passed.
+    pub missing: u32,
+}

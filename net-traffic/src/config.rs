@@ -83,7 +83,11 @@ impl Config {
         match &args.command {
             Command::Connections(args) => connections(args, terminal),
             Command::Top(args) => Ok(everywhere(view(args, &Top, States::default(), terminal)?)),
-            Command::Bandwidth(args) => Ok(everywhere(view(args, &Bandwidth, States::default(), terminal)?)),
+            Command::Bandwidth(args) => {
+                let mut config = everywhere(view(args, &Bandwidth, States::default(), terminal)?);
+                watch_interfaces(&mut config.source);
+                Ok(config)
+            }
             Command::Record(args) => {
                 if args.source.replay.is_some() {
                     return refuse("record writes what this machine does; it cannot be used with --replay");
@@ -92,6 +96,7 @@ impl Config {
                 let (quiet, verbose) = messages(&args.verbosity);
                 let mut source = source(&args.source)?;
                 count_bytes(&mut source);
+                watch_interfaces(&mut source);
                 Ok(everywhere(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose }))
             }
             Command::Run(args) => running::config(args, terminal),
@@ -104,6 +109,7 @@ impl Config {
                 if let SourceConfig::Live(live) = &mut source {
                     (live.counting, live.survey) = (true, true);
                 }
+                watch_interfaces(&mut source);
                 let (quiet, verbose) = messages(&args.verbosity);
                 let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: Some(1) };
                 Ok(Self { job: Job::View(Box::new(viewing)), source, pace, quiet, verbose })
@@ -271,6 +277,13 @@ fn recorded_netns(args: &SourceArgs) -> Result<Option<u32>, ConfigError> {
         None => Ok(None),
         Some(Netns::Inode(inode)) => Ok(Some(inode)),
         Some(_) => refuse("--netns: a recording names network namespaces by inode, as in its reports"),
+    }
+}
+
+/// Takes counting.
+fn watch_interfaces(source: &mut SourceConfig) {
+    if let SourceConfig::Live(live) = source {
+        live.wire = true;
     }
 }
 

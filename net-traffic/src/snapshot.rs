@@ -24,6 +24,9 @@ pub struct Snapshot {
     pub traced: Vec<ProcessId>,
     /// Containers that own one of `processes`.
     pub containers: Vec<Container>,
+    /// What crossed the interfaces, and whose it was; empty where nothing watches them.
+    #[serde(default)]
+    pub wire: Vec<Wire>,
     pub loss: Loss,
     pub cost: Cost,
     /// One entry a slot: what counts it, or why nothing does.
@@ -207,6 +210,46 @@ pub struct InterfaceCounters {
     pub dropped: u64,
     /// `missed`, `crc`, `fifo`, `carrier`, … with their counts.
     pub detail: Vec<(String, u64)>,
+}
+
+/// What crossed one interface in one direction since the tool began to watch it, by whose it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    pub ifindex: u32,
+    pub interface: String,
+    pub netns: Option<u32>,
+    pub direction: Direction,
+    /// How much the interface's own counters have grown.
+    pub interface_bytes: u64,
+    pub interface_packets: u64,
+    /// Bytes of the link header that the interface's counter leaves out of each packet.
+    pub left_out: u32,
+    pub process: Passed,
+    pub kernel: Passed,
+    pub forwarded: Passed,
+    /// What the hook saw and could not tell.
+    pub unknown: Passed,
+}
+
+/// As the interface's own counters have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Rx,
+    Tx,
+}
+
+/// What passed the hook. A packet there may be several segments on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    /// As the hook saw them.
+    pub packets: u64,
+    pub bytes: u64,
+    /// As they are when each segment has its own headers.
+    pub segments: u64,
+    pub segment_bytes: u64,
+    /// The part of `bytes` that is payload which had not passed before.
+    pub payload: u64,
 }
 
 /// The loss ledger: events that the tool failed to count, by cause. Every output shows it.

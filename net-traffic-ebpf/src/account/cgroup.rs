@@ -47,7 +47,8 @@ pub(crate) unsafe fn made(cgroup: *const c_void, path: *const c_void) {
         }
         let Some(buffer) = PATH_BUFFER.get_ptr_mut(0) else { return };
         let length = bpf_probe_read_kernel_str(buffer.cast(), CGROUP_PATH as u32, path);
-        if length > 0 && CGROUP_PATHS.insert(id::<Untyped>(cgroup), &*buffer, u64::from(BPF_ANY)).is_err() {
+        let path: &CgroupPath = &*buffer;
+        if length > 0 && CGROUP_PATHS.insert(id::<Untyped>(cgroup), path, u64::from(BPF_ANY)).is_err() {
             // The reader finds it by itself while it lives.
         }
     }

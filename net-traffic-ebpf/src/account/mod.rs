@@ -7,7 +7,9 @@ pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod socket;
 pub(crate) mod storage;
+pub(crate) mod stream;
 pub(crate) mod tcp;
+pub(crate) mod wire;
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 

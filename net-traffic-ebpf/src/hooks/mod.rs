@@ -7,3 +7,4 @@ mod process;
 mod socket;
 mod state;
 mod transfer;
+mod wire;

@@ -6,6 +6,7 @@
 //! processes may use one socket. A container's bytes are those of its processes, a remote host's those of the
 //! connections to it; both include what has ended.
 
+mod balance;
 mod baseline;
 mod connection;
 mod destination;
@@ -21,6 +22,7 @@ mod tests;
 
 use std::net::IpAddr;
 
+pub use self::balance::Balance;
 pub use self::connection::Connection;
 pub use self::history::History;
 pub use self::interface::InterfaceState;
@@ -29,8 +31,8 @@ pub use self::process::{ENDED, OTHER, ProcessState, UNOWNED, sum};
 pub use self::rate::{Rates, add};
 pub use self::selection::Selection;
 pub use crate::snapshot::{
-    Bytes, Container, Cost, Endpoint, Loss, Process, ProcessId, Protocol, Snapshot, Socket, SocketId, State,
-    Status, Time,
+    Bytes, Container, Cost, Direction, Endpoint, Loss, Process, ProcessId, Protocol, Snapshot, Socket,
+    SocketId, State, Status, Time, Wire,
 };
 
 use self::baseline::Baseline;
@@ -52,6 +54,7 @@ pub struct Model {
     processes: Processes,
     destinations: Destinations,
     interfaces: Interfaces,
+    wire: Vec<Wire>,
     loss: Loss,
     cost: Cost,
     status: Vec<Status>,
@@ -117,6 +120,7 @@ impl Model {
             traced,
             interfaces,
             containers,
+            wire,
             loss,
             cost,
             status,
@@ -137,6 +141,7 @@ impl Model {
             self.fold(&ended);
         }
         self.host = host;
+        self.wire = wire;
         self.loss = loss;
         self.cost = cost;
         self.status = status;
@@ -208,6 +213,14 @@ impl Model {
         self.interfaces
             .iter()
             .filter(|state| self.selection.wants_interface(&state.interface.name, state.interface.netns))
+    }
+
+    /// The balance of each selected interface, in the machine's order; empty where nothing watches them.
+    pub fn balance(&self) -> impl Iterator<Item = Balance<'_>> {
+        self.wire
+            .iter()
+            .filter(|wire| self.selection.wants_interface(&wire.interface, wire.netns))
+            .map(Balance::of)
     }
 
     #[must_use]

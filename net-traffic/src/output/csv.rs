@@ -76,6 +76,7 @@ impl Line {
             | Value::Microseconds(number)
             | Value::Milliseconds(number)
             | Value::Nanoseconds(number) => self.field(&number.to_string()),
+            Value::Difference(number) => self.field(&number.to_string()),
             Value::Address(address) => self.field(&address.to_string()),
             Value::Endpoint { address, port } => self.field(&format!("{address} {port}")),
         }

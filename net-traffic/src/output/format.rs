@@ -34,6 +34,11 @@ pub fn write(text: &mut String, value: Value<'_>, part: Part, units: Option<Unit
         Value::Count(count) => write!(text, "{count}"),
         Value::Bytes(count) if part == Part::Plain => write!(text, "{count}"),
         Value::Bytes(count) => quantity(text, u128::from(count) * 8, bytes),
+        Value::Difference(count) if part == Part::Plain => write!(text, "{count}"),
+        Value::Difference(count) => {
+            let sign = if count < 0 { text.write_char('-') } else { Ok(()) };
+            sign.and_then(|()| quantity(text, u128::from(count.unsigned_abs()) * 8, bytes))
+        }
         Value::Rate(bps) => quantity(text, u128::from(bps), bytes),
         Value::LinkRate(bps) => quantity(text, u128::from(bps), bits),
         Value::Microseconds(us) => time(text, us),

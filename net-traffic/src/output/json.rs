@@ -91,6 +91,7 @@ impl Serialize for Cell<'_> {
             | Value::Microseconds(number)
             | Value::Milliseconds(number)
             | Value::Nanoseconds(number) => serializer.serialize_u64(number),
+            Value::Difference(number) => serializer.serialize_i64(number),
             Value::Address(address) => serializer.collect_str(&address),
             Value::Endpoint { address, port } => {
                 let mut map = serializer.serialize_map(Some(2))?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// What is wanted of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "questions that are asked or not, each for itself")]
 pub struct LiveOptions {
     /// Count bytes as they move. A single list of connections needs no hooks: TCP keeps its own lifetime counters.
     pub counting: bool,
@@ -18,6 +19,8 @@ pub struct LiveOptions {
     /// Whether to mark the processes that this program starts from now on, and their descendants. That needs
     /// counting: where it is refused there is no source.
     pub descendants: bool,
+    /// Say of what crosses each interface whose it is. Takes `counting`.
+    pub wire: bool,
 }
 
 /// How bytes are counted. The order is the order of preference.

@@ -54,6 +54,8 @@ pub(super) fn rank(value: Value<'_>) -> (u64, &str, Option<(std::net::IpAddr, u1
         | Value::Microseconds(number)
         | Value::Milliseconds(number)
         | Value::Nanoseconds(number) => (number, "", None),
+        // With the sign bit turned over, the order is that of numbers without a sign.
+        Value::Difference(number) => (number.cast_unsigned() ^ 1 << 63, "", None),
         Value::Address(address) => (0, "", Some((address, 0))),
         Value::Endpoint { address, port } => (0, "", Some((address, port))),
     }

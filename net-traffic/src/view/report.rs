@@ -157,6 +157,8 @@ pub enum Value<'m> {
     Flag(bool),
     Count(u64),
     Bytes(u64),
+    /// Bytes too many or, below zero, too few.
+    Difference(i64),
     /// Bits per second of a process or connection; people think of those in bytes.
     Rate(u64),
     /// Bits per second of an interface; people think of those in bits.

@@ -19,7 +19,8 @@ use super::{
     bpf,
     cgroup::hierarchy::Hierarchy,
     closed::ClosedSockets,
-    load::{self, LoadError, Loaded, Sizes},
+    load::{self, LoadError, Loaded, Sizes, WirePrograms},
+    netns::NetNs,
     plan::Filled,
     records,
 };
@@ -45,6 +46,7 @@ pub struct Ebpf {
     closed: ClosedSockets,
     tier: Tier,
     slots: Vec<Filled>,
+    wire: Option<WirePrograms>,
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
     /// What one walk over the sockets gave; kept for its memory.
@@ -54,10 +56,12 @@ pub struct Ebpf {
 impl Ebpf {
     /// Loads and attaches the programs: counting begins when this returns.
     ///
+    /// `netns`: the namespace whose interfaces are to be watched, if any.
+    ///
     /// # Errors
     /// When no tier holds, or not the one that is wanted.
-    pub fn start(wanted: Tier, sizes: Sizes) -> Result<Self, LoadError> {
-        let Loaded { mut bpf, tier, slots, harvest, baseline } = load::load(wanted, sizes)?;
+    pub fn start(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Self, LoadError> {
+        let Loaded { mut bpf, tier, slots, harvest, baseline, wire } = load::load(wanted, sizes, netns)?;
         let missing = |error: &dyn std::fmt::Display| LoadError::Maps(error.to_string());
         let mut take = |name: &str| {
             bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
@@ -82,6 +86,7 @@ impl Ebpf {
             closed: ClosedSockets::start(ring).map_err(|error| missing(&error))?,
             tier,
             slots,
+            wire,
             ended: StdHashMap::new(),
             buffer: Vec::new(),
             programs: bpf,
@@ -91,6 +96,11 @@ impl Ebpf {
     #[must_use]
     pub fn tier(&self) -> Tier {
         self.tier
+    }
+
+    /// The programs that count what crosses the interfaces, once, if they were asked for.
+    pub fn take_wire(&mut self) -> Option<WirePrograms> {
+        self.wire.take()
     }
 
     /// Reads every socket's record, which settles what its owner moved.
@@ -161,19 +171,7 @@ impl Ebpf {
     /// What fills each slot, and what was refused before it.
     fn status(&self) -> impl Iterator<Item = Status> {
         let tried = self.slots.iter().filter(|filled| filled.hook.is_some() || !filled.refusals.is_empty());
-        tried.map(|filled| {
-            let refusals: Vec<String> =
-                filled.refusals.iter().map(|r| format!("{}: {}", r.program, r.reason)).collect();
-            let program = filled.hook.and_then(|hook| hook.programs.first());
-            Status {
-                slot: filled.slot.name.into(),
-                tier: program.map(|program| program.attach.mechanism().into()),
-                program: program.map(|program| program.name.into()),
-                covers: program.map(|_| filled.slot.covers.into()),
-                reason: (!refusals.is_empty()).then(|| refusals.join("; ")),
-                remedy: None,
-            }
-        })
+        tried.map(Filled::status)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod addresses;
 mod behind;
-mod link;
+pub(super) mod link;
 mod proc_net_dev;
 
 use std::collections::HashMap;

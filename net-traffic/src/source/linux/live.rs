@@ -11,6 +11,7 @@ use super::polling::collect_all;
 use super::procfs::ProcFs;
 use super::rights;
 use super::sock_diag::{SockDiag, States, Wanted as Dump};
+use super::wire::Wire;
 use crate::snapshot::{Cost, Protocol, Snapshot, State, Status};
 use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted};
 
@@ -29,20 +30,24 @@ impl Live {
     /// # Errors
     /// When something that was asked for does not exist, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, everywhere, wanted, survey, descendants } = options;
+        let LiveOptions { counting, tier, netns, everywhere, wanted, survey, descendants, wire } = options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
             move |cause| OpenError::Failed { attempt, cause }
         };
         let mut status = if *survey { survey_tiers() } else { Vec::new() };
-        let ebpf = if *descendants {
-            Some(Ebpf::start(*tier, tracing()).map_err(|error| refusal(*tier, &error))?)
+        let watched = wire.then_some(&netns);
+        let mut ebpf = if *descendants {
+            Some(Ebpf::start(*tier, tracing(), watched).map_err(|error| refusal(*tier, &error))?)
         } else if *counting {
-            start_counting(*tier, &mut status)?
+            start_counting(*tier, watched, &mut status)?
         } else {
             None
         };
+        let wire = ebpf.as_mut().and_then(Ebpf::take_wire);
+        let wire = wire.map(|programs| Wire::start(programs, &netns)).transpose();
+        let wire = wire.map_err(failed("watch the interfaces"))?;
         let dumps = dumps(*wanted, ebpf.is_some());
         let scope = (!everywhere).then(|| netns.inode());
         let everyone = *everywhere && ebpf.is_none();
@@ -52,6 +57,9 @@ impl Live {
         let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(interfaces)];
         if let Some(ebpf) = ebpf {
             collectors.push(Box::new(ebpf));
+        }
+        if let Some(wire) = wire {
+            collectors.push(Box::new(wire));
         }
         collectors.push(Box::new(sockets));
         // Programs see the sockets of all namespaces by themselves.
@@ -93,11 +101,15 @@ impl std::fmt::Debug for Live {
 }
 
 /// Loads the programs. Without a tier that the user insists on, a refusal is a fact to show and not an error.
-fn start_counting(tier: Tier, status: &mut Vec<Status>) -> Result<Option<Ebpf>, OpenError> {
+fn start_counting(
+    tier: Tier,
+    watched: Option<&NetNs>,
+    status: &mut Vec<Status>,
+) -> Result<Option<Ebpf>, OpenError> {
     if tier == Tier::Polling {
         return Ok(None);
     }
-    match Ebpf::start(tier, Sizes::default()) {
+    match Ebpf::start(tier, Sizes::default(), watched) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
             if tier == Tier::Auto {
@@ -118,7 +130,7 @@ fn survey_tiers() -> Vec<Status> {
         (Tier::Kprobe, "every call, exact to the byte, at several times the cost"),
     ];
     let trials = tiers.into_iter().map(|(tier, covers)| {
-        let refusal = load::load(tier, Sizes::default()).err().map(|error| error.to_string());
+        let refusal = load::load(tier, Sizes::default(), None).err().map(|error| error.to_string());
         Status {
             slot: format!("tier {}", tier.name()),
             tier: refusal.is_none().then(|| tier.name().to_owned()),

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fs::File,
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     os::unix::fs::MetadataExt,
     path::PathBuf,
 };
@@ -14,6 +14,7 @@ use aya::{
     maps::Map,
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, ProgramError,
+        SchedClassifier,
     },
 };
 use net_traffic_common::{Ancestor, Hierarchy, Offsets};
@@ -22,7 +23,9 @@ use super::{
     bpf::IterLink,
     btf::{self, BtfError},
     cgroup::hierarchy,
-    plan::{self, Attach, Filled, SLOTS, Storage},
+    netns::NetNs,
+    plan::{self, Attach, Filled, SLOTS, Storage, WIRE_SLOTS},
+    wire,
 };
 use crate::source::Tier;
 
@@ -37,11 +40,19 @@ pub struct Sizes {
     pub ring_bytes: u32,
     /// How many descendants of this process can be traced at a time; with 0 none are.
     pub descendants: u32,
+    /// Rows of what crossed: up to eight for each interface.
+    pub wire: u32,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { processes: 16_384, sockets_by_address: 131_072, ring_bytes: 4 << 20, descendants: 0 }
+        Self {
+            processes: 16_384,
+            sockets_by_address: 131_072,
+            ring_bytes: 4 << 20,
+            descendants: 0,
+            wire: 8192,
+        }
     }
 }
 
@@ -52,6 +63,19 @@ pub struct Loaded {
     pub slots: Vec<Filled>,
     pub harvest: IterLink,
     pub baseline: IterLink,
+    pub wire: Option<WirePrograms>,
+}
+
+/// The programs that count what crosses the interfaces. They are loaded and proved on loopback; the collector
+/// attaches them to each interface.
+pub struct WirePrograms {
+    /// One for each of [`plan::WIRE_SLOTS`]: how it attaches here, and what was refused.
+    pub slots: Vec<Filled>,
+    /// The program of each slot that holds.
+    pub programs: Vec<Option<OwnedFd>>,
+    pub counters: Map,
+    /// The Ethernet addresses of the interfaces, which the collector fills in.
+    pub addresses: Map,
 }
 
 /// Why no tier holds.
@@ -73,11 +97,12 @@ fn summary(slots: &[Filled]) -> String {
     reasons.join("; ")
 }
 
-/// Loads and attaches the best tier that holds, or the one that is wanted.
+/// Loads and attaches the best tier that holds, or the one that is wanted; with the programs that watch the
+/// interfaces of `netns`, if it is named.
 ///
 /// # Errors
 /// When none holds: with every refusal of the last that was tried.
-pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
+pub fn load(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Loaded, LoadError> {
     let chosen = hierarchy::chosen();
     let (offsets, subsystem) = btf::offsets(chosen.controller)?;
     // A controller that the programs cannot find: version 2 it is, which tells less.
@@ -85,7 +110,7 @@ pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
     let kernel_btf = Btf::from_sys_fs().map_err(|error| LoadError::Maps(error.to_string()))?;
     let mut refused = Vec::new();
     for tiers in plan::rounds(wanted) {
-        match Round::run(&tiers, &Layout { offsets, hierarchy }, &kernel_btf, sizes)? {
+        match Round::run(&tiers, &Layout { offsets, hierarchy }, &kernel_btf, sizes, netns)? {
             Ok(loaded) => {
                 drop(kernel_btf);
                 give_back_memory();
@@ -116,6 +141,8 @@ struct Layout {
 struct Round<'a> {
     bpf: Ebpf,
     kernel_btf: &'a Btf,
+    /// Where the interfaces are that are to be watched.
+    netns: Option<&'a NetNs>,
     /// Programs that run already: slots share some.
     attached: HashSet<&'static str>,
     harvest: Option<IterLink>,
@@ -128,6 +155,7 @@ impl<'a> Round<'a> {
         layout: &Layout,
         kernel_btf: &'a Btf,
         sizes: Sizes,
+        netns: Option<&'a NetNs>,
     ) -> Result<Result<Loaded, Vec<Filled>>, LoadError> {
         let storage = tiers.first().map_or(Storage::InSocket, |tier| Storage::of(*tier));
         let by_address = u32::from(storage == Storage::ByAddress);
@@ -143,9 +171,13 @@ impl<'a> Round<'a> {
             .map_max_entries("CLOSED_SOCKETS", sizes.ring_bytes)
             .map_max_entries("SOCKETS_BY_ADDR", if by_address == 1 { sizes.sockets_by_address } else { 1 })
             .map_max_entries("CALLS", if by_address == 1 { 16_384 } else { 1 })
+            .map_max_entries("WIRE", if netns.is_some() { sizes.wire } else { 1 })
+            .map_max_entries("FORWARDED", if netns.is_some() { 16_384 } else { 1 })
+            .map_max_entries("FRAGMENTED", if netns.is_some() { 4096 } else { 1 })
             .load(OBJECT)
             .map_err(|error| LoadError::Maps(chain(&error)))?;
-        let mut round = Self { bpf, kernel_btf, attached: HashSet::new(), harvest: None, baseline: None };
+        let mut round =
+            Self { bpf, kernel_btf, netns, attached: HashSet::new(), harvest: None, baseline: None };
         let mut slots = Vec::new();
         let descendants = (sizes.descendants > 0).then_some(&plan::DESCENDANTS);
         for slot in SLOTS.iter().chain(descendants) {
@@ -156,11 +188,39 @@ impl<'a> Round<'a> {
                 return Ok(Err(slots));
             }
         }
+        let wire = netns.map(|_| round.wire(tiers, storage)).transpose()?;
         let tier = slots.iter().filter_map(|slot| slot.hook?.tier).max().unwrap_or(Tier::Polling);
         Ok(match (round.harvest, round.baseline) {
-            (Some(harvest), Some(baseline)) => Ok(Loaded { bpf: round.bpf, tier, slots, harvest, baseline }),
+            (Some(harvest), Some(baseline)) => {
+                Ok(Loaded { bpf: round.bpf, tier, slots, harvest, baseline, wire })
+            }
             _ => Err(slots),
         })
+    }
+
+    /// Loads the programs that watch interfaces, and tries how they attach.
+    fn wire(&mut self, tiers: &[Tier], storage: Storage) -> Result<WirePrograms, LoadError> {
+        let mut slots = Vec::new();
+        let mut programs = Vec::new();
+        for slot in WIRE_SLOTS {
+            let filled = plan::fill(slot, tiers, storage, &mut |program| self.attach(program));
+            let name = filled.hook.and_then(|hook| Some(hook.programs.first()?.name));
+            programs.push(
+                name.map(|name| self.program_fd(name))
+                    .transpose()
+                    .map_err(|error| LoadError::Maps(chain(&error)))?,
+            );
+            slots.push(filled);
+        }
+        let mut take = |name: &str| {
+            self.bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
+        };
+        Ok(WirePrograms { slots, programs, counters: take("WIRE")?, addresses: take("OWN_ADDRESSES")? })
+    }
+
+    fn program_fd(&self, name: &str) -> Result<OwnedFd, AttachError> {
+        let program = self.bpf.program(name).ok_or(AttachError::NotInObject)?;
+        Ok(program.fd()?.as_fd().try_clone_to_owned()?)
     }
 
     /// Loads and attaches one program, or says why the kernel would not.
@@ -201,6 +261,15 @@ impl<'a> Round<'a> {
                 let hook: &mut CgroupSock = loaded.try_into()?;
                 hook.load()?;
                 hook.attach(File::open(cgroup2_root()?)?, CgroupAttachMode::Single)?;
+            }
+            Attach::Tcx(crossing) | Attach::Clsact(crossing) => {
+                let classifier: &mut SchedClassifier = loaded.try_into()?;
+                if classifier.fd().is_err() {
+                    classifier.load()?;
+                }
+                let netns = self.netns.ok_or(AttachError::NotInObject)?;
+                let uses_tcx = matches!(program.attach, Attach::Tcx(_));
+                wire::prove(netns, classifier.fd()?.as_fd(), crossing, uses_tcx)?;
             }
             Attach::Descriptors => {
                 let walk = iterator(loaded, "task_file", btf)?;

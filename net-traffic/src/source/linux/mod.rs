@@ -21,3 +21,4 @@ pub mod records;
 pub mod rights;
 pub mod sock_diag;
 pub mod traffic;
+pub mod wire;

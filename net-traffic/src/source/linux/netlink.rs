@@ -10,7 +10,7 @@ use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, So
 use nix::sys::time::{TimeVal, TimeValLike};
 
 pub(super) use self::bytes::{Attributes, Malformed, encode_attribute, read_u16, read_u32, read_u64};
-use self::bytes::{Messages, REQUEST_DUMP, REQUEST_ONE, request};
+use self::bytes::{Messages, request};
 
 /// A netlink socket. It stays in the network namespace of the thread that opened it.
 pub(super) struct Netlink {
@@ -21,6 +21,10 @@ pub(super) struct Netlink {
 
 /// How often a dump is begun anew when the kernel's table changed while it was read.
 const ATTEMPTS: usize = 4;
+/// `NLM_F_REQUEST` alone, with `NLM_F_DUMP`, and with `NLM_F_ACK`, which libc declares too wide.
+const ONE: u16 = 0x1;
+const DUMP: u16 = 0x301;
+const ORDER: u16 = 0x5;
 /// The kernel fills at most 32 KiB at a time; larger messages make the buffer grow.
 const BUFFER: usize = 64 << 10;
 const RECEIVE_BUFFER: usize = 1 << 20;
@@ -49,7 +53,7 @@ impl Netlink {
     ) -> io::Result<()> {
         let start = into.len();
         for _ in 0..ATTEMPTS {
-            let complete = self.ask(kind, REQUEST_DUMP, body).and_then(|()| self.answers(into, &decode));
+            let complete = self.ask(kind, DUMP, body).and_then(|()| self.answers(into, &decode));
             if let Ok(true) = complete {
                 return Ok(());
             }
@@ -69,7 +73,7 @@ impl Netlink {
         body: &[u8],
         decode: impl Fn(&[u8]) -> Result<Option<T>, Malformed>,
     ) -> io::Result<Option<T>> {
-        self.ask(kind, REQUEST_ONE, body)?;
+        self.ask(kind, ONE, body)?;
         loop {
             let length = self.receive()?;
             for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
@@ -79,6 +83,23 @@ impl Netlink {
                         libc::NLMSG_ERROR => message.status().map(|()| None),
                         _ => Ok(decode(message.payload)?),
                     };
+                }
+            }
+        }
+    }
+
+    /// Gives an order and waits for the kernel's word on it.
+    ///
+    /// # Errors
+    /// The kernel's refusal with its errno.
+    pub(super) fn order(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+        self.ask(kind, ORDER | flags, body)?;
+        loop {
+            let length = self.receive()?;
+            for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
+                let message = message?;
+                if message.sequence == self.sequence && i32::from(message.kind) == libc::NLMSG_ERROR {
+                    return message.status();
                 }
             }
         }

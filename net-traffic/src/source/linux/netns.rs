@@ -78,6 +78,14 @@ impl NetNs {
             .collect()
     }
 
+    /// The same namespace, for another holder.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, inode: self.inode, own: self.own })
+    }
+
     /// The namespace's inode number, as `ls -iL /proc/self/ns/net` prints it.
     #[must_use]
     pub const fn inode(&self) -> u32 {

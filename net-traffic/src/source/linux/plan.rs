@@ -2,7 +2,7 @@
 //!
 //! Pure: the decision is made on what trial load and trial attach answered, never on a kernel's version.
 
-use crate::source::Tier;
+use crate::{snapshot::Status, source::Tier};
 
 /// Where a socket's counters are kept: a kprobe cannot reach a socket's own storage, so that all or none use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,17 @@ pub enum Attach {
     Descriptors,
     /// An iterator over a map, named here.
     Map(&'static str),
+    /// Every packet that crosses an interface, by a link that the kernel removes when we end.
+    Tcx(Crossing),
+    /// The same by a filter of a queueing discipline, which stays unless it is removed.
+    Clsact(Crossing),
+}
+
+/// Which way a packet crosses an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    In,
+    Out,
 }
 
 impl Attach {
@@ -52,6 +63,8 @@ impl Attach {
             Self::Probe(_) | Self::ReturnProbe(_) => Tier::Kprobe.name(),
             Self::CgroupRelease | Self::CgroupCreate => "cgroup",
             Self::Descriptors | Self::Map(_) => "iter",
+            Self::Tcx(_) => "tcx",
+            Self::Clsact(_) => "clsact",
         }
     }
 }
@@ -249,6 +262,27 @@ pub const DESCENDANTS: Slot = Slot {
     covers: "the processes that a command starts",
     hooks: &[hook!(None, None, "fork_tp": Attach::Tracepoint("sched_process_fork"))],
 };
+/// The slots of what crosses the interfaces; filled where that is asked for.
+pub const WIRE_SLOTS: &[Slot] = &[
+    Slot {
+        name: "wire_in",
+        required: false,
+        covers: "whose bytes the interfaces receive",
+        hooks: &[
+            hook!(None, None, "wire_ingress": Attach::Tcx(Crossing::In)),
+            hook!(None, None, "wire_ingress": Attach::Clsact(Crossing::In)),
+        ],
+    },
+    Slot {
+        name: "wire_out",
+        required: false,
+        covers: "whose bytes the interfaces send",
+        hooks: &[
+            hook!(None, None, "wire_egress": Attach::Tcx(Crossing::Out)),
+            hook!(None, None, "wire_egress": Attach::Clsact(Crossing::Out)),
+        ],
+    },
+];
 
 /// How one slot was filled, and what was refused before.
 #[derive(Clone, Debug)]
@@ -270,6 +304,28 @@ impl Filled {
     #[must_use]
     pub fn holds(&self) -> bool {
         self.hook.is_some() || !self.slot.required
+    }
+
+    /// How its first program attaches, if something fills it.
+    #[must_use]
+    pub fn attach(&self) -> Option<Attach> {
+        Some(self.hook?.programs.first()?.attach)
+    }
+
+    /// As reports show it.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let refusals: Vec<String> =
+            self.refusals.iter().map(|refusal| format!("{}: {}", refusal.program, refusal.reason)).collect();
+        let program = self.hook.and_then(|hook| hook.programs.first());
+        Status {
+            slot: self.slot.name.into(),
+            tier: program.map(|program| program.attach.mechanism().into()),
+            program: program.map(|program| program.name.into()),
+            covers: program.map(|_| self.slot.covers.into()),
+            reason: (!refusals.is_empty()).then(|| refusals.join("; ")),
+            remedy: None,
+        }
     }
 }
 
@@ -312,65 +368,4 @@ pub fn rounds(wanted: Tier) -> Vec<Vec<Tier>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slot(name: &str) -> &'static Slot {
-        SLOTS.iter().find(|slot| slot.name == name).unwrap()
-    }
-
-    fn fill_with(name: &str, tiers: &[Tier], storage: Storage, refused: &[&str]) -> Filled {
-        fill(slot(name), tiers, storage, &mut |program| {
-            if refused.contains(&program.name) { Err(format!("no {}", program.name)) } else { Ok(()) }
-        })
-    }
-
-    #[test]
-    fn the_first_hook_that_attaches_is_taken_and_refusals_are_kept() {
-        let both = [Tier::TpBtf, Tier::Fentry];
-        let filled = fill_with("tcp_send", &both, Storage::InSocket, &[]);
-        assert_eq!(filled.hook.unwrap().programs[0].name, "send_tp");
-        assert!(filled.refusals.is_empty());
-
-        let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_tp"]);
-        assert_eq!(filled.hook.unwrap().programs[0].name, "tcp_send_fx");
-        assert_eq!(filled.refusals, [Refusal { program: "send_tp", reason: "no send_tp".into() }]);
-
-        let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_tp", "tcp_send_fx"]);
-        assert!(filled.hook.is_none() && !filled.holds());
-    }
-
-    #[test]
-    fn a_hook_needs_all_its_programs() {
-        let filled = fill_with("udp_send", &[Tier::Fentry], Storage::InSocket, &["udp6_send_fx"]);
-        assert!(filled.hook.is_none());
-        assert_eq!(filled.refusals.len(), 1);
-    }
-
-    #[test]
-    fn storage_decides_between_hooks_of_every_tier() {
-        let filled = fill_with("sockets", &[Tier::Kprobe], Storage::ByAddress, &[]);
-        assert_eq!(filled.hook.unwrap().programs[0].name, "harvest_addr");
-        let filled = fill_with("sockets", &[Tier::TpBtf], Storage::InSocket, &[]);
-        assert_eq!(filled.hook.unwrap().programs[0].name, "harvest");
-    }
-
-    #[test]
-    fn an_optional_slot_holds_without_a_hook() {
-        assert!(fill_with("process_exit", &[Tier::TpBtf], Storage::InSocket, &["exit_tp"]).holds());
-    }
-
-    #[test]
-    fn program_names_fit_the_kernel_and_are_unique_per_attach_point() {
-        let mut programs: Vec<_> = SLOTS
-            .iter()
-            .chain([&DESCENDANTS])
-            .flat_map(|slot| slot.hooks)
-            .flat_map(|hook| hook.programs)
-            .collect();
-        assert!(programs.iter().all(|program| program.name.len() <= 15));
-        programs.sort_by_key(|program| program.name);
-        programs.dedup_by(|a, b| a == b);
-        assert!(programs.windows(2).all(|pair| pair[0].name != pair[1].name));
-    }
-}
+mod tests;

@@ -37,7 +37,7 @@ fn full_map() -> Result<(), Failed> {
     let case = cases().find(|case| case.name == "tcp_brief_processes").ok_or("no such case")?;
     let mut stage = Stage::prepare(case)?;
     let sizes = Sizes { processes: 3, ..Sizes::default() };
-    let mut ebpf = Ebpf::start(Tier::Auto, sizes)?;
+    let mut ebpf = Ebpf::start(Tier::Auto, sizes, None)?;
     let truth = stage.run()?;
     stage.finish()?;
 
@@ -62,7 +62,7 @@ fn full_map() -> Result<(), Failed> {
 fn full_ring() -> Result<(), Failed> {
     const SOCKETS: usize = 5000;
     let sizes = Sizes { ring_bytes: 4096, ..Sizes::default() };
-    let mut ebpf = Ebpf::start(Tier::Auto, sizes)?;
+    let mut ebpf = Ebpf::start(Tier::Auto, sizes, None)?;
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let to = receiver.local_addr()?;
     let (mut closed, mut moved) = (0, 0);

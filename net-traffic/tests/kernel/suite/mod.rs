@@ -9,6 +9,7 @@ mod limits;
 mod program;
 mod skips;
 mod tracer;
+mod wire;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -38,6 +39,7 @@ pub(crate) fn run() -> ExitCode {
     }
     trials.extend(limits::trials());
     trials.extend(program::trials());
+    trials.extend(wire::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(MACHINE.lock().map(|mut machine| machine.take()));
     skips::print();

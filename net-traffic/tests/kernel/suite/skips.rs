@@ -20,6 +20,8 @@ pub(super) enum Reason {
     Rights(TrafficError),
     Feature(Feature, String),
     Tier(Tier, Refused),
+    /// What the trial's network is made of.
+    Tool(&'static str, String),
 }
 
 /// Says what was skipped and why, and as the last line how much.
@@ -52,7 +54,11 @@ fn is_explained(reason: &Reason) -> bool {
         }
         Reason::Feature(Feature::Ipv6, _) => !Path::new("/proc/net/if_inet6").exists(),
         Reason::Feature(Feature::FastOpen, _) => !Path::new("/proc/sys/net/ipv4/tcp_fastopen").exists(),
-        Reason::Rights(_) | Reason::Feature(Feature::UdpSegment, _) | Reason::Tier(Tier::Polling, _) => false,
+        Reason::Tool("nft", _) => !Path::new("/usr/sbin/nft").exists(),
+        Reason::Tool(..)
+        | Reason::Rights(_)
+        | Reason::Feature(Feature::UdpSegment, _)
+        | Reason::Tier(Tier::Polling, _) => false,
         Reason::Tier(Tier::TpBtf, _) => {
             !contains("/sys/kernel/btf/vmlinux", b"\0btf_trace_sock_send_length\0")
         }
@@ -72,6 +78,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Rights(error) => write!(f, "{error}; run it as root"),
             Self::Feature(feature, reason) => write!(f, "this kernel has no {feature}: {reason}"),
+            Self::Tool(tool, reason) => write!(f, "{tool} is needed: {reason}"),
             Self::Tier(tier, refused) => write!(f, "no {tier} here: {}", refused.reason),
         }
     }

@@ -1,14 +1,14 @@
 //! Decodes one `RTM_NEWLINK` message. Pure: bytes in, an interface out.
 
 use crate::snapshot::{Interface, InterfaceCounters};
-use crate::source::linux::netlink::{Attributes, Malformed, read_u32, read_u64};
+use crate::source::linux::netlink::{Attributes, Malformed, read_u16, read_u32, read_u64};
 
 /// The length of `struct ifinfomsg`; attributes follow.
 const MESSAGE: usize = 16;
 const TOO_SHORT: Malformed = Malformed("no room for an interface");
 
 /// The interface that one answer describes; `None` if it has no name.
-pub(super) fn interface(payload: &[u8], netns: u32) -> Result<Option<Interface>, Malformed> {
+pub(in super::super) fn interface(payload: &[u8], netns: u32) -> Result<Option<Interface>, Malformed> {
     let (header, attributes) = payload.split_at_checked(MESSAGE).ok_or(TOO_SHORT)?;
     let flags = read_u32(header, 8).ok_or(TOO_SHORT)?;
     let mut interface = Interface {
@@ -58,6 +58,30 @@ pub(super) fn ties(payload: &[u8]) -> Result<Ties, Malformed> {
         }
     }
     Ok(ties)
+}
+
+pub(in super::super) const LOOPBACK: &str = "loopback";
+
+/// The kind of a virtual interface, as `ip link add type` names it, or [`LOOPBACK`]; `None` for hardware.
+pub(in super::super) fn kind(payload: &[u8]) -> Option<String> {
+    const IFLA_INFO_KIND: u16 = 1;
+    let attribute = |bytes, wanted| {
+        Attributes(bytes).filter_map(Result::ok).find_map(|(kind, value)| (kind == wanted).then_some(value))
+    };
+    if read_u16(payload, 2) == Some(libc::ARPHRD_LOOPBACK) {
+        return Some(LOOPBACK.to_owned());
+    }
+    let information = attribute(payload.get(MESSAGE..)?, libc::IFLA_LINKINFO)?;
+    attribute(information, IFLA_INFO_KIND).map(text)
+}
+
+/// The Ethernet address of an interface that has one, in the lower six octets in network order.
+pub(in super::super) fn ethernet_address(payload: &[u8]) -> Option<u64> {
+    let mut attributes = Attributes(payload.get(MESSAGE..)?).filter_map(Result::ok);
+    let (_, address) = attributes.find(|(kind, _)| *kind == libc::IFLA_ADDRESS)?;
+    let mut octets = [0; 8];
+    octets.get_mut(..6)?.copy_from_slice(address.get(..6).filter(|_| address.len() == 6)?);
+    Some(u64::from_le_bytes(octets))
 }
 
 fn text(value: &[u8]) -> String {

@@ -1,0 +1,100 @@
+//! A network namespace with a thread that lives in it, and what is done there.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use net_traffic::source::linux::traffic::{NetNs, TrafficError};
+
+/// Dropping it ends the thread, and the namespace with everything in it.
+pub(super) struct Place {
+    jobs: Sender<Box<dyn FnOnce() + Send>>,
+    /// The namespace, for whoever wants to enter it.
+    pub(super) path: PathBuf,
+}
+
+/// Something that is being done in a place.
+pub(super) struct Job<T>(Receiver<T>);
+
+impl Place {
+    pub(super) fn new() -> Result<Self, TrafficError> {
+        let (jobs, todo) = channel::<Box<dyn FnOnce() + Send>>();
+        let (tell, told) = channel();
+        thread::spawn(move || {
+            let entered = NetNs::enter_new();
+            let id = nix::unistd::gettid();
+            match entered {
+                Ok(_namespace) => {
+                    tell.send(Ok(format!("/proc/{}/task/{id}/ns/net", std::process::id()))).unwrap();
+                    for job in todo {
+                        job();
+                    }
+                }
+                Err(error) => tell.send(Err(error)).unwrap(),
+            }
+        });
+        let path = told.recv().map_err(|_gone| TrafficError::Hangup)??;
+        Ok(Self { jobs, path: path.into() })
+    }
+
+    /// Begins something there.
+    pub(super) fn start<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Job<T> {
+        let (tell, told) = channel();
+        self.jobs.send(Box::new(move || drop(tell.send(job())))).unwrap();
+        Job(told)
+    }
+
+    /// Does something there and waits for it.
+    pub(super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        self.start(job).finish()
+    }
+
+    /// Runs commands there, one a line; the first word is the program.
+    pub(super) fn sh(&self, lines: &str) {
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let line = line.to_owned();
+            self.run(move || command(&line));
+        }
+    }
+
+    /// What a command prints there.
+    pub(super) fn ask(&self, line: &str) -> String {
+        let line = line.to_owned();
+        self.run(move || command(&line))
+    }
+
+    /// Writes a kernel parameter of the namespace.
+    pub(super) fn set(&self, parameter: &str, value: &str) {
+        let (path, value) = (format!("/proc/sys/net/{parameter}"), value.to_owned());
+        self.run(move || std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}")));
+    }
+
+    /// Connects two places by a pair of interfaces.
+    pub(super) fn connect(&self, here: &str, other: &Self, there: &str) {
+        // The path stands for the namespace as seen from any thread of this process.
+        let namespace = File::open(&other.path).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&namespace);
+        self.sh(&format!(
+            "ip link add name {here} type veth peer name {there} netns /proc/{}/fd/{fd}
+            ip link set dev {here} up",
+            std::process::id()
+        ));
+        other.sh(&format!("ip link set dev {there} up"));
+    }
+}
+
+impl<T> Job<T> {
+    pub(super) fn finish(self) -> T {
+        self.0.recv().expect("what runs in a place does not panic")
+    }
+}
+
+fn command(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let output =
+        Command::new(words[0]).args(&words[1..]).output().unwrap_or_else(|error| panic!("{line}: {error}"));
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

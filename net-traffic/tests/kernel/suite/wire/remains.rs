@@ -1,0 +1,109 @@
+//! What the tool leaves behind when it is killed, and what it leaves alone.
+
+use std::fmt::Write;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use aya::programs::{SchedClassifier, TcAttachType};
+
+use super::super::skips::Reason;
+use super::device::{FILTER, Losses};
+use super::pair;
+use super::place::Place;
+
+/// Killed in the midst of its work it leaves no link; a filter that stayed is gone after the next start and end.
+pub(super) fn killed() -> Result<(), Reason> {
+    let (place, _other) = pair()?;
+    let untouched = state(&place);
+    let mut tool = start(&place);
+    tool.kill().unwrap();
+    tool.wait().unwrap();
+    assert!(programs(&place).is_empty() || filters(&place).contains("net-traffic "), "{}", programs(&place));
+    end(start(&place));
+    assert_eq!(state(&place), untouched);
+    Ok(())
+}
+
+/// Another program's filter stays where it was, before, while and after the tool runs, and so does its discipline.
+pub(super) fn foreign_filter() -> Result<(), Reason> {
+    let (one, _other) = pair()?;
+    let losses = Losses::new();
+    losses.on(&one, "a", TcAttachType::Ingress);
+    losses.on(&one, "a", TcAttachType::Egress);
+    let before = state(&one);
+    let tool = start(&one);
+    let foreign = one.ask("tc filter show dev a ingress").matches(FILTER).count();
+    let mut killed = start(&one);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    end(tool);
+    assert_eq!(foreign, 1);
+    end(start(&one));
+    assert_eq!(state(&one), before);
+    Ok(())
+}
+
+/// The program, once it has printed its first report.
+fn start(place: &Place) -> Child {
+    place.run(|| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_net-traffic"))
+            .args(["bandwidth", "--json", "--interval", "0.2"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let balance = report["balance"].as_array().unwrap();
+        assert!(balance.iter().any(|row| row["interface"] == "lo" && row["direction"] == "tx"), "{line}");
+        child
+    })
+}
+
+/// Ends it as Ctrl-C does.
+fn end(mut tool: Child) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(tool.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    drop(tool.stdout.take());
+    assert!(tool.wait().unwrap().success());
+}
+
+/// All that hangs on the interfaces: links, disciplines and filters.
+fn state(place: &Place) -> String {
+    let qdiscs = place.ask("tc qdisc show");
+    format!("{qdiscs}{}{}", filters(place), programs(place))
+}
+
+fn filters(place: &Place) -> String {
+    let mut text = String::new();
+    for line in place.ask("ip -o link show").lines() {
+        let interface = line.split([' ', '@', ':']).nth(2).unwrap();
+        for side in ["ingress", "egress"] {
+            // An interface without a discipline has no filters, and some versions of tc complain.
+            let qdiscs = place.ask(&format!("tc qdisc show dev {interface}"));
+            if qdiscs.contains("clsact") {
+                text += &place.ask(&format!("tc filter show dev {interface} {side}"));
+            }
+        }
+    }
+    text
+}
+
+/// The programs behind tcx links, by interface; nothing where the kernel has no such links.
+fn programs(place: &Place) -> String {
+    place.run(|| {
+        let mut text = String::new();
+        for interface in &nix::net::if_::if_nameindex().unwrap() {
+            let name = interface.name().to_str().unwrap();
+            for side in [TcAttachType::Ingress, TcAttachType::Egress] {
+                if let Ok((_revision, programs)) = SchedClassifier::query_tcx(name, side) {
+                    for program in programs {
+                        let program = program.name_as_str().unwrap_or_default();
+                        writeln!(text, "{name} {side:?} {program}").unwrap();
+                    }
+                }
+            }
+        }
+        text
+    })
+}

@@ -1,0 +1,128 @@
+//! The balance of a place as the tool gives it, once all is quiet, and what must hold of it.
+
+use std::fmt::Write;
+use std::thread;
+use std::time::Duration;
+
+use net_traffic::model::{Balance, Direction, Model, Retention, Selection};
+use net_traffic::source::{Live, LiveOptions, Netns};
+
+use super::place::Place;
+
+/// The tool, watching one place.
+pub(super) struct Tool(Live);
+
+/// A balance sheet, kept.
+pub(super) struct Sheet(Vec<Line>);
+
+pub(super) struct Line {
+    pub(super) interface: String,
+    pub(super) direction: Direction,
+    pub(super) counted: u64,
+    pub(super) payload: u64,
+    pub(super) overhead: u64,
+    pub(super) forwarded: u64,
+    pub(super) kernel: u64,
+    pub(super) unattributed: i64,
+}
+
+impl Tool {
+    pub(super) fn watch(place: &Place) -> Self {
+        let netns = Some(Netns::Path(place.path.clone()));
+        let options = LiveOptions { counting: true, wire: true, netns, ..LiveOptions::default() };
+        Self(Live::open(&options).unwrap())
+    }
+
+    /// Reads until nothing moves any more, and checks what holds of every sheet.
+    pub(super) fn read(&mut self) -> Sheet {
+        let mut before = None;
+        for _ in 0..100 {
+            let snapshot = self.0.snapshot().unwrap();
+            assert_eq!(snapshot.loss, net_traffic::snapshot::Loss::default(), "nothing may be lost");
+            let wire = snapshot.wire.clone();
+            if before.as_ref() == Some(&wire) {
+                let mut model = Model::new(Selection::default(), Retention::default());
+                model.advance(snapshot);
+                let sheet = Sheet(model.balance().map(Line::from).collect());
+                assert!(!sheet.0.is_empty(), "no interface is watched: {:?}", model.status());
+                sheet.check();
+                return sheet;
+            }
+            before = Some(wire);
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the interfaces do not come to rest: {before:?}");
+    }
+}
+
+impl Sheet {
+    pub(super) fn line(&self, interface: &str, direction: Direction) -> &Line {
+        let found = self.0.iter().find(|line| line.interface == interface && line.direction == direction);
+        found.unwrap_or_else(|| panic!("no {interface} {direction:?} in\n{}", self.text()))
+    }
+
+    /// Expects of an interface these bytes of payload, and nothing forwarded.
+    pub(super) fn carries(&self, interface: &str, rx: usize, tx: usize) {
+        for (direction, payload) in [(Direction::Rx, rx), (Direction::Tx, tx)] {
+            let line = self.line(interface, direction);
+            assert_eq!(
+                line.payload,
+                payload as u64,
+                "payload of {interface} {direction:?} in\n{}",
+                self.text()
+            );
+            assert_eq!(line.forwarded, 0, "forwarded by {interface} {direction:?} in\n{}", self.text());
+        }
+    }
+
+    /// Expects of an interface that it carried at least so much for others, and nothing for a process.
+    pub(super) fn forwards(&self, interface: &str, rx: usize, tx: usize) {
+        for (direction, bytes) in [(Direction::Rx, rx), (Direction::Tx, tx)] {
+            let line = self.line(interface, direction);
+            assert_eq!(line.payload + line.overhead, 0, "{interface} {direction:?} in\n{}", self.text());
+            assert!(line.forwarded >= bytes as u64, "{interface} {direction:?} in\n{}", self.text());
+            // What the kernel says itself, to find neighbours, is little.
+            assert!(line.kernel < 3000, "{interface} {direction:?} in\n{}", self.text());
+        }
+    }
+
+    /// The parts sum to what the interface counted, and none is left.
+    fn check(&self) {
+        for line in &self.0 {
+            let parts = line.payload + line.overhead + line.forwarded + line.kernel;
+            let sum = i128::from(parts) + i128::from(line.unattributed);
+            assert_eq!(sum, i128::from(line.counted), "the sum of {} in\n{}", line.interface, self.text());
+            assert_eq!(line.unattributed, 0, "the rest of {} in\n{}", line.interface, self.text());
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for line in &self.0 {
+            let Line { interface, direction, counted, payload, overhead, forwarded, kernel, unattributed } =
+                line;
+            writeln!(
+                text,
+                "{interface} {direction:?}: {counted} = payload {payload} + overhead {overhead} + forwarded \
+                 {forwarded} + kernel {kernel} + unattributed {unattributed}"
+            )
+            .unwrap();
+        }
+        text
+    }
+}
+
+impl From<Balance<'_>> for Line {
+    fn from(balance: Balance<'_>) -> Self {
+        Self {
+            interface: balance.interface.to_owned(),
+            direction: balance.direction,
+            counted: balance.interface_bytes,
+            payload: balance.process_payload_bytes,
+            overhead: balance.overhead_bytes,
+            forwarded: balance.forwarded_bytes,
+            kernel: balance.kernel_bytes,
+            unattributed: balance.unattributed_bytes,
+        }
+    }
+}
