@@ -9,7 +9,7 @@ use aya_ebpf::{
         generated::{bpf_get_current_cgroup_id, bpf_probe_read_kernel_str},
     },
 };
-use net_traffic_common::CGROUP_PATH;
+use net_traffic_common::{CGROUP_PATH, CgroupPath};
 
 use crate::{
     kernel::{HIERARCHY, Memory, Untyped, constant, offset},
