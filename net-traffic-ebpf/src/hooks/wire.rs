@@ -245,6 +245,8 @@ fn is_routed(skb: *mut __sk_buff, packet: &Packet) -> bool {
         destination: [u32; 4],
         output: [u32; 4],
     }
+    const SIZE: i32 = 64;
+    const _: () = assert!(size_of::<Lookup>() == SIZE as usize);
     /// The answers that name a way out: the packet leaves, needs an encapsulation, a neighbour, or fragments.
     const SUCCESS: i64 = 0;
     const UNSUPPORTED_ENCAPSULATION: i64 = 6;
@@ -262,8 +264,7 @@ fn is_routed(skb: *mut __sk_buff, packet: &Packet) -> bool {
         ..Lookup::default()
     };
     // SAFETY: the program's context, and a struct of the kernel's layout and size.
-    let answer =
-        unsafe { bpf_fib_lookup(skb.cast(), (&raw mut lookup).cast(), size_of::<Lookup>() as i32, 0) };
+    let answer = unsafe { bpf_fib_lookup(skb.cast(), (&raw mut lookup).cast(), SIZE, 0) };
     matches!(answer, SUCCESS | UNSUPPORTED_ENCAPSULATION | NO_NEIGHBOUR | FRAGMENTS_NEEDED)
 }
 
