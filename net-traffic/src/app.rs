@@ -1,6 +1,7 @@
 //! Wires the parts: source → model → view → output, at the pace that was asked for, until somebody stops it.
 
 mod failure;
+mod iperf;
 mod run;
 
 use std::io::IsTerminal;
@@ -10,7 +11,7 @@ use clap::Parser;
 
 use self::failure::Failure;
 use crate::args::{Args, options_after_command};
-use crate::config::{Config, Terminal};
+use crate::config::{Config, Job, Terminal};
 use crate::output;
 
 /// The whole program: from the command line to the exit status.
@@ -21,10 +22,11 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return failure::usage(&error),
     };
-    match Config::new(&args, terminal()).map_err(Failure::from).and_then(|config| run::run(&config)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    let done = Config::new(&args, terminal()).map_err(Failure::from).and_then(|config| match &config.job {
+        Job::Iperf(options) => iperf::run(&config, options),
+        Job::View(_) | Job::Record(_) => run::run(&config).map(|()| ExitCode::SUCCESS),
+    });
+    done.unwrap_or_else(|failure| failure.report())
 }
 
 /// What standard output and the environment say about how to write.

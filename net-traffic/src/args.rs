@@ -2,6 +2,7 @@
 
 mod before;
 mod groups;
+mod iperf;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ pub use self::before::options_after_command;
 pub use self::groups::{
     ByArg, FormatArg, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg, UnitsArg, Verbosity,
 };
+pub use self::iperf::{IperfArgs, TestArgs};
 
 /// Who moves the bytes on this machine: connections, owners, amounts and rates.
 #[derive(Debug, Parser)]
@@ -38,6 +40,8 @@ pub enum Command {
     /// Throughput per interface and per process, and the balance between them
     #[command(visible_alias = "bw")]
     Bandwidth(ViewArgs),
+    /// How fast the link is and why not faster: a throughput test, wire-compatible with iperf3
+    Iperf(Box<IperfArgs>),
     /// Write snapshots to a file, which every view reads with --replay
     Record(RecordArgs),
     /// What this kernel and these privileges allow, which hook counts what, and why

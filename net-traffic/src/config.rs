@@ -1,6 +1,7 @@
 //! What was typed means: validated settings for every part of the program. Pure; what only the system knows, such as
 //! whether an interface exists, is checked when the source is opened.
 
+mod iperf;
 mod selection;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::args::{
 };
 use crate::model::Selection;
 use crate::output::{Format, Settings, Units};
+use crate::source::iperf::IperfOptions;
 use crate::source::{LiveOptions, Netns, Tier};
 use crate::view::{Bandwidth, Connections, Doctor, Options, States, Top, View};
 
@@ -34,6 +36,7 @@ pub struct Config {
 pub enum Job {
     View(Box<Viewing>),
     Record(PathBuf),
+    Iperf(IperfOptions),
 }
 
 /// A view and how to show it.
@@ -88,6 +91,14 @@ impl Config {
                 let mut source = source(&args.source)?;
                 count_bytes(&mut source);
                 Ok(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose })
+            }
+            Command::Iperf(args) => {
+                let source_args = SourceArgs { replay: None, tier: args.tier, netns: None };
+                let mut source = source(&source_args)?;
+                count_bytes(&mut source);
+                let (quiet, verbose) = messages(&args.verbosity);
+                let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: None };
+                Ok(Self { job: Job::Iperf(iperf::options(args)?), source, pace, quiet, verbose })
             }
             Command::Doctor(args) => {
                 let output = output(&args.output, terminal, false)?;

@@ -184,6 +184,7 @@ impl<'c> Sink<'c> {
                 output: Output::new(viewing.output.clone()),
             },
             Job::Record(file) => Self::Record(Recorder::begin(create(file)?)?),
+            Job::Iperf(_) => return Err(Failure::Failed("iperf has a report of its own".to_owned())),
         })
     }
 

@@ -4,6 +4,7 @@
 
 #[cfg(not(target_os = "linux"))]
 pub mod elsewhere;
+pub mod iperf;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod live;

@@ -8,6 +8,7 @@ pub mod ebpf;
 pub mod exists;
 pub mod host;
 pub mod interfaces;
+pub mod iperf;
 pub mod live;
 pub mod load;
 mod netlink;
