@@ -42,6 +42,8 @@ pub enum Command {
     Bandwidth(ViewArgs),
     /// How fast the link is and why not faster: a throughput test, wire-compatible with iperf3
     Iperf(Box<IperfArgs>),
+    /// Send known traffic, compare it with what was counted, print the error and the cost
+    Selftest(SelftestArgs),
     /// Write snapshots to a file, which every view reads with --replay
     Record(RecordArgs),
     /// What this kernel and these privileges allow, which hook counts what, and why
@@ -96,6 +98,20 @@ pub struct DoctorArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SelftestArgs {
+    /// Seconds for the measurements of speed, together
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub duration: f64,
+    /// Only this way of counting; a refusal is then an error [default: all that this kernel grants]
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<TierArg>,
+    #[command(flatten)]
+    pub output: OutputArgs,
     #[command(flatten)]
     pub verbosity: Verbosity,
 }

@@ -184,7 +184,9 @@ impl<'c> Sink<'c> {
                 output: Output::new(viewing.output.clone()),
             },
             Job::Record(file) => Self::Record(Recorder::begin(create(file)?)?),
-            Job::Iperf(_) => return Err(Failure::Failed("iperf has a report of its own".to_owned())),
+            Job::Iperf(_) | Job::Selftest(_) => {
+                return Err(Failure::Failed("this command makes no series of reports".to_owned()));
+            }
         })
     }
 

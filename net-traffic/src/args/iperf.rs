@@ -21,7 +21,7 @@ pub struct IperfArgs {
     #[arg(short, long)]
     pub server: bool,
     /// Serve one test, then end
-    #[arg(short = '1', long, requires = "server")]
+    #[arg(short = '1', long, requires = "server", conflicts_with_all = ["host", "client"])]
     pub one_off: bool,
     /// The server's port
     #[arg(short, long, value_name = "PORT", default_value_t = 5201, value_parser = clap::value_parser!(u16).range(1..))]
@@ -47,7 +47,6 @@ pub struct IperfArgs {
 /// What the client chooses for both sides.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Client")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct TestArgs {
     /// Seconds to send for [default: 10]
     #[arg(short, long, value_name = "SECONDS", conflicts_with = "server", value_parser = clap::value_parser!(u32).range(1..=86400))]

@@ -26,7 +26,6 @@ pub enum Role {
 
 /// What the client chooses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of iperf3")]
 pub struct Test {
     pub host: String,
     pub seconds: Option<u32>,
@@ -41,6 +40,35 @@ pub struct Test {
     pub window: Option<String>,
     pub mss: Option<i32>,
     pub congestion: Option<String>,
+}
+
+impl Test {
+    /// The rate that each stream keeps to; `None` for no limit. UDP has one unless it is told otherwise.
+    #[must_use]
+    pub fn bits_per_second(&self) -> Option<u64> {
+        match &self.bitrate {
+            None => self.udp.then_some(UDP_DEFAULT),
+            Some(rate) => rate_of(rate).filter(|bps| *bps > 0),
+        }
+    }
+}
+
+/// iperf3's own.
+const UDP_DEFAULT: u64 = 1 << 20;
+
+/// `10M` or `2.5G/8`: decimal steps, and a burst that does not matter here.
+fn rate_of(text: &str) -> Option<u64> {
+    let rate = text.split('/').next()?;
+    let (number, factor) = match rate.char_indices().last()? {
+        (at, 'k' | 'K') => (&rate[..at], 1e3),
+        (at, 'm' | 'M') => (&rate[..at], 1e6),
+        (at, 'g' | 'G') => (&rate[..at], 1e9),
+        (at, 't' | 'T') => (&rate[..at], 1e12),
+        _ => (rate, 1.0),
+    };
+    let bps = number.parse::<f64>().ok()? * factor;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate, for a comparison")]
+    (bps >= 0.0).then_some(bps as u64)
 }
 
 /// Milliseconds between two lines of the report; 0 for none.

@@ -14,9 +14,11 @@ pub mod replay;
 pub mod stop;
 
 #[cfg(not(target_os = "linux"))]
-pub use self::elsewhere::{Live, exists};
+pub use self::elsewhere::{Live, Surroundings, act_if_told, exists, selftest};
 #[cfg(target_os = "linux")]
-pub use self::linux::{exists, live::Live};
+pub use self::linux::{
+    exists, live::Live, selftest::run as selftest, surroundings::Surroundings, traffic::act_if_told,
+};
 pub use self::live::{LiveOptions, Netns, OpenError, Tier, Wanted};
 pub use self::record::Recorder;
 pub use self::replay::{Replay, ReplayError};

@@ -18,5 +18,7 @@ pub mod polling;
 pub mod procfs;
 pub mod records;
 pub mod rights;
+pub mod selftest;
 pub mod sock_diag;
+pub mod surroundings;
 pub mod traffic;

@@ -135,7 +135,7 @@ impl SockDiag {
                 known.uid = known.uid.or(socket.uid);
                 known.inode = known.inode.or(socket.inode);
                 if let (Some(known), Some(asked)) = (&mut known.tcp, socket.tcp) {
-                    complete(known, asked);
+                    complete(known, &asked);
                 }
             }
         }
@@ -176,8 +176,8 @@ impl Collector for SockDiag {
 }
 
 /// What only the kernel's own report has.
-fn complete(known: &mut TcpInfo, asked: TcpInfo) {
-    let TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, .. } = asked;
+fn complete(known: &mut TcpInfo, asked: &TcpInfo) {
+    let TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, .. } = *asked;
     *known = TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, ..known.clone() };
 }
 

@@ -3,7 +3,6 @@
 mod balance;
 mod blind;
 mod check;
-mod compare;
 mod compare_tests;
 mod limits;
 mod skips;
@@ -12,7 +11,7 @@ mod tracer;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use net_traffic::source::linux::traffic::cases;
+use net_traffic::source::linux::traffic::{cases, compare};
 
 use tracer::{Machine, Tier};
 

@@ -41,9 +41,9 @@ impl Iperf {
     pub fn start(options: &IperfOptions) -> Result<Started, IperfError> {
         let (interrupt, interrupted) = watch::channel(None);
         let peer = match &options.role {
-            Role::Client(test) => Peer::Client(client(options, test)?.with_interrupt(interrupted)),
+            Role::Client(test) => Peer::Client(Box::new(client(options, test)?.with_interrupt(interrupted))),
             Role::Server { one_off } => {
-                Peer::Server(server(options, *one_off)?.with_interrupt(interrupted), options.port)
+                Peer::Server(Box::new(server(options, *one_off)?.with_interrupt(interrupted)), options.port)
             }
         };
         let is_server = matches!(peer, Peer::Server(..));
@@ -88,8 +88,8 @@ pub fn error_document(message: &str) -> String {
 }
 
 enum Peer {
-    Client(Client),
-    Server(Server, u16),
+    Client(Box<Client>),
+    Server(Box<Server>, u16),
 }
 
 async fn run(peer: Peer, capture: Capture) -> Result<(), RiperfError> {
