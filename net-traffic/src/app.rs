@@ -2,9 +2,11 @@
 
 mod command;
 mod failure;
+mod iperf;
 mod keys;
 mod run;
 mod screen;
+mod selftest;
 mod ticks;
 
 use std::io::IsTerminal;
@@ -15,11 +17,15 @@ use clap::Parser;
 use self::failure::Failure;
 use crate::args::{Args, options_after_command};
 use crate::config::{Config, Job, Terminal};
-use crate::output;
+use crate::{output, source};
 
 /// The whole program: from the command line to the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
+    // The self-test's processes are this program too; they start no thread.
+    if let Some(status) = source::act_if_told() {
+        return status;
+    }
     let arguments = options_after_command(std::env::args_os().collect());
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
@@ -27,6 +33,8 @@ pub fn main() -> ExitCode {
     };
     let done = Config::new(&args, terminal()).map_err(Failure::from).and_then(|config| match &config.job {
         Job::Run(running) => command::run(&config, running),
+        Job::Iperf(options) => iperf::run(&config, options),
+        Job::Selftest(selftest) => selftest::run(&config, selftest),
         Job::View(_) | Job::Record(_) => run::run(&config).map(|()| ExitCode::SUCCESS),
     });
     done.unwrap_or_else(|failure| failure.report())

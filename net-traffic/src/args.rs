@@ -2,6 +2,7 @@
 
 mod before;
 mod groups;
+mod iperf;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub use self::before::options_after_command;
 pub use self::groups::{
     ByArg, FormatArg, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg, UnitsArg, Verbosity,
 };
+pub use self::iperf::{IperfArgs, TestArgs};
 
 /// Who moves the bytes on this machine: connections, owners, amounts and rates.
 #[derive(Debug, Parser)]
@@ -41,6 +43,10 @@ pub enum Command {
     Bandwidth(ViewArgs),
     /// Run a command and say what it and its children sent and received
     Run(RunArgs),
+    /// How fast the link is and why not faster: a throughput test, wire-compatible with iperf3
+    Iperf(Box<IperfArgs>),
+    /// Send known traffic, compare it with what was counted, print the error and the cost
+    Selftest(SelftestArgs),
     /// Write snapshots to a file, which every view reads with --replay
     Record(RecordArgs),
     /// What this kernel and these privileges allow, which hook counts what, and why
@@ -119,6 +125,20 @@ pub struct DoctorArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SelftestArgs {
+    /// Seconds for the measurements of speed, together
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub duration: f64,
+    /// Only this way of counting; a refusal is then an error [default: all that this kernel grants]
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<TierArg>,
+    #[command(flatten)]
+    pub output: OutputArgs,
     #[command(flatten)]
     pub verbosity: Verbosity,
 }

@@ -1,6 +1,7 @@
 //! What was typed means: validated settings for every part of the program. Pure; what only the system knows, such as
 //! whether an interface exists, is checked when the source is opened.
 
+mod iperf;
 mod running;
 mod selection;
 
@@ -14,6 +15,7 @@ use crate::args::{
 };
 use crate::model::Selection;
 use crate::output::{Format, Settings, Units};
+use crate::source::iperf::IperfOptions;
 use crate::source::{LiveOptions, Netns, Tier};
 use crate::view::{Bandwidth, Connections, Doctor, Options, Screen, States, Top, View};
 
@@ -37,6 +39,15 @@ pub enum Job {
     View(Box<Viewing>),
     Record(PathBuf),
     Run(Box<Running>),
+    Iperf(IperfOptions),
+    Selftest(SelftestConfig),
+}
+
+/// How long the self-test measures, and how it is shown.
+#[derive(Clone, Debug)]
+pub struct SelftestConfig {
+    pub duration: Duration,
+    pub output: Settings,
 }
 
 /// A view and how to show it.
@@ -100,6 +111,32 @@ impl Config {
                 Ok(everywhere(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose }))
             }
             Command::Run(args) => running::config(args, terminal),
+            Command::Iperf(args) => {
+                let source_args = SourceArgs { replay: None, tier: args.tier, netns: None };
+                let mut source = source(&source_args)?;
+                count_bytes(&mut source);
+                let (quiet, verbose) = messages(&args.verbosity);
+                let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: None };
+                Ok(Self { job: Job::Iperf(iperf::options(args)?), source, pace, quiet, verbose })
+            }
+            Command::Selftest(args) => {
+                if !SELFTEST_S.contains(&args.duration) {
+                    let (least, most) = (SELFTEST_S.start(), SELFTEST_S.end());
+                    return refuse(format!("--duration {}: it is from {least} to {most}", args.duration));
+                }
+                let source = source(&SourceArgs { replay: None, tier: args.tier, netns: None })?;
+                let duration = Duration::from_secs_f64(args.duration);
+                let output = output(&args.output, terminal, false)?;
+                let (quiet, verbose) = messages(&args.verbosity);
+                let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: None };
+                Ok(Self {
+                    job: Job::Selftest(SelftestConfig { duration, output }),
+                    source,
+                    pace,
+                    quiet,
+                    verbose,
+                })
+            }
             Command::Doctor(args) => {
                 let output = output(&args.output, terminal, false)?;
                 let options = Options::default();
@@ -234,6 +271,9 @@ fn output(args: &OutputArgs, terminal: Terminal, series: bool) -> Result<Setting
     let color = terminal.width.is_some() && !terminal.no_color && !args.no_color;
     Ok(Settings { format, units, header: !args.no_header, color, width: terminal.width, series })
 }
+
+/// Seconds for the self-test's measurements.
+const SELFTEST_S: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
 
 /// The shortest and the longest interval: below, the tool would mostly watch itself; above, nobody is waiting.
 const INTERVAL_S: std::ops::RangeInclusive<f64> = 0.01..=86_400.0;

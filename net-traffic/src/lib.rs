@@ -10,4 +10,5 @@ pub mod model;
 pub mod output;
 pub mod snapshot;
 pub mod source;
+pub mod trial;
 pub mod view;

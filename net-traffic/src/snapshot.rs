@@ -152,6 +152,41 @@ pub struct TcpInfo {
     /// The congestion window, in segments.
     pub cwnd: Option<u32>,
     pub mss: Option<u32>,
+    /// The least round-trip time of late: the path without its queues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_rtt_us: Option<u32>,
+    /// How long the connection had something to send, and of that, how long the receiver's window and the socket's
+    /// own buffer held it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rwnd_limited_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sndbuf_limited_us: Option<u64>,
+    /// The window that the receiver advertised last, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snd_wnd: Option<u32>,
+}
+
+/// How long one processor has done what since boot, in clock ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cpu {
+    pub id: u32,
+    pub total: u64,
+    pub idle: u64,
+    /// Handling packets and other deferred work of interrupts.
+    pub softirq: u64,
+}
+
+/// The queue in front of an interface, as `tc -s qdisc` prints it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    pub ifindex: u32,
+    /// `fq_codel`, `tbf`, `noqueue`, …
+    pub kind: String,
+    pub drops: u32,
+    /// How often it held a packet back to keep a rate.
+    pub overlimits: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::source::iperf::IperfError;
 use crate::source::{OpenError, ReplayError, SourceError};
 
 /// Each kind has its own exit status.
@@ -16,6 +17,9 @@ pub(super) enum Failure {
     Privilege(String),
     #[error("{0}")]
     Failed(String),
+    /// The output itself says why.
+    #[error("it failed, as the output says")]
+    Told,
     /// Whoever read the output went away: no failure.
     #[error("the reader went away")]
     ReaderGone,
@@ -26,6 +30,7 @@ impl Failure {
     pub(super) fn report(&self) -> ExitCode {
         let status = match self {
             Self::ReaderGone => return ExitCode::SUCCESS,
+            Self::Told => return ExitCode::FAILURE,
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::Privilege(_) => 3,
@@ -67,6 +72,15 @@ impl From<OpenError> for Failure {
             OpenError::Usage(_) => Self::Usage(message),
             OpenError::Privilege { .. } => Self::Privilege(message),
             OpenError::Failed { .. } => Self::Failed(message),
+        }
+    }
+}
+
+impl From<IperfError> for Failure {
+    fn from(error: IperfError) -> Self {
+        match error {
+            IperfError::Usage(message) => Self::Usage(message),
+            IperfError::Failed(message) => Self::Failed(message),
         }
     }
 }

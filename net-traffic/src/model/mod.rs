@@ -16,6 +16,7 @@ mod network;
 mod process;
 mod rate;
 mod selection;
+pub mod throughput;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ pub mod json;
 pub mod markdown;
 mod shown;
 pub mod table;
+pub mod throughput;
 pub mod tui;
 
 use std::io::{self, Write};

@@ -1,7 +1,8 @@
 //! The live source of a system that has none yet: it says so. Recordings can be read everywhere.
 
-use super::{LiveOptions, OpenError, SourceError};
-use crate::snapshot::Snapshot;
+use super::{LiveOptions, OpenError, SourceError, Tier};
+use crate::snapshot::{Cpu, Queue, Snapshot};
+use crate::trial::Trial;
 
 /// Nothing to read from.
 #[derive(Debug)]
@@ -26,6 +27,43 @@ impl Live {
     pub fn snapshot(&mut self) -> Result<Snapshot, SourceError> {
         Err(SourceError::Live(std::io::Error::from(std::io::ErrorKind::Unsupported)))
     }
+}
+
+/// Nothing to read from.
+#[derive(Debug)]
+pub struct Surroundings;
+
+impl Surroundings {
+    /// # Errors
+    /// Always: there is no collector for this system.
+    pub fn open() -> std::io::Result<Self> {
+        Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+    }
+
+    /// # Errors
+    /// Always: there is no collector for this system.
+    pub fn cpus(&self) -> std::io::Result<Vec<Cpu>> {
+        Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+    }
+
+    /// # Errors
+    /// Always: there is no collector for this system.
+    pub fn queues(&mut self) -> std::io::Result<Vec<Queue>> {
+        Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+    }
+}
+
+/// No process of the self-test is this program.
+#[must_use]
+pub fn act_if_told() -> Option<std::process::ExitCode> {
+    None
+}
+
+/// # Errors
+/// Always: nothing counts on this system.
+pub fn selftest(_tier: Tier, _duration: std::time::Duration) -> Result<Trial, OpenError> {
+    let cause = std::io::Error::from(std::io::ErrorKind::Unsupported);
+    Err(OpenError::Failed { attempt: "count known traffic".to_owned(), cause })
 }
 
 /// Whether what the user names is there: cannot be told.
@@ -75,5 +113,58 @@ pub mod children {
         pub fn status(&self) -> Option<u8> {
             None
         }
+    }
+}
+
+/// Throughput tests: none yet.
+pub mod iperf {
+    use std::fs::File;
+
+    use tokio::sync::mpsc::UnboundedReceiver;
+
+    use crate::source::iperf::{Event, IperfError, IperfOptions};
+
+    /// Cannot be made.
+    #[derive(Debug)]
+    pub enum Iperf {}
+
+    #[derive(Debug)]
+    pub struct Outlets {
+        pub out: File,
+        pub err: File,
+    }
+
+    #[derive(Debug)]
+    pub struct Started {
+        pub iperf: Iperf,
+        pub events: UnboundedReceiver<Event>,
+        pub outlets: Outlets,
+    }
+
+    impl Iperf {
+        /// # Errors
+        /// Always: there are no throughput tests on this system.
+        pub fn start(_options: &IperfOptions) -> Result<Started, IperfError> {
+            Err(IperfError::Failed("throughput tests are not supported on this system".to_owned()))
+        }
+
+        pub fn interrupt(&self) {
+            match *self {}
+        }
+
+        pub fn abandon(&self) {
+            match *self {}
+        }
+
+        /// # Errors
+        /// None: there is no test.
+        pub async fn outcome(self) -> Result<(), IperfError> {
+            match self {}
+        }
+    }
+
+    #[must_use]
+    pub fn error_document(message: &str) -> String {
+        message.to_owned()
     }
 }

@@ -4,6 +4,7 @@
 
 #[cfg(not(target_os = "linux"))]
 pub mod elsewhere;
+pub mod iperf;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod live;
@@ -13,9 +14,12 @@ pub mod replay;
 pub mod stop;
 
 #[cfg(not(target_os = "linux"))]
-pub use self::elsewhere::{Live, children::Children, exists};
+pub use self::elsewhere::{Live, Surroundings, act_if_told, children::Children, exists, selftest};
 #[cfg(target_os = "linux")]
-pub use self::linux::{children::Children, exists, live::Live};
+pub use self::linux::{
+    children::Children, exists, live::Live, selftest::run as selftest, surroundings::Surroundings,
+    traffic::act_if_told,
+};
 pub use self::live::{LiveOptions, Netns, OpenError, Progress, StartError, Tier, Wanted};
 pub use self::record::Recorder;
 pub use self::replay::{Replay, ReplayError};

@@ -11,6 +11,8 @@ mod order;
 mod report;
 mod rows;
 mod run;
+pub mod selftest;
+pub mod throughput;
 mod top;
 
 pub use self::bandwidth::Bandwidth;

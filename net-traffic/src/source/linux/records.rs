@@ -52,6 +52,7 @@ pub fn socket(record: &SocketRecord) -> Option<Socket> {
             retransmitted_bytes: Some(record.retransmitted_bytes),
             cwnd: Some(record.cwnd),
             mss: Some(record.mss),
+            ..TcpInfo::default()
         }),
         rx_queue: (is_tcp && !closed).then_some(record.rx_queue),
         tx_queue: (is_tcp && !closed).then_some(record.tx_queue),

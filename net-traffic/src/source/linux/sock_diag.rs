@@ -13,7 +13,7 @@ use nix::sys::socket::SockProtocol;
 
 use super::netlink::{Netlink, encode_attribute};
 use super::netns::NetNs;
-use crate::snapshot::{Protocol, Snapshot, Socket, SocketId, State, Status};
+use crate::snapshot::{Protocol, Snapshot, Socket, SocketId, State, Status, TcpInfo};
 use crate::source::{CollectError, Collector};
 
 /// Lists the sockets of one network namespace.
@@ -134,6 +134,9 @@ impl SockDiag {
             } else if let Some(known) = kept.get_mut(first) {
                 known.uid = known.uid.or(socket.uid);
                 known.inode = known.inode.or(socket.inode);
+                if let (Some(known), Some(asked)) = (&mut known.tcp, socket.tcp) {
+                    complete(known, &asked);
+                }
             }
         }
         *sockets = kept;
@@ -170,6 +173,12 @@ impl Collector for SockDiag {
         snapshot.status.push(self.status());
         dumped.map_err(|cause| CollectError { collector: NAME, attempt: "list the sockets", cause })
     }
+}
+
+/// What only the kernel's own report has.
+fn complete(known: &mut TcpInfo, asked: &TcpInfo) {
+    let TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, .. } = *asked;
+    *known = TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, ..known.clone() };
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;

@@ -73,7 +73,7 @@ fn count<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> Result<Verdi
     let mut differences = vec![];
     let mut read = |moment| {
         seen.add(tracer.snapshot().map_err(TrafficError::Broken)?);
-        let found = compare(&truth, &seen, tier, moment);
+        let found = compare(&truth, &seen, tier.hooks(), moment);
         differences.extend(found.into_iter().map(|difference| (moment, difference)));
         Ok::<_, TrafficError>(())
     };

@@ -88,7 +88,8 @@ fn polling() -> Result<(), Failed> {
 fn same(snapshot: &Snapshot, tier: Tier, moment: Moment, expected: &[&str]) -> Result<(), Failed> {
     let mut seen = Seen::default();
     seen.add(snapshot.clone());
-    let found: Vec<String> = compare(&truth(), &seen, tier, moment).iter().map(ToString::to_string).collect();
+    let found: Vec<String> =
+        compare(&truth(), &seen, tier.hooks(), moment).iter().map(ToString::to_string).collect();
     if found == expected { Ok(()) } else { Err(format!("found {found:#?}, expected {expected:#?}").into()) }
 }
 

@@ -3,7 +3,6 @@
 mod balance;
 mod blind;
 mod check;
-mod compare;
 mod compare_tests;
 mod limits;
 mod program;
@@ -15,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use libtest_mimic::{Arguments, Trial};
-use net_traffic::source::linux::traffic::cases;
+use net_traffic::source::linux::traffic::{cases, compare};
 
 pub(crate) use program::act_if_told;
 use tracer::{Machine, Tier};

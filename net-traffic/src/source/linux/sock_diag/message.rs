@@ -156,6 +156,12 @@ fn tcp_info(info: &[u8]) -> TcpInfo {
         retransmitted_bytes: read_u64(info, 208),
         cwnd: read_u32(info, 80),
         mss: read_u32(info, 16),
+        // Without a sample the kernel says the greatest number there is.
+        min_rtt_us: read_u32(info, 148).filter(|rtt| *rtt != u32::MAX),
+        busy_us: read_u64(info, 168),
+        rwnd_limited_us: read_u64(info, 176),
+        sndbuf_limited_us: read_u64(info, 184),
+        snd_wnd: read_u32(info, 228),
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! A [`Case`] is one way of moving bytes. A [`Stage`] plays it with two processes of its own, so that every byte has
 //! a distinct owner, and hands back what their own system calls returned. It counts nothing that another program or
-//! the kernel says, and it compares nothing: that is the caller's part.
+//! the kernel says; [`compare`] holds against it what a tracer saw.
 
 mod actor;
 mod case;
 mod cases;
 mod channel;
+pub mod compare;
 mod error;
 mod link;
 mod netns;

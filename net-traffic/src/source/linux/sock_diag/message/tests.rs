@@ -110,6 +110,24 @@ fn a_newer_kernel_has_a_longer_tcp_info() {
 }
 
 #[test]
+fn what_held_a_sender_back_is_read_as_far_as_the_kernel_has_it() {
+    let mut info = [0; 232];
+    for (at, value) in [(168, 10_u64), (176, 7), (184, 2)] {
+        info[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+    }
+    for (at, value) in [(148, 33_u32), (228, 65_536)] {
+        info[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+    }
+    let tcp = tcp_info(&info);
+    assert_eq!((tcp.busy_us, tcp.rwnd_limited_us, tcp.sndbuf_limited_us), (Some(10), Some(7), Some(2)));
+    assert_eq!((tcp.min_rtt_us, tcp.snd_wnd), (Some(33), Some(65_536)));
+    // Without a measurement yet, and on a kernel that knows less.
+    info[148..152].copy_from_slice(&[0xff; 4]);
+    let tcp = tcp_info(&info[..180]);
+    assert_eq!((tcp.min_rtt_us, tcp.busy_us, tcp.rwnd_limited_us, tcp.snd_wnd), (None, Some(10), None, None));
+}
+
+#[test]
 fn an_association_has_states_of_its_own() {
     let mut association = bytes(UDP_BOUND);
     association[1] = 3;

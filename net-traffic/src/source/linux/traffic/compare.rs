@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use net_traffic::snapshot::{Bytes, Loss, Process, ProcessId, Protocol, Snapshot, Socket, SocketId};
-use net_traffic::source::linux::traffic::Moved;
+use crate::snapshot::{Bytes, Loss, Process, ProcessId, Protocol, Snapshot, Socket, SocketId};
 
-use super::tracer::Tier;
+use super::truth::Moved;
 
 /// When the tracer was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub enum Moment {
     /// The processes wait, and hold open what the truth calls open.
     Open,
     /// Every socket is closed and every process gone.
@@ -19,7 +18,7 @@ pub(super) enum Moment {
 
 /// The last that was seen of every socket and process, over all snapshots since the tracer started.
 #[derive(Default)]
-pub(super) struct Seen {
+pub struct Seen {
     sockets: BTreeMap<SocketId, Socket>,
     processes: BTreeMap<ProcessId, Process>,
     loss: Loss,
@@ -27,16 +26,17 @@ pub(super) struct Seen {
 
 /// One number that is not what it must be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Difference {
-    pub(super) what: String,
-    pub(super) direction: &'static str,
-    pub(super) expected: u64,
+pub struct Difference {
+    pub what: String,
+    pub direction: &'static str,
+    pub expected: u64,
     /// `None` where the tracer shows no number at all.
-    pub(super) counted: Option<u64>,
+    pub counted: Option<u64>,
 }
 
 impl Seen {
-    pub(super) fn add(&mut self, snapshot: Snapshot) {
+    /// Takes in one more reading.
+    pub fn add(&mut self, snapshot: Snapshot) {
         for socket in snapshot.sockets {
             // What lingers in TIME_WAIT has the cookie of the connection and knows none of its bytes.
             let counted = |socket: &Socket| socket.counted.is_some() || socket.lifetime.is_some();
@@ -48,14 +48,20 @@ impl Seen {
         self.loss = snapshot.loss;
     }
 
-    pub(super) fn loss(&self) -> Loss {
+    /// The tracer's own ledger.
+    #[must_use]
+    pub fn loss(&self) -> Loss {
         self.loss
     }
 }
 
 /// Every difference between the truth and what was seen, with nothing about processes that are not in the truth.
-pub(super) fn compare(truth: &[Moved], seen: &Seen, tier: Tier, moment: Moment) -> Vec<Difference> {
-    if !tier.hooks() {
+///
+/// `hooks`: the tracer has one on the bytes themselves, so that it sees UDP, processes, and sockets that are gone when
+/// it reads.
+#[must_use]
+pub fn compare(truth: &[Moved], seen: &Seen, hooks: bool, moment: Moment) -> Vec<Difference> {
+    if !hooks {
         return compare_polled(truth, seen, moment);
     }
     let mut differences = vec![];
@@ -74,6 +80,27 @@ pub(super) fn compare(truth: &[Moved], seen: &Seen, tier: Tier, moment: Moment) 
     differences.extend(counted_besides(truth, seen));
     differences.extend(between("processes together, against their sockets", of_sockets, Some(of_processes)));
     differences
+}
+
+/// The bytes that the tracer promises to count, and those of them that it counted, over all sockets of the truth.
+/// Without hooks: of TCP sockets that are open.
+#[must_use]
+pub fn promised(truth: &[Moved], seen: &Seen, hooks: bool) -> (u64, u64) {
+    let kept = truth.iter().filter(|moved| hooks || (moved.open && moved.protocol == Protocol::Tcp));
+    let sockets: BTreeSet<_> = kept.map(|moved| moved.socket).collect();
+    let mut sums = (0, 0);
+    for socket in sockets {
+        let polled = seen.sockets.get(&socket);
+        let counted = polled.and_then(|socket| socket.counted);
+        let life = polled.and_then(|socket| socket.lifetime);
+        for moved in truth.iter().filter(|moved| moved.socket == socket) {
+            let bytes = if hooks || counted.is_some() { moved.counted } else { moved.lifetime };
+            sums.0 += bytes.rx + bytes.tx + moved.framing.rx + moved.framing.tx;
+        }
+        let bytes = if hooks { counted } else { counted.or(life) }.unwrap_or_default();
+        sums.1 += bytes.rx + bytes.tx;
+    }
+    sums
 }
 
 /// Without hooks only TCP sockets that are open when they are read can be right, and they must be.

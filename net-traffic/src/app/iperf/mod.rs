@@ -1,0 +1,138 @@
+//! A throughput test, or a server for tests: what it says goes out as it comes.
+
+mod watcher;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::task::block_in_place;
+use tokio::time::{Instant, interval, sleep_until};
+
+use self::watcher::Watcher;
+use super::failure::Failure;
+use crate::config::{Config, SourceConfig};
+use crate::model::throughput::Asked;
+use crate::source::Stop;
+use crate::source::iperf::{Event, Iperf, IperfError, IperfOptions, Outlets, Role, Started, error_document};
+
+/// How often the sockets are looked at while a test runs.
+const PACE: Duration = Duration::from_millis(250);
+/// How long an interrupted test may take to say what it moved.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Runs until the test is over, or until somebody stops the server.
+pub(super) fn run(config: &Config, options: &IperfOptions) -> Result<ExitCode, Failure> {
+    let failed = |error: io::Error| Failure::Failed(format!("failed to start: {error}"));
+    let watcher = watcher(config, options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    let result = runtime.block_on(async {
+        let stop = Stop::listen().map_err(failed)?;
+        follow(Iperf::start(options)?, stop, options, watcher).await
+    });
+    // Streams of a test that was abandoned must not keep the program from ending.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn watcher(config: &Config, options: &IperfOptions) -> Result<Watcher, Failure> {
+    let SourceConfig::Live(live) = &config.source else {
+        return Err(Failure::Usage("a test needs this machine, not a recording".to_owned()));
+    };
+    let asked = match &options.role {
+        Role::Client(test) => Asked { udp: test.udp, bps: test.bits_per_second(), datagrams: None },
+        Role::Server { .. } => Asked::default(),
+    };
+    Ok(Watcher::open(live, options.port, asked)?)
+}
+
+async fn follow(
+    started: Started,
+    mut stop: Stop,
+    options: &IperfOptions,
+    watcher: Watcher,
+) -> Result<(), Failure> {
+    let Started { iperf, mut events, outlets } = started;
+    let mut teller = Teller { outlets, told_document: false, json: options.json, watcher };
+    let mut looks = interval(PACE);
+    if options.json && matches!(options.role, Role::Client(_)) {
+        // Its JSON comes as a whole, when all is over.
+        teller.watcher.begin();
+    }
+    let mut deadline = None;
+    loop {
+        let patience = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => block_in_place(|| teller.tell(event))?,
+                None => break,
+            },
+            () = stop.wait() => {
+                // Whoever asks twice does not want to hear it.
+                if deadline.is_some() {
+                    iperf.abandon();
+                    break;
+                }
+                iperf.interrupt();
+                deadline = Some(Instant::now() + LAST_WORDS);
+            }
+            _ = looks.tick(), if teller.watcher.is_watching() => block_in_place(|| teller.watcher.look()),
+            () = patience => {
+                iperf.abandon();
+                break;
+            }
+        }
+    }
+    match iperf.outcome().await {
+        Err(IperfError::Failed(message)) if options.json => {
+            if !teller.told_document {
+                teller.tell(Event::Document(error_document(&message)))?;
+            }
+            Err(Failure::Told)
+        }
+        Err(IperfError::Failed(message)) => Err(Failure::Failed(message)),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Writes what the test says.
+struct Teller {
+    outlets: Outlets,
+    told_document: bool,
+    json: bool,
+    watcher: Watcher,
+}
+
+impl Teller {
+    fn tell(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Line(line) => writeln!(self.outlets.out, "{line}"),
+            Event::Document(document) => {
+                self.told_document = true;
+                match self.watcher.end(Some(&document)) {
+                    Some(findings) => writeln!(self.outlets.out, "{}", findings.add_to(&document)),
+                    None => writeln!(self.outlets.out, "{document}"),
+                }
+            }
+            Event::Message(message) => writeln!(self.outlets.err, "net-traffic: {message}"),
+            Event::Started => {
+                self.watcher.begin();
+                Ok(())
+            }
+            Event::Stopped => {
+                self.watcher.look();
+                self.watcher.pause();
+                Ok(())
+            }
+            Event::Finished => match self.watcher.end(None) {
+                Some(findings) if !self.json => findings.write(&mut self.outlets.out),
+                _ => Ok(()),
+            },
+        }
+    }
+}

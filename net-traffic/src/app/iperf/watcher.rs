@@ -1,0 +1,92 @@
+//! Watches a test with this program's own collectors while it runs.
+
+use std::io;
+
+use crate::model::throughput::{Asked, Observations, Surroundings as Around, Watch};
+use crate::output::throughput;
+use crate::source::{Live, LiveOptions, OpenError, Surroundings};
+use crate::view::throughput::cause;
+
+/// The collectors, and what they saw of the test that is running.
+pub(super) struct Watcher {
+    live: Live,
+    surroundings: Option<Surroundings>,
+    port: u16,
+    watch: Option<Watch>,
+    asked: Asked,
+    paused: bool,
+}
+
+impl Watcher {
+    pub(super) fn open(options: &LiveOptions, port: u16, asked: Asked) -> Result<Self, OpenError> {
+        let live = Live::open(options)?;
+        // Without them the sockets still tell.
+        let surroundings = Surroundings::open().ok();
+        Ok(Self { live, surroundings, port, watch: None, asked, paused: false })
+    }
+
+    pub(super) fn is_watching(&self) -> bool {
+        self.watch.is_some() && !self.paused
+    }
+
+    /// A test begins.
+    pub(super) fn begin(&mut self) {
+        self.watch = Some(Watch::new(std::process::id(), self.port));
+        self.paused = false;
+        self.look();
+    }
+
+    /// Its last byte was moved: what comes now is not part of it.
+    pub(super) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Takes one more reading.
+    pub(super) fn look(&mut self) {
+        let Some(watch) = &mut self.watch else { return };
+        let mut around = Around::default();
+        if let Some(surroundings) = &mut self.surroundings {
+            around.cpus = surroundings.cpus().unwrap_or_default();
+            around.queues = surroundings.queues().unwrap_or_default();
+        }
+        if let Ok(snapshot) = self.live.snapshot() {
+            watch.advance(snapshot, around);
+        }
+    }
+
+    /// The test is over. What its own report says of lost datagrams belongs to the cause.
+    pub(super) fn end(&mut self, document: Option<&str>) -> Option<Findings> {
+        // The sockets are closed by now: where something counts, these are their last figures.
+        self.look();
+        let seen = self.watch.take()?.observations();
+        let asked = Asked { datagrams: document.and_then(datagrams), ..self.asked };
+        Some(Findings { seen, asked })
+    }
+}
+
+/// What was seen of a test that is over.
+pub(super) struct Findings {
+    seen: Observations,
+    asked: Asked,
+}
+
+impl Findings {
+    pub(super) fn lines(&self) -> Vec<String> {
+        throughput::lines(&cause(&self.seen, &self.asked))
+    }
+
+    pub(super) fn add_to(&self, document: &str) -> String {
+        throughput::with_key(document, &cause(&self.seen, &self.asked))
+    }
+
+    pub(super) fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        self.lines().iter().try_for_each(|line| writeln!(out, "{line}"))
+    }
+}
+
+/// Lost and sent, as the sum of iperf3's report has them.
+fn datagrams(document: &str) -> Option<(u64, u64)> {
+    let report: serde_json::Value = serde_json::from_str(document).ok()?;
+    let sum = report.get("end")?.get("sum")?;
+    Some((sum.get("lost_packets")?.as_u64()?, sum.get("packets")?.as_u64()?))
+}

@@ -1,0 +1,376 @@
+//! Folds what was read before, during and after a test into figures about it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::snapshot::{
+    Bytes, Cpu, Endpoint, Interface, ProcessId, Protocol, Queue, Snapshot, Socket, SocketId,
+};
+
+/// What the user asked of the test.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Asked {
+    pub udp: bool,
+    /// Bits per second that each stream was not to exceed.
+    pub bps: Option<u64>,
+    /// Datagrams lost and sent, where the test's own report has them.
+    pub datagrams: Option<(u64, u64)>,
+}
+
+/// What is around the sockets.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub cpus: Vec<Cpu>,
+    pub queues: Vec<Queue>,
+}
+
+/// Everything that tells why a test was as fast as it was, between its first and its last reading.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Observations {
+    pub seconds: f64,
+    pub streams: Vec<StreamSeen>,
+    pub interfaces: Vec<InterfaceSeen>,
+    /// Who else used the same interface, the busiest first.
+    pub other_processes: Vec<OtherSeen>,
+    pub cores: Vec<Core>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StreamSeen {
+    #[serde(skip)]
+    pub local: Endpoint,
+    #[serde(skip)]
+    pub remote: Option<Endpoint>,
+    pub local_port: u16,
+    pub remote_port: Option<u16>,
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    pub seconds: f64,
+    /// How long there was something to send; the next two are parts of it.
+    pub busy_us: Option<u64>,
+    pub rwnd_limited_us: Option<u64>,
+    pub sndbuf_limited_us: Option<u64>,
+    pub retransmits: Option<u32>,
+    pub retransmitted_bytes: Option<u64>,
+    pub rtt_min_us: Option<u32>,
+    /// The longest that was read under load.
+    pub rtt_max_us: Option<u32>,
+    /// The receiver's window: the widest and the narrowest that was read.
+    pub rwnd_max_bytes: Option<u32>,
+    pub rwnd_min_bytes: Option<u32>,
+    /// The most that waited here to be read.
+    pub unread_max_bytes: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InterfaceSeen {
+    pub name: String,
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+    /// By the interface itself, in both directions.
+    pub dropped: u64,
+    /// The kind of its queue, and how often it dropped a packet, or held one back to keep a rate.
+    pub queue: Option<String>,
+    pub queue_drops: u64,
+    pub queue_overlimits: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OtherSeen {
+    pub pid: Option<u32>,
+    pub process: Option<String>,
+    pub bytes: u64,
+}
+
+/// Parts of the time, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Core {
+    pub id: u32,
+    pub busy: f64,
+    pub softirq: f64,
+}
+
+/// Watches one test through the process that takes part in it.
+#[derive(Debug)]
+pub struct Watch {
+    pid: u32,
+    port: u16,
+    first: Option<Reading>,
+    last: Option<Reading>,
+    streams: BTreeMap<SocketId, Followed>,
+    /// What other sockets had moved when they were seen first and last.
+    others: HashMap<SocketId, Other>,
+    names: HashMap<ProcessId, String>,
+}
+
+#[derive(Clone, Debug)]
+struct Reading {
+    at_ns: u64,
+    interfaces: Vec<Interface>,
+    around: Surroundings,
+}
+
+#[derive(Debug)]
+struct Followed {
+    socket: Socket,
+    first_ns: u64,
+    last_ns: u64,
+    rtt_max_us: Option<u32>,
+    rwnd: Option<(u32, u32)>,
+    unread_max: u32,
+}
+
+#[derive(Debug)]
+struct Other {
+    before: u64,
+    now: u64,
+    owner: Option<ProcessId>,
+    netns: Option<u32>,
+    interface: Option<String>,
+}
+
+impl Watch {
+    /// `pid` takes part in a test on `port`.
+    #[must_use]
+    pub fn new(pid: u32, port: u16) -> Self {
+        Self {
+            pid,
+            port,
+            first: None,
+            last: None,
+            streams: BTreeMap::new(),
+            others: HashMap::new(),
+            names: HashMap::new(),
+        }
+    }
+
+    /// Takes in what was read at one moment.
+    pub fn advance(&mut self, snapshot: Snapshot, around: Surroundings) {
+        let at_ns = snapshot.at.monotonic_ns;
+        let begins = self.first.is_none();
+        for process in snapshot.processes {
+            self.names.insert(process.id, process.name);
+        }
+        for socket in snapshot.sockets {
+            if self.is_of_test(&socket) {
+                if self.is_ours(&socket) {
+                    self.follow(socket, at_ns);
+                }
+            } else if let Some(bytes) = moved(&socket) {
+                let interface = interface_of(&socket, &snapshot.interfaces).map(str::to_owned);
+                // One that opened meanwhile moved all its bytes meanwhile.
+                let before = if begins { bytes } else { 0 };
+                let netns = socket.netns;
+                let fresh = Other { before, now: bytes, owner: None, netns, interface };
+                let other = self.others.entry(socket.id).or_insert(fresh);
+                other.now = other.now.max(bytes);
+                other.owner = socket.owner.or(other.owner);
+            }
+        }
+        let reading = Reading { at_ns, interfaces: snapshot.interfaces, around };
+        if begins {
+            self.first = Some(reading.clone());
+        }
+        self.last = Some(reading);
+    }
+
+    /// The figures until now.
+    #[must_use]
+    pub fn observations(&self) -> Observations {
+        let (Some(first), Some(last)) = (&self.first, &self.last) else { return Observations::default() };
+        let streams = self.data_streams();
+        let used: Vec<&str> =
+            streams.iter().filter_map(|stream| interface_of(&stream.socket, &last.interfaces)).collect();
+        Observations {
+            seconds: seconds(last.at_ns.saturating_sub(first.at_ns)),
+            interfaces: interfaces(first, last, &used),
+            other_processes: self.others_on(&used),
+            cores: cores(&first.around.cpus, &last.around.cpus),
+            streams: streams.into_iter().map(Followed::seen).collect(),
+        }
+    }
+
+    fn is_of_test(&self, socket: &Socket) -> bool {
+        socket.local.port == self.port || socket.remote.is_some_and(|remote| remote.port == self.port)
+    }
+
+    fn is_ours(&self, socket: &Socket) -> bool {
+        let kind = matches!(socket.protocol, Protocol::Tcp | Protocol::Udp);
+        kind && socket.remote.is_some() && socket.owner.is_some_and(|owner| owner.pid == self.pid)
+    }
+
+    fn follow(&mut self, socket: Socket, at_ns: u64) {
+        let tcp = socket.tcp.clone().unwrap_or_default();
+        let unread = socket.rx_queue.unwrap_or(0);
+        let followed = self.streams.entry(socket.id).or_insert_with(|| Followed {
+            socket: socket.clone(),
+            first_ns: at_ns,
+            last_ns: at_ns,
+            rtt_max_us: None,
+            rwnd: None,
+            unread_max: 0,
+        });
+        followed.rtt_max_us = followed.rtt_max_us.max(tcp.rtt_us);
+        followed.unread_max = followed.unread_max.max(unread);
+        if let Some(window) = tcp.snd_wnd {
+            let (least, most) = followed.rwnd.unwrap_or((window, window));
+            followed.rwnd = Some((least.min(window), most.max(window)));
+        }
+        // The last words of a closed socket lack what only the kernel's tables had.
+        let before = std::mem::replace(&mut followed.socket, socket);
+        match (&mut followed.socket.tcp, before.tcp) {
+            (Some(now), Some(before)) => {
+                now.min_rtt_us = now.min_rtt_us.or(before.min_rtt_us);
+                now.busy_us = now.busy_us.max(before.busy_us);
+                now.rwnd_limited_us = now.rwnd_limited_us.max(before.rwnd_limited_us);
+                now.sndbuf_limited_us = now.sndbuf_limited_us.max(before.sndbuf_limited_us);
+            }
+            (now @ None, before) => *now = before,
+            (Some(_), None) => {}
+        }
+        let (until_now, until_then) = (moved(&followed.socket), before.counted.or(before.lifetime).map(sum));
+        if until_now < until_then {
+            (followed.socket.counted, followed.socket.lifetime) = (before.counted, before.lifetime);
+        }
+        // The sockets stay open while the sides exchange their reports: that is not part of the test.
+        if until_now > until_then && !followed.socket.closed {
+            followed.last_ns = at_ns;
+        }
+    }
+
+    /// All connections of the test but the one that controls it, which moves the least.
+    fn data_streams(&self) -> Vec<&Followed> {
+        let mut streams: Vec<&Followed> = self.streams.values().collect();
+        let control = streams
+            .iter()
+            .filter(|followed| followed.socket.protocol == Protocol::Tcp)
+            .min_by_key(|followed| moved(&followed.socket).unwrap_or(0))
+            .map(|followed| followed.socket.id);
+        streams.retain(|followed| Some(followed.socket.id) != control);
+        streams
+    }
+
+    fn others_on(&self, used: &[&str]) -> Vec<OtherSeen> {
+        let mut by_owner: BTreeMap<Option<ProcessId>, u64> = BTreeMap::new();
+        for other in self.others.values() {
+            // Where programs count, sockets of all namespaces are seen; an interface belongs to one.
+            let near = self.streams.values().any(|stream| stream.socket.netns == other.netns);
+            let same = other.interface.as_deref().is_some_and(|name| used.contains(&name));
+            let bytes = other.now.saturating_sub(other.before);
+            if near && same && bytes > 0 {
+                *by_owner.entry(other.owner).or_default() += bytes;
+            }
+        }
+        let mut others: Vec<OtherSeen> = by_owner
+            .into_iter()
+            .map(|(owner, bytes)| OtherSeen {
+                pid: owner.map(|owner| owner.pid),
+                process: owner.and_then(|owner| self.names.get(&owner).cloned()),
+                bytes,
+            })
+            .collect();
+        others.sort_by_key(|other| std::cmp::Reverse(other.bytes));
+        others
+    }
+}
+
+impl Followed {
+    fn seen(&self) -> StreamSeen {
+        let socket = &self.socket;
+        let tcp = socket.tcp.clone().unwrap_or_default();
+        let bytes = socket.counted.or(socket.lifetime).unwrap_or_default();
+        StreamSeen {
+            local: socket.local,
+            remote: socket.remote,
+            local_port: socket.local.port,
+            remote_port: socket.remote.map(|remote| remote.port),
+            sent_bytes: bytes.tx,
+            received_bytes: bytes.rx,
+            seconds: seconds(self.last_ns.saturating_sub(self.first_ns)),
+            busy_us: tcp.busy_us,
+            rwnd_limited_us: tcp.rwnd_limited_us,
+            sndbuf_limited_us: tcp.sndbuf_limited_us,
+            retransmits: tcp.retransmits,
+            retransmitted_bytes: tcp.retransmitted_bytes,
+            rtt_min_us: tcp.min_rtt_us,
+            rtt_max_us: self.rtt_max_us,
+            rwnd_max_bytes: self.rwnd.map(|(_, most)| most),
+            rwnd_min_bytes: self.rwnd.map(|(least, _)| least),
+            unread_max_bytes: self.unread_max,
+        }
+    }
+}
+
+/// Received and sent, as far as it is known.
+fn moved(socket: &Socket) -> Option<u64> {
+    socket.counted.or(socket.lifetime).map(sum)
+}
+
+fn sum(bytes: Bytes) -> u64 {
+    bytes.rx + bytes.tx
+}
+
+/// By whose address it is; what stays on this machine goes over loopback whatever its addresses are.
+fn interface_of<'i>(socket: &Socket, interfaces: &'i [Interface]) -> Option<&'i str> {
+    let holder = |address: IpAddr| {
+        let is_loopback = address.is_loopback();
+        let holds = |interface: &&Interface| {
+            interface.addresses.contains(&address) || (is_loopback && interface.name == "lo")
+        };
+        interfaces.iter().find(holds).map(|interface| interface.name.as_str())
+    };
+    if socket.remote.is_some_and(|remote| holder(remote.address).is_some()) {
+        return interfaces.iter().map(|interface| interface.name.as_str()).find(|name| *name == "lo");
+    }
+    holder(socket.local.address)
+}
+
+fn interfaces(first: &Reading, last: &Reading, used: &[&str]) -> Vec<InterfaceSeen> {
+    let of = |interface: &Interface| {
+        let before = first.interfaces.iter().find(|known| known.index == interface.index);
+        let grown = |count: fn(&Interface) -> u64| count(interface).saturating_sub(before.map_or(0, count));
+        let total = |around: &Surroundings, count: fn(&Queue) -> u32| -> u64 {
+            let queues = around.queues.iter().filter(|queue| queue.ifindex == interface.index);
+            queues.map(|queue| u64::from(count(queue))).sum()
+        };
+        let queued =
+            |count: fn(&Queue) -> u32| total(&last.around, count).saturating_sub(total(&first.around, count));
+        InterfaceSeen {
+            name: interface.name.clone(),
+            rx_bytes: grown(|interface| interface.rx.bytes),
+            tx_bytes: grown(|interface| interface.tx.bytes),
+            dropped: grown(|interface| interface.rx.dropped + interface.tx.dropped),
+            queue: last
+                .around
+                .queues
+                .iter()
+                .find(|queue| queue.ifindex == interface.index)
+                .map(|queue| queue.kind.clone()),
+            queue_drops: queued(|queue| queue.drops),
+            queue_overlimits: queued(|queue| queue.overlimits),
+        }
+    };
+    last.interfaces.iter().filter(|interface| used.contains(&interface.name.as_str())).map(of).collect()
+}
+
+fn cores(first: &[Cpu], last: &[Cpu]) -> Vec<Core> {
+    let of = |cpu: &Cpu| {
+        let before = first.iter().find(|known| known.id == cpu.id)?;
+        let total = cpu.total.saturating_sub(before.total);
+        let part = |ticks: u64| if total == 0 { 0.0 } else { ratio(ticks, total) };
+        let idle = part(cpu.idle.saturating_sub(before.idle));
+        Some(Core { id: cpu.id, busy: 1.0 - idle, softirq: part(cpu.softirq.saturating_sub(before.softirq)) })
+    };
+    last.iter().filter_map(of).collect()
+}
+
+fn seconds(nanoseconds: u64) -> f64 {
+    ratio(nanoseconds, 1_000_000_000)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share for people, of counts far below 2^52")]
+pub(super) fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}

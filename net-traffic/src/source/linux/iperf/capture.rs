@@ -1,0 +1,91 @@
+//! Takes what this process prints, line by line: riperf3 prints its report and has no other way to give it.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, PipeReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use nix::unistd::{dup2_stderr, dup2_stdout};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::lines::{Lines, message};
+use crate::source::iperf::Event;
+
+/// While it lives, standard output and standard error lead to its events; [`Outlets`] lead past it.
+pub(super) struct Capture {
+    out: OwnedFd,
+    err: OwnedFd,
+    phase: Phase,
+}
+
+/// Standard output and standard error as they were before.
+#[derive(Debug)]
+pub struct Outlets {
+    pub out: File,
+    pub err: File,
+}
+
+/// Whether a test is moving data.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Phase(Arc<AtomicBool>);
+
+impl Phase {
+    pub(super) fn is_running(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Capture {
+    pub(super) fn begin(is_server: bool) -> io::Result<(Self, UnboundedReceiver<Event>)> {
+        io::stdout().flush()?;
+        let out = io::stdout().as_fd().try_clone_to_owned()?;
+        let err = io::stderr().as_fd().try_clone_to_owned()?;
+        let (from_out, to_out) = io::pipe()?;
+        let (from_err, to_err) = io::pipe()?;
+        let (events, receiver) = unbounded_channel();
+        let capture = Self { out, err, phase: Phase::default() };
+        let (phase, other) = (capture.phase.clone(), events.clone());
+        thread::Builder::new().spawn(move || follow(from_out, is_server, &phase, &events))?;
+        thread::Builder::new().spawn(move || follow_messages(from_err, &other))?;
+        dup2_stdout(to_out)?;
+        dup2_stderr(to_err)?;
+        Ok((capture, receiver))
+    }
+
+    pub(super) fn outlets(&self) -> io::Result<Outlets> {
+        Ok(Outlets { out: self.out.try_clone()?.into(), err: self.err.try_clone()?.into() })
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.clone()
+    }
+}
+
+impl Drop for Capture {
+    /// With the last end to write to, the readers end, and with them the events.
+    fn drop(&mut self) {
+        drop(io::stdout().flush());
+        // The descriptors are open and to be replaced: neither call can fail, and nobody could be told.
+        dup2_stdout(&self.out).unwrap_or_default();
+        dup2_stderr(&self.err).unwrap_or_default();
+    }
+}
+
+fn follow(from: PipeReader, is_server: bool, phase: &Phase, events: &UnboundedSender<Event>) {
+    let mut lines = Lines::new(is_server);
+    // The receiver may have gone away; the writer must not wait for it all the same.
+    let tell = |event| drop(events.send(event));
+    for line in BufReader::new(from).lines().map_while(Result::ok) {
+        lines.take(&line, tell);
+        phase.0.store(lines.is_running(), Ordering::SeqCst);
+    }
+    lines.end(tell);
+}
+
+fn follow_messages(from: PipeReader, events: &UnboundedSender<Event>) {
+    for line in BufReader::new(from).lines().map_while(Result::ok) {
+        drop(events.send(message(&line)));
+    }
+}

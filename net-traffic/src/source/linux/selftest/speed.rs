@@ -1,0 +1,87 @@
+//! How fast a connection over loopback is: a round trip of one byte, and as much as goes.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::source::linux::traffic::TrafficError;
+use crate::trial::Speed;
+
+const BLOCK: usize = 128 << 10;
+
+/// Other programs only ever make it slower, so of several tries the fastest is the truest.
+const TRIES: u32 = 5;
+
+/// Takes `duration` for both together.
+pub(super) fn measure(duration: Duration) -> Result<Speed, TrafficError> {
+    fastest(duration / 2 / TRIES)
+        .map_err(|cause| TrafficError::Call { attempt: "measure the speed of loopback", cause })
+}
+
+fn fastest(each: Duration) -> io::Result<Speed> {
+    let mut best = Speed { round_trip_ns: round_trip_ns(each)?, bps: bps(each)? };
+    for _ in 1..TRIES {
+        best.round_trip_ns = best.round_trip_ns.min(round_trip_ns(each)?);
+        best.bps = best.bps.max(bps(each)?);
+    }
+    Ok(best)
+}
+
+fn round_trip_ns(duration: Duration) -> io::Result<u64> {
+    let (mut here, mut there) = connect()?;
+    let echo = thread::spawn(move || -> io::Result<()> {
+        let mut byte = [0];
+        while there.read(&mut byte)? > 0 {
+            there.write_all(&byte)?;
+        }
+        Ok(())
+    });
+    let (begin, mut trips) = (now(), 0_u128);
+    while begin.elapsed() < duration {
+        here.write_all(&[1])?;
+        here.read_exact(&mut [0])?;
+        trips += 1;
+    }
+    let elapsed = begin.elapsed();
+    drop(here);
+    join(echo)?;
+    Ok(u64::try_from(elapsed.as_nanos() / trips.max(1)).unwrap_or(u64::MAX))
+}
+
+fn bps(duration: Duration) -> io::Result<u64> {
+    let (mut here, mut there) = connect()?;
+    let sink = thread::spawn(move || -> io::Result<()> {
+        let mut block = vec![0; BLOCK];
+        while there.read(&mut block)? > 0 {}
+        Ok(())
+    });
+    let block = vec![0; BLOCK];
+    let (begin, mut sent) = (now(), 0_u128);
+    while begin.elapsed() < duration {
+        here.write_all(&block)?;
+        sent += 8 * 128 * 1024;
+    }
+    drop(here);
+    join(sink)?;
+    let nanoseconds = begin.elapsed().as_nanos().max(1);
+    Ok(u64::try_from(sent * 1_000_000_000 / nanoseconds).unwrap_or(u64::MAX))
+}
+
+fn connect() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let here = TcpStream::connect(listener.local_addr()?)?;
+    here.set_nodelay(true)?;
+    let (there, _) = listener.accept()?;
+    there.set_nodelay(true)?;
+    Ok((here, there))
+}
+
+fn join(thread: thread::JoinHandle<io::Result<()>>) -> io::Result<()> {
+    thread.join().map_err(|_panic| io::Error::other("the other end broke off"))?
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is what is measured")]
+fn now() -> Instant {
+    Instant::now()
+}

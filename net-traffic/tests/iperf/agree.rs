@@ -1,0 +1,156 @@
+//! Both sides' reports agree, and so does what the kernel counted, to the byte.
+
+use net_traffic::snapshot::{Bytes, Protocol, Snapshot, Socket};
+use net_traffic::source::{Live, LiveOptions};
+use serde_json::Value;
+
+use crate::stage::{End, IPERF3, OURS, Stage, THERE, THERE_V6, on_stage};
+
+struct Mode {
+    name: &'static str,
+    options: &'static str,
+    client_sends: bool,
+    server_sends: bool,
+    streams: u64,
+}
+
+const fn mode(name: &'static str, options: &'static str, sends: (bool, bool), streams: u64) -> Mode {
+    Mode { name, options, client_sends: sends.0, server_sends: sends.1, streams }
+}
+
+const MODES: &[Mode] = &[
+    mode("bytes", "-n 20M", (true, false), 1),
+    mode("time", "-t 1", (true, false), 1),
+    mode("reverse", "-R -n 20M", (false, true), 1),
+    mode("bidirectional", "--bidir -t 1", (true, true), 2),
+    mode("parallel", "-P 4 -n 40M", (true, false), 4),
+    mode("udp", "-u -b 20M -t 1", (true, false), 1),
+    mode("ipv6", "-6 -n 10M", (true, false), 1),
+];
+
+#[test]
+fn our_client_agrees_with_iperf3_as_server() {
+    on_stage("our_client_agrees_with_iperf3_as_server", |stage| {
+        for (port, mode) in (5301..).zip(MODES) {
+            Run::new(stage, mode, port, OURS, IPERF3).check();
+        }
+    });
+}
+
+#[test]
+fn our_server_agrees_with_iperf3_as_client() {
+    on_stage("our_server_agrees_with_iperf3_as_client", |stage| {
+        for (port, mode) in (5301..).zip(MODES) {
+            Run::new(stage, mode, port, IPERF3, OURS).check();
+        }
+    });
+}
+
+/// A test that is over: both reports, and what was counted of both processes.
+struct Run<'m> {
+    mode: &'m Mode,
+    client: Value,
+    server: Value,
+    counted: Option<[Bytes; 2]>,
+    /// Our client, not our server.
+    is_client_ours: bool,
+}
+
+impl<'m> Run<'m> {
+    fn new(stage: &Stage, mode: &'m Mode, port: u16, client: &str, server: &str) -> Self {
+        let mut live = Live::open(&LiveOptions { counting: true, ..LiveOptions::default() }).unwrap();
+        let server_side = stage.serve(End::There, server, port, "-1 -J");
+        let host = if mode.options.contains("-6") { THERE_V6 } else { THERE };
+        let base = if client == OURS { "iperf -c" } else { "-c" };
+        let client_side =
+            stage.start(End::Here, client, &format!("{base} {host} -p {port} {} -J", mode.options));
+        let pids = [client_side.pid(), server_side.pid()];
+        let (tested, heard) = (client_side.end(), server_side.end());
+        let name = mode.name;
+        assert_eq!((tested.code, heard.code), (Some(0), Some(0)), "{name}: {}{}", tested.err, heard.err);
+        let snapshot = live.snapshot().unwrap();
+        let ours = if client == OURS { tested.json() } else { heard.json() };
+        assert_eq!(ours["net_traffic"]["schema"], "net-traffic/1", "{name}: {ours}");
+        let counts = snapshot.sockets.iter().any(|socket| socket.closed);
+        let counted = counts.then(|| pids.map(|pid| data_bytes(&snapshot, pid, mode.is_udp())));
+        let is_client_ours = client == OURS;
+        Self { mode, client: tested.json(), server: heard.json(), counted, is_client_ours }
+    }
+
+    fn check(&self) {
+        let Self { mode: Mode { name, .. }, client, server, .. } = self;
+        // Each side measures its half, and has the other's from the exchange at the end.
+        if self.mode.is_udp() {
+            assert_eq!(bytes(client, "sum/packets"), bytes(server, "sum/packets"), "{name}");
+        }
+        let (sent, received) = (self.sent(client, true), self.received(server, false));
+        let (back_sent, back) = (self.sent(server, false), self.received(client, true));
+        assert!(sent + back_sent > 1_000_000, "{name}: {client}");
+        assert!(received <= sent && back <= back_sent, "{name}: {client}{server}");
+        if self.mode.client_sends {
+            assert_eq!(bytes(client, "sum_received/bytes"), received, "{name}: the server's half");
+        } else {
+            assert_eq!(bytes(client, "sum_sent/bytes"), back_sent, "{name}: the server's half");
+        }
+        let Some([of_client, of_server]) = self.counted else { return };
+        let (there, back_again) = self.mode.greetings();
+        assert_eq!(of_client.tx, sent + there, "{name}: the client sent");
+        assert_eq!(of_server.tx, back_sent + back_again, "{name}: the server sent");
+        let [theirs, ours] = if self.is_client_ours {
+            [(of_server.rx, received + there, of_client.tx), (of_client.rx, back + back_again, of_server.tx)]
+        } else {
+            [(of_client.rx, back + back_again, of_server.tx), (of_server.rx, received + there, of_client.tx)]
+        };
+        assert_eq!(theirs.0, theirs.1, "{name}: iperf3 received");
+        // Ours reads on after the end, so that nothing is reset, and reports what it had at the end.
+        assert!(ours.1 <= ours.0 && ours.0 <= ours.2, "{name}: we received {ours:?}");
+    }
+
+    fn sent(&self, report: &Value, client: bool) -> u64 {
+        match (client, self.mode.client_sends, self.mode.server_sends) {
+            (true, true, _) | (false, false, true) => bytes(report, "sum_sent/bytes"),
+            (false, true, true) => bytes(report, "sum_sent_bidir_reverse/bytes"),
+            _ => 0,
+        }
+    }
+
+    fn received(&self, report: &Value, client: bool) -> u64 {
+        match (client, self.mode.client_sends, self.mode.server_sends) {
+            (false, true, _) | (true, false, true) => bytes(report, "sum_received/bytes"),
+            (true, true, true) => bytes(report, "sum_received_bidir_reverse/bytes"),
+            _ => 0,
+        }
+    }
+}
+
+impl Mode {
+    fn is_udp(&self) -> bool {
+        self.options.contains("-u")
+    }
+
+    /// What no report counts, there and back: the cookie that begins each stream of TCP, and the datagrams that tell
+    /// each other's address.
+    fn greetings(&self) -> (u64, u64) {
+        if self.is_udp() { (4 * self.streams, 4 * self.streams) } else { (37 * self.streams, 0) }
+    }
+}
+
+fn bytes(report: &Value, what: &str) -> u64 {
+    let found = report.pointer(&format!("/end/{what}")).and_then(Value::as_u64);
+    found.unwrap_or_else(|| panic!("no {what} in {report}"))
+}
+
+/// What a process moved over its data connections: over all but the one that controls the test.
+fn data_bytes(snapshot: &Snapshot, pid: u32, udp: bool) -> Bytes {
+    let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
+    let total = |socket: &&Socket| socket.counted.map_or(0, |bytes| bytes.rx + bytes.tx);
+    let mut sockets: Vec<&Socket> = snapshot
+        .sockets
+        .iter()
+        .filter(|socket| socket.protocol == protocol && socket.owner.is_some_and(|owner| owner.pid == pid))
+        .collect();
+    sockets.sort_by_key(total);
+    let data = sockets.iter().filter(|socket| total(socket) > 0).skip(usize::from(!udp));
+    data.filter_map(|socket| socket.counted)
+        .fold(Bytes::default(), |sum, one| Bytes { rx: sum.rx + one.rx, tx: sum.tx + one.tx })
+}

@@ -1,0 +1,13 @@
+//! Throughput tests against iperf3 itself, in network namespaces of their own: what both sides report, what the kernel
+//! counted, what limited the test, and a server that stays up whoever comes.
+//!
+//! Needs root and iperf3; says SKIP with the reason otherwise.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
+#![expect(clippy::disallowed_methods, reason = "programs are waited for, with a deadline")]
+
+mod agree;
+mod causes;
+mod client;
+mod server;
+mod stage;

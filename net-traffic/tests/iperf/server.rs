@@ -1,0 +1,85 @@
+//! A server goes on serving, whoever comes and however they leave.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::stage::{End, IPERF3, OURS, Program, Stage, THERE, on_stage};
+
+/// A whole test must still be possible.
+fn serves(stage: &Stage, server: &mut Program, port: u16, after: &str) {
+    let ended = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p {port} -n 1M")).end();
+    assert_eq!(ended.code, Some(0), "after {after}: {}{}", ended.out, ended.err);
+    assert!(server.is_running(), "after {after}");
+}
+
+fn connect(stage: &Stage, port: u16) -> TcpStream {
+    stage.inside(End::Here, || TcpStream::connect((THERE, port)).unwrap())
+}
+
+#[test]
+fn garbage_and_early_leavers_do_no_harm() {
+    on_stage("garbage_and_early_leavers_do_no_harm", |stage| {
+        let mut server = stage.serve(End::There, OURS, 5501, "");
+        connect(stage, 5501).write_all(b"GET / HTTP/1.1\r\nHost: somebody who is lost\r\n\r\n").unwrap();
+        serves(stage, &mut server, 5501, "a browser");
+        let mut huge = connect(stage, 5501);
+        huge.write_all(&[b'c'; 37]).unwrap();
+        huge.read_exact(&mut [0]).unwrap();
+        huge.write_all(&[0xff; 4]).unwrap();
+        drop(huge);
+        serves(stage, &mut server, 5501, "parameters of 4 GiB");
+        for _ in 0..12 {
+            drop(connect(stage, 5501));
+        }
+        serves(stage, &mut server, 5501, "twelve that came and went");
+        for _ in 0..10 {
+            serves(stage, &mut server, 5501, "a test");
+        }
+    });
+}
+
+#[test]
+fn half_a_handshake_does_not_block_the_others() {
+    on_stage("half_a_handshake_does_not_block_the_others", |stage| {
+        let mut server = stage.serve(End::There, OURS, 5502, "");
+        let mut silent = connect(stage, 5502);
+        silent.write_all(&[b'c'; 37]).unwrap();
+        // It waits until the server has lost its patience with the silent one.
+        serves(stage, &mut server, 5502, "half a handshake");
+    });
+}
+
+#[test]
+fn a_client_that_vanishes_is_forgotten() {
+    on_stage("a_client_that_vanishes_is_forgotten", |stage| {
+        let mut server = stage.serve(End::There, OURS, 5503, "");
+        for _ in 0..2 {
+            let client = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5503 -t 20"));
+            thread::sleep(Duration::from_secs(1));
+            client.signal(Signal::SIGKILL);
+            drop(client.end());
+            serves(stage, &mut server, 5503, "a client that was killed");
+        }
+    });
+}
+
+#[test]
+fn a_second_client_hears_that_the_server_is_busy() {
+    on_stage("a_second_client_hears_that_the_server_is_busy", |stage| {
+        let mut server = stage.serve(End::There, OURS, 5504, "");
+        let first = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5504 -t 3 -P 2"));
+        thread::sleep(Duration::from_millis(1500));
+        let second = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5504 -t 1")).end();
+        assert!(second.err.contains("the server is busy running a test"), "{}{}", second.out, second.err);
+        assert_eq!(first.end().code, Some(0), "the first must not notice");
+        serves(stage, &mut server, 5504, "a busy time");
+        server.signal(Signal::SIGINT);
+        let ended = server.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert_eq!(ended.out.matches("Limited by: ").count(), 2, "{}", ended.out);
+    });
+}

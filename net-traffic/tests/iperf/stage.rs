@@ -1,0 +1,188 @@
+//! Two network namespaces with a cable between them, and the programs that run there.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_net-traffic");
+pub(crate) const IPERF3: &str = "iperf3";
+/// The addresses of the two ends.
+pub(crate) const HERE: &str = "10.77.0.1";
+pub(crate) const THERE: &str = "10.77.0.2";
+pub(crate) const HERE_V6: &str = "fd77::1";
+pub(crate) const THERE_V6: &str = "fd77::2";
+/// No program of a test takes longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs `test` with two namespaces, or says why not.
+pub(crate) fn on_stage(name: &str, test: impl FnOnce(&Stage)) {
+    match Stage::build() {
+        Ok(stage) => test(&stage),
+        // Past the capture of the test's output: a skip is to be seen.
+        Err(reason) => std::io::stderr().write_all(format!("SKIP {name}: {reason}\n").as_bytes()).unwrap(),
+    }
+}
+
+/// The namespaces end with the last process in them, and with these files.
+pub(crate) struct Stage {
+    here: File,
+    there: File,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    Here,
+    There,
+}
+
+impl Stage {
+    fn build() -> Result<Self, String> {
+        let found = Command::new(IPERF3).arg("--version").stdout(Stdio::null()).status();
+        found.map_err(|error| format!("iperf3: {error}"))?;
+        let stage = Self { here: namespace()?, there: namespace()? };
+        let there = format!("/proc/{}/fd/{}", std::process::id(), stage.there.as_raw_fd());
+        stage.configure(
+            End::Here,
+            &["ip link add va type veth peer name vb netns PEER".replace("PEER", &there)],
+        );
+        stage.configure(End::Here, &up("va", HERE, HERE_V6));
+        stage.configure(End::There, &up("vb", THERE, THERE_V6));
+        Ok(stage)
+    }
+
+    /// Runs what must succeed.
+    pub(crate) fn configure(&self, end: End, commands: &[String]) {
+        for command in commands {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            let status = self.inside(end, || Command::new(words[0]).args(&words[1..]).status().unwrap());
+            assert!(status.success(), "{command}: {status}");
+        }
+    }
+
+    /// Does something in a thread that is in that namespace.
+    pub(crate) fn inside<T: Send>(&self, end: End, act: impl FnOnce() -> T + Send) -> T {
+        let namespace = match end {
+            End::Here => &self.here,
+            End::There => &self.there,
+        };
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+                act()
+            });
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    pub(crate) fn start(&self, end: End, program: &str, arguments: &str) -> Program {
+        let mut command = Command::new(program);
+        command.args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Program {
+            child: self.inside(end, || command.spawn().unwrap()),
+            what: format!("{program} {arguments}"),
+        }
+    }
+
+    /// Starts a server and waits until it listens.
+    pub(crate) fn serve(&self, end: End, program: &str, port: u16, more: &str) -> Program {
+        let base = if program == OURS { "iperf -s" } else { "-s" };
+        let server = self.start(end, program, &format!("{base} -p {port} {more}"));
+        let listening = format!(":{port:04X} ");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let listens = self.inside(end, || {
+                let tables = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
+                let lines = tables.map(|table| std::fs::read_to_string(table).unwrap_or_default());
+                lines.concat().lines().any(|line| line.contains(&listening) && line.contains(" 0A "))
+            });
+            if listens {
+                return server;
+            }
+            assert!(Instant::now() < deadline, "{} does not listen", server.what);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn namespace() -> Result<File, String> {
+    let made = thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("a network namespace: {error}"))?;
+        Ok(File::open("/proc/thread-self/ns/net").unwrap())
+    });
+    made.join().unwrap()
+}
+
+fn up(name: &str, v4: &str, v6: &str) -> Vec<String> {
+    vec![
+        "ip link set lo up".to_owned(),
+        format!("ip address add {v4}/24 dev {name}"),
+        format!("ip -6 address add {v6}/64 dev {name} nodad"),
+        format!("ip link set {name} up"),
+    ]
+}
+
+/// A running program, killed at the latest when the test ends.
+pub(crate) struct Program {
+    child: Child,
+    what: String,
+}
+
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Program {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it wrote until it ended.
+    pub(crate) fn end(mut self) -> Ended {
+        let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
+        let out = thread::spawn(move || read(&mut out));
+        let err = thread::spawn(move || read(&mut err));
+        let deadline = Instant::now() + PATIENCE;
+        while self.is_running() {
+            assert!(Instant::now() < deadline, "{} does not end", self.what);
+            thread::sleep(Duration::from_millis(10));
+        }
+        let code = self.child.wait().unwrap().code();
+        Ended { code, out: out.join().unwrap(), err: err.join().unwrap() }
+    }
+}
+
+impl Ended {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _killed = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn read(from: &mut impl Read) -> String {
+    let mut text = Vec::new();
+    from.read_to_end(&mut text).unwrap();
+    String::from_utf8_lossy(&text).into_owned()
+}
