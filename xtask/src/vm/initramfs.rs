@@ -82,8 +82,8 @@ fn init(insmod: &str, job: &Job) -> String {
         let name = name.to_string_lossy();
         name.starts_with("NET_TRAFFIC_") || name == "RUST_BACKTRACE" || name == "NO_COLOR"
     });
-    let exports: Vec<_> = exported
-        .map(|(name, value)| format!("export {}={}", name.to_string_lossy(), quote(&value)))
+    let exports: Vec<_> = std::iter::once("export NET_TRAFFIC_SLOW=10".to_owned())
+        .chain(exported.map(|(name, value)| format!("export {}={}", name.to_string_lossy(), quote(&value))))
         .collect();
     let words: Vec<_> = job.command.iter().map(|word| quote(word)).collect();
     format!(
