@@ -16,6 +16,7 @@ use net_traffic::source::linux::traffic::{NetNs, Stage, cases};
 use net_traffic::source::{Collector, Tier};
 
 use super::skips::{Reason, skip};
+use super::slowness;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -164,10 +165,6 @@ fn our_programs() -> Vec<u32> {
 
 fn own_namespace() -> Result<u32, Failed> {
     Ok(net_traffic::source::linux::netns::NetNs::own()?.inode())
-}
-
-fn slowness() -> u32 {
-    std::env::var("NET_TRAFFIC_SLOW").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
 }
 
 fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {

@@ -44,3 +44,8 @@ pub(crate) fn run() -> ExitCode {
     skips::print();
     conclusion.exit_code()
 }
+
+/// How many times slower than usual this machine is, as `NET_TRAFFIC_SLOW` says.
+fn slowness() -> u32 {
+    std::env::var("NET_TRAFFIC_SLOW").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
+}

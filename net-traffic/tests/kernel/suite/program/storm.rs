@@ -7,15 +7,18 @@ use std::process::{Command, Stdio};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
+use super::super::slowness;
 use super::Check;
 use super::report::{Top, bytes, equal, rows, run};
 use super::worker::{DROP, command};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[("storm::run", of_a_command), ("storm::top", of_the_host)];
 
-/// As many as a busy machine starts in some seconds.
-const PROCESSES: u64 = 4000;
-const SENT: u64 = PROCESSES * DROP as u64;
+/// As many as a busy machine starts in some seconds; an emulated one, fewer.
+fn processes() -> u64 {
+    4000 / u64::from(slowness().clamp(1, 10))
+}
+
 /// It stops early, after so many seconds, on a machine that takes longer.
 const ENOUGH: f64 = 15.0;
 /// Room for the allocator; what a leak of a row for each process would take is more.
@@ -25,11 +28,11 @@ fn of_a_command() -> Result<(), Failed> {
     // Nobody reads: what does not fit into the buffer is dropped, and was sent all the same.
     let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let server = sink.local_addr()?.to_string();
-    let (report, status) = run(&command("storm", &[&server, &PROCESSES.to_string()]))?;
-    let processes = rows(&report, "processes", |_| true);
-    equal("bytes", &bytes(&processes), &(0, SENT), &Value::from(processes.len()))?;
-    equal("processes", &processes.len(), &usize::try_from(PROCESSES)?, &report["loss"])?;
-    equal("connections", &bytes(&rows(&report, "connections", |_| true)), &(0, SENT), &report["loss"])?;
+    let (report, status) = run(&command("storm", &[&server, &processes().to_string()]))?;
+    let found = rows(&report, "processes", |_| true);
+    equal("bytes", &bytes(&found), &(0, processes() * DROP as u64), &Value::from(found.len()))?;
+    equal("processes", &found.len(), &usize::try_from(processes())?, &report["loss"])?;
+    equal("connections", &bytes(&rows(&report, "connections", |_| true)), &(0, processes() * DROP as u64), &report["loss"])?;
     equal("loss", &report["loss"]["total"], &Value::from(0), &report["loss"])?;
     equal("status", &status, &Some(0), &report["loss"])
 }
@@ -40,14 +43,14 @@ fn of_the_host() -> Result<(), Failed> {
     let mut top = Top::start(&["-u", "--port", &sink.local_addr()?.port().to_string()])?;
     let (mut rounds, mut first, mut took) = (0, None, 0.0);
     while rounds < 4 && took < ENOUGH {
-        let words = command("storm", &[&server, &PROCESSES.to_string()]);
+        let words = command("storm", &[&server, &processes().to_string()]);
         let status = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).status()?;
         equal("the storm", &status.code(), &Some(0), &Value::Null)?;
         rounds += 1;
         let report = top.fresh()?;
         took = report["elapsed_s"].as_f64().unwrap_or(ENOUGH);
         let sent = bytes(&rows(&report, "destinations", |row| row["address"] == "127.0.0.1"));
-        equal("bytes", &sent, &(0, rounds * SENT), &report["loss"])?;
+        equal("bytes", &sent, &(0, rounds * processes() * DROP as u64), &report["loss"])?;
         equal("loss", &report["loss"]["total"], &Value::from(0), &report["loss"])?;
         // The first two fill what is kept of ended processes and connections on purpose.
         if rounds == 3 {
