@@ -5,6 +5,7 @@
 pub mod app;
 pub mod args;
 pub mod config;
+pub mod filter;
 pub mod model;
 pub mod output;
 pub mod snapshot;

@@ -1,0 +1,131 @@
+//! Loads from the packet and its context, by helper calls for a socket buffer and directly for XDP.
+
+use super::super::bpf::{self, Insn};
+use super::insn::{
+    Compare, Register, Width, add, add_imm, call, copy, from_network_order, jump_if_imm, jump_if_wide,
+    jump_if_wide_imm, load, set, subtract,
+};
+use super::{A, CONTEXT, DATA, FRAME, LOADED, Lowering, TranslateError, Translation, X};
+
+/// Offsets in `struct xdp_md`.
+pub(super) const XDP_DATA: i16 = 0;
+const XDP_DATA_END: i16 = 4;
+const XDP_INGRESS_IFINDEX: i16 = 12;
+
+/// Offsets in `struct __sk_buff`.
+const SKB_LENGTH: i16 = 0;
+const SKB_PACKET_TYPE: i16 = 4;
+const SKB_VLAN_PRESENT: i16 = 20;
+const SKB_VLAN_TCI: i16 = 24;
+const SKB_IFINDEX: i16 = 40;
+
+/// `bpf_skb_load_bytes(skb, offset, to, length)`; since Linux 4.5 for TC.
+const SKB_LOAD_BYTES: i32 = 26;
+/// `PACKET_OUTGOING`
+const OUTGOING: u32 = 4;
+/// The verifier follows variable offsets into the packet no further.
+const FARTHEST_DIRECT: i32 = 0xffff - 8;
+
+impl Translation {
+    /// The length of the packet, not of what is linear or captured.
+    pub(super) fn load_length(&mut self, register: Register) {
+        if self.lowering == Lowering::Xdp {
+            self.code.extend([load(register, Width::Word, CONTEXT, XDP_DATA_END), subtract(register, DATA)]);
+        } else {
+            self.code.push(load(register, Width::Word, CONTEXT, SKB_LENGTH));
+        }
+    }
+
+    pub(super) fn load_metadata(&mut self, at: usize, k: u32) -> Result<(), TranslateError> {
+        let field = |offset| load(A, Width::Word, CONTEXT, offset);
+        let insn = match (k, self.lowering) {
+            (bpf::METADATA_PACKET_TYPE, Lowering::TcIngress) => field(SKB_PACKET_TYPE),
+            (bpf::METADATA_PACKET_TYPE, Lowering::TcEgress) => set(A, OUTGOING),
+            (bpf::METADATA_IFINDEX, Lowering::Xdp) => field(XDP_INGRESS_IFINDEX),
+            (bpf::METADATA_IFINDEX, _) => field(SKB_IFINDEX),
+            (
+                bpf::METADATA_PACKET_TYPE | bpf::METADATA_VLAN_PRESENT | bpf::METADATA_VLAN_TCI,
+                Lowering::Xdp,
+            ) => set(A, 0),
+            (bpf::METADATA_VLAN_PRESENT, _) => field(SKB_VLAN_PRESENT),
+            (bpf::METADATA_VLAN_TCI, _) => field(SKB_VLAN_TCI),
+            _ => return Err(TranslateError::Invalid(at)),
+        };
+        self.code.push(insn);
+        Ok(())
+    }
+
+    /// Loads from a fixed offset into a register.
+    pub(super) fn load_fixed(&mut self, at: usize, insn: Insn, register: Register) {
+        let width = width(insn);
+        let direct = self.lowering == Lowering::Xdp;
+        match i32::try_from(insn.k) {
+            Ok(offset) if direct && offset <= FARTHEST_DIRECT => {
+                self.code.push(copy(Register::R1, DATA));
+                self.code.push(add_imm(Register::R1, offset));
+                self.load_direct(at, width, register);
+            }
+            Ok(offset) if !direct => {
+                self.code.push(set(Register::R2, offset.cast_unsigned()));
+                self.load_by_helper(at, width, register);
+            }
+            _ => self.reject(at),
+        }
+    }
+
+    /// Loads into A from an offset to which X is added.
+    pub(super) fn load_indirect(&mut self, at: usize, insn: Insn) {
+        let width = width(insn);
+        let direct = self.lowering == Lowering::Xdp;
+        let farthest = if direct { FARTHEST_DIRECT } else { i32::MAX };
+        // The sum of two 32-bit numbers in 64 bits does not wrap.
+        self.code.extend([set(Register::R2, insn.k), add(Register::R2, X)]);
+        self.jump_to_reject(at, jump_if_wide_imm(Compare::Greater, Register::R2, farthest));
+        if direct {
+            self.code.extend([copy(Register::R1, DATA), add(Register::R1, Register::R2)]);
+            self.load_direct(at, width, A);
+        } else {
+            self.load_by_helper(at, width, A);
+        }
+    }
+
+    /// Loads from the offset in R2.
+    fn load_by_helper(&mut self, at: usize, width: Width, register: Register) {
+        self.code.extend([
+            copy(Register::R1, CONTEXT),
+            copy(Register::R3, FRAME),
+            add_imm(Register::R3, LOADED.into()),
+            set(Register::R4, width.octets().cast_unsigned()),
+            call(SKB_LOAD_BYTES),
+        ]);
+        self.jump_to_reject(at, jump_if_imm(Compare::NotEqual, Register::R0, 0));
+        self.code.push(load(register, width, FRAME, LOADED));
+        self.to_number(width, register);
+    }
+
+    /// Loads from the packet pointer in R1.
+    fn load_direct(&mut self, at: usize, width: Width, register: Register) {
+        self.code.extend([
+            load(Register::R2, Width::Word, CONTEXT, XDP_DATA_END),
+            copy(Register::R3, Register::R1),
+            add_imm(Register::R3, width.octets()),
+        ]);
+        self.jump_to_reject(at, jump_if_wide(Compare::Greater, Register::R3, Register::R2));
+        self.code.push(load(register, width, Register::R1, 0));
+        self.to_number(width, register);
+    }
+
+    fn to_number(&mut self, width: Width, register: Register) {
+        if width != Width::Octet {
+            self.code.push(from_network_order(register, width));
+        }
+    }
+}
+
+fn width(insn: Insn) -> Width {
+    match insn.size() {
+        bpf::W => Width::Word,
+        bpf::H => Width::Half,
+        _ => Width::Octet,
+    }
+}

@@ -1,0 +1,159 @@
+//! The translated programs in the running kernel, by test runs: loaded, attached to nothing, run on the oracle's frames.
+
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use net_traffic::filter::ebpf::{EbpfInsn, Lowering, translate};
+use net_traffic::filter::{Packet, compile, run};
+
+use super::oracle::{self, Frame};
+
+/// Every so many frames are run, and other ones for each program.
+const STRIDE: usize = 3;
+/// The kernel runs no shorter frames, and gives the program no longer ones in one piece.
+const SIZES: std::ops::RangeInclusive<usize> = 14..=3000;
+
+#[test]
+fn tc_programs_agree_with_classic_ones() {
+    agree(Lowering::TcIngress, SCHED_CLS);
+}
+
+#[test]
+fn xdp_programs_agree_with_classic_ones() {
+    agree(Lowering::Xdp, XDP);
+}
+
+/// Compiles all stored expressions, and compares each test run with the interpreter.
+fn agree(lowering: Lowering, program_type: u32) {
+    let names = oracle::names();
+    let frames: HashMap<&str, Vec<Frame>> =
+        ["EN10MB", "RAW", "LINUX_SLL2"].map(|linktype| (linktype, oracle::frames(linktype))).into();
+    let (mut programs, mut runs, mut accepted) = (0, 0, 0);
+    let mut differences = Vec::new();
+    for (index, case) in oracle::cases().iter().enumerate() {
+        let options = oracle::options(oracle::linktype(&case.linktype), &names);
+        let Ok(program) = compile(&case.expression, &options) else { continue };
+        let translated = translate(&program.insns, lowering).unwrap();
+        let loaded = match load(program_type, &translated) {
+            Ok(loaded) => loaded,
+            Err((error, _)) if programs == 0 && error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return println!("SKIP: this process may not load programs: {error}");
+            }
+            Err((error, log)) => panic!("{} {:?}: {error}\n{log}", case.linktype, case.expression),
+        };
+        programs += 1;
+        for frame in frames[case.linktype.as_str()].iter().skip(index % STRIDE).step_by(STRIDE) {
+            if !SIZES.contains(&frame.octets.len()) {
+                continue;
+            }
+            if program_type == SCHED_CLS && ends_in_ip_header(&frame.octets) {
+                continue;
+            }
+            let wire_length = u32::try_from(frame.octets.len()).unwrap();
+            let expected = run(&program.insns, Packet { octets: &frame.octets, wire_length, metadata: None });
+            let returned = test_run(&loaded, &frame.octets);
+            runs += 1;
+            accepted += usize::from(returned != 0);
+            if returned != expected {
+                differences
+                    .push(format!("{} {:?}: {returned}, not {expected}", case.linktype, case.expression));
+            }
+        }
+    }
+    println!(
+        "{lowering:?}: {programs} programs, {runs} runs, {accepted} accepted, {} differences",
+        differences.len()
+    );
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(accepted > 0 && accepted < runs);
+}
+
+/// Of such a frame the kernel makes no socket buffer.
+fn ends_in_ip_header(frame: &[u8]) -> bool {
+    match frame.get(12..14) {
+        Some([0x08, 0x00]) => frame.len() < 14 + 20,
+        Some([0x86, 0xdd]) => frame.len() < 14 + 40,
+        _ => false,
+    }
+}
+
+const SCHED_CLS: u32 = 3;
+const XDP: u32 = 6;
+const PROG_LOAD: i32 = 5;
+const PROG_TEST_RUN: i32 = 10;
+
+/// The first members of `union bpf_attr` for `BPF_PROG_LOAD`.
+#[repr(C)]
+struct LoadAttributes {
+    program_type: u32,
+    insn_count: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+}
+
+/// The first members of `union bpf_attr` for `BPF_PROG_TEST_RUN`.
+#[repr(C)]
+struct RunAttributes {
+    program: u32,
+    returned: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+}
+
+/// The loaded program, or the error and what the verifier says.
+fn load(program_type: u32, insns: &[EbpfInsn]) -> Result<OwnedFd, (std::io::Error, String)> {
+    let code: Vec<[u8; 8]> = insns.iter().map(|insn| insn.to_bytes()).collect();
+    let mut log = vec![0u8; 1 << 16];
+    let mut attributes = LoadAttributes {
+        program_type,
+        insn_count: u32::try_from(code.len()).unwrap(),
+        insns: code.as_ptr() as u64,
+        license: c"MIT".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+    };
+    let error = match bpf(PROG_LOAD, &mut attributes) {
+        // SAFETY: the kernel has just made this descriptor, and nobody else has it.
+        Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        Err(error) => error,
+    };
+    (attributes.log_level, attributes.log_size) = (1, u32::try_from(log.len()).unwrap());
+    attributes.log = log.as_mut_ptr() as u64;
+    drop(bpf(PROG_LOAD, &mut attributes));
+    let end = log.iter().position(|octet| *octet == 0).unwrap_or(log.len());
+    let text = String::from_utf8_lossy(&log[..end]);
+    let last: Vec<&str> = text.lines().rev().take(20).collect();
+    Err((error, last.into_iter().rev().collect::<Vec<_>>().join("\n")))
+}
+
+/// What the program returns for a frame.
+fn test_run(program: &OwnedFd, frame: &[u8]) -> u32 {
+    let mut attributes = RunAttributes {
+        program: u32::try_from(program.as_raw_fd()).unwrap(),
+        returned: 0,
+        data_size_in: u32::try_from(frame.len()).unwrap(),
+        data_size_out: 0,
+        data_in: frame.as_ptr() as u64,
+        data_out: 0,
+        repeat: 1,
+        duration: 0,
+    };
+    let result = bpf(PROG_TEST_RUN, &mut attributes);
+    assert!(result.is_ok(), "{} octets: {result:?}: {frame:02x?}", frame.len());
+    attributes.returned
+}
+
+fn bpf<T>(command: i32, attributes: &mut T) -> std::io::Result<i32> {
+    // SAFETY: the attributes are as large as is said, and what they point to outlives the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };
+    if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(i32::try_from(result).unwrap()) }
+}

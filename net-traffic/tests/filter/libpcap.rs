@@ -1,0 +1,114 @@
+//! The installed libpcap, loaded at run time. It compiles and runs filters; it opens no device.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+
+use libloading::Library;
+use net_traffic::filter::Insn;
+
+use super::oracle;
+
+#[repr(C)]
+struct Program {
+    len: c_uint,
+    insns: *mut RawInsn,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct RawInsn {
+    code: u16,
+    jt: u8,
+    jf: u8,
+    k: u32,
+}
+
+/// libpcap with one capture file open, whose link type counts.
+pub(crate) struct Libpcap {
+    library: Library,
+    handle: *mut c_void,
+}
+
+impl Libpcap {
+    /// `Err` says why there is none.
+    pub(crate) fn open(linktype: &str) -> Result<Self, String> {
+        // SAFETY: libpcap's initializers do nothing that other threads could notice.
+        let library = unsafe { Library::new("libpcap.so.0.8") }.map_err(|error| error.to_string())?;
+        let path = CString::new(oracle::frames_path(linktype).to_str().unwrap()).unwrap();
+        let mut error: [c_char; 256] = [0; 256];
+        // SAFETY: the prototype is pcap_open_offline(3PCAP)'s.
+        let open = unsafe {
+            library
+                .get::<unsafe extern "C" fn(*const c_char, *mut c_char) -> *mut c_void>(b"pcap_open_offline")
+        };
+        // SAFETY: both strings outlive the call; the buffer is PCAP_ERRBUF_SIZE long.
+        let handle = unsafe { open.unwrap()(path.as_ptr(), error.as_mut_ptr()) };
+        assert!(!handle.is_null(), "{}", path.to_string_lossy());
+        Ok(Self { library, handle })
+    }
+
+    /// The version that answers.
+    pub(crate) fn version(&self) -> String {
+        // SAFETY: the prototype is pcap_lib_version(3PCAP)'s.
+        let version =
+            unsafe { self.library.get::<unsafe extern "C" fn() -> *const c_char>(b"pcap_lib_version") };
+        // SAFETY: the string is static.
+        unsafe { CStr::from_ptr(version.unwrap()()) }.to_string_lossy().into_owned()
+    }
+
+    /// The program, or why the expression was refused.
+    pub(crate) fn compile(&self, expression: &str, optimize: bool) -> Result<Vec<Insn>, String> {
+        type Compile = unsafe extern "C" fn(*mut c_void, *mut Program, *const c_char, c_int, c_uint) -> c_int;
+        const NETMASK_UNKNOWN: c_uint = 0xffff_ffff;
+        let text = CString::new(expression).unwrap();
+        let mut program = Program { len: 0, insns: std::ptr::null_mut() };
+        // SAFETY: the prototype is pcap_compile(3PCAP)'s.
+        let compile = unsafe { self.library.get::<Compile>(b"pcap_compile") }.unwrap();
+        // SAFETY: the handle is open, and everything outlives the call.
+        let failed = unsafe {
+            compile(self.handle, &raw mut program, text.as_ptr(), optimize.into(), NETMASK_UNKNOWN)
+        };
+        if failed != 0 {
+            return Err(self.error());
+        }
+        // SAFETY: libpcap filled in the program, which lives until it is freed below.
+        let raw = unsafe { std::slice::from_raw_parts(program.insns, program.len as usize) };
+        let insns = raw.iter().map(|raw| Insn { code: raw.code, jt: raw.jt, jf: raw.jf, k: raw.k }).collect();
+        // SAFETY: the prototype is pcap_freecode(3PCAP)'s.
+        let free =
+            unsafe { self.library.get::<unsafe extern "C" fn(*mut Program)>(b"pcap_freecode") }.unwrap();
+        // SAFETY: the program came from pcap_compile and is not used any more.
+        unsafe { free(&raw mut program) };
+        Ok(insns)
+    }
+
+    /// libpcap's own interpreter. It does not end where the program does not.
+    pub(crate) fn run(&self, insns: &[Insn], frame: &oracle::Frame) -> u32 {
+        type Filter = unsafe extern "C" fn(*const RawInsn, *const u8, c_uint, c_uint) -> c_uint;
+        let raw: Vec<RawInsn> = insns
+            .iter()
+            .map(|insn| RawInsn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
+            .collect();
+        // SAFETY: the prototype is bpf_filter(3PCAP)'s.
+        let filter = unsafe { self.library.get::<Filter>(b"bpf_filter") }.unwrap();
+        let captured = c_uint::try_from(frame.octets.len()).unwrap();
+        // SAFETY: the program is libpcap's own, and the frame is as long as is said.
+        unsafe { filter(raw.as_ptr(), frame.octets.as_ptr(), frame.wire_length, captured) }
+    }
+
+    fn error(&self) -> String {
+        // SAFETY: the prototype is pcap_geterr(3PCAP)'s.
+        let error =
+            unsafe { self.library.get::<unsafe extern "C" fn(*mut c_void) -> *const c_char>(b"pcap_geterr") };
+        // SAFETY: the handle is open, and the text is copied before the next call.
+        unsafe { CStr::from_ptr(error.unwrap()(self.handle)) }.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Libpcap {
+    fn drop(&mut self) {
+        // SAFETY: the prototype is pcap_close(3PCAP)'s.
+        let close = unsafe { self.library.get::<unsafe extern "C" fn(*mut c_void)>(b"pcap_close") };
+        // SAFETY: the handle is open, and not used any more.
+        unsafe { close.unwrap()(self.handle) };
+    }
+}

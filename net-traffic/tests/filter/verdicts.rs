@@ -1,0 +1,69 @@
+//! The same verdict as libpcap on every frame, and the same expressions refused.
+
+use std::collections::HashMap;
+
+use net_traffic::filter::compile;
+
+use super::oracle::{self, Answer, Frame};
+
+#[test]
+fn agrees_with_libpcap_on_every_stored_verdict() {
+    let names = oracle::names();
+    let frames: HashMap<&str, Vec<Frame>> =
+        ["EN10MB", "RAW", "LINUX_SLL2"].map(|linktype| (linktype, oracle::frames(linktype))).into();
+    let cases = oracle::cases();
+    assert_eq!(cases.len(), 1071);
+    let mut differences = Vec::new();
+    let (mut as_optimized, mut ours, mut theirs) = (0, 0, 0);
+    for case in &cases {
+        let mut variants = vec![(None, &case.answer, case.unoptimized.as_ref())];
+        for (mask, answer) in &case.netmask {
+            let mask = u32::from_str_radix(mask.trim_start_matches("0x"), 16).unwrap();
+            variants.push((Some(mask), answer, None));
+        }
+        for (netmask, answer, unoptimized) in variants {
+            let mut options = oracle::options(oracle::linktype(&case.linktype), &names);
+            options.netmask = netmask;
+            let program = compile(&case.expression, &options);
+            let difference = match &program {
+                Err(error) if answer.ok => Some(format!("refused: {error}")),
+                Err(_) => None,
+                Ok(_) if !answer.ok && answer.refused_by.as_deref() == Some("compiler") => {
+                    Some("accepted".to_owned())
+                }
+                Ok(program) => {
+                    let verdict = oracle::verdict(program, &frames[case.linktype.as_str()]);
+                    as_optimized += usize::from(
+                        verdict.iter().enumerate().all(|(i, accepted)| *accepted == answer.accepts(i)),
+                    );
+                    if let Some(len) = answer.len {
+                        ours += program.insns.len();
+                        theirs += len;
+                    }
+                    frame_that_differs(&verdict, answer, unoptimized)
+                        .map(|frame| format!("frame {frame} differs"))
+                }
+            };
+            if let Some(difference) = difference {
+                differences
+                    .push(format!("{} {:?} {netmask:?}: {difference}", case.linktype, case.expression));
+            }
+        }
+    }
+    println!(
+        "{} cases, {} differences; {as_optimized} programs equal the optimized answer on every frame",
+        cases.len(),
+        differences.len()
+    );
+    println!("instructions: {ours}, libpcap {theirs}");
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// A frame on which a verdict is neither libpcap's nor, where that differs, libpcap's without its optimizer.
+fn frame_that_differs(verdict: &[bool], answer: &Answer, unoptimized: Option<&Answer>) -> Option<usize> {
+    let agrees = |index: usize, accepted: bool| {
+        accepted == answer.accepts(index)
+            || unoptimized.is_some_and(|unoptimized| accepted == unoptimized.accepts(index))
+    };
+    verdict.iter().enumerate().find(|(index, accepted)| !agrees(*index, **accepted)).map(|(index, _)| index)
+}
