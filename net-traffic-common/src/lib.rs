@@ -5,6 +5,7 @@
 #![no_std]
 
 mod offsets;
+pub mod packet;
 mod process;
 mod socket;
 
@@ -43,4 +44,6 @@ mod user {
     unsafe impl aya::Pod for SocketCounters {}
     // SAFETY: as above.
     unsafe impl aya::Pod for SocketRecord {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::packet::CaptureSettings {}
 }

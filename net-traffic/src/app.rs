@@ -1,5 +1,6 @@
 //! Wires the parts: source → model → view → output, at the pace that was asked for, until somebody stops it.
 
+mod capture;
 mod failure;
 mod run;
 

@@ -1,6 +1,7 @@
 //! What was typed means: validated settings for every part of the program. Pure; what only the system knows, such as
 //! whether an interface exists, is checked when the source is opened.
 
+pub mod capture;
 mod selection;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub struct Config {
 pub enum Job {
     View(Box<Viewing>),
     Record(PathBuf),
+    Capture(Box<capture::Capture>),
 }
 
 /// A view and how to show it.
@@ -88,6 +90,12 @@ impl Config {
                 let mut source = source(&args.source)?;
                 count_bytes(&mut source);
                 Ok(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose })
+            }
+            Command::Capture(args) => {
+                let job = Job::Capture(Box::new(capture::Capture::new(args)?));
+                let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: None };
+                let source = SourceConfig::Live(LiveOptions::default());
+                Ok(Self { job, source, pace, quiet: false, verbose: false })
             }
             Command::Doctor(args) => {
                 let output = output(&args.output, terminal, false)?;

@@ -16,6 +16,9 @@ use crate::source::{Live, Recorder, Replay, Source, Stop, exists};
 
 /// Does what the configuration says, until it is done or somebody stops it.
 pub(super) fn run(config: &Config) -> Result<(), Failure> {
+    if let Job::Capture(capture) = &config.job {
+        return super::capture::run(capture);
+    }
     let failed = |error: io::Error| Failure::Failed(format!("failed to start: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let result = runtime.block_on(async {
@@ -184,6 +187,7 @@ impl<'c> Sink<'c> {
                 output: Output::new(viewing.output.clone()),
             },
             Job::Record(file) => Self::Record(Recorder::begin(create(file)?)?),
+            Job::Capture(_) => return Err(Failure::Failed("a capture gives no snapshots".to_owned())),
         })
     }
 

@@ -1,0 +1,68 @@
+//! Where the packets go.
+
+use std::io::{self, BufWriter, Stdout};
+
+use crate::config::capture::To;
+use crate::output::packets::text::TextPackets;
+use crate::output::packets::{Files, JsonPackets, PacketSink, json_summary};
+use crate::packet::{Interface, Ledger, Packet};
+use crate::source::capture::system;
+
+/// Writes packets as the user wants them.
+pub(super) struct Writer {
+    sink: Sink,
+    /// Nobody is to wait for a buffer to fill.
+    at_once: bool,
+}
+
+enum Sink {
+    Text(TextPackets<BufWriter<Stdout>>),
+    Json(JsonPackets<BufWriter<Stdout>>),
+    Files(Box<Files>),
+}
+
+impl Writer {
+    pub(super) fn new(to: &To) -> Self {
+        let out = || BufWriter::with_capacity(1 << 16, io::stdout());
+        let (sink, at_once) = match to {
+            To::Text { settings, at_once } => (Sink::Text(TextPackets::new(out(), *settings)), *at_once),
+            To::Json(settings) => (Sink::Json(JsonPackets::new(out(), *settings)), false),
+            To::Files { path, format, rotation, at_once } => {
+                let files = Files::new(path.clone(), *format, *rotation, system());
+                (Sink::Files(Box::new(files)), *at_once)
+            }
+        };
+        Self { sink, at_once }
+    }
+
+    fn sink(&mut self) -> &mut dyn PacketSink {
+        match &mut self.sink {
+            Sink::Text(text) => text,
+            Sink::Json(json) => json,
+            Sink::Files(files) => files.as_mut(),
+        }
+    }
+
+    pub(super) fn packet(&mut self, interfaces: &[Interface], packet: &Packet<'_>) -> io::Result<()> {
+        let at_once = self.at_once;
+        self.sink().packet(interfaces, packet)?;
+        if at_once { self.sink().flush() } else { Ok(()) }
+    }
+
+    /// Writes what ends a capture.
+    pub(super) fn finish(
+        &mut self,
+        interfaces: &[Interface],
+        ledger: &Ledger,
+        now_ns: u64,
+    ) -> io::Result<()> {
+        if let Sink::Files(files) = &mut self.sink {
+            files.open_if_new(interfaces, now_ns)?;
+        }
+        self.sink().statistics(interfaces, ledger, now_ns)?;
+        if let Sink::Json(_) = self.sink {
+            json_summary(&mut io::stdout(), ledger, now_ns)?;
+        }
+        Ok(())
+    }
+}
