@@ -66,15 +66,11 @@ pub mod captured {
     pub const COUNTERS: u32 = 3;
 }
 
-/// The indices of the map `FILTERS`: what runs next.
-pub mod stage {
-    pub const FILTER_IN_ETHERNET: u32 = 0;
-    pub const FILTER_OUT_ETHERNET: u32 = 1;
-    pub const FILTER_IN_IP: u32 = 2;
-    pub const FILTER_OUT_IP: u32 = 3;
-    pub const KEEP_IN: u32 = 4;
-    pub const KEEP_OUT: u32 = 5;
-    pub const STAGES: u32 = 6;
+/// The indices of the map `NEXT`: what a filter calls with a packet that it accepts.
+pub mod next {
+    pub const KEEP_IN: u32 = 0;
+    pub const KEEP_OUT: u32 = 1;
+    pub const STAGES: u32 = 2;
 }
 
 /// The most processors whose packets have a ring.

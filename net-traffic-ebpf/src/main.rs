@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 #![expect(internal_features, reason = "atomics with a result exist for this target only as intrinsics")]
-#![feature(asm_experimental_arch, core_intrinsics)]
+#![feature(core_intrinsics)]
 #![expect(
     clippy::inline_always,
     reason = "a call costs registers and a frame, and a verifier state for each caller"

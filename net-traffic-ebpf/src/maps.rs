@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use net_traffic_common::{
     ProcessCounters, ProcessKey, SocketCounters, SocketRecord, loss,
-    packet::{MAX_CPUS, PacketRecord, captured, stage},
+    packet::{MAX_CPUS, PacketRecord, captured, next},
 };
 
 use crate::capture::flow::Flow;
@@ -54,9 +54,9 @@ pub(crate) static RINGS: ArrayOfMaps<RingBuf<PacketRecord, 65_536>, { MAX_CPUS a
 #[btf_map]
 pub(crate) static CAPTURED: PerCpuArray<u64, { captured::COUNTERS as usize }> = PerCpuArray::new();
 
-/// Capture: what runs next, by `stage::*`. The filters are made at run time.
+/// Capture: what a filter calls with a packet that it accepts, by `next::*`. The filters are made at run time.
 #[btf_map]
-pub(crate) static FILTERS: ProgramArray<{ stage::STAGES as usize }> = ProgramArray::new();
+pub(crate) static NEXT: ProgramArray<{ next::STAGES as usize }> = ProgramArray::new();
 
 /// Capture: who made a socket, stored in the socket. One that is accepted inherits it from the one that listens.
 #[btf_map]

@@ -86,7 +86,7 @@ fn write<const ROOM: usize>(
             return Err(captured::RING_FULL);
         }
         place.cast::<PacketRecord>().write(*record);
-        let length = bounded::<ROOM>(record.captured);
+        let length = bounded::<ROOM>(&record.captured);
         if length == 0 || bpf_skb_load_bytes(skb.cast(), 0, place.add(HEAD).cast(), length) != 0 {
             bpf_ringbuf_discard(place.cast(), u64::from(BPF_RB_NO_WAKEUP));
             return Err(captured::COPY_FAILED);
@@ -101,11 +101,10 @@ fn write<const ROOM: usize>(
 
 /// The length, where the verifier can see that it is no more than `ROOM`; 0 if it is.
 #[inline(always)]
-fn bounded<const ROOM: usize>(length: u32) -> u32 {
-    let mut length = length;
-    // SAFETY: nothing but a register is named. The compiler must not remember what it knows of it: it would leave
-    // the comparison out, which the verifier has to see.
-    unsafe { core::arch::asm!("/* {0} */", inout(reg) length) };
+fn bounded<const ROOM: usize>(length: &u32) -> u32 {
+    // SAFETY: a reference is readable. The compiler must not remember what it knows of the value: it would leave the
+    // comparison out, which the verifier has to see.
+    let length = unsafe { core::ptr::read_volatile(length) };
     if length > ROOM as u32 { 0 } else { length }
 }
 

@@ -1,7 +1,7 @@
-//! A packet is captured: it enters, the filter of its link type decides, and what is wanted is kept.
+//! A packet that the filter accepted is kept, if it is of a process that is wanted.
 //!
-//! The filter is made at run time, from the user's expression, and stands between `enter` and `keep`: each ends with a
-//! tail call of the next. A filter that rejects ends there.
+//! The filter is made at run time, from the user's expression. It is what is attached to an interface, and ends with a
+//! tail call of what is here.
 
 use core::{ffi::c_void, ptr};
 
@@ -11,54 +11,20 @@ use aya_ebpf::{
     macros::{btf_tracepoint, cgroup_sock, classifier},
     programs::{BtfTracePointContext, SockContext, TcContext},
 };
-use net_traffic_common::{
-    ProcessCounters, ProcessKey, UNOWNED,
-    packet::{CHOSEN_WITH_CHILDREN, stage},
-};
+use net_traffic_common::{ProcessCounters, ProcessKey, UNOWNED, packet::CHOSEN_WITH_CHILDREN};
 
 use super::iter::TaskFile;
 use crate::{
     account::process,
     capture::{choose, keep, owner, setting},
     kernel::{Memory, Typed, offset, process_key, read_octets},
-    maps::{CHOSEN_PIDS, CREATORS, FILTERS},
+    maps::{CHOSEN_PIDS, CREATORS},
 };
 
 /// `TC_ACT_UNSPEC`, which is `TCX_NEXT` too: whoever is attached behind us decides.
 const GO_ON: i32 = -1;
 
-/// Runs for every packet that an Ethernet interface hands to the stack, since Linux 4.5.
-#[classifier]
-fn enter_in_eth(ctx: TcContext) -> i32 {
-    enter(&ctx, stage::FILTER_IN_ETHERNET)
-}
-
-/// Runs for every packet that the stack hands to an Ethernet interface, since Linux 4.5.
-#[classifier]
-fn enter_out_eth(ctx: TcContext) -> i32 {
-    enter(&ctx, stage::FILTER_OUT_ETHERNET)
-}
-
-/// The same for interfaces whose packets begin with IP.
-#[classifier]
-fn enter_in_ip(ctx: TcContext) -> i32 {
-    enter(&ctx, stage::FILTER_IN_IP)
-}
-
-/// The same for interfaces whose packets begin with IP.
-#[classifier]
-fn enter_out_ip(ctx: TcContext) -> i32 {
-    enter(&ctx, stage::FILTER_OUT_IP)
-}
-
-#[inline(always)]
-fn enter(ctx: &TcContext, filter: u32) -> i32 {
-    // SAFETY: each stage is a program of this kind, and leaves nothing to be dropped.
-    unsafe { FILTERS.tail_call(ctx, filter) };
-    GO_ON
-}
-
-/// Reached by tail call from a filter.
+/// Reached from a filter, for a packet that an interface hands to the stack, since Linux 4.5.
 #[classifier]
 fn keep_in(ctx: TcContext) -> i32 {
     let skb: *mut __sk_buff = ctx.skb.skb;
@@ -69,7 +35,7 @@ fn keep_in(ctx: TcContext) -> i32 {
     GO_ON
 }
 
-/// Reached by tail call from a filter.
+/// Reached from a filter, for a packet that the stack hands to an interface, since Linux 4.5.
 #[classifier]
 fn keep_out(ctx: TcContext) -> i32 {
     let skb: *mut __sk_buff = ctx.skb.skb;

@@ -1,6 +1,7 @@
 //! Captures packets: from a file or the machine, through the filter, to a file or the screen.
 
 mod file;
+mod live;
 mod sink;
 
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use crate::config::capture::{Capture, DumpForm, Filter, FilterText, From};
 use crate::filter::{CompileOptions, FilterError, LinkType, compile, disassemble};
 use crate::packet::format::MAX_SNAPLEN;
 use crate::packet::{Interface, Ledger};
-use crate::source::capture::{CaptureFile, filter_link, names};
+use crate::source::capture::{CaptureFile, filter_link, link_of, names};
 
 /// Does what was asked for, until it is done or somebody stops it.
 pub(super) fn run(capture: &Capture) -> Result<(), Failure> {
@@ -27,9 +28,8 @@ pub(super) fn run(capture: &Capture) -> Result<(), Failure> {
     }
     match &capture.from {
         From::File { path, direction } => file::read(capture, path, *direction, &expression),
-        From::Live(_) | From::Command { .. } => {
-            Err(Failure::Failed("live capture is not there yet".to_owned()))
-        }
+        From::Live(options) => live::capture(capture, options, &[], &expression),
+        From::Command { command, options } => live::capture(capture, options, command, &expression),
     }
 }
 
@@ -41,7 +41,10 @@ fn dump(capture: &Capture, expression: &str, form: DumpForm) -> Result<(), Failu
             let link = file.interfaces().first().and_then(|interface| filter_link(interface.link));
             (link.unwrap_or(LinkType::Ethernet), false)
         }
-        From::Live(_) | From::Command { .. } => (LinkType::Ethernet, true),
+        From::Live(options) | From::Command { options, .. } => {
+            let link = options.interfaces.first().and_then(|name| filter_link(link_of(name)?));
+            (link.unwrap_or(LinkType::Ethernet), true)
+        }
     };
     let Filter { optimize, .. } = capture.filter;
     let names = names();
@@ -78,8 +81,7 @@ fn unreadable(path: &std::path::Path, error: &crate::source::capture::CaptureErr
 
 /// As tcpdump says it at the beginning.
 fn introduce(begin: &str, interface: &Interface) {
-    let link = interface.link;
-    let (name, description) = link.names().unwrap_or(("unknown", "unknown"));
+    let (name, description) = interface.link.names().unwrap_or(("unknown", "unknown"));
     let snaplen = if interface.snaplen == 0 { MAX_SNAPLEN } else { interface.snaplen };
     note(&format!("{begin}, link-type {name} ({description}), snapshot length {snaplen} bytes"));
 }

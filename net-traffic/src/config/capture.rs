@@ -130,6 +130,7 @@ fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result
             pids: choice.pids.clone(),
             process: choice.processes.clone(),
             container: choice.containers.clone(),
+            command: !command.is_empty(),
         },
     };
     if command.is_empty() {

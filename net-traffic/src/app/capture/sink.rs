@@ -49,6 +49,39 @@ impl Writer {
         if at_once { self.sink().flush() } else { Ok(()) }
     }
 
+    /// Makes sure that there is a place to write to.
+    pub(super) fn open(&mut self, interfaces: &[Interface], now_ns: u64) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Files(files) => files.open_if_new(interfaces, now_ns),
+            Sink::Text(_) | Sink::Json(_) => Ok(()),
+        }
+    }
+
+    /// Lets readers see what was written.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.sink().flush()
+    }
+
+    /// Writes what is known of the capture by now.
+    pub(super) fn statistics(
+        &mut self,
+        interfaces: &[Interface],
+        ledger: &Ledger,
+        now_ns: u64,
+    ) -> io::Result<()> {
+        self.sink().statistics(interfaces, ledger, now_ns)
+    }
+
+    /// Packets that were taken and that an error kept from being written.
+    pub(super) fn unwritten(&mut self) -> u64 {
+        self.sink().unwritten()
+    }
+
+    /// Nothing more will be written.
+    pub(super) fn is_full(&mut self) -> bool {
+        self.sink().is_full()
+    }
+
     /// Writes what ends a capture.
     pub(super) fn finish(
         &mut self,
@@ -56,9 +89,7 @@ impl Writer {
         ledger: &Ledger,
         now_ns: u64,
     ) -> io::Result<()> {
-        if let Sink::Files(files) = &mut self.sink {
-            files.open_if_new(interfaces, now_ns)?;
-        }
+        self.open(interfaces, now_ns)?;
         self.sink().statistics(interfaces, ledger, now_ns)?;
         if let Sink::Json(_) = self.sink {
             json_summary(&mut io::stdout(), ledger, now_ns)?;

@@ -14,12 +14,39 @@ pub use self::file::CaptureFile;
 pub use self::options::{Choice, LiveCaptureOptions, filter_link, now_ns, system};
 pub use self::signals::Signals;
 pub use self::user_filter::{UserFilter, UserFilterError, names};
+#[cfg(not(target_os = "linux"))]
+pub use crate::source::elsewhere::{LiveCapture, link_of};
+#[cfg(target_os = "linux")]
+pub use crate::source::linux::capture::{LiveCapture, link_of};
+
+use crate::filter::FilterError;
 use crate::packet::{Interface, Packet};
+use crate::source::OpenError;
 
 /// Takes one packet, with all interfaces that are known by now; breaks to have no more.
 pub type Take<'t> = dyn FnMut(&[Interface], &Packet<'_>) -> ControlFlow<()> + 't;
 
-/// Why there are no more packets.
+/// Why a capture could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Filter(FilterError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// Why a capture has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Whoever takes the packets wants no more.
+    Enough,
+    /// The command has ended.
+    Command,
+    /// The interface is gone.
+    Interface(String),
+}
+
+/// Why a file has no more packets.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     #[error("{0}")]

@@ -27,6 +27,8 @@ pub struct Choice {
     pub pids: Vec<u32>,
     pub process: Option<String>,
     pub container: Option<String>,
+    /// A command that is to be started, and its children.
+    pub command: bool,
 }
 
 /// What the compiler of filters calls a link type; `None` if it cannot filter there.

@@ -73,6 +73,45 @@ impl IterLink {
     }
 }
 
+/// A program that sees the packets of one interface; it is detached when this is dropped, or when the process ends.
+#[derive(Debug)]
+pub struct TcxLink {
+    _fd: OwnedFd,
+}
+
+impl TcxLink {
+    /// Attaches `program` before all others to an interface of the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// The kernel's refusal: `EINVAL` where it has no such links.
+    pub fn attach(program: BorrowedFd<'_>, ifindex: u32, ingress: bool) -> io::Result<Self> {
+        const BPF_TCX_INGRESS: u32 = 46;
+        const BPF_TCX_EGRESS: u32 = 47;
+        const BPF_F_BEFORE: u32 = 1 << 3;
+        #[repr(C)]
+        struct LinkCreate {
+            program: i32,
+            ifindex: u32,
+            attach_type: u32,
+            flags: u32,
+            relative: u32,
+            _pad: u32,
+            expected_revision: u64,
+        }
+        let attr = LinkCreate {
+            program: program.as_raw_fd(),
+            ifindex,
+            attach_type: if ingress { BPF_TCX_INGRESS } else { BPF_TCX_EGRESS },
+            flags: BPF_F_BEFORE,
+            relative: 0,
+            _pad: 0,
+            expected_revision: 0,
+        };
+        // SAFETY: `attr` lives until the call returns.
+        unsafe { bpf_fd(LINK_CREATE, &attr) }.map(|fd| Self { _fd: fd })
+    }
+}
+
 /// What the kernel knows of a loaded program: the end of `struct bpf_prog_info`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProgramStats {

@@ -15,7 +15,7 @@ use aya::{
         BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, ProgramError,
     },
 };
-use net_traffic_common::Offsets;
+use net_traffic_common::{Offsets, packet::CaptureSettings};
 
 use super::{
     bpf::IterLink,
@@ -33,11 +33,13 @@ pub struct Sizes {
     pub processes: u32,
     pub sockets_by_address: u32,
     pub ring_bytes: u32,
+    /// Packets are captured, in this way.
+    pub capture: Option<CaptureSettings>,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { processes: 16_384, sockets_by_address: 131_072, ring_bytes: 4 << 20 }
+        Self { processes: 16_384, sockets_by_address: 131_072, ring_bytes: 4 << 20, capture: None }
     }
 }
 
@@ -86,6 +88,22 @@ pub fn load(wanted: Tier, sizes: Sizes) -> Result<Loaded, LoadError> {
     Err(LoadError::Refused(refused))
 }
 
+/// The object's maps and programs, none of which counts.
+///
+/// # Errors
+/// When the kernel refuses the maps.
+pub(super) fn load_for_capture(settings: CaptureSettings) -> Result<Ebpf, LoadError> {
+    EbpfLoader::new()
+        .override_global("CAPTURE", &settings, true)
+        .map_max_entries("PROCESSES", 1)
+        .map_max_entries("CLOSED_SOCKETS", 65_536)
+        .map_max_entries("SOCKETS_BY_ADDR", 1)
+        .map_max_entries("CALLS", 1)
+        .map_max_entries("FLOWS", 1)
+        .load(OBJECT)
+        .map_err(|error| LoadError::Maps(chain(&error)))
+}
+
 /// One trial of a set of tiers that share a storage.
 struct Round<'a> {
     bpf: Ebpf,
@@ -105,9 +123,12 @@ impl<'a> Round<'a> {
     ) -> Result<Result<Loaded, Vec<Filled>>, LoadError> {
         let storage = tiers.first().map_or(Storage::InSocket, |tier| Storage::of(*tier));
         let by_address = u32::from(storage == Storage::ByAddress);
+        let settings = sizes.capture.unwrap_or_default();
         let bpf = EbpfLoader::new()
             .btf(Some(kernel_btf))
             .override_global("OFFSETS", offsets, true)
+            .override_global("CAPTURE", &settings, true)
+            .map_max_entries("FLOWS", if sizes.capture.is_some() { 16_384 } else { 1 })
             .override_global("BY_ADDRESS", &by_address, true)
             .map_max_entries("PROCESSES", sizes.processes)
             .map_max_entries("CLOSED_SOCKETS", sizes.ring_bytes)
@@ -207,7 +228,7 @@ pub fn map_fd(map: &Map) -> Result<BorrowedFd<'_>, AttachError> {
 }
 
 /// Where the cgroup v2 hierarchy is mounted.
-fn cgroup2_root() -> io::Result<PathBuf> {
+pub(super) fn cgroup2_root() -> io::Result<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mounts")?;
     mounts
         .lines()
@@ -231,7 +252,7 @@ pub enum AttachError {
 }
 
 /// An error with its causes, on one line, without the verifier's log.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {

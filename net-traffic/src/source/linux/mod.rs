@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod btf;
+pub mod capture;
 pub mod cgroup;
 mod closed;
 pub mod ebpf;
@@ -19,3 +20,4 @@ pub mod records;
 pub mod rights;
 pub mod sock_diag;
 pub mod traffic;
+mod wire;

@@ -21,6 +21,9 @@ pub(super) struct Netlink {
 
 /// How often a dump is begun anew when the kernel's table changed while it was read.
 const ATTEMPTS: usize = 4;
+/// `NLM_F_REQUEST` with `NLM_F_DUMP`, and with `NLM_F_ACK`, which libc declares too wide.
+const DUMP: u16 = 0x301;
+const ORDER: u16 = 0x5;
 /// The kernel fills at most 32 KiB at a time; larger messages make the buffer grow.
 const BUFFER: usize = 64 << 10;
 const RECEIVE_BUFFER: usize = 1 << 20;
@@ -49,7 +52,7 @@ impl Netlink {
     ) -> io::Result<()> {
         let start = into.len();
         for _ in 0..ATTEMPTS {
-            let complete = self.ask(kind, body).and_then(|()| self.answers(into, &decode));
+            let complete = self.ask(kind, DUMP, body).and_then(|()| self.answers(into, &decode));
             if let Ok(true) = complete {
                 return Ok(());
             }
@@ -59,10 +62,27 @@ impl Netlink {
         Err(io::Error::new(io::ErrorKind::Interrupted, "the kernel's table kept changing during the dump"))
     }
 
-    fn ask(&mut self, kind: u16, body: &[u8]) -> io::Result<()> {
+    /// Gives an order and waits for the kernel's word on it.
+    ///
+    /// # Errors
+    /// The kernel's refusal with its errno.
+    pub(super) fn order(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+        self.ask(kind, ORDER | flags, body)?;
+        loop {
+            let length = self.receive()?;
+            for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
+                let message = message?;
+                if message.sequence == self.sequence && i32::from(message.kind) == libc::NLMSG_ERROR {
+                    return message.status();
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
         self.drop_leftovers();
         self.sequence = self.sequence.wrapping_add(1);
-        let request = request(kind, self.sequence, body);
+        let request = request(kind, flags, self.sequence, body);
         loop {
             match socket::send(self.fd.as_raw_fd(), &request, MsgFlags::empty()) {
                 Ok(_) => return Ok(()),

@@ -56,6 +56,13 @@ impl Attach {
     }
 }
 
+/// Which way a packet crosses an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    In,
+    Out,
+}
+
 /// One eBPF program of the object and where it attaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {

@@ -22,8 +22,7 @@ pub(super) struct Message<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// `NLM_F_REQUEST | NLM_F_DUMP` and `NLM_F_DUMP_INTR`, which libc declares too wide.
-const REQUEST_DUMP: u16 = 0x301;
+/// `NLM_F_DUMP_INTR`, which libc declares too wide.
 const INTERRUPTED: u16 = 0x10;
 
 impl Message<'_> {
@@ -116,13 +115,13 @@ pub(in super::super) fn encode_attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A request for a dump.
-pub(super) fn request(kind: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
+/// A request with these flags.
+pub(super) fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(MESSAGE_HEADER + body.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(MESSAGE_HEADER + body.len());
     bytes.extend_from_slice(&length.to_ne_bytes());
     bytes.extend_from_slice(&kind.to_ne_bytes());
-    bytes.extend_from_slice(&REQUEST_DUMP.to_ne_bytes());
+    bytes.extend_from_slice(&flags.to_ne_bytes());
     bytes.extend_from_slice(&sequence.to_ne_bytes());
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(body);
@@ -149,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_request_reads_back_as_one_message() {
-        let bytes = request(20, 7, &[1, 2, 3, 4, 5]);
+        let bytes = request(20, 0x301, 7, &[1, 2, 3, 4, 5]);
         let message = Messages(&bytes).next().unwrap().unwrap();
         assert_eq!((message.kind, message.sequence), (20, 7));
         assert_eq!(message.flags, 0x301);
@@ -158,16 +157,16 @@ mod tests {
 
     #[test]
     fn messages_are_padded_to_four_bytes_but_the_last_need_not_be() {
-        let mut bytes = request(1, 1, &[9]);
+        let mut bytes = request(1, 0x301, 1, &[9]);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes.extend(request(2, 1, &[8]));
+        bytes.extend(request(2, 0x301, 1, &[8]));
         let kinds: Vec<_> = Messages(&bytes).map(|message| message.unwrap().kind).collect();
         assert_eq!(kinds, [1, 2]);
     }
 
     #[test]
     fn a_message_longer_than_the_datagram_is_malformed_and_the_last() {
-        let mut bytes = request(1, 1, &[0; 8]);
+        let mut bytes = request(1, 0x301, 1, &[0; 8]);
         bytes[0] = 200;
         let results: Vec<_> = Messages(&bytes).collect();
         assert_eq!(results, [Err(Malformed("a message's length is wrong"))]);

@@ -1,0 +1,4 @@
+//! How programs are attached to interfaces.
+
+mod clsact;
+pub(super) mod end;
