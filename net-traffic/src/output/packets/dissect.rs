@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::packet::Direction;
 use crate::packet::format::LinkType;
 
 pub(super) const IPV4: u16 = 0x0800;
@@ -48,10 +47,6 @@ impl Cooked {
             4 => "Out",
             _ => "?",
         }
-    }
-
-    pub(super) fn direction(&self) -> Direction {
-        if self.packet_type == 4 { Direction::Out } else { Direction::In }
     }
 }
 

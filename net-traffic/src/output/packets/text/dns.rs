@@ -55,10 +55,10 @@ impl Reader<'_> {
             if questions != 1 {
                 push(self.text, format_args!(" [{questions}q]"));
             }
-            if questions > 0 {
-                self.question(true)?;
+            for place in 0..questions {
+                self.question(place == 0 || self.verbose > 1)?;
             }
-            return Some(());
+            return self.sections(&[(answers, " an:"), (servers, " ns:"), (more, " ar:")]);
         }
         self.text.push_str(&response_code(flags & 0xf));
         for (bit, is_set, mark) in
@@ -80,13 +80,17 @@ impl Reader<'_> {
         }
         push(self.text, format_args!(" {answers}/{servers}/{more}"));
         self.records(answers)?;
-        if self.verbose > 1 {
-            for (count, heading) in [(servers, " ns:"), (more, " ar:")] {
-                if count > 0 {
-                    self.text.push_str(heading);
-                    self.records(count)?;
-                }
+        self.sections(&[(servers, " ns:"), (more, " ar:")])
+    }
+
+    /// With `-vv`, what else is in the message.
+    fn sections(&mut self, sections: &[(u16, &str)]) -> Option<()> {
+        for (count, heading) in sections {
+            if *count == 0 || self.verbose < 2 {
+                continue;
             }
+            self.text.push_str(heading);
+            self.records(*count)?;
         }
         Some(())
     }

@@ -16,10 +16,7 @@ fn hex(text: &mut String, data: &[u8], characters: bool) {
     for (row, octets) in data.chunks(16).enumerate() {
         push(text, format_args!("\n\t0x{:04x}: ", row * 16));
         let begin = text.len();
-        for pair in octets.chunks(2) {
-            text.push(' ');
-            pair.iter().for_each(|octet| push(text, format_args!("{octet:02x}")));
-        }
+        words(text, octets);
         if characters {
             let width = text.len() - begin;
             push(text, format_args!("{:1$}", "", 42 - width));
@@ -27,6 +24,14 @@ fn hex(text: &mut String, data: &[u8], characters: bool) {
                 octets.iter().map(|octet| if octet.is_ascii_graphic() { char::from(*octet) } else { '.' }),
             );
         }
+    }
+}
+
+/// Octets in pairs, each after a space.
+pub(super) fn words(text: &mut String, octets: &[u8]) {
+    for pair in octets.chunks(2) {
+        text.push(' ');
+        pair.iter().for_each(|octet| push(text, format_args!("{octet:02x}")));
     }
 }
 

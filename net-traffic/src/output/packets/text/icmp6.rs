@@ -48,13 +48,20 @@ impl Printer {
                     push(text, format_args!(", Flags [{flags}]"));
                 }
             }
-            143 => push(text, format_args!(", {} group record(s)", u16_at(data, 6)?)),
+            143 => {
+                push(text, format_args!(", {} group record(s)", u16_at(data, 6)?));
+                if verbose {
+                    group_records(text, data.get(8..)?, self.settings.verbose > 1)?;
+                    return Some(());
+                }
+            }
             _ => {}
         }
-        if verbose && matches!(kind, 135 | 136) {
-            link_addresses(text, data.get(24..ip.length.min(data.len())).unwrap_or(&[]));
+        if verbose && matches!(kind, 133 | 135 | 136) {
+            let begin = if kind == 133 { 8 } else { 24 };
+            options(text, data.get(begin..ip.length.min(data.len())).unwrap_or(&[]), self.settings.verbose);
         }
-        if !verbose || !matches!(kind, 133..=137) {
+        if !verbose {
             push(text, format_args!(", length {}", ip.length));
         }
         Some(())
@@ -124,20 +131,52 @@ fn unreachable(text: &mut String, code: u8, quoted: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The options of neighbour discovery that name a link-layer address.
-fn link_addresses(text: &mut String, mut options: &[u8]) {
+/// The records of a report of the second version.
+fn group_records(text: &mut String, mut records: &[u8], sources_too: bool) -> Option<()> {
+    const KINDS: [&str; 6] = ["is_in", "is_ex", "to_in", "to_ex", "allow", "block"];
+    while let Some(kind) = records.first() {
+        let (count, group) = (usize::from(u16_at(records, 2)?), ipv6(records, 4)?);
+        let name = KINDS.get(usize::from(kind.wrapping_sub(1)));
+        push(text, format_args!(" [gaddr {group}"));
+        match name {
+            Some(name) => push(text, format_args!(" {name}")),
+            None => push(text, format_args!(" [v2-report-#{kind}]")),
+        }
+        if sources_too {
+            text.push_str(" {");
+            for place in 0..count {
+                push(text, format_args!(" {}", ipv6(records, 20 + place * 16)?));
+            }
+            text.push_str(" }");
+        } else {
+            push(text, format_args!(", {count} source(s)"));
+        }
+        text.push(']');
+        records = records.get(20 + count * 16 + usize::from(*records.get(1)?) * 4..).unwrap_or(&[]);
+    }
+    Some(())
+}
+
+/// The options of neighbour discovery.
+fn options(text: &mut String, mut options: &[u8], verbose: u8) {
     while let (Some(kind), Some(units)) = (options.first(), options.get(1)) {
         let length = usize::from(*units) * 8;
+        let (Some(value), true) = (options.get(2..length), length > 0) else { return };
         let name = match kind {
             1 => "source link-address",
             2 => "destination link-address",
-            _ => return,
+            _ => "unknown",
         };
-        let Some(address) = options.get(2..8) else { return };
         push(text, format_args!("\n\t  {name} option ({kind}), length {length} ({units}): "));
-        mac(text, address);
-        if length == 0 {
-            return;
+        if *kind <= 2 {
+            mac(text, value.get(..6).unwrap_or(value));
+        }
+        if *kind > 2 || verbose > 1 {
+            let indent = if verbose > 1 { "    " } else { "  " };
+            for (row, octets) in value.chunks(16).enumerate() {
+                push(text, format_args!("\n\t{indent}0x{:04x}: ", row * 16));
+                super::hex::words(text, octets);
+            }
         }
         options = options.get(length..).unwrap_or(&[]);
     }

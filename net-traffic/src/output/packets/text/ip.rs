@@ -251,6 +251,9 @@ impl Printer {
             }
         };
         if let Err(layer) = printed {
+            if ip.is_next && has_ports(protocol) && data.len() < 4 {
+                push(text, format_args!("{} > {}:", ip.source, ip.destination));
+            }
             push(text, format_args!(" [|{layer}]"));
         }
     }

@@ -151,13 +151,15 @@ impl Printer {
         let header = data.len() - frame.payload.len();
         let missing = usize::try_from(packet.length).unwrap_or(usize::MAX).saturating_sub(data.len());
         let known = matches!(frame.protocol, IPV4 | IPV6 | ARP);
-        if self.settings.link || !known {
+        if self.settings.link && header == 0 {
+            text.push_str("ip: ");
+        } else if self.settings.link || !known {
             self.link_header(text, &frame, packet.length);
         }
         let length = frame.payload.len().saturating_add(missing);
         self.network(text, frame.protocol, frame.payload, length);
         owner(text, packet.process);
-        let is_shown = self.settings.dump != Dump::default();
+        let is_shown = self.settings.dump.hex > 0;
         if !known && !is_shown && !self.settings.quick {
             hex::dump(text, Dump { hex: 1, characters: true, ascii: 0 }, frame.payload, 0);
         }
@@ -190,17 +192,15 @@ impl Printer {
             let name = ethertype(kind);
             match (kind < 1536, self.settings.quick) {
                 (true, _) => text.push_str("802.3"),
+                (_, true) if name == UNKNOWN => push(text, format_args!("{name} Ethertype (0x{kind:04x})")),
                 (_, true) => text.push_str(name),
                 (_, false) => push(text, format_args!("ethertype {name} (0x{kind:04x})")),
             }
+            // The length stands behind the first type only.
             if place == 0 {
-                push(text, format_args!(", length {length}"));
-            }
-            text.push_str(": ");
-            if place > 0 {
-                // Only the first type is followed by the length.
-                text.truncate(text.len() - 2);
-                text.push_str(if tags.len() == 0 { ", " } else { ": " });
+                push(text, format_args!(", length {length}: "));
+            } else {
+                text.push_str(", ");
             }
             if let Some((_, tag)) = tags.next() {
                 push(text, format_args!("vlan {}, p {}", tag & 0xfff, tag >> 13));
@@ -209,6 +209,8 @@ impl Printer {
         }
     }
 }
+
+const UNKNOWN: &str = "Unknown";
 
 fn ethertype(kind: u16) -> &'static str {
     match kind {
@@ -222,7 +224,7 @@ fn ethertype(kind: u16) -> &'static str {
         0x8863 => "PPPoE D",
         0x8864 => "PPPoE S",
         0x88cc => "LLDP",
-        _ => "Unknown",
+        _ => UNKNOWN,
     }
 }
 

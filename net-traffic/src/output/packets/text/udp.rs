@@ -27,13 +27,14 @@ impl Printer {
             push(text, format_args!("truncated-udplength {stated}"));
             return Some(());
         }
-        let length = stated.min(ip.length) - HEADER;
+        let length = stated - HEADER;
         if self.settings.quick {
             push(text, format_args!("UDP, length {length}"));
             return Some(());
         }
         let found = u16_at(data, 6)?;
-        if self.settings.verbose > 0 && !self.settings.unchecked && !ip.is_fragment {
+        let is = |port| source == port || destination == port;
+        if self.settings.verbose > 1 && !self.settings.unchecked && !ip.is_fragment {
             if found == 0 {
                 text.push_str("[no cksum] ");
             } else if let Some(datagram) = data.get(..ip.length.min(stated)) {
@@ -47,7 +48,6 @@ impl Printer {
             }
         }
         let payload = data.get(HEADER..).unwrap_or(&[]);
-        let is = |port| source == port || destination == port;
         if is(53) || is(5353) {
             dns::print(text, payload, length, is(5353) && !is(53), self.settings.verbose);
         } else {

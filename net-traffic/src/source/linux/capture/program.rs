@@ -12,7 +12,7 @@ const EXIT: u8 = 0x95;
 
 /// Why there is no filter.
 #[derive(Debug, thiserror::Error)]
-pub enum ProgramError {
+pub(super) enum ProgramError {
     #[error("{0}")]
     Filter(FilterError),
     #[error("{0}")]
