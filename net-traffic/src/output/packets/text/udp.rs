@@ -34,7 +34,9 @@ impl Printer {
         }
         let found = u16_at(data, 6)?;
         let is = |port| source == port || destination == port;
-        if self.settings.verbose > 1 && !self.settings.unchecked && !ip.is_fragment {
+        // IPv6 has no other checksum.
+        let least = if ip.source.is_ipv6() { 1 } else { 2 };
+        if self.settings.verbose >= least && !self.settings.unchecked && !ip.is_fragment {
             if found == 0 {
                 text.push_str("[no cksum] ");
             } else if let Some(datagram) = data.get(..ip.length.min(stated)) {

@@ -1,9 +1,14 @@
 //! The interfaces of this network namespace that packets can be captured on.
 
-use std::fs;
-use std::path::Path;
+use std::io;
+
+use nix::sys::socket::SockProtocol;
 
 use crate::packet::format::LinkType;
+use crate::source::linux::netlink::{Attributes, Malformed, Netlink, read_u16, read_u32};
+
+/// The length of `struct ifinfomsg`; attributes follow.
+const MESSAGE: usize = 16;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
@@ -12,21 +17,27 @@ pub(super) struct Found {
     pub(super) link: LinkType,
 }
 
-/// All interfaces, by their index.
-pub(super) fn all() -> Vec<Found> {
-    let Ok(entries) = fs::read_dir("/sys/class/net") else { return Vec::new() };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut found: Vec<Found> = names.filter_map(|name| named(&name)).collect();
-    found.sort_by_key(|interface| interface.index);
-    found
+/// All interfaces whose packets begin with something known, by their index.
+pub(super) fn all() -> io::Result<Vec<Found>> {
+    let mut netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
+    let mut found = Vec::new();
+    netlink.dump(libc::RTM_GETLINK, &[0; MESSAGE], &mut found, interface)?;
+    found.sort_by_key(|interface: &Found| interface.index);
+    Ok(found)
 }
 
-/// The interface of this name; `None` if there is none, or its packets begin with something unknown.
-pub(super) fn named(name: &str) -> Option<Found> {
-    let directory = Path::new("/sys/class/net").join(name);
-    let number = |file| fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u32>().ok();
-    let link = link_of(number("type")?)?;
-    Some(Found { name: name.to_owned(), index: number("ifindex")?, link })
+/// One answer.
+fn interface(payload: &[u8]) -> Result<Option<Found>, Malformed> {
+    let short = Malformed("no room for an interface");
+    let (hardware, index) = (read_u16(payload, 2).ok_or(short)?, read_u32(payload, 4).ok_or(short)?);
+    let mut name = None;
+    for attribute in Attributes(payload.get(MESSAGE..).ok_or(short)?) {
+        if let (libc::IFLA_IFNAME, value) = attribute? {
+            name = Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned());
+        }
+    }
+    let link = link_of(hardware.into());
+    Ok(name.zip(link).map(|(name, link)| Found { name, index, link }))
 }
 
 /// What the packets of a type of hardware begin with, where the traffic control sees them.
@@ -54,9 +65,8 @@ mod tests {
 
     #[test]
     fn loopback_looks_like_ethernet() {
-        let lo = named("lo").unwrap();
+        let all = all().unwrap();
+        let lo = all.iter().find(|found| found.name == "lo").unwrap();
         assert_eq!((lo.link, lo.index), (LinkType::ETHERNET, 1));
-        assert!(all().contains(&lo));
-        assert_eq!(named("no-such-interface"), None);
     }
 }

@@ -205,7 +205,8 @@ impl LiveCapture {
             self.tidied_ns = now_ns;
             self.kernel.tidy();
         }
-        let present = interfaces::all();
+        // When the kernel does not answer, nothing is known to have changed.
+        let Ok(present) = interfaces::all() else { return None };
         self.attached.forget_missing(&present);
         if self.options.interfaces.is_empty() {
             for found in present {
@@ -249,21 +250,18 @@ impl std::fmt::Debug for LiveCapture {
 /// What the packets of the chosen interfaces begin with, for a filter that is only to be printed.
 #[must_use]
 pub fn link_of(name: &str) -> Option<crate::packet::format::LinkType> {
-    interfaces::named(name).map(|found| found.link)
+    let all = interfaces::all().ok()?;
+    all.into_iter().find(|found| found.name == name).map(|found| found.link)
 }
 
 fn wanted(options: &LiveCaptureOptions) -> Result<Vec<Found>, OpenError> {
+    let all = interfaces::all().map_err(|error| refusal(options, &error.to_string()))?;
     if options.interfaces.is_empty() {
-        return Ok(interfaces::all());
+        return Ok(all);
     }
     let named = |name: &String| {
-        interfaces::named(name).ok_or_else(|| {
-            let why = match super::exists::interface(name) {
-                Some(true) => "packets of this kind of interface are not known",
-                _ => "there is no such interface",
-            };
-            OpenError::Usage(format!("-i {name}: {why}"))
-        })
+        let found = all.iter().find(|found| found.name == *name).cloned();
+        found.ok_or_else(|| OpenError::Usage(format!("-i {name}: there is no such interface")))
     };
     options.interfaces.iter().map(named).collect()
 }
