@@ -106,6 +106,24 @@ impl Graph {
         finished
     }
 
+    /// Drops the blocks that cannot be reached, and puts each behind those that it leads to.
+    pub(super) fn renumber(&mut self) {
+        let mut order = self.order();
+        order.reverse();
+        let mut new_ids = vec![BlockId(0); self.blocks.len()];
+        let mut blocks = Vec::with_capacity(order.len());
+        for id in order {
+            new_ids[id.0] = BlockId(blocks.len());
+            let mut block = self.block(id).clone();
+            if let End::Branch { yes, no, .. } = &mut block.end {
+                (*yes, *no) = (new_ids[yes.0], new_ids[no.0]);
+            }
+            blocks.push(block);
+        }
+        self.entry = new_ids[self.entry.0];
+        self.blocks = blocks;
+    }
+
     /// The program. A jump too far for eight bits goes over an unconditional one.
     pub(super) fn layout(&self) -> Vec<Insn> {
         let order = self.order();

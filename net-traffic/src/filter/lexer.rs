@@ -51,10 +51,13 @@ const SYMBOLS: [&str; 26] = [
     "*", "/", ":", "=", "%", "^", "$",
 ];
 
+/// Makes a token of the text that a rule matched.
+type Make = fn(&str) -> Result<TokenKind, FilterErrorKind>;
+
 /// The first token of `rest`, which is not empty, and its length in octets.
 fn token(rest: &str) -> (usize, Result<TokenKind, FilterErrorKind>) {
     // In the order of precedence for matches of equal length.
-    let candidates: [(usize, fn(&str) -> Result<TokenKind, FilterErrorKind>); 7] = [
+    let candidates: [(usize, Make); 7] = [
         (ether_length(rest), ether),
         (number_length(rest), number),
         (dotted_length(rest), |text| Ok(TokenKind::Dotted(text.to_owned()))),
@@ -63,7 +66,7 @@ fn token(rest: &str) -> (usize, Result<TokenKind, FilterErrorKind>) {
         (word_length(rest), |text| Ok(words::token(text))),
         (escaped_length(rest), |text| Ok(TokenKind::Word(text.get(1..).unwrap_or_default().to_owned()))),
     ];
-    let mut best: (usize, Option<fn(&str) -> _>) = (0, None);
+    let mut best: (usize, Option<Make>) = (0, None);
     for (length, make) in candidates {
         if length > best.0 {
             best = (length, Some(make));
@@ -253,7 +256,7 @@ mod tests {
         for text in
             ["0:50:56:ab:cd:ef", "00-50-56-ab-cd-ef", "00.50.56.ab.cd.ef", "0050.56ab.cdef", "005056abcdef"]
         {
-            assert_eq!(kinds(text), [address.clone()], "{text}");
+            assert_eq!(kinds(text), std::slice::from_ref(&address), "{text}");
         }
         assert!(tokens("0:2:").is_err());
     }

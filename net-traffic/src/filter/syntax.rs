@@ -9,10 +9,10 @@ use super::error::Span;
 pub(super) enum Expr {
     /// Terms that `and` and `or` join. Both bind alike, from left to right.
     Chain {
-        first: Box<Expr>,
-        rest: Vec<(Joint, Expr)>,
+        first: Box<Self>,
+        rest: Vec<(Joint, Self)>,
     },
-    Not(Box<Expr>),
+    Not(Box<Self>),
     Primitive(Primitive, Span),
 }
 

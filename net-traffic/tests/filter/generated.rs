@@ -1,7 +1,7 @@
 //! Random expressions against the installed libpcap: the same verdicts, the same refusals.
 
 use net_traffic::filter::bpf::{JA, JMP};
-use net_traffic::filter::{Insn, NameTable, Packet, Program, compile, run};
+use net_traffic::filter::{Insn, LinkType, Metadata, NameTable, Packet, Program, compile, disassemble, run};
 
 use super::grammar::{Random, expression};
 use super::libpcap::Libpcap;
@@ -24,9 +24,12 @@ fn agrees_with_the_installed_libpcap_on_random_expressions() {
         let libpcap = match Libpcap::open(linktype) {
             Ok(libpcap) if libpcap.version().contains("version 1.10.3") => libpcap,
             Ok(libpcap) => {
-                return println!("SKIP: the semantics are those of 1.10.3, not of {}", libpcap.version());
+                return crate::skip(&format!(
+                    "the semantics are those of 1.10.3, not of {}",
+                    libpcap.version()
+                ));
             }
-            Err(reason) => return println!("SKIP: libpcap0.8 is not installed: {reason}"),
+            Err(reason) => return crate::skip(&format!("libpcap0.8 is not installed: {reason}")),
         };
         let frames = oracle::frames(linktype);
         let options = oracle::options(oracle::linktype(linktype), &names);
@@ -37,7 +40,7 @@ fn agrees_with_the_installed_libpcap_on_random_expressions() {
             match (libpcap.compile(&text, false), &mine) {
                 (Err(_), Err(_)) => {}
                 (Err(error), Ok(_)) => {
-                    differences.push(format!("{linktype} {text:?}: accepted, libpcap: {error}"))
+                    differences.push(format!("{linktype} {text:?}: accepted, libpcap: {error}"));
                 }
                 (Ok(_), Err(error)) => differences.push(format!("{linktype} {text:?}: refused: {error}")),
                 (Ok(unoptimized), Ok(program)) => {
@@ -61,6 +64,72 @@ fn agrees_with_the_installed_libpcap_on_random_expressions() {
     );
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     assert!(accepted > count / 2, "only {accepted} expressions were accepted");
+}
+
+#[test]
+fn agrees_with_libpcap_on_what_only_linux_knows() {
+    const TAGS: [Option<u16>; 3] = [None, Some(0x2064), Some(0x012c)];
+    let libpcap = match Libpcap::open_live() {
+        Ok(libpcap) if libpcap.version().contains("version 1.10.3") => libpcap,
+        Ok(libpcap) => {
+            return crate::skip(&format!("the semantics are those of 1.10.3, not of {}", libpcap.version()));
+        }
+        Err(reason) => return crate::skip(&format!("libpcap opens no live capture here: {reason}")),
+    };
+    let frames = oracle::frames("EN10MB");
+    let names = oracle::names();
+    let mut options = oracle::options(LinkType::Ethernet, &names);
+    options.metadata = true;
+    for text in [
+        "inbound",
+        "outbound and tcp",
+        "ifindex 2",
+        "not ifindex 2",
+        "vlan",
+        "vlan 100",
+        "vlan 300 or vlan 100",
+        "not vlan",
+        "vlan and ip",
+        "vlan and tcp port 80",
+        "vlan 100 and vlan 300",
+        "vlan 100 and vlan 300 and ip6",
+        "ip and vlan",
+        "vlan and host 10.0.0.1",
+        "vlan and ether host aa:bb:cc:dd:ee:ff",
+        "vlan and tcp[13] & 2 != 0",
+        "vlan and mpls and ip",
+        "(vlan and ip) or ip",
+        "not (vlan 100 and ip) and udp",
+        "vlan and llc",
+    ] {
+        let (theirs, mine) = (libpcap.compile(text, true).unwrap(), compile(text, &options).unwrap());
+        for (index, frame) in frames.iter().enumerate() {
+            for (vlan_tci, packet_type) in TAGS.into_iter().zip([0, 4, 3]) {
+                let ifindex = 1 + u32::from(index % 2 == 0);
+                let metadata = Some(Metadata { packet_type, ifindex, vlan_tci });
+                let packet = Packet { octets: &frame.octets, wire_length: frame.wire_length, metadata };
+                let (theirs, mine) = (run(&theirs, packet) != 0, run(&mine.insns, packet) != 0);
+                assert_eq!(mine, theirs, "{text:?}, frame {index}, {metadata:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn prints_programs_as_libpcap_does() {
+    let libpcap = match Libpcap::open("EN10MB") {
+        Ok(libpcap) => libpcap,
+        Err(reason) => return crate::skip(&format!("libpcap0.8 is not installed: {reason}")),
+    };
+    for case in oracle::cases().into_iter().filter(|case| case.linktype == "EN10MB" && case.answer.ok) {
+        for optimize in [true, false] {
+            let Ok(insns) = libpcap.compile(&case.expression, optimize) else { continue };
+            let text = disassemble(&insns);
+            for (at, (line, insn)) in text.lines().zip(&insns).enumerate() {
+                assert_eq!(line.trim_end(), libpcap.image(*insn, at).trim_end(), "{}", case.expression);
+            }
+        }
+    }
 }
 
 /// A frame with a verdict that is neither of libpcap's two.

@@ -37,7 +37,7 @@ fn agree(lowering: Lowering, program_type: u32) {
         let loaded = match load(program_type, &translated) {
             Ok(loaded) => loaded,
             Err((error, _)) if programs == 0 && error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return println!("SKIP: this process may not load programs: {error}");
+                return crate::skip(&format!("this process may not load programs: {error}"));
             }
             Err((error, log)) => panic!("{} {:?}: {error}\n{log}", case.linktype, case.expression),
         };

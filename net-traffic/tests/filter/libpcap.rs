@@ -46,6 +46,39 @@ impl Libpcap {
         Ok(Self { library, handle })
     }
 
+    /// libpcap on the loopback interface, whose link type is Ethernet. Nothing is captured; what counts is that programs
+    /// are then made for Linux.
+    pub(crate) fn open_live() -> Result<Self, String> {
+        // SAFETY: libpcap's initializers do nothing that other threads could notice.
+        let library = unsafe { Library::new("libpcap.so.0.8") }.map_err(|error| error.to_string())?;
+        let mut error: [c_char; 256] = [0; 256];
+        // SAFETY: the prototype is pcap_create(3PCAP)'s.
+        let create = unsafe {
+            library.get::<unsafe extern "C" fn(*const c_char, *mut c_char) -> *mut c_void>(b"pcap_create")
+        };
+        // SAFETY: both strings outlive the call; the buffer is PCAP_ERRBUF_SIZE long.
+        let handle = unsafe { create.unwrap()(c"lo".as_ptr(), error.as_mut_ptr()) };
+        assert!(!handle.is_null());
+        let live = Self { library, handle };
+        // SAFETY: the prototype is pcap_activate(3PCAP)'s.
+        let activate =
+            unsafe { live.library.get::<unsafe extern "C" fn(*mut c_void) -> c_int>(b"pcap_activate") };
+        // SAFETY: the handle was just created.
+        let status = unsafe { activate.unwrap()(live.handle) };
+        if status < 0 { Err(live.error()) } else { Ok(live) }
+    }
+
+    /// One instruction as libpcap prints it.
+    pub(crate) fn image(&self, insn: Insn, at: usize) -> String {
+        type Image = unsafe extern "C" fn(*const RawInsn, c_int) -> *const c_char;
+        let raw = RawInsn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
+        // SAFETY: the prototype is bpf_image(3PCAP)'s.
+        let image = unsafe { self.library.get::<Image>(b"bpf_image") }.unwrap();
+        // SAFETY: the text is in a buffer that only the next call changes; this is copied before.
+        let text = unsafe { CStr::from_ptr(image(&raw const raw, c_int::try_from(at).unwrap())) };
+        text.to_string_lossy().into_owned()
+    }
+
     /// The version that answers.
     pub(crate) fn version(&self) -> String {
         // SAFETY: the prototype is pcap_lib_version(3PCAP)'s.

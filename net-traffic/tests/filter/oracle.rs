@@ -71,7 +71,7 @@ pub(crate) fn names() -> NameTable {
     NameTable::parse(services, protocols)
 }
 
-pub(crate) fn options<'a>(linktype: LinkType, names: &'a NameTable) -> CompileOptions<'a> {
+pub(crate) fn options(linktype: LinkType, names: &NameTable) -> CompileOptions<'_> {
     CompileOptions { linktype, netmask: None, snaplen: 262_144, names, metadata: false, optimize: true }
 }
 

@@ -268,7 +268,7 @@ impl Translation {
                 Target::Insn(index) => *self.starts.get(index).ok_or(TranslateError::Invalid(jump.within))?,
             };
             let distance = target.wrapping_sub(jump.at + 1).cast_signed();
-            let offset = i16::try_from(distance).map_err(|_| TranslateError::TooFar(jump.within))?;
+            let offset = i16::try_from(distance).ok().ok_or(TranslateError::TooFar(jump.within))?;
             if let Some(insn) = self.code.get_mut(jump.at) {
                 insn.offset = offset;
             }

@@ -100,7 +100,7 @@ impl Translation {
         ]);
         self.jump_to_reject(at, jump_if_imm(Compare::NotEqual, Register::R0, 0));
         self.code.push(load(register, width, FRAME, LOADED));
-        self.to_number(width, register);
+        self.swap_octets(width, register);
     }
 
     /// Loads from the packet pointer in R1.
@@ -112,10 +112,10 @@ impl Translation {
         ]);
         self.jump_to_reject(at, jump_if_wide(Compare::Greater, Register::R3, Register::R2));
         self.code.push(load(register, width, Register::R1, 0));
-        self.to_number(width, register);
+        self.swap_octets(width, register);
     }
 
-    fn to_number(&mut self, width: Width, register: Register) {
+    fn swap_octets(&mut self, width: Width, register: Register) {
         if width != Width::Octet {
             self.code.push(from_network_order(register, width));
         }

@@ -37,10 +37,7 @@ impl Generator<'_> {
                 let net = if kind == Kind::Net { promoted(*address) } else { exactly(*address) };
                 self.ipv4_host(net, qualifiers)
             }
-            Id::Dotted(text) => {
-                let net = dotted(text)?;
-                self.ipv4_host(Net { address: net.address, mask: net.mask }, qualifiers)
-            }
+            Id::Dotted(text) => self.ipv4_host(dotted(text)?, qualifiers),
             Id::DottedPrefix(text, length) => {
                 let mask = match length {
                     0 => 0,
@@ -100,8 +97,8 @@ impl Generator<'_> {
         let mut joined = None;
         for address in names.host(name) {
             let test = match (address, qualifiers.protocol) {
-                (IpAddr::V4(_), Some(Protocol::Ip6)) => continue,
-                (IpAddr::V6(_), Some(Protocol::Ip | Protocol::Arp | Protocol::Rarp)) => continue,
+                (IpAddr::V4(_), Some(Protocol::Ip6))
+                | (IpAddr::V6(_), Some(Protocol::Ip | Protocol::Arp | Protocol::Rarp)) => continue,
                 (IpAddr::V4(address), _) => self.ipv4_host(exactly(address.into()), qualifiers)?,
                 (IpAddr::V6(address), _) => self.ipv6_host(address, 128, qualifiers)?,
             };
@@ -186,7 +183,7 @@ impl Generator<'_> {
         })
     }
 
-    /// A DECnet address, in the header with short or long addresses, with or without an octet of padding.
+    /// A `DECnet` address, in the header with short or long addresses, with or without an octet of padding.
     fn decnet_host(&mut self, address: u32, direction: Option<Direction>) -> Result<CondId> {
         // The lower half, little-endian on the wire.
         let [low, high, _, _] = address.to_le_bytes();
@@ -240,7 +237,8 @@ fn dotted(text: &str) -> Result<Net> {
     let mut shift = 32;
     for part in text.split('.') {
         let decimal = part.bytes().all(|c| c.is_ascii_digit());
-        let octet: u8 = if decimal { part.parse().map_err(|_| invalid())? } else { return Err(invalid()) };
+        let octet: Option<u8> = if decimal { part.parse().ok() } else { None };
+        let octet = octet.ok_or_else(invalid)?;
         shift -= 8;
         net.address |= u32::from(octet) << shift;
         net.mask |= 0xff << shift;

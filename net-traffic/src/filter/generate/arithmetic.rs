@@ -20,7 +20,7 @@ impl Registers {
         for _ in 0..MEMORY_WORDS {
             if !self.used[self.next] {
                 self.used[self.next] = true;
-                return u32::try_from(self.next).map_err(|_| FilterErrorKind::OutOfRegisters);
+                return u32::try_from(self.next).ok().ok_or(FilterErrorKind::OutOfRegisters);
             }
             self.next = (self.next + 1) % MEMORY_WORDS;
         }

@@ -80,7 +80,7 @@ impl Conditions {
 
     /// Bounds the work of the optimizer, which might still make a program short enough.
     pub(super) fn check_size(&self) -> Result<(), FilterErrorKind> {
-        const MOST: usize = 8 * MAX_INSNS;
+        const MOST: usize = 16 * MAX_INSNS;
         if self.insns > MOST { Err(FilterErrorKind::TooLong(MAX_INSNS)) } else { Ok(()) }
     }
 

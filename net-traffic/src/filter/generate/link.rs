@@ -26,7 +26,7 @@ pub(super) const ETHERTYPE_MPLS: u32 = 0x8847;
 const ETHERTYPE_IPX: u32 = 0x8137;
 const ETHERTYPE_XNS: u32 = 0x0600;
 
-/// SAPs of 802.2; below every EtherType, so that one number space holds both.
+/// SAPs of 802.2; below every `EtherType`, so that one number space holds both.
 pub(super) const SAP_ISO: u32 = 0xfe;
 pub(super) const SAP_STP: u32 = 0x42;
 pub(super) const SAP_IPX: u32 = 0xe0;
@@ -37,7 +37,7 @@ const SAP_IP: u32 = 0x06;
 pub(super) const LARGEST_LENGTH: u32 = 1500;
 
 impl Generator<'_> {
-    /// A test for the type of the payload: an EtherType or a SAP.
+    /// A test for the type of the payload: an `EtherType` or a SAP.
     pub(super) fn linktype(&mut self, kind: u32) -> Result<CondId> {
         if self.layers.labels > 0 {
             return self.linktype_behind_mpls(kind);
@@ -81,9 +81,9 @@ impl Generator<'_> {
                 let kind = self.equal(Place::LinkKind, 0, bpf::H, ETHERTYPE_IPX);
                 let length = self.has_length();
                 let snap = self.snap(0, ETHERTYPE_IPX);
-                let sap = self.equal(Place::Llc, 0, bpf::B, SAP_IPX);
+                let with_sap = self.equal(Place::Llc, 0, bpf::B, SAP_IPX);
                 let novell = self.equal(Place::Llc, 0, bpf::H, 0xffff);
-                let without_snap = self.conditions.or(sap, novell);
+                let without_snap = self.conditions.or(with_sap, novell);
                 let payload = self.conditions.or(snap, without_snap);
                 let framed = self.conditions.and(length, payload);
                 self.conditions.or(kind, framed)
@@ -238,7 +238,7 @@ impl Generator<'_> {
     }
 }
 
-/// The PPP protocol number for what Ethernet knows under an EtherType or a SAP.
+/// The PPP protocol number for what Ethernet knows under an `EtherType` or a SAP.
 fn ppp_protocol(kind: u32) -> u32 {
     match kind {
         ETHERTYPE_IP => 0x21,

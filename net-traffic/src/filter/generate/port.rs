@@ -94,15 +94,14 @@ impl Generator<'_> {
         as_range: bool,
     ) -> Result<CondId> {
         let carried = self.linktype(kind)?;
-        let any = match ports.transport {
-            Some(transport) => self.transport_ports(ports, kind, transport, direction, as_range)?,
-            None => {
-                let sctp = self.transport_ports(ports, kind, SCTP, direction, as_range)?;
-                let tcp = self.transport_ports(ports, kind, TCP, direction, as_range)?;
-                let udp = self.transport_ports(ports, kind, UDP, direction, as_range)?;
-                let tcp_or_udp = self.conditions.or(tcp, udp);
-                self.conditions.or(sctp, tcp_or_udp)
-            }
+        let any = if let Some(transport) = ports.transport {
+            self.transport_ports(ports, kind, transport, direction, as_range)?
+        } else {
+            let sctp = self.transport_ports(ports, kind, SCTP, direction, as_range)?;
+            let tcp = self.transport_ports(ports, kind, TCP, direction, as_range)?;
+            let udp = self.transport_ports(ports, kind, UDP, direction, as_range)?;
+            let tcp_or_udp = self.conditions.or(tcp, udp);
+            self.conditions.or(sctp, tcp_or_udp)
         };
         Ok(self.conditions.and(carried, any))
     }

@@ -110,13 +110,13 @@ fn drop_unneeded(stmts: Vec<Rewritten>, mut end: End, behind: u32) -> (Block, u3
 
 /// Lets the jump do the last subtraction or mask, where nobody needs its result.
 fn fuse(stmts: &mut Vec<Rewritten>, end: &mut End, behind: u32) {
+    const SUB_K: u16 = bpf::ALU | bpf::SUB | bpf::K;
+    const SUB_X: u16 = bpf::ALU | bpf::SUB | bpf::X;
+    const AND_K: u16 = bpf::ALU | bpf::AND | bpf::K;
     let (Some(last), End::Branch { code, k, yes, no }) = (stmts.last(), &mut *end) else { return };
     if behind & Slot::A.bit() != 0 || *code != bpf::JMP | bpf::JEQ | bpf::K {
         return;
     }
-    const SUB_K: u16 = bpf::ALU | bpf::SUB | bpf::K;
-    const SUB_X: u16 = bpf::ALU | bpf::SUB | bpf::X;
-    const AND_K: u16 = bpf::ALU | bpf::AND | bpf::K;
     match last.insn.code {
         SUB_K => *k = k.wrapping_add(last.insn.k),
         SUB_X if *k == 0 => *code = bpf::JMP | bpf::JEQ | bpf::X,
@@ -147,11 +147,10 @@ pub(super) fn needed_by(insn: Insn) -> u32 {
             bpf::IND => Slot::X.bit(),
             _ => 0,
         },
-        bpf::ST => Slot::A.bit(),
         bpf::STX => Slot::X.bit(),
         bpf::ALU if insn.uses_x() && insn.op() != bpf::NEG => Slot::A.bit() | Slot::X.bit(),
-        bpf::ALU => Slot::A.bit(),
-        _ if insn.code & 0xf8 == bpf::TXA => Slot::X.bit(),
+        bpf::MISC if insn.code & 0xf8 == bpf::TXA => Slot::X.bit(),
+        // Calculations with constants, stores and copies of A.
         _ => Slot::A.bit(),
     }
 }

@@ -68,12 +68,25 @@ impl State {
         if left == right && op != bpf::JSET {
             return Some(op != bpf::JGT);
         }
+        self.outcome_by_equality(values, asked).or_else(|| {
+            let right = values.as_constant(right)?;
+            Range::new(values, &self.facts, left).outcome(op, right)
+        })
+    }
+
+    /// Where the outcome is known because the same was asked before, or because the value is another constant.
+    pub(super) fn outcome_by_equality(&self, values: &Values, asked: Comparison) -> Option<bool> {
         if let Some(fact) = self.facts.iter().find(|fact| fact.comparison == asked) {
             return Some(fact.outcome);
         }
-        let right = values.as_constant(right)?;
-        let known = Range::new(values, &self.facts, left);
-        known.outcome(op, right)
+        let is_other = |fact: &Fact| {
+            let Comparison { op, left, right } = fact.comparison;
+            fact.outcome && op == bpf::JEQ && left == asked.left && values.as_constant(right).is_some()
+        };
+        let unequal = asked.op == bpf::JEQ
+            && values.as_constant(asked.right).is_some()
+            && self.facts.iter().any(is_other);
+        unequal.then_some(false)
     }
 
     /// The state behind a comparison with this outcome.

@@ -8,7 +8,16 @@ use super::values::{Slot, Values};
 /// How many blocks a jump is led past in one round.
 const MAX_STEPS: usize = 32;
 
-pub(super) fn thread(graph: &mut Graph) {
+/// How the outcome of a test is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reasoning {
+    /// As libpcap does it, by equal values only: then the chains that tests are moved in are libpcap's.
+    Equality,
+    /// With all that is known.
+    Full,
+}
+
+pub(super) fn thread(graph: &mut Graph, reasoning: Reasoning) {
     let mut values = Values::default();
     let states = analyze(graph, &mut values);
     let mut needed = vec![0; graph.blocks.len()];
@@ -20,8 +29,8 @@ pub(super) fn thread(graph: &mut Graph) {
                 state.advance(&mut values, *insn);
             }
             let comparison = comparison(&mut values, &state.registers, code, k);
-            let yes = led_on(graph, &mut values, &needed, &state.behind(comparison, true), yes);
-            let no = led_on(graph, &mut values, &needed, &state.behind(comparison, false), no);
+            let yes = led_on(graph, &mut values, reasoning, &needed, &state.behind(comparison, true), yes);
+            let no = led_on(graph, &mut values, reasoning, &needed, &state.behind(comparison, false), no);
             graph.blocks[id].end = End::Branch { code, k, yes, no };
         }
         needed[id] = needed_at_entry(graph, &needed, id);
@@ -29,9 +38,16 @@ pub(super) fn thread(graph: &mut Graph) {
 }
 
 /// Where a jump to `target` in this state ends up.
-fn led_on(graph: &Graph, values: &mut Values, needed: &[u32], state: &State, mut target: BlockId) -> BlockId {
+fn led_on(
+    graph: &Graph,
+    values: &mut Values,
+    reasoning: Reasoning,
+    needed: &[u32],
+    state: &State,
+    mut target: BlockId,
+) -> BlockId {
     for _ in 0..MAX_STEPS {
-        match past(graph, values, needed, state, target) {
+        match past(graph, values, reasoning, needed, state, target) {
             Some(next) => target = next,
             None => break,
         }
@@ -40,7 +56,14 @@ fn led_on(graph: &Graph, values: &mut Values, needed: &[u32], state: &State, mut
 }
 
 /// The block behind `id`, where its outcome is known and nothing that it does is needed.
-fn past(graph: &Graph, values: &mut Values, needed: &[u32], state: &State, id: BlockId) -> Option<BlockId> {
+fn past(
+    graph: &Graph,
+    values: &mut Values,
+    reasoning: Reasoning,
+    needed: &[u32],
+    state: &State,
+    id: BlockId,
+) -> Option<BlockId> {
     let block = graph.block(id);
     let End::Branch { code, k, yes, no } = block.end else { return None };
     let mut within = state.clone();
@@ -55,7 +78,11 @@ fn past(graph: &Graph, values: &mut Values, needed: &[u32], state: &State, id: B
         yes
     } else {
         let comparison = comparison(values, &within.registers, code, k);
-        if within.outcome(values, comparison)? { yes } else { no }
+        let outcome = match reasoning {
+            Reasoning::Equality => within.outcome_by_equality(values, comparison)?,
+            Reasoning::Full => within.outcome(values, comparison)?,
+        };
+        if outcome { yes } else { no }
     };
     let unchanged = |slot: Slot| within.registers.get(slot) == state.registers.get(slot);
     let needless = Slot::all().all(|slot| needed[next.0] & slot.bit() == 0 || unchanged(slot));
