@@ -30,7 +30,6 @@ pub struct CaptureArgs {
 /// Where from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Source")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct CaptureSourceArgs {
     /// Only this interface; any is all, the ones to come too [default: any]
     #[arg(short = 'i', long = "interface", value_name = "IFACE|any", value_delimiter = ',')]
@@ -88,7 +87,6 @@ pub struct ChoiceArgs {
 /// Where to.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "File")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct CaptureFileArgs {
     /// Write packets to a file, - for standard output: pcapng, or pcap if the name ends in .pcap
     #[arg(short, long, value_name = "FILE")]

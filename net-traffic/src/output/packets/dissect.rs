@@ -120,7 +120,7 @@ pub(super) fn flow(frame: &Frame<'_>) -> Flow {
             flow.source = ipv4(data, 12).map(IpAddr::V4);
             flow.destination = ipv4(data, 16).map(IpAddr::V4);
             flow.protocol = data.get(9).copied();
-            let is_first = u16_at(data, 6).is_some_and(|fragment| fragment & 0x1fff == 0);
+            let is_first = u16_at(data, 6).is_some_and(|fragment| fragment.trailing_zeros() >= 13);
             let header = data.first().map_or(0, |first| usize::from(first & 0xf) * 4);
             if is_first { data.get(header..) } else { None }
         }

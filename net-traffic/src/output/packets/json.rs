@@ -9,7 +9,7 @@ use super::PacketSink;
 use super::dissect::{Flow, flow, frame};
 use super::text::Stamp;
 use super::text::{Settings, TextPackets};
-use crate::packet::{Direction, Interface, Ledger, Packet};
+use crate::packet::{Container, Direction, Interface, Ledger, Packet};
 
 const SCHEMA: &str = "net-traffic/1";
 
@@ -82,7 +82,7 @@ impl<W: Write> PacketSink for JsonPackets<W> {
             segment_size: packet.segments.map(|segments| segments.size),
             pid: packet.process.map(|process| process.pid),
             process: packet.process.map(|process| process.name.as_str()),
-            container: packet.process.and_then(|process| process.container.as_ref()).map(|it| it.label()),
+            container: packet.process.and_then(|process| process.container.as_ref()).map(Container::label),
             info: info.trim_end(),
         };
         line(&mut self.out, &object)

@@ -202,6 +202,5 @@ fn time(out: &mut Vec<u8>, time_ns: u64) {
 
 /// The upper half first.
 fn time_words(time_ns: u64) -> [u8; 8] {
-    let [a, b, c, d, e, f, g, h] = time_ns.to_le_bytes();
-    [e, f, g, h, a, b, c, d]
+    time_ns.rotate_left(32).to_le_bytes()
 }

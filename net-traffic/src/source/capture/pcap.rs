@@ -31,7 +31,7 @@ impl Pcap {
         read_all(input, &mut header)?;
         let snaplen = endian.u32(&header, 12).unwrap_or(0);
         // The upper half tells of checksums at the end of frames.
-        let link = LinkType(endian.u32(&header, 16).unwrap_or(0) as u16);
+        let link = LinkType(u16::try_from(endian.u32(&header, 16).unwrap_or(0) & 0xffff).unwrap_or(u16::MAX));
         Ok(Self {
             endian,
             nanoseconds: if magic == PCAP_NANOSECONDS { 1 } else { 1000 },

@@ -86,7 +86,7 @@ impl PcapNg {
 
     /// Reads a block's body, of which the first `read` octets of the block were read.
     fn body(&mut self, input: &mut dyn Read, length: u32, read: u32) -> Result<(), CaptureError> {
-        if length < read + 4 || length > LONGEST || length % 4 != 0 {
+        if length < read + 4 || length > LONGEST || !length.is_multiple_of(4) {
             return Err(NONSENSE);
         }
         read_long(input, &mut self.buffer, length - read)?;
@@ -123,7 +123,7 @@ impl PcapNg {
                 // The first octet of a filter says what it is; 0 is an expression.
                 IF_FILTER => interface.filter = value.split_first().map(|(_, filter)| text(filter)),
                 IF_TSRESOL => {
-                    clock.resolution = value.first().copied().and_then(resolution).ok_or(NONSENSE)?
+                    clock.resolution = value.first().copied().and_then(resolution).ok_or(NONSENSE)?;
                 }
                 IF_TSOFFSET => clock.offset_s = endian.u64(value, 0).unwrap_or(0).cast_signed(),
                 _ => {}

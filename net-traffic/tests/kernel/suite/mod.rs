@@ -2,6 +2,7 @@
 
 mod balance;
 mod blind;
+mod capture;
 mod check;
 mod compare;
 mod compare_tests;
@@ -32,6 +33,7 @@ pub(crate) fn run() -> ExitCode {
         }
     }
     trials.extend(limits::trials());
+    trials.extend(capture::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     skips::print();
     conclusion.exit_code()

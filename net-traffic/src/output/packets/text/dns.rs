@@ -154,8 +154,7 @@ impl Reader<'_> {
         match kind {
             1 if length == 4 => push(self.text, format_args!(" {}", ipv4(self.data, self.at)?)),
             28 if length == 16 => push(self.text, format_args!(" {}", ipv6(self.data, self.at)?)),
-            2 | 5 | 12 | 39 => self.name_behind(0)?,
-            6 => self.name_behind(0)?,
+            2 | 5 | 6 | 12 | 39 => self.name_behind(0)?,
             15 => {
                 let preference = u16_at(self.data, self.at)?;
                 self.name_behind(2)?;

@@ -31,7 +31,9 @@ fn hex(text: &mut String, data: &[u8], characters: bool) {
 pub(super) fn words(text: &mut String, octets: &[u8]) {
     for pair in octets.chunks(2) {
         text.push(' ');
-        pair.iter().for_each(|octet| push(text, format_args!("{octet:02x}")));
+        for octet in pair {
+            push(text, format_args!("{octet:02x}"));
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! ICMPv6 with the messages of neighbour discovery and multicast listeners.
+//! `ICMPv6` with the messages of neighbour discovery and multicast listeners.
 
 use super::super::dissect::{ICMPV6, TCP, UDP, checksum, ipv6, should_be, u16_at, u32_at};
 use super::ip::Ip;

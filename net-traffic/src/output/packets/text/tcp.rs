@@ -64,11 +64,11 @@ impl Printer {
             check(text, data, ip)?;
         }
         let relative = self.relative(ip, (source, destination), flags, sequence, acknowledged);
-        let begin = length as u32;
+        let carried = u32::try_from(length).unwrap_or(u32::MAX);
         if self.settings.verbose > 1 || length > 0 || flags & (SYN | FIN | RST) != 0 {
             push(text, format_args!(", seq {}", relative.sequence));
             if length > 0 {
-                push(text, format_args!(":{}", relative.sequence.wrapping_add(begin)));
+                push(text, format_args!(":{}", relative.sequence.wrapping_add(carried)));
             }
         }
         if flags & ACK != 0 {
@@ -208,12 +208,19 @@ fn options(text: &mut String, mut options: &[u8], flags: u8, peer_began: u32) ->
     Some(())
 }
 
+/// Octets as digits, in one word.
+fn digits(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        push(text, format_args!("{octet:02x}"));
+    }
+}
+
 fn option_value(text: &mut String, kind: u8, value: &[u8], flags: u8, peer_began: u32) -> Option<()> {
     match kind {
         2 => push(text, format_args!(" {}", u16_at(value, 0)?)),
         3 => push(text, format_args!(" {}", value.first()?)),
         4 => {}
-        5 if value.len() % 8 != 0 || flags & ACK == 0 => text.push_str("malformed "),
+        5 if !value.len().is_multiple_of(8) || flags & ACK == 0 => text.push_str("malformed "),
         5 => {
             push(text, format_args!(" {} ", value.len() / 8));
             for block in value.chunks_exact(8) {
@@ -225,12 +232,12 @@ fn option_value(text: &mut String, kind: u8, value: &[u8], flags: u8, peer_began
         34 if value.is_empty() => text.push_str("  cookiereq"),
         34 => {
             text.push_str("  cookie ");
-            value.iter().for_each(|octet| push(text, format_args!("{octet:02x}")));
+            digits(text, value);
         }
         _ if value.is_empty() => {}
         _ => {
             text.push_str(" 0x");
-            value.iter().for_each(|octet| push(text, format_args!("{octet:02x}")));
+            digits(text, value);
         }
     }
     Some(())

@@ -41,7 +41,7 @@ impl Clock {
     pub(super) fn stamp(&mut self, text: &mut String, time_ns: u64) {
         let (second, micro) = (time_ns / 1_000_000_000, time_ns / 1000 % 1_000_000);
         match self.stamp {
-            Stamp::None => return,
+            Stamp::None => {}
             Stamp::Epoch => push(text, format_args!("{second}.{micro:06} ")),
             Stamp::TimeOfDay | Stamp::Date => {
                 self.local(second);

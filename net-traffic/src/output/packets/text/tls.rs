@@ -19,7 +19,7 @@ pub(super) fn server_name(data: &[u8]) -> Option<String> {
         if kind == 0 {
             // A list with one entry: its type and the name behind its length.
             let name = data.get(at + 9..at + 9 + usize::from(u16_at(data, at + 7)?))?;
-            let is_name = name.iter().all(|octet| octet.is_ascii_graphic());
+            let is_name = name.iter().all(u8::is_ascii_graphic);
             return if is_name { String::from_utf8(name.to_vec()).ok() } else { None };
         }
         at += 4 + length;

@@ -36,9 +36,8 @@ impl Owners {
         if before.is_some_and(|known| now_ns.saturating_sub(known.read_ns) < REFRESH_NS) {
             return;
         }
-        let mut process = before
-            .map(|known| known.process.clone())
-            .unwrap_or_else(|| Process { pid: key.pid(), ..Process::default() });
+        let begin = || Process { pid: key.pid(), ..Process::default() };
+        let mut process = before.map_or_else(begin, |known| known.process.clone());
         self.read(key, accounting, &mut process);
         if self.known.len() >= MOST {
             self.known.clear();
@@ -64,7 +63,7 @@ impl Owners {
         }
         let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         if process.name.is_empty() {
-            process.name = String::from_utf8_lossy(&read("comm")).trim_end().to_owned();
+            String::from_utf8_lossy(&read("comm")).trim_end().clone_into(&mut process.name);
         }
         let mut command = read("cmdline");
         command.truncate(COMMAND_LIMIT);
@@ -124,5 +123,5 @@ fn unified_path(text: &[u8]) -> Option<String> {
 fn start_ticks(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let ticks: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
-    Some(ticks as u32)
+    u32::try_from(ticks & u64::from(u32::MAX)).ok()
 }

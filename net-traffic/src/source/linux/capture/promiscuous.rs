@@ -3,6 +3,9 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+const SIZE: libc::socklen_t = 16;
+const _: () = assert!(size_of::<libc::packet_mreq>() == 16);
+
 pub(super) struct Promiscuous {
     _socket: OwnedFd,
 }
@@ -30,7 +33,7 @@ impl Promiscuous {
                 libc::SOL_PACKET,
                 libc::PACKET_ADD_MEMBERSHIP,
                 (&raw const request).cast(),
-                size_of::<libc::packet_mreq>() as libc::socklen_t,
+                SIZE,
             )
         };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(Self { _socket: socket }) }

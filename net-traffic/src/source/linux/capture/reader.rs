@@ -162,10 +162,9 @@ impl Work {
 fn clocks() -> (Option<u64>, Option<u64>) {
     let read = |clock| {
         let time = clock_gettime(clock).ok()?;
-        let (seconds, nanoseconds) =
-            (u64::try_from(time.tv_sec()).ok()?, u64::try_from(time.tv_nsec()).ok()?);
-        Some(seconds * 1_000_000_000 + nanoseconds)
+        let (whole, rest) = (u64::try_from(time.tv_sec()).ok()?, u64::try_from(time.tv_nsec()).ok()?);
+        Some(whole * 1_000_000_000 + rest)
     };
-    let (monotonic, real) = (read(ClockId::CLOCK_MONOTONIC), read(ClockId::CLOCK_REALTIME));
-    (monotonic, real.zip(monotonic).and_then(|(real, monotonic)| real.checked_sub(monotonic)))
+    let (monotonic, wall) = (read(ClockId::CLOCK_MONOTONIC), read(ClockId::CLOCK_REALTIME));
+    (monotonic, wall.zip(monotonic).and_then(|(wall, monotonic)| wall.checked_sub(monotonic)))
 }

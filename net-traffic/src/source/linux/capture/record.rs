@@ -8,7 +8,7 @@ use crate::packet::{Direction, Segments};
 const HEAD: usize = size_of::<PacketRecord>();
 /// A VLAN tag stands behind both addresses of a frame.
 const ADDRESSES: usize = 12;
-const TAG: usize = 4;
+const TAG: u32 = 4;
 
 /// A packet whose octets are somewhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(super) fn read(record: &[u8], octets: &mut Vec<u8>) -> Option<Head> {
             octets.extend(announced.to_be_bytes());
             octets.extend(tag.to_be_bytes());
             octets.extend(rest);
-            length = length.saturating_add(TAG as u32);
+            length = length.saturating_add(TAG);
         }
         _ => octets.extend(data),
     }
