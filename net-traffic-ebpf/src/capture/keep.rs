@@ -34,14 +34,15 @@ pub(crate) fn keep(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) {
     let Some(ring) = RINGS.get(cpu) else { return count(captured::RING_FULL) };
     let ring: *mut c_void = core::ptr::from_ref(ring).cast_mut().cast();
     let record = head(skb, owner, is_outgoing);
+    // Each class begins where the one before ends and is a power of two wide.
     let lost = match record.captured {
-        0..=88 => write::<88>(ring, skb, &record),
-        89..=344 => write::<344>(ring, skb, &record),
-        345..=1624 => write::<1624>(ring, skb, &record),
-        1625..=4056 => write::<4056>(ring, skb, &record),
-        4057..=16_344 => write::<16_344>(ring, skb, &record),
-        16_345..=66_000 => write::<66_000>(ring, skb, &record),
-        _ => write::<262_144>(ring, skb, &record),
+        0..=128 => write::<0, 128>(ring, skb, &record),
+        129..=640 => write::<128, 512>(ring, skb, &record),
+        641..=1664 => write::<640, 1024>(ring, skb, &record),
+        1665..=3712 => write::<1664, 2048>(ring, skb, &record),
+        3713..=11_904 => write::<3712, 8192>(ring, skb, &record),
+        11_905..=77_440 => write::<11_904, 65_536>(ring, skb, &record),
+        _ => write::<77_440, 262_144>(ring, skb, &record),
     };
     if let Err(cause) = lost {
         count(cause);
@@ -71,7 +72,7 @@ fn head(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) -> PacketReco
 }
 
 #[inline(always)]
-fn write<const ROOM: usize>(
+fn write<const BEGIN: u32, const WIDTH: u32>(
     ring: *mut c_void,
     skb: *mut __sk_buff,
     record: &PacketRecord,
@@ -81,31 +82,33 @@ fn write<const ROOM: usize>(
     // SAFETY: a ring; the room is a constant; what is reserved is submitted or discarded once.
     unsafe {
         let before = bpf_ringbuf_query(ring, AVAILABLE);
-        let place: *mut u8 = bpf_ringbuf_reserve(ring, (HEAD + ROOM) as u64, 0).cast();
+        let size = HEAD as u64 + u64::from(BEGIN + WIDTH);
+        let place: *mut u8 = bpf_ringbuf_reserve(ring, size, 0).cast();
         if place.is_null() {
             return Err(captured::RING_FULL);
         }
         place.cast::<PacketRecord>().write(*record);
-        let length = bounded::<ROOM>(&record.captured);
-        if length == 0 || bpf_skb_load_bytes(skb.cast(), 0, place.add(HEAD).cast(), length) != 0 {
+        let length = bounded::<BEGIN, WIDTH>(&record.captured);
+        if bpf_skb_load_bytes(skb.cast(), 0, place.add(HEAD).cast(), length) != 0 {
             bpf_ringbuf_discard(place.cast(), u64::from(BPF_RB_NO_WAKEUP));
             return Err(captured::COPY_FAILED);
         }
         // The reader comes round by itself; it is woken once when much has gathered, and not for each packet.
-        let is_time = before < wake && before + (HEAD + ROOM) as u64 >= wake;
+        let is_time = before < wake && before + size >= wake;
         let flag = if is_time { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
         bpf_ringbuf_submit(place.cast(), u64::from(flag));
     }
     Ok(())
 }
 
-/// The length, where the verifier can see that it is no more than `ROOM`; 0 if it is.
+/// The length, where the verifier can see that it is within the class: it follows masks, and comparisons only in the
+/// form that the compiler does not keep.
 #[inline(always)]
-fn bounded<const ROOM: usize>(length: &u32) -> u32 {
+fn bounded<const BEGIN: u32, const WIDTH: u32>(length: &u32) -> u32 {
     // SAFETY: a reference is readable. The compiler must not remember what it knows of the value: it would leave the
-    // comparison out, which the verifier has to see.
+    // mask out. An empty packet becomes one that is too long, and cannot be read.
     let length = unsafe { core::ptr::read_volatile(length) };
-    if length > ROOM as u32 { 0 } else { length }
+    (length.wrapping_sub(BEGIN + 1) & (WIDTH - 1)) + BEGIN + 1
 }
 
 #[inline(always)]
