@@ -5,6 +5,7 @@
 #![no_std]
 
 mod offsets;
+pub mod packet;
 mod process;
 mod socket;
 mod wire;
@@ -64,4 +65,6 @@ mod user {
     unsafe impl aya::Pod for WireKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for WireCounters {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::packet::CaptureSettings {}
 }

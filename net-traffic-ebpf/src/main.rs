@@ -15,6 +15,7 @@
 )]
 
 mod account;
+mod capture;
 mod hooks;
 mod kernel;
 mod maps;

@@ -1,14 +1,21 @@
 //! Every map, with the reason for its type and size. The loader may change a size before it loads.
 
 use aya_ebpf::{
-    btf_maps::{HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, SkStorage},
+    bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, bpf_map_type::BPF_MAP_TYPE_SK_STORAGE},
+    btf_maps::{
+        ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, ProgramArray, RingBuf, SkStorage,
+    },
     macros::btf_map,
 };
 use net_traffic_common::{
     CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters, WireKey, loss,
+    packet::{MAX_CPUS, PacketRecord, captured, next},
 };
 
-use crate::packet::{Datagram, Flow};
+use crate::{
+    capture::flow::Flow as CapturedFlow,
+    packet::{Datagram, Flow},
+};
 
 /// Counters of a socket, stored in the socket: no size to choose, no key to hash, freed with it.
 #[btf_map]
@@ -100,3 +107,53 @@ pub(crate) struct Stream {
     /// Bytes before `next` that have not passed.
     pub missing: u32,
 }
+
+/// Capture: a ring for each CPU, made and put in by the loader.
+#[btf_map]
+pub(crate) static RINGS: ArrayOfMaps<RingBuf<PacketRecord, 65_536>, { MAX_CPUS as usize }> =
+    ArrayOfMaps::new();
+
+/// Capture: what became of the packets, by `captured::*`; per CPU, because nothing may be lost here.
+#[btf_map]
+pub(crate) static CAPTURED: PerCpuArray<u64, { captured::COUNTERS as usize }> = PerCpuArray::new();
+
+/// Capture: what a filter calls with a packet that it accepts, by `next::*`. The filters are made at run time.
+#[btf_map]
+pub(crate) static NEXT: ProgramArray<{ next::STAGES as usize }> = ProgramArray::new();
+
+/// Capture: who made a socket, stored in the socket. One that is accepted inherits it from the one that listens.
+#[btf_map]
+pub(crate) static CREATORS: InheritedSkStorage<ProcessKey> = InheritedSkStorage::new();
+
+/// Capture: owners of flows for whose packets no socket can be found. Least recently used: what is forgotten costs a
+/// name. The loader shrinks it where nothing is captured.
+#[btf_map]
+pub(crate) static FLOWS: LruHashMap<CapturedFlow, ProcessKey, 16_384> = LruHashMap::new();
+
+/// Capture: the processes that are chosen, with `CHOSEN_*`.
+#[btf_map]
+pub(crate) static CHOSEN_PIDS: HashMap<u32, u32, 4096> = HashMap::new();
+
+/// Capture: the cgroups whose processes are chosen.
+#[btf_map]
+pub(crate) static CHOSEN_CGROUPS: HashMap<u64, u32, 1024> = HashMap::new();
+
+/// A socket's storage that its children begin with. The library has no such type.
+#[repr(C)]
+pub(crate) struct InheritedSkStorage<T> {
+    r#type: *const [i32; BPF_MAP_TYPE_SK_STORAGE as usize],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize],
+}
+
+impl<T> InheritedSkStorage<T> {
+    const fn new() -> Self {
+        let (r#type, key, value) = (core::ptr::null(), core::ptr::null(), core::ptr::null());
+        Self { r#type, key, value, max_entries: core::ptr::null(), map_flags: core::ptr::null() }
+    }
+}
+
+// SAFETY: the members only describe the map; nobody reads them.
+unsafe impl<T> Sync for InheritedSkStorage<T> {}

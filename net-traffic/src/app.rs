@@ -1,5 +1,6 @@
 //! Wires the parts: source → model → view → output, at the pace that was asked for, until somebody stops it.
 
+mod capture;
 mod command;
 mod failure;
 mod iperf;
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
     };
     let done = Config::new(&args, terminal()).map_err(Failure::from).and_then(|config| match &config.job {
         Job::Run(running) => command::run(&config, running),
+        Job::Capture(capture) => capture::run(capture).map(|()| ExitCode::SUCCESS),
         Job::Iperf(options) => iperf::run(&config, options),
         Job::Selftest(selftest) => selftest::run(&config, selftest),
         Job::View(_) | Job::Record(_) => run::run(&config).map(|()| ExitCode::SUCCESS),

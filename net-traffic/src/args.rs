@@ -1,6 +1,7 @@
 //! What was typed: the grammar of the command line, and nothing of its meaning.
 
 mod before;
+mod capture;
 mod groups;
 mod iperf;
 
@@ -10,6 +11,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use self::before::options_after_command;
+pub use self::capture::{
+    CaptureArgs, CaptureFileArgs, CaptureSourceArgs, ChoiceArgs, DirectionArg, TextArgs,
+};
 pub use self::groups::{
     ByArg, FormatArg, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg, UnitsArg, Verbosity,
 };
@@ -47,6 +51,8 @@ pub enum Command {
     Iperf(Box<IperfArgs>),
     /// Send known traffic, compare it with what was counted, print the error and the cost
     Selftest(SelftestArgs),
+    /// Packets, chosen by an expression of pcap-filter(7), with the process they belong to
+    Capture(Box<CaptureArgs>),
     /// Write snapshots to a file, which every view reads with --replay
     Record(RecordArgs),
     /// What this kernel and these privileges allow, which hook counts what, and why

@@ -1,6 +1,7 @@
 //! What was typed means: validated settings for every part of the program. Pure; what only the system knows, such as
 //! whether an interface exists, is checked when the source is opened.
 
+pub mod capture;
 mod iperf;
 mod running;
 mod selection;
@@ -38,6 +39,7 @@ pub struct Config {
 pub enum Job {
     View(Box<Viewing>),
     Record(PathBuf),
+    Capture(Box<capture::Capture>),
     Run(Box<Running>),
     Iperf(IperfOptions),
     Selftest(SelftestConfig),
@@ -136,6 +138,12 @@ impl Config {
                     quiet,
                     verbose,
                 })
+            }
+            Command::Capture(args) => {
+                let job = Job::Capture(Box::new(capture::Capture::new(args)?));
+                let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: None };
+                let source = SourceConfig::Live(LiveOptions::default());
+                Ok(Self { job, source, pace, quiet: false, verbose: false })
             }
             Command::Doctor(args) => {
                 let output = output(&args.output, terminal, false)?;

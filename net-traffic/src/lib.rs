@@ -8,6 +8,7 @@ pub mod config;
 pub mod filter;
 pub mod model;
 pub mod output;
+pub mod packet;
 pub mod snapshot;
 pub mod source;
 pub mod trial;

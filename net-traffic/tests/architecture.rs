@@ -15,7 +15,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("view", &["model", "trial"]),
     ("output", &["view", "packet"]),
     ("args", &[]),
-    ("config", &["args", "filter", "model", "output", "source", "view"]),
+    ("config", &["args", "filter", "model", "output", "packet", "source", "view"]),
     ("app", &["args", "config", "filter", "model", "output", "packet", "snapshot", "source", "view"]),
 ];
 

@@ -18,11 +18,11 @@ struct Meta {
 
 /// `struct bpf_iter__task_file`, since Linux 5.8.
 #[repr(C)]
-struct TaskFile {
+pub(super) struct TaskFile {
     meta: *const Meta,
-    task: *const c_void,
+    pub(super) task: *const c_void,
     fd: u64,
-    file: *const c_void,
+    pub(super) file: *const c_void,
 }
 
 /// `struct bpf_iter__bpf_sk_storage_map`, since Linux 5.9.

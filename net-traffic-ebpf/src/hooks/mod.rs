@@ -1,5 +1,6 @@
 //! The programs, one family of hooks per file. A hook extracts, updates and returns.
 
+mod capture;
 mod cgroup;
 mod iter;
 mod kprobe;

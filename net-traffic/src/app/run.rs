@@ -137,7 +137,7 @@ impl<'c> Sink<'c> {
             Job::View(viewing) => Self::view(viewing, scope),
             Job::Record(file) => Self::Record(Recorder::begin(create(file)?)?),
             Job::Run(running) => Self::view(&running.viewing, scope),
-            Job::Iperf(_) | Job::Selftest(_) => {
+            Job::Capture(_) | Job::Iperf(_) | Job::Selftest(_) => {
                 return Err(Failure::Failed("this command makes no series of reports".to_owned()));
             }
         })

@@ -5,6 +5,7 @@ mod footer;
 pub mod format;
 pub mod json;
 pub mod markdown;
+pub mod packets;
 mod shown;
 pub mod table;
 pub mod throughput;

@@ -1,7 +1,10 @@
 //! The live source of a system that has none yet: it says so. Recordings can be read everywhere.
 
 use super::{LiveOptions, OpenError, SourceError, Tier};
+use crate::packet::format::LinkType;
+use crate::packet::{Interface, Ledger};
 use crate::snapshot::{Cpu, Queue, Snapshot};
+use crate::source::capture::{End, LiveCaptureOptions, StartError, Take};
 use crate::trial::Trial;
 
 /// Nothing to read from.
@@ -64,6 +67,51 @@ pub fn act_if_told() -> Option<std::process::ExitCode> {
 pub fn selftest(_tier: Tier, _duration: std::time::Duration) -> Result<Trial, OpenError> {
     let cause = std::io::Error::from(std::io::ErrorKind::Unsupported);
     Err(OpenError::Failed { attempt: "count known traffic".to_owned(), cause })
+}
+
+/// Packets that nobody captures here. Files of packets can be read everywhere.
+#[derive(Debug)]
+pub struct LiveCapture;
+
+impl LiveCapture {
+    /// # Errors
+    /// Always: packets cannot be captured on this system.
+    pub fn start(_: &LiveCaptureOptions, _: &str, _: bool) -> Result<Self, StartError> {
+        let cause = std::io::Error::from(std::io::ErrorKind::Unsupported);
+        Err(OpenError::Failed { attempt: "capture packets".to_owned(), cause }.into())
+    }
+
+    /// # Errors
+    /// Always.
+    pub fn run(&mut self, _: &[std::ffi::OsString]) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    #[must_use]
+    pub fn interfaces(&self) -> &[Interface] {
+        &[]
+    }
+
+    #[must_use]
+    pub fn without_owners(&self) -> Option<&str> {
+        None
+    }
+
+    pub fn next(&mut self, _: &mut Take<'_>) -> Option<End> {
+        Some(End::Enough)
+    }
+
+    pub fn finish(&mut self, _: Option<&mut Take<'_>>) {}
+
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        Ledger::default()
+    }
+}
+
+#[must_use]
+pub fn link_of(_: &str) -> Option<LinkType> {
+    None
 }
 
 /// Whether what the user names is there: cannot be told.

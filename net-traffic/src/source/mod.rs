@@ -2,6 +2,7 @@
 //!
 //! The only place with system calls, clocks, `unsafe` and `cfg(target_os)`.
 
+pub mod capture;
 #[cfg(not(target_os = "linux"))]
 pub mod elsewhere;
 pub mod iperf;

@@ -35,7 +35,8 @@ impl Containers {
         Self { names: Names::below(root), known: HashMap::new() }
     }
 
-    fn of(&mut self, cgroup: &str) -> Option<&Container> {
+    /// The container whose processes are in the cgroup of this path.
+    pub(super) fn of(&mut self, cgroup: &str) -> Option<&Container> {
         if !self.known.contains_key(cgroup) {
             let container = recognise(cgroup).map(|found| Container {
                 name: self.names.of(&found),

@@ -103,6 +103,17 @@ impl Ebpf {
         self.wire.take()
     }
 
+    /// The whole object, for programs that do not count.
+    pub(super) fn programs_mut(&mut self) -> &mut Programs {
+        &mut self.programs
+    }
+
+    /// The row of a process, if it has one.
+    pub(super) fn process(&self, key: ProcessKey) -> Option<ProcessCounters> {
+        let rows: HashMap<_, ProcessKey, ProcessCounters> = HashMap::try_from(&self.processes).ok()?;
+        rows.get(&key, 0).ok()
+    }
+
     /// Reads every socket's record, which settles what its owner moved.
     fn read_sockets(&mut self) -> io::Result<Vec<SocketRecord>> {
         self.buffer.clear();

@@ -17,7 +17,7 @@ use aya::{
         SchedClassifier,
     },
 };
-use net_traffic_common::{Ancestor, Hierarchy, Offsets};
+use net_traffic_common::{Ancestor, Hierarchy, Offsets, packet::CaptureSettings};
 
 use super::{
     bpf::IterLink,
@@ -42,6 +42,8 @@ pub struct Sizes {
     pub descendants: u32,
     /// Rows of what crossed: up to eight for each interface.
     pub wire: u32,
+    /// Packets are captured, in this way.
+    pub capture: Option<CaptureSettings>,
 }
 
 impl Default for Sizes {
@@ -52,6 +54,7 @@ impl Default for Sizes {
             ring_bytes: 4 << 20,
             descendants: 0,
             wire: 8192,
+            capture: None,
         }
     }
 }
@@ -122,6 +125,25 @@ pub fn load(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Loaded,
     Err(LoadError::Refused(refused))
 }
 
+/// The object's maps and programs, none of which counts.
+///
+/// # Errors
+/// When the kernel refuses the maps.
+pub(super) fn load_for_capture(settings: CaptureSettings) -> Result<Ebpf, LoadError> {
+    EbpfLoader::new()
+        .override_global("CAPTURE", &settings, true)
+        .map_max_entries("PROCESSES", 1)
+        .map_max_entries("CLOSED_SOCKETS", 65_536)
+        .map_max_entries("SOCKETS_BY_ADDR", 1)
+        .map_max_entries("CALLS", 1)
+        .map_max_entries("FLOWS", 1)
+        .map_max_entries("WIRE", 1)
+        .map_max_entries("FORWARDED", 1)
+        .map_max_entries("FRAGMENTED", 1)
+        .load(OBJECT)
+        .map_err(|error| LoadError::Maps(chain(&error)))
+}
+
 /// The kernel's BTF takes some 30 MB while it is read, which the allocator would keep for the program's life.
 fn give_back_memory() {
     #[cfg(target_env = "gnu")]
@@ -160,9 +182,12 @@ impl<'a> Round<'a> {
         let storage = tiers.first().map_or(Storage::InSocket, |tier| Storage::of(*tier));
         let by_address = u32::from(storage == Storage::ByAddress);
         let ancestor = if sizes.descendants > 0 { ancestor()? } else { Ancestor::default() };
+        let settings = sizes.capture.unwrap_or_default();
         let bpf = EbpfLoader::new()
             .btf(Some(kernel_btf))
             .override_global("OFFSETS", &layout.offsets, true)
+            .override_global("CAPTURE", &settings, true)
+            .map_max_entries("FLOWS", if sizes.capture.is_some() { 16_384 } else { 1 })
             .override_global("BY_ADDRESS", &by_address, true)
             .override_global("ANCESTOR", &ancestor, true)
             .override_global("HIERARCHY", &layout.hierarchy, true)
@@ -319,7 +344,7 @@ fn ancestor() -> Result<Ancestor, LoadError> {
 }
 
 /// Where the cgroup v2 hierarchy is mounted.
-fn cgroup2_root() -> io::Result<PathBuf> {
+pub(super) fn cgroup2_root() -> io::Result<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mounts")?;
     mounts
         .lines()
@@ -343,7 +368,7 @@ pub enum AttachError {
 }
 
 /// An error with its causes, on one line, without the verifier's log.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {

@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod btf;
+pub mod capture;
 pub mod cgroup;
 pub mod children;
 mod closed;

@@ -2,6 +2,7 @@
 
 mod balance;
 mod blind;
+mod capture;
 mod check;
 mod compare_tests;
 mod limits;
@@ -39,6 +40,7 @@ pub(crate) fn run() -> ExitCode {
     trials.extend(limits::trials());
     trials.extend(program::trials());
     trials.extend(wire::trials());
+    trials.extend(capture::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(MACHINE.lock().map(|mut machine| machine.take()));
     skips::print();

@@ -42,7 +42,7 @@ struct Maker {
 
 /// A filter of ours.
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(in super::super) struct Filter {
     ifindex: u32,
     parent: u32,
     handle: u32,

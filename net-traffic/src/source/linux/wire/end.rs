@@ -10,10 +10,10 @@ use crate::source::linux::netns::NetNs;
 use crate::source::linux::plan::Crossing;
 
 /// Attaches programs in the name of this process.
-pub(super) struct Watcher(Clsact);
+pub(in super::super) struct Watcher(Clsact);
 
 /// A program that is attached.
-pub(super) enum End {
+pub(in super::super) enum End {
     /// Dropping the link detaches.
     Tcx {
         _link: TcxLink,
@@ -22,12 +22,12 @@ pub(super) enum End {
 }
 
 impl Watcher {
-    pub(super) fn of_this_process() -> io::Result<Self> {
+    pub(in super::super) fn of_this_process() -> io::Result<Self> {
         Clsact::of_this_process().map(Self)
     }
 
     /// Filters of ours that a process left behind when it was killed are removed, whichever way is used now.
-    pub(super) fn attach(
+    pub(in super::super) fn attach(
         &self,
         netns: &NetNs,
         netlink: &mut Netlink,
@@ -47,7 +47,7 @@ impl Watcher {
 }
 
 impl End {
-    pub(super) fn detach(&mut self, netlink: &mut Netlink) -> io::Result<()> {
+    pub(in super::super) fn detach(&mut self, netlink: &mut Netlink) -> io::Result<()> {
         match self {
             Self::Tcx { .. } => Ok(()),
             Self::Clsact(filter) => filter.remove(netlink),

@@ -2,7 +2,7 @@
 //! interface's own counters.
 
 mod clsact;
-mod end;
+pub(super) mod end;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

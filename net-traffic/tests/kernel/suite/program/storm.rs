@@ -32,7 +32,12 @@ fn of_a_command() -> Result<(), Failed> {
     let found = rows(&report, "processes", |_| true);
     equal("bytes", &bytes(&found), &(0, processes() * DROP as u64), &Value::from(found.len()))?;
     equal("processes", &found.len(), &usize::try_from(processes())?, &report["loss"])?;
-    equal("connections", &bytes(&rows(&report, "connections", |_| true)), &(0, processes() * DROP as u64), &report["loss"])?;
+    equal(
+        "connections",
+        &bytes(&rows(&report, "connections", |_| true)),
+        &(0, processes() * DROP as u64),
+        &report["loss"],
+    )?;
     equal("loss", &report["loss"]["total"], &Value::from(0), &report["loss"])?;
     equal("status", &status, &Some(0), &report["loss"])
 }

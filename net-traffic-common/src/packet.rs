@@ -1,0 +1,80 @@
+//! A packet on its way from the kernel to user space: the head of its record, and how packets are chosen.
+
+use crate::ProcessKey;
+
+/// The head of a record; the packet's octets follow, as many as `captured` says.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketRecord {
+    /// On the monotonic clock.
+    pub time_ns: u64,
+    /// Whose socket it is; 0 if that is not known.
+    pub owner: ProcessKey,
+    /// How long the packet is.
+    pub length: u32,
+    pub captured: u32,
+    pub ifindex: u32,
+    /// [`PACKET_OUT`] and [`PACKET_TAGGED`].
+    pub flags: u32,
+    /// The VLAN tag that was taken out of the packet, and the type that announced it, in host order.
+    pub vlan_tag: u16,
+    pub vlan_type: u16,
+    /// Where the packet is several on the wire: how many, and how much each carries.
+    pub segments: u16,
+    pub segment_size: u16,
+}
+
+/// The packet goes out: a bit of [`PacketRecord::flags`].
+pub const PACKET_OUT: u32 = 1;
+/// A VLAN tag was taken out of it.
+pub const PACKET_TAGGED: u32 = 2;
+
+/// What the programs are told before they are loaded.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CaptureSettings {
+    /// The most octets of a packet that are kept.
+    pub snaplen: u32,
+    /// Whose packets are wanted: `CHOOSE_*`; 0 for everybody's.
+    pub choose: u32,
+    /// The name for [`CHOOSE_NAME`].
+    pub name: [u8; 16],
+    /// How much may lie in a ring before the reader is woken.
+    pub wake_bytes: u32,
+    /// 1: find out whose the packets are.
+    pub owners: u32,
+}
+
+/// Only processes that the map `CHOSEN_PIDS` has.
+pub const CHOOSE_PID: u32 = 1;
+/// Only processes of this name.
+pub const CHOOSE_NAME: u32 = 2;
+/// Only processes in cgroups that the map `CHOSEN_CGROUPS` has.
+pub const CHOOSE_CGROUP: u32 = 4;
+
+/// In the map `CHOSEN_PIDS`: the children of the process are chosen, too.
+pub const CHOSEN_WITH_CHILDREN: u32 = 1;
+
+/// The indices of the map `CAPTURED`: what became of the packets that the filter accepted.
+pub mod captured {
+    /// The filter accepted the packet, and it is of a chosen process.
+    pub const RECEIVED: u32 = 0;
+    /// The ring had no room.
+    pub const RING_FULL: u32 = 1;
+    /// The packet's octets could not be read.
+    pub const COPY_FAILED: u32 = 2;
+    pub const COUNTERS: u32 = 3;
+}
+
+/// The indices of the map `NEXT`: what a filter calls with a packet that it accepts.
+pub mod next {
+    pub const KEEP_IN: u32 = 0;
+    pub const KEEP_OUT: u32 = 1;
+    pub const STAGES: u32 = 2;
+}
+
+/// The most processors whose packets have a ring.
+pub const MAX_CPUS: u32 = 1024;
+
+const _: () = assert!(size_of::<PacketRecord>() == 40);
+const _: () = assert!(size_of::<CaptureSettings>() == 32);

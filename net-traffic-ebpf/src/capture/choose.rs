@@ -1,0 +1,34 @@
+//! Whether the packets of a process are wanted.
+
+use net_traffic_common::{
+    ProcessKey, UNOWNED,
+    packet::{CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID},
+};
+
+use super::{setting, wanted_name};
+use crate::maps::{CHOSEN_CGROUPS, CHOSEN_PIDS, PROCESSES};
+
+/// False for everybody of whom it is not known.
+#[inline(always)]
+pub(crate) fn is_chosen(owner: ProcessKey) -> bool {
+    let choose = setting!(choose);
+    if choose == 0 {
+        return true;
+    }
+    if owner == UNOWNED {
+        return false;
+    }
+    if choose & CHOOSE_PID != 0 && CHOSEN_PIDS.get_ptr(owner.pid()).is_none() {
+        return false;
+    }
+    if choose & (CHOOSE_NAME | CHOOSE_CGROUP) == 0 {
+        return true;
+    }
+    let Some(row) = PROCESSES.get_ptr(owner) else { return false };
+    // SAFETY: a live map value, whose name lies at a place that is a multiple of eight.
+    let (name, cgroup) = unsafe { ((&raw const (*row).comm).cast::<[u64; 2]>().read(), (*row).cgroup) };
+    let wanted = wanted_name();
+    let has_name = name[0] == wanted[0] && name[1] == wanted[1];
+    (choose & CHOOSE_NAME == 0 || has_name)
+        && (choose & CHOOSE_CGROUP == 0 || CHOSEN_CGROUPS.get_ptr(cgroup).is_some())
+}

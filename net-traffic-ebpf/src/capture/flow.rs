@@ -1,0 +1,122 @@
+//! Who speaks with whom, as far as it takes to find a socket.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes_relative};
+
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+
+/// Addresses and ports in network order; the identifier of an echo in place of both ports.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Flow {
+    pub(crate) source: [u32; 4],
+    pub(crate) destination: [u32; 4],
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) protocol: u8,
+    pub(crate) is_v6: u8,
+    pub(crate) tcp_flags: u8,
+    pub(crate) reserved: u8,
+}
+
+impl Flow {
+    /// The same for the way back.
+    #[inline(always)]
+    pub(crate) fn reversed(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            ..*self
+        }
+    }
+
+    /// As a key of a map.
+    #[inline(always)]
+    pub(crate) fn key(&self) -> Self {
+        Self { tcp_flags: 0, ..*self }
+    }
+}
+
+/// Reads the packet's headers; `None` if it has no ports where one looks for them.
+#[inline(always)]
+pub(crate) fn read(skb: *mut __sk_buff) -> Option<Flow> {
+    const IPV4: u32 = 0x0800;
+    const IPV6: u32 = 0x86dd;
+    // SAFETY: the program's context.
+    let protocol = unsafe { u32::from(u16::from_be((*skb).protocol as u16)) };
+    let mut flow = Flow::default();
+    let at = match protocol {
+        IPV4 => read_ipv4(skb, &mut flow)?,
+        IPV6 => read_ipv6(skb, &mut flow)?,
+        _ => return None,
+    };
+    let ports: [u16; 2] = load(skb, at)?;
+    match flow.protocol {
+        TCP => {
+            (flow.source_port, flow.destination_port) = (ports[0], ports[1]);
+            let octets: [u8; 2] = load(skb, at + 12)?;
+            flow.tcp_flags = octets[1];
+        }
+        UDP => (flow.source_port, flow.destination_port) = (ports[0], ports[1]),
+        ICMP | ICMPV6 => {
+            let id: [u16; 1] = load(skb, at + 4)?;
+            (flow.source_port, flow.destination_port) = (id[0], id[0]);
+        }
+        _ => {}
+    }
+    Some(flow)
+}
+
+/// Gives where the protocol above begins.
+#[inline(always)]
+fn read_ipv4(skb: *mut __sk_buff, flow: &mut Flow) -> Option<u32> {
+    let header: [u8; 12] = load(skb, 0)?;
+    let addresses: [u32; 2] = load(skb, 12)?;
+    // Only the first fragment has ports.
+    if header[6] & 0x1f != 0 || header[7] != 0 {
+        return None;
+    }
+    flow.protocol = header[9];
+    flow.source[0] = addresses[0];
+    flow.destination[0] = addresses[1];
+    Some(u32::from(header[0] & 0xf) * 4)
+}
+
+#[inline(always)]
+fn read_ipv6(skb: *mut __sk_buff, flow: &mut Flow) -> Option<u32> {
+    let mut next: [u8; 1] = load(skb, 6)?;
+    flow.is_v6 = 1;
+    flow.source = load(skb, 8)?;
+    flow.destination = load(skb, 24)?;
+    let mut at = 40;
+    for _ in 0..2 {
+        // Hop-by-hop, routing and destination options.
+        if !matches!(next[0], 0 | 43 | 60) {
+            break;
+        }
+        let extension: [u8; 2] = load(skb, at)?;
+        next[0] = extension[0];
+        at += (u32::from(extension[1]) + 1) * 8;
+    }
+    flow.protocol = next[0];
+    Some(at)
+}
+
+/// Octets behind the beginning of the network header.
+#[inline(always)]
+fn load<T: Copy + Default>(skb: *mut __sk_buff, at: u32) -> Option<T> {
+    const FROM_NETWORK_HEADER: u32 = 1;
+    let mut value = T::default();
+    let to: *mut c_void = (&raw mut value).cast();
+    // SAFETY: the program's context, and a place of the size that is given.
+    let failed = unsafe {
+        bpf_skb_load_bytes_relative(skb.cast(), at, to, size_of::<T>() as u32, FROM_NETWORK_HEADER)
+    };
+    if failed == 0 { Some(value) } else { None }
+}

@@ -1,0 +1,119 @@
+//! Puts a packet into the ring of the CPU that runs.
+//!
+//! One ring per CPU: nobody waits for another, and what lies in it is still in that CPU's cache. The room for a record
+//! has to be a constant for the verifier, so that there are classes of sizes.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    bindings::{__sk_buff, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::generated::{
+        bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_ringbuf_discard, bpf_ringbuf_query,
+        bpf_ringbuf_reserve, bpf_ringbuf_submit, bpf_skb_load_bytes,
+    },
+};
+use net_traffic_common::{
+    ProcessKey,
+    packet::{PACKET_OUT, PACKET_TAGGED, PacketRecord, captured},
+};
+
+use super::setting;
+use crate::{
+    account,
+    maps::{CAPTURED, RINGS},
+};
+
+const HEAD: usize = size_of::<PacketRecord>();
+
+/// Counts the packet as received, and as lost if it is.
+#[inline(always)]
+pub(crate) fn keep(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) {
+    count(captured::RECEIVED);
+    // SAFETY: no requirement.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(ring) = RINGS.get(cpu) else { return count(captured::RING_FULL) };
+    let ring: *mut c_void = core::ptr::from_ref(ring).cast_mut().cast();
+    let record = head(skb, owner, is_outgoing);
+    // Each class begins where the one before ends and is a power of two wide.
+    let lost = match record.captured {
+        0..=128 => write::<0, 128>(ring, skb, &record),
+        129..=640 => write::<128, 512>(ring, skb, &record),
+        641..=1664 => write::<640, 1024>(ring, skb, &record),
+        1665..=3712 => write::<1664, 2048>(ring, skb, &record),
+        3713..=11_904 => write::<3712, 8192>(ring, skb, &record),
+        11_905..=77_440 => write::<11_904, 65_536>(ring, skb, &record),
+        _ => write::<77_440, 262_144>(ring, skb, &record),
+    };
+    if let Err(cause) = lost {
+        count(cause);
+    }
+}
+
+#[inline(always)]
+fn head(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) -> PacketRecord {
+    let snaplen = setting!(snaplen);
+    // SAFETY: the program's context.
+    unsafe {
+        let length = (*skb).len;
+        let tagged = (*skb).vlan_present != 0;
+        PacketRecord {
+            time_ns: bpf_ktime_get_ns(),
+            owner,
+            length,
+            captured: if length > snaplen { snaplen } else { length },
+            ifindex: (*skb).ifindex,
+            flags: if is_outgoing { PACKET_OUT } else { 0 } | if tagged { PACKET_TAGGED } else { 0 },
+            vlan_tag: (*skb).vlan_tci as u16,
+            vlan_type: u16::from_be((*skb).vlan_proto as u16),
+            segments: (*skb).gso_segs as u16,
+            segment_size: (*skb).gso_size as u16,
+        }
+    }
+}
+
+#[inline(always)]
+fn write<const BEGIN: u32, const WIDTH: u32>(
+    ring: *mut c_void,
+    skb: *mut __sk_buff,
+    record: &PacketRecord,
+) -> Result<(), u32> {
+    const AVAILABLE: u64 = 0;
+    let wake = u64::from(setting!(wake_bytes));
+    // SAFETY: a ring; the room is a constant; what is reserved is submitted or discarded once.
+    unsafe {
+        let before = bpf_ringbuf_query(ring, AVAILABLE);
+        let size = HEAD as u64 + u64::from(BEGIN + WIDTH);
+        let place: *mut u8 = bpf_ringbuf_reserve(ring, size, 0).cast();
+        if place.is_null() {
+            return Err(captured::RING_FULL);
+        }
+        place.cast::<PacketRecord>().write(*record);
+        let length = bounded::<BEGIN, WIDTH>(&record.captured);
+        if bpf_skb_load_bytes(skb.cast(), 0, place.add(HEAD).cast(), length) != 0 {
+            bpf_ringbuf_discard(place.cast(), u64::from(BPF_RB_NO_WAKEUP));
+            return Err(captured::COPY_FAILED);
+        }
+        // The reader comes round by itself; it is woken once when much has gathered, and not for each packet.
+        let is_time = before < wake && before + size >= wake;
+        let flag = if is_time { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+        bpf_ringbuf_submit(place.cast(), u64::from(flag));
+    }
+    Ok(())
+}
+
+/// The length, where the verifier can see that it is within the class: it follows masks, and comparisons only in the
+/// form that the compiler does not keep.
+#[inline(always)]
+fn bounded<const BEGIN: u32, const WIDTH: u32>(length: &u32) -> u32 {
+    // SAFETY: a reference is readable. The compiler must not remember what it knows of the value: it would leave the
+    // mask out. An empty packet becomes one that is too long, and cannot be read.
+    let length = unsafe { core::ptr::read_volatile(length) };
+    (length.wrapping_sub(BEGIN + 1) & (WIDTH - 1)) + BEGIN + 1
+}
+
+#[inline(always)]
+fn count(cause: u32) {
+    if let Some(slot) = CAPTURED.get_ptr_mut(cause) {
+        account::add(slot, 1);
+    }
+}

@@ -1,0 +1,172 @@
+//! Whose packet it is: the owner of its socket.
+//!
+//! A packet that goes out has its socket. For one that comes in, the socket is looked up as the stack will do it
+//! later. What has no socket to be found (echoes, the last packets of a connection, the way back to a container)
+//! belongs to whoever's packet of the same flow was seen before.
+
+use core::{ffi::c_void, ptr};
+
+use aya_ebpf::{
+    bindings::{
+        __sk_buff, bpf_sock, bpf_sock_tuple, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1,
+        bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2,
+    },
+    helpers::generated::{
+        bpf_get_listener_sock, bpf_sk_fullsock, bpf_sk_lookup_udp, bpf_sk_release, bpf_sk_storage_get,
+        bpf_skc_lookup_tcp,
+    },
+};
+use net_traffic_common::{ProcessKey, SocketCounters, UNOWNED};
+
+use super::flow::{self, Flow, TCP, UDP};
+use crate::maps::{CREATORS, FLOWS, SOCKETS};
+
+const FIN_OR_RST: u8 = 0x05;
+const CURRENT_NETNS: u64 = u64::MAX;
+
+/// The owner of a packet that goes out, or [`UNOWNED`].
+#[inline(always)]
+pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
+    let owner = of_packet(skb);
+    let Some(flow) = flow::read(skb) else { return owner };
+    if owner == UNOWNED {
+        return remembered(&flow);
+    }
+    if !matches!(flow.protocol, TCP | UDP) || flow.protocol == TCP && flow.tcp_flags & FIN_OR_RST != 0 {
+        remember(&flow, owner);
+    }
+    owner
+}
+
+/// The owner of a packet that comes in, or [`UNOWNED`].
+#[inline(always)]
+pub(crate) fn incoming(skb: *mut __sk_buff) -> ProcessKey {
+    // From another namespace of this machine it comes with the sender's socket.
+    let sender = of_packet(skb);
+    let Some(flow) = flow::read(skb) else { return sender };
+    if sender != UNOWNED {
+        remember(&flow, sender);
+        return sender;
+    }
+    let owner = match flow.protocol {
+        TCP => of_tcp(skb, &flow),
+        UDP => of_udp(skb, &flow),
+        _ => UNOWNED,
+    };
+    if owner == UNOWNED { remembered(&flow) } else { owner }
+}
+
+/// The owner of the socket that the packet has, if it has one.
+#[inline(always)]
+fn of_packet(skb: *mut __sk_buff) -> ProcessKey {
+    // SAFETY: the program's context; the helpers give null for sockets that are none in full.
+    unsafe {
+        let sk = (*skb).__bindgen_anon_2.sk;
+        if sk.is_null() {
+            return UNOWNED;
+        }
+        let full = bpf_sk_fullsock(sk);
+        if !full.is_null() {
+            return of_socket(full);
+        }
+        // A connection that is being accepted belongs to whoever listens.
+        let listener = bpf_get_listener_sock(sk);
+        if listener.is_null() { UNOWNED } else { of_socket(listener) }
+    }
+}
+
+#[inline(always)]
+fn of_tcp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
+    let (mut tuple, size) = tuple(flow);
+    // SAFETY: the program's context and a tuple of its size; the socket is released once.
+    unsafe {
+        let sk = bpf_skc_lookup_tcp(skb.cast(), &raw mut tuple, size, CURRENT_NETNS, 0);
+        if sk.is_null() {
+            return UNOWNED;
+        }
+        let full = bpf_sk_fullsock(sk);
+        let owner = if full.is_null() {
+            let listener = bpf_get_listener_sock(sk);
+            if listener.is_null() { UNOWNED } else { of_socket(listener) }
+        } else {
+            of_socket(full)
+        };
+        bpf_sk_release(sk.cast());
+        owner
+    }
+}
+
+#[inline(always)]
+fn of_udp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
+    let (mut tuple, size) = tuple(flow);
+    // SAFETY: as above.
+    unsafe {
+        let sk = bpf_sk_lookup_udp(skb.cast(), &raw mut tuple, size, CURRENT_NETNS, 0);
+        if sk.is_null() {
+            return UNOWNED;
+        }
+        let owner = of_socket(sk);
+        bpf_sk_release(sk.cast());
+        owner
+    }
+}
+
+/// Who uses the socket, as the accounting knows it, or else who made it.
+#[inline(always)]
+fn of_socket(sk: *mut bpf_sock) -> ProcessKey {
+    let sockets: *mut c_void = ptr::from_ref(&SOCKETS).cast_mut().cast();
+    let creators: *mut c_void = ptr::from_ref(&CREATORS).cast_mut().cast();
+    // SAFETY: a full socket; the helper gives its storage or null.
+    unsafe {
+        let counters: *const SocketCounters =
+            bpf_sk_storage_get(sockets, sk.cast(), ptr::null_mut(), 0).cast();
+        if !counters.is_null() && (*counters).owner != UNOWNED {
+            return (*counters).owner;
+        }
+        let creator: *const ProcessKey = bpf_sk_storage_get(creators, sk.cast(), ptr::null_mut(), 0).cast();
+        if creator.is_null() { UNOWNED } else { *creator }
+    }
+}
+
+#[inline(always)]
+fn remember(flow: &Flow, owner: ProcessKey) {
+    let key = flow.key();
+    let known = FLOWS.get_ptr(key);
+    // SAFETY: a live map value.
+    if known.is_none_or(|known| unsafe { *known } != owner) {
+        // The least recently used one makes room; there is nothing to count here.
+        let _kept = FLOWS.insert(key, owner, 0);
+    }
+}
+
+#[inline(always)]
+fn remembered(flow: &Flow) -> ProcessKey {
+    let known = FLOWS.get_ptr(flow.key()).or_else(|| FLOWS.get_ptr(flow.reversed().key()));
+    // SAFETY: a live map value.
+    known.map_or(UNOWNED, |known| unsafe { *known })
+}
+
+/// What the socket of the packet is looked up by, and its size.
+#[inline(always)]
+fn tuple(flow: &Flow) -> (bpf_sock_tuple, u32) {
+    // SAFETY: plain integers, for which zeroes are a value.
+    let mut tuple: bpf_sock_tuple = unsafe { core::mem::zeroed() };
+    let (sport, dport) = (flow.source_port, flow.destination_port);
+    if flow.is_v6 != 0 {
+        tuple.__bindgen_anon_1.ipv6 = bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 {
+            saddr: flow.source,
+            daddr: flow.destination,
+            sport,
+            dport,
+        };
+        (tuple, 36)
+    } else {
+        tuple.__bindgen_anon_1.ipv4 = bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 {
+            saddr: flow.source[0],
+            daddr: flow.destination[0],
+            sport,
+            dport,
+        };
+        (tuple, 12)
+    }
+}

@@ -1,0 +1,71 @@
+//! Packets that are in a file.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::{Failure, Ledger, Writer, introduce, misread, unreadable};
+use crate::config::capture::Capture;
+use crate::packet::format::LinkType;
+use crate::packet::{Direction, Interface, Packet};
+use crate::source::capture::{CaptureFile, Signals, UserFilter, UserFilterError, now_ns};
+
+pub(super) fn read(
+    capture: &Capture,
+    path: &Path,
+    direction: Option<Direction>,
+    expression: &str,
+) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Failed(format!("failed to start: {error}"));
+    let signals = Signals::listen().map_err(failed)?;
+    let mut file = CaptureFile::open(path).map_err(|error| unreadable(path, &error))?;
+    let mut filter = UserFilter::new(expression.to_owned(), capture.filter.optimize);
+    let refused = |error: UserFilterError| match error {
+        UserFilterError::Filter(error) => misread(expression, &error),
+        UserFilterError::Link(_) => Failure::Usage(format!("filter: {error}")),
+    };
+    // What is wrong with the filter is said before anything is read, and where the file names no link type, the
+    // usual one has to do for that.
+    let links: Vec<LinkType> = file.interfaces().iter().map(|interface| interface.link).collect();
+    for link in if links.is_empty() { vec![LinkType::ETHERNET] } else { links } {
+        filter.compile(link).map_err(refused)?;
+    }
+    if let Some(interface) = file.interfaces().first() {
+        introduce(&format!("reading from file {}", path.display()), interface);
+    }
+    let mut writer = Writer::new(&capture.to);
+    let mut taken = 0;
+    let mut result = Ok(());
+    let mut take = |interfaces: &[Interface], packet: &Packet<'_>| -> ControlFlow<()> {
+        let mut wanted = || -> Result<bool, Failure> {
+            if direction.is_some() && packet.direction.is_some() && packet.direction != direction {
+                return Ok(false);
+            }
+            if !filter.accepts(interfaces, packet).map_err(refused)? {
+                return Ok(false);
+            }
+            writer.packet(interfaces, packet)?;
+            Ok(true)
+        };
+        match wanted() {
+            Ok(is_taken) => taken += u64::from(is_taken),
+            Err(failure) => {
+                result = Err(failure);
+                return ControlFlow::Break(());
+            }
+        }
+        let is_done = signals.stopped() || capture.count.is_some_and(|count| taken >= count);
+        if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let ended = loop {
+        match file.next(&mut take) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break Ok(()),
+            Err(error) => break Err(unreadable(path, &error)),
+        }
+    };
+    result?;
+    let ledger = Ledger { received: taken, captured: taken, ..Ledger::default() };
+    writer.finish(file.interfaces(), &ledger, now_ns())?;
+    signals.done();
+    ended
+}

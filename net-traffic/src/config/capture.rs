@@ -1,0 +1,216 @@
+//! What `capture` was asked for means.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::{ConfigError, refuse};
+use crate::args::{CaptureArgs, CaptureFileArgs, ChoiceArgs, DirectionArg, TextArgs};
+use crate::output::packets::text::{Dump, Settings, Stamp};
+use crate::output::packets::{FileFormat, Rotation};
+use crate::packet::Direction;
+use crate::packet::format::MAX_SNAPLEN;
+use crate::source::capture::{Choice, LiveCaptureOptions};
+
+/// One capture, from where to where.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    pub from: From,
+    pub filter: Filter,
+    pub to: To,
+    /// `None`: until the source or the user ends.
+    pub count: Option<u64>,
+    pub fail_on_loss: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum From {
+    File {
+        path: PathBuf,
+        direction: Option<Direction>,
+    },
+    Live(LiveCaptureOptions),
+    /// Only what this command and its children move, until it ends.
+    Command {
+        command: Vec<OsString>,
+        options: LiveCaptureOptions,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Filter {
+    pub text: FilterText,
+    pub optimize: bool,
+    /// Only print the program, in this form.
+    pub dump: Option<DumpForm>,
+}
+
+#[derive(Clone, Debug)]
+pub enum FilterText {
+    Expression(String),
+    File(PathBuf),
+}
+
+/// What `-d`, `-dd` and `-ddd` print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DumpForm {
+    Assembly,
+    C,
+    Decimal,
+}
+
+#[derive(Clone, Debug)]
+pub enum To {
+    Text { settings: Settings, at_once: bool },
+    Json(Settings),
+    Files { path: PathBuf, format: FileFormat, rotation: Rotation, at_once: bool },
+}
+
+impl Capture {
+    /// The meaning of the arguments.
+    ///
+    /// # Errors
+    /// When a value is out of its range, or two contradict each other.
+    pub fn new(args: &CaptureArgs) -> Result<Self, ConfigError> {
+        let CaptureArgs { source, choice, file, text, filter, command } = args;
+        let filter_text = match &source.filter_file {
+            Some(path) => FilterText::File(path.clone()),
+            None => FilterText::Expression(filter.join(" ")),
+        };
+        let dump = match source.dump_filter {
+            0 => None,
+            1 => Some(DumpForm::Assembly),
+            2 => Some(DumpForm::C),
+            _ => Some(DumpForm::Decimal),
+        };
+        Ok(Self {
+            from: from(args, choice, command)?,
+            filter: Filter { text: filter_text, optimize: !source.no_optimize, dump },
+            to: to(file, text)?,
+            count: source.count,
+            fail_on_loss: file.fail_on_loss,
+        })
+    }
+}
+
+fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result<From, ConfigError> {
+    let direction = match choice.direction {
+        None | Some(DirectionArg::Both) => None,
+        Some(DirectionArg::In) => Some(Direction::In),
+        Some(DirectionArg::Out) => Some(Direction::Out),
+    };
+    let chosen = !choice.pids.is_empty() || choice.processes.is_some() || choice.containers.is_some();
+    if let Some(path) = &args.source.read {
+        if chosen {
+            return refuse(
+                "--pid, --process and --container choose while packets are captured; -r reads them later",
+            );
+        }
+        return Ok(From::File { path: path.clone(), direction });
+    }
+    if args.source.no_process && (chosen || !command.is_empty()) {
+        return refuse("--no-process leaves nothing by which processes could be chosen");
+    }
+    let any = args.source.interfaces.is_empty() || args.source.interfaces.iter().any(|name| name == "any");
+    let options = LiveCaptureOptions {
+        interfaces: if any { Vec::new() } else { args.source.interfaces.clone() },
+        snaplen: match args.source.snaplen {
+            None | Some(0) => MAX_SNAPLEN,
+            Some(snaplen) if snaplen <= MAX_SNAPLEN => snaplen,
+            Some(snaplen) => {
+                return refuse(format!(
+                    "-s {snaplen}: no packet is longer than {MAX_SNAPLEN}; 0 keeps all of it"
+                ));
+            }
+        },
+        direction,
+        ring_kib: args.source.buffer_kib.unwrap_or(4096),
+        promiscuous: !any && !args.source.no_promiscuous_mode,
+        owners: !args.source.no_process,
+        choice: Choice {
+            pids: choice.pids.clone(),
+            process: choice.processes.clone(),
+            container: choice.containers.clone(),
+            command: !command.is_empty(),
+        },
+    };
+    if command.is_empty() {
+        return Ok(From::Live(options));
+    }
+    Ok(From::Command { command: command.to_vec(), options })
+}
+
+fn to(file: &CaptureFileArgs, text: &TextArgs) -> Result<To, ConfigError> {
+    if let Some(path) = &file.write {
+        let is_pcap = path.extension().is_some_and(|extension| extension == "pcap");
+        let rotation = Rotation {
+            size: file.file_size.as_deref().map(size).transpose()?,
+            seconds: file.file_seconds,
+            files: file.file_count,
+        };
+        if rotation.files.is_some() && rotation.size.is_none() && rotation.seconds.is_none() {
+            return refuse("-W counts files, of which -C or -G makes more than one");
+        }
+        let rotates = rotation.size.is_some() || rotation.seconds.is_some();
+        if rotates && path.as_os_str() == "-" {
+            return refuse("-C and -G make files; standard output is one only");
+        }
+        let format = if is_pcap { FileFormat::Pcap } else { FileFormat::PcapNg };
+        return Ok(To::Files { path: path.clone(), format, rotation, at_once: file.packet_buffered });
+    }
+    let settings = Settings {
+        stamp: match text.time {
+            0 => Stamp::TimeOfDay,
+            1 => Stamp::None,
+            2 => Stamp::Epoch,
+            3 => Stamp::SincePrevious,
+            4 => Stamp::Date,
+            _ => Stamp::SinceFirst,
+        },
+        link: text.link,
+        quick: text.quiet,
+        verbose: text.verbose,
+        absolute: text.absolute_tcp_sequence_numbers,
+        unchecked: text.dont_verify_checksums,
+        number: text.number,
+        dump: Dump {
+            hex: text.hex.max(text.hex_and_characters),
+            characters: text.hex_and_characters > 0,
+            ascii: text.ascii,
+        },
+    };
+    if file.json {
+        return Ok(To::Json(settings));
+    }
+    Ok(To::Text { settings, at_once: text.line_buffered || file.packet_buffered })
+}
+
+/// Millions of bytes, or with a letter KiB, MiB or GiB.
+fn size(text: &str) -> Result<u64, ConfigError> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1_000_000),
+    };
+    match digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)) {
+        Some(size) if size > 0 => Ok(size),
+        _ => refuse(format!(
+            "-C {text}: not a size; it is a number of millions of bytes, or one with k, m or g"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_tcpdumps() {
+        assert_eq!(size("3"), Ok(3_000_000));
+        assert_eq!(size("4k"), Ok(4096));
+        assert_eq!(size("1G"), Ok(1 << 30));
+        for wrong in ["", "k", "0", "-1", "1x", "99999999999999999g"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

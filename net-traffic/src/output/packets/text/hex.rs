@@ -1,0 +1,50 @@
+//! The octets below the line.
+
+use super::{Dump, push};
+
+/// Appends what is asked for; `header` is how many octets belong to the link layer.
+pub(super) fn dump(text: &mut String, dump: Dump, data: &[u8], header: usize) {
+    let below = |times: u8| if times > 1 { data } else { data.get(header..).unwrap_or(&[]) };
+    if dump.hex > 0 {
+        hex(text, below(dump.hex), dump.characters);
+    } else if dump.ascii > 0 {
+        ascii(text, below(dump.ascii));
+    }
+}
+
+fn hex(text: &mut String, data: &[u8], characters: bool) {
+    for (row, octets) in data.chunks(16).enumerate() {
+        push(text, format_args!("\n\t0x{:04x}: ", row * 16));
+        let begin = text.len();
+        words(text, octets);
+        if characters {
+            let width = text.len() - begin;
+            push(text, format_args!("{:1$}", "", 42 - width));
+            text.extend(
+                octets.iter().map(|octet| if octet.is_ascii_graphic() { char::from(*octet) } else { '.' }),
+            );
+        }
+    }
+}
+
+/// Octets in pairs, each after a space.
+pub(super) fn words(text: &mut String, octets: &[u8]) {
+    for pair in octets.chunks(2) {
+        text.push(' ');
+        for octet in pair {
+            push(text, format_args!("{octet:02x}"));
+        }
+    }
+}
+
+fn ascii(text: &mut String, data: &[u8]) {
+    text.push('\n');
+    for (place, octet) in data.iter().enumerate() {
+        match octet {
+            b'\r' if data.get(place + 1) == Some(&b'\n') => {}
+            b'\t' | b' ' | b'\n' => text.push(char::from(*octet)),
+            octet if octet.is_ascii_graphic() => text.push(char::from(*octet)),
+            _ => text.push('.'),
+        }
+    }
+}

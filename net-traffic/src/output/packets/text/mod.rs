@@ -1,0 +1,260 @@
+//! Packets as `tcpdump -n` prints them, with the process at the end of the line.
+
+mod arp;
+mod dns;
+mod hex;
+mod icmp;
+mod icmp6;
+mod ip;
+mod tcp;
+mod time;
+mod tls;
+mod udp;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use self::time::Clock;
+pub use self::time::Stamp;
+use super::PacketSink;
+use super::dissect::{ARP, Frame, IPV4, IPV6, frame};
+use crate::packet::format::LinkType;
+use crate::packet::{Direction, Interface, Ledger, Packet, Process};
+
+/// How much to print, by tcpdump's flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Settings {
+    pub stamp: Stamp,
+    /// `-e`
+    pub link: bool,
+    /// `-q`
+    pub quick: bool,
+    /// `-v`, so often
+    pub verbose: u8,
+    /// `-S`
+    pub absolute: bool,
+    /// `-K`
+    pub unchecked: bool,
+    /// `-#`
+    pub number: bool,
+    pub dump: Dump,
+}
+
+/// Which octets to print below the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dump {
+    /// `-x` or `-X`; with the link layer if twice.
+    pub hex: u8,
+    /// `-X`: characters beside the numbers.
+    pub characters: bool,
+    /// `-A`; with the link layer if twice.
+    pub ascii: u8,
+}
+
+/// Prints packets, and remembers what their lines refer to.
+#[derive(Debug)]
+pub struct TextPackets<W> {
+    out: W,
+    printer: Printer,
+    clock: Clock,
+    count: u64,
+    text: String,
+}
+
+/// Appends to one packet's text. A function that prints a layer gives `None` where the octets end too early.
+#[derive(Debug)]
+pub(super) struct Printer {
+    settings: Settings,
+    streams: HashMap<tcp::Stream, tcp::Begin>,
+}
+
+impl<W: Write> TextPackets<W> {
+    pub fn new(out: W, settings: Settings) -> Self {
+        let printer = Printer { settings, streams: HashMap::new() };
+        Self { out, printer, clock: Clock::new(settings.stamp), count: 0, text: String::new() }
+    }
+}
+
+impl TextPackets<Vec<u8>> {
+    /// Gives lines to the caller instead of writing them.
+    pub(super) fn bare(settings: Settings) -> Self {
+        Self::new(Vec::new(), settings)
+    }
+
+    /// The packet's text, without the time, the place and the owner.
+    pub(super) fn line(&mut self, interfaces: &[Interface], packet: &Packet<'_>) -> &str {
+        self.text.clear();
+        let link = interfaces.get(packet.interface).map_or(LinkType(u16::MAX), |interface| interface.link);
+        self.printer.packet(&mut self.text, link, &Packet { process: None, ..*packet });
+        &self.text
+    }
+}
+
+impl<W: Write> PacketSink for TextPackets<W> {
+    fn packet(&mut self, interfaces: &[Interface], packet: &Packet<'_>) -> io::Result<()> {
+        self.text.clear();
+        self.count += 1;
+        if self.printer.settings.number {
+            push(&mut self.text, format_args!("{:5}  ", self.count));
+        }
+        self.clock.stamp(&mut self.text, packet.time_ns);
+        let interface = interfaces.get(packet.interface);
+        if interfaces.len() > 1 {
+            place(&mut self.text, interface, packet.direction);
+        }
+        let link = interface.map_or(LinkType(u16::MAX), |interface| interface.link);
+        self.printer.packet(&mut self.text, link, packet);
+        self.text.push('\n');
+        self.out.write_all(self.text.as_bytes())
+    }
+
+    fn statistics(&mut self, _: &[Interface], _: &Ledger, _: u64) -> io::Result<()> {
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// As tcpdump begins the lines of all interfaces at once.
+fn place(text: &mut String, interface: Option<&Interface>, direction: Option<Direction>) {
+    let name = interface.and_then(|interface| interface.name.as_deref()).unwrap_or("?");
+    let direction = match direction {
+        Some(Direction::In) => "In",
+        Some(Direction::Out) => "Out",
+        None => "?",
+    };
+    push(text, format_args!("{name:<5} {direction:<3} "));
+}
+
+impl Printer {
+    /// One packet without its time and without the line break at its end.
+    pub(super) fn packet(&mut self, text: &mut String, link: LinkType, packet: &Packet<'_>) {
+        let data = packet.data;
+        let Some(frame) = frame(link, data) else {
+            match link.names() {
+                Some(_) => text.push_str("[|link]"),
+                None => push(text, format_args!("unknown link type {}, length {}", link.0, packet.length)),
+            }
+            owner(text, packet.process);
+            hex::dump(text, self.settings.dump, data, 0);
+            return;
+        };
+        if let Some(cooked) = &frame.cooked {
+            let name = cooked.interface.map_or_else(String::new, |index| format!("if{index} "));
+            push(text, format_args!("{name}{:<3} ", cooked.type_name()));
+        }
+        let header = data.len() - frame.payload.len();
+        let missing = usize::try_from(packet.length).unwrap_or(usize::MAX).saturating_sub(data.len());
+        let known = matches!(frame.protocol, IPV4 | IPV6 | ARP);
+        if self.settings.link && header == 0 {
+            text.push_str("ip: ");
+        } else if self.settings.link || !known {
+            self.link_header(text, &frame, packet.length);
+        }
+        let length = frame.payload.len().saturating_add(missing);
+        self.network(text, frame.protocol, frame.payload, length);
+        owner(text, packet.process);
+        let is_shown = self.settings.dump.hex > 0;
+        if !known && !is_shown && !self.settings.quick {
+            hex::dump(text, Dump { hex: 1, characters: true, ascii: 0 }, frame.payload, 0);
+        }
+        hex::dump(text, self.settings.dump, data, header);
+    }
+
+    /// `length` is what the network layer's packet has in all, captured or not.
+    fn network(&mut self, text: &mut String, protocol: u16, data: &[u8], length: usize) {
+        let printed = match protocol {
+            IPV4 => self.ipv4(text, data, length).ok_or("ip"),
+            IPV6 => self.ipv6(text, data, length).ok_or("ip6"),
+            ARP => arp::print(text, data, length, self.settings.link, self.settings.verbose).ok_or("arp"),
+            _ => Ok(()),
+        };
+        if let Err(layer) = printed {
+            push(text, format_args!(" [|{layer}]"));
+        }
+    }
+
+    fn link_header(&self, text: &mut String, frame: &Frame<'_>, length: u32) {
+        if let Some((destination, source)) = frame.addresses {
+            mac(text, source);
+            text.push_str(" > ");
+            mac(text, destination);
+            text.push_str(", ");
+        }
+        let types = frame.vlans.iter().map(|(announced, _)| *announced).chain([frame.protocol]);
+        let mut tags = frame.vlans.iter();
+        for (place, kind) in types.enumerate() {
+            let name = ethertype(kind);
+            match (kind < 1536, self.settings.quick) {
+                (true, _) => text.push_str("802.3"),
+                (_, true) if name == UNKNOWN => push(text, format_args!("{name} Ethertype (0x{kind:04x})")),
+                (_, true) => text.push_str(name),
+                (_, false) => push(text, format_args!("ethertype {name} (0x{kind:04x})")),
+            }
+            // The length stands behind the first type only.
+            if place == 0 {
+                push(text, format_args!(", length {length}: "));
+            } else {
+                text.push_str(", ");
+            }
+            if let Some((_, tag)) = tags.next() {
+                push(text, format_args!("vlan {}, p {}", tag & 0xfff, tag >> 13));
+                text.push_str(if tag & 0x1000 == 0 { ", " } else { ", DEI, " });
+            }
+        }
+    }
+}
+
+const UNKNOWN: &str = "Unknown";
+
+fn ethertype(kind: u16) -> &'static str {
+    match kind {
+        IPV4 => "IPv4",
+        IPV6 => "IPv6",
+        ARP => "ARP",
+        0x8100 => "802.1Q",
+        0x88a8 => "802.1Q-QinQ",
+        0x9100 => "802.1Q-9100",
+        0x8847 => "MPLS unicast",
+        0x8863 => "PPPoE D",
+        0x8864 => "PPPoE S",
+        0x88cc => "LLDP",
+        _ => UNKNOWN,
+    }
+}
+
+/// ` process[pid]`, and the container.
+fn owner(text: &mut String, process: Option<&Process>) {
+    let Some(process) = process else { return };
+    let name = if process.name.is_empty() { "?" } else { &process.name };
+    text.push(' ');
+    text.extend(name.chars().map(|c| if c.is_control() { '?' } else { c }));
+    push(text, format_args!("[{}]", process.pid));
+    if let Some(container) = &process.container {
+        text.push(' ');
+        text.extend(container.label().chars().filter(|c| !c.is_control()));
+    }
+}
+
+fn mac(text: &mut String, address: &[u8]) {
+    for (place, octet) in address.iter().enumerate() {
+        let separator = if place == 0 { "" } else { ":" };
+        push(text, format_args!("{separator}{octet:02x}"));
+    }
+}
+
+/// Addresses with ports, as ss and tcpdump write them: `192.0.2.1.80`.
+fn endpoint(text: &mut String, address: IpAddr, port: u16) {
+    push(text, format_args!("{address}.{port}"));
+}
+
+/// Writing to a string cannot fail.
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    let written = text.write_fmt(arguments);
+    debug_assert!(written.is_ok());
+}

@@ -1,0 +1,244 @@
+//! TCP: sequence numbers relative to the beginning of the connection, and options.
+
+use super::super::dissect::{TCP, checksum, should_be, u16_at, u32_at};
+use super::ip::Ip;
+use super::{Printer, endpoint, push, tls};
+
+/// Both directions of a connection have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stream {
+    addresses: Vec<u8>,
+    ports: (u16, u16),
+}
+
+/// The first sequence number of each direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Begin {
+    forward: u32,
+    backward: u32,
+}
+
+/// More are not remembered: whoever scans ports must not fill our memory.
+const MOST_STREAMS: usize = 1 << 16;
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
+const URG: u8 = 0x20;
+
+impl Printer {
+    pub(super) fn tcp(&mut self, text: &mut String, data: &[u8], ip: &Ip<'_>) -> Option<()> {
+        let (source, destination) = (u16_at(data, 0)?, u16_at(data, 2)?);
+        if ip.is_next {
+            endpoint(text, ip.source, source);
+            text.push_str(" > ");
+            endpoint(text, ip.destination, destination);
+            text.push_str(": ");
+        } else {
+            push(text, format_args!("{source} > {destination}: "));
+        }
+        let (sequence, acknowledged) = (u32_at(data, 4)?, u32_at(data, 8)?);
+        let header = usize::from(*data.get(12)? >> 4) * 4;
+        let (flags, window) = (*data.get(13)?, u16_at(data, 14)?);
+        if header < 20 {
+            push(
+                text,
+                format_args!(
+                    " tcp {} [bad hdr length {header}, too short, < 20]",
+                    ip.length.saturating_sub(header)
+                ),
+            );
+            return Some(());
+        }
+        let Some(length) = ip.length.checked_sub(header) else {
+            push(text, format_args!(" [bad hdr length {header}, too long, > {}]", ip.length));
+            return Some(());
+        };
+        if self.settings.quick {
+            push(text, format_args!("tcp {length}"));
+            return Some(());
+        }
+        push(text, format_args!("Flags [{}]", flag_letters(flags)));
+        if self.settings.verbose > 0 && !self.settings.unchecked && !ip.is_fragment {
+            check(text, data, ip)?;
+        }
+        let relative = self.relative(ip, (source, destination), flags, sequence, acknowledged);
+        let carried = u32::try_from(length).unwrap_or(u32::MAX);
+        if self.settings.verbose > 1 || length > 0 || flags & (SYN | FIN | RST) != 0 {
+            push(text, format_args!(", seq {}", relative.sequence));
+            if length > 0 {
+                push(text, format_args!(":{}", relative.sequence.wrapping_add(carried)));
+            }
+        }
+        if flags & ACK != 0 {
+            push(text, format_args!(", ack {}", relative.acknowledged));
+        }
+        push(text, format_args!(", win {window}"));
+        if flags & URG != 0 {
+            push(text, format_args!(", urg {}", u16_at(data, 18)?));
+        }
+        if header > 20 {
+            text.push_str(", options [");
+            options(text, data.get(20..header)?, flags, relative.peer_began)?;
+            text.push(']');
+        }
+        push(text, format_args!(", length {length}"));
+        let payload = data.get(header..).unwrap_or(&[]);
+        if source == 53 || destination == 53 {
+            super::dns::over_tcp(text, payload, self.settings.verbose);
+        } else if self.settings.verbose > 0
+            && let Some(name) = tls::server_name(payload)
+        {
+            push(text, format_args!(": TLS ClientHello, SNI {name}"));
+        }
+        Some(())
+    }
+
+    fn relative(
+        &mut self,
+        ip: &Ip<'_>,
+        (source, destination): (u16, u16),
+        flags: u8,
+        sequence: u32,
+        acknowledged: u32,
+    ) -> Relative {
+        let absolute = Relative { sequence, acknowledged, peer_began: 0 };
+        if self.settings.absolute || flags & ACK == 0 {
+            return absolute;
+        }
+        let (from, to) = ip.addresses.split_at(ip.addresses.len() / 2);
+        let is_back = (source, from) > (destination, to);
+        let stream = if is_back {
+            Stream { addresses: [to, from].concat(), ports: (destination, source) }
+        } else {
+            Stream { addresses: ip.addresses.to_vec(), ports: (source, destination) }
+        };
+        let known = self.streams.get(&stream).copied().filter(|_| flags & SYN == 0);
+        let Some(begin) = known else {
+            let peer = acknowledged.wrapping_sub(1);
+            let begin = if is_back {
+                Begin { forward: peer, backward: sequence }
+            } else {
+                Begin { forward: sequence, backward: peer }
+            };
+            if self.streams.len() >= MOST_STREAMS {
+                self.streams.clear();
+            }
+            self.streams.insert(stream, begin);
+            return Relative { peer_began: peer, ..absolute };
+        };
+        let (own, peer) =
+            if is_back { (begin.backward, begin.forward) } else { (begin.forward, begin.backward) };
+        Relative {
+            sequence: sequence.wrapping_sub(own),
+            acknowledged: acknowledged.wrapping_sub(peer),
+            peer_began: peer,
+        }
+    }
+}
+
+struct Relative {
+    sequence: u32,
+    acknowledged: u32,
+    /// The first sequence number of the other side, to which selective acknowledgements refer.
+    peer_began: u32,
+}
+
+fn flag_letters(flags: u8) -> String {
+    let letters: String =
+        "FSRP.UEW".chars().enumerate().filter_map(|(bit, c)| (flags >> bit & 1 == 1).then_some(c)).collect();
+    if letters.is_empty() { "none".to_owned() } else { letters }
+}
+
+fn check(text: &mut String, data: &[u8], ip: &Ip<'_>) -> Option<()> {
+    let found = u16_at(data, 16)?;
+    push(text, format_args!(", cksum 0x{found:04x}"));
+    if let Some(segment) = data.get(..ip.length) {
+        let sum = checksum(&[&ip.pseudo_header(TCP), segment]);
+        if sum == 0 {
+            text.push_str(" (correct)");
+        } else {
+            push(text, format_args!(" (incorrect -> 0x{:04x})", should_be(found, sum)));
+        }
+    }
+    Some(())
+}
+
+fn options(text: &mut String, mut options: &[u8], flags: u8, peer_began: u32) -> Option<()> {
+    let mut separator = "";
+    while let Some(kind) = options.first() {
+        text.push_str(separator);
+        separator = ",";
+        let name = match kind {
+            0 => "eol",
+            1 => "nop",
+            2 => "mss",
+            3 => "wscale",
+            4 => "sackOK",
+            5 => "sack",
+            8 => "TS",
+            19 => "md5",
+            28 => "uto",
+            29 => "tcp-ao",
+            30 => "mptcp",
+            34 => "tfo",
+            _ => "",
+        };
+        if name.is_empty() {
+            push(text, format_args!("unknown-{kind}"));
+        } else {
+            text.push_str(name);
+        }
+        if *kind == 0 {
+            return Some(());
+        }
+        if *kind == 1 {
+            options = &options[1..];
+            continue;
+        }
+        let length = usize::from(*options.get(1)?);
+        let Some(value) = options.get(2..length) else {
+            text.push_str("[bad opt]");
+            return Some(());
+        };
+        option_value(text, *kind, value, flags, peer_began)?;
+        options = options.get(length..)?;
+    }
+    Some(())
+}
+
+/// Octets as digits, in one word.
+fn digits(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        push(text, format_args!("{octet:02x}"));
+    }
+}
+
+fn option_value(text: &mut String, kind: u8, value: &[u8], flags: u8, peer_began: u32) -> Option<()> {
+    match kind {
+        2 => push(text, format_args!(" {}", u16_at(value, 0)?)),
+        3 => push(text, format_args!(" {}", value.first()?)),
+        4 => {}
+        5 if !value.len().is_multiple_of(8) || flags & ACK == 0 => text.push_str("malformed "),
+        5 => {
+            push(text, format_args!(" {} ", value.len() / 8));
+            for block in value.chunks_exact(8) {
+                let edge = |at| u32_at(block, at).map(|edge| edge.wrapping_sub(peer_began));
+                push(text, format_args!("{{{}:{}}}", edge(0)?, edge(4)?));
+            }
+        }
+        8 => push(text, format_args!(" val {} ecr {}", u32_at(value, 0)?, u32_at(value, 4)?)),
+        34 if value.is_empty() => text.push_str("  cookiereq"),
+        34 => {
+            text.push_str("  cookie ");
+            digits(text, value);
+        }
+        _ if value.is_empty() => {}
+        _ => {
+            text.push_str(" 0x");
+            digits(text, value);
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,83 @@
+//! Runs a filter on packets that come from a file.
+
+use std::collections::HashMap;
+
+use super::options::filter_link;
+use crate::filter::{self, CompileOptions, FilterError, NameTable, Packet as FilterPacket, Program};
+use crate::packet::format::{LinkType, MAX_SNAPLEN};
+use crate::packet::{Interface, Packet};
+
+/// The names of services and protocols on this machine.
+#[must_use]
+pub fn names() -> NameTable {
+    let read = |path| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned());
+    // A machine without these files has no names; numbers do.
+    NameTable::parse(&read("/etc/services").unwrap_or_default(), &read("/etc/protocols").unwrap_or_default())
+}
+
+/// Why packets of a file cannot be filtered.
+#[derive(Debug, thiserror::Error)]
+pub enum UserFilterError {
+    #[error("{0}")]
+    Filter(FilterError),
+    #[error("packets of link type {0} cannot be filtered")]
+    Link(u16),
+}
+
+/// An expression, compiled for each link type that turns up.
+pub struct UserFilter {
+    expression: String,
+    optimize: bool,
+    names: NameTable,
+    programs: HashMap<LinkType, Program>,
+}
+
+impl UserFilter {
+    #[must_use]
+    pub fn new(expression: String, optimize: bool) -> Self {
+        Self { expression, optimize, names: names(), programs: HashMap::new() }
+    }
+
+    /// Compiles for packets of a link type.
+    ///
+    /// # Errors
+    /// When the expression has no meaning there.
+    pub fn compile(&mut self, link: LinkType) -> Result<(), UserFilterError> {
+        if self.expression.trim().is_empty() || self.programs.contains_key(&link) {
+            return Ok(());
+        }
+        let options = CompileOptions {
+            linktype: filter_link(link).ok_or(UserFilterError::Link(link.0))?,
+            netmask: None,
+            snaplen: MAX_SNAPLEN,
+            names: &self.names,
+            metadata: false,
+            optimize: self.optimize,
+        };
+        let program = filter::compile(&self.expression, &options).map_err(UserFilterError::Filter)?;
+        self.programs.insert(link, program);
+        Ok(())
+    }
+
+    /// Whether the packet is wanted.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn accepts(
+        &mut self,
+        interfaces: &[Interface],
+        packet: &Packet<'_>,
+    ) -> Result<bool, UserFilterError> {
+        let Some(interface) = interfaces.get(packet.interface) else { return Ok(false) };
+        self.compile(interface.link)?;
+        let Some(program) = self.programs.get(&interface.link) else { return Ok(true) };
+        let packet = FilterPacket { octets: packet.data, wire_length: packet.length, metadata: None };
+        Ok(filter::run(&program.insns, packet) != 0)
+    }
+}
+
+impl std::fmt::Debug for UserFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserFilter").field("expression", &self.expression).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,286 @@
+//! Captures packets from the kernel: filtered there, carried by a ring for each CPU, with the process they belong to.
+
+mod attach;
+mod child;
+mod interfaces;
+mod kernel;
+mod owners;
+mod program;
+mod promiscuous;
+mod reader;
+mod record;
+mod ring;
+
+use std::ffi::OsString;
+use std::io;
+use std::ops::ControlFlow;
+use std::process::Child;
+use std::time::Duration;
+
+use self::attach::Attached;
+use self::interfaces::Found;
+use self::kernel::Kernel;
+use self::owners::Owners;
+use self::program::ProgramError;
+use self::reader::{Batch, Reader};
+use super::rights;
+use crate::packet::{Interface, Ledger, Packet};
+use crate::source::OpenError;
+use crate::source::capture::{End, LiveCaptureOptions, StartError, Take, now_ns};
+
+/// How long to wait for packets before looking at anything else.
+const TURN: Duration = Duration::from_millis(100);
+/// How long packets of a command that has ended may be on their way.
+const LINGER: Duration = Duration::from_millis(300);
+/// How often to look for new interfaces and containers, and to let go of processes that have ended.
+const LOOK_NS: u64 = 500_000_000;
+const TIDY_NS: u64 = 10_000_000_000;
+
+/// A capture that runs.
+pub struct LiveCapture {
+    options: LiveCaptureOptions,
+    kernel: Kernel,
+    attached: Attached,
+    reader: Reader,
+    owners: Owners,
+    interfaces: Vec<Interface>,
+    child: Option<Child>,
+    looked_ns: u64,
+    tidied_ns: u64,
+    left_over: u64,
+    lost_before: u64,
+}
+
+impl LiveCapture {
+    /// Begins to capture. Every packet that passes after this returned is seen.
+    ///
+    /// # Errors
+    /// When the filter has no meaning, an interface does not exist, or the kernel refuses.
+    pub fn start(options: &LiveCaptureOptions, expression: &str, optimize: bool) -> Result<Self, StartError> {
+        let wanted = wanted(options)?;
+        let refused = |error: io::Error| StartError::Open(refusal(options, &error.to_string()));
+        let mut owners = Owners::default();
+        let (kernel, rings) =
+            Kernel::start(options, expression, optimize, &mut owners).map_err(|error| match error {
+                kernel::KernelError::Program(ProgramError::Filter(error)) => StartError::Filter(error),
+                other => StartError::Open(refusal(options, &other.to_string())),
+            })?;
+        let reader = Reader::start(rings).map_err(refused)?;
+        let mut it = Self {
+            attached: Attached::new(options.direction, options.promiscuous).map_err(refused)?,
+            options: options.clone(),
+            kernel,
+            reader,
+            owners,
+            interfaces: Vec::new(),
+            child: None,
+            looked_ns: 0,
+            tidied_ns: now_ns(),
+            left_over: 0,
+            lost_before: 0,
+        };
+        for found in wanted {
+            it.attach(&found, expression)
+                .map_err(|error| refused(io::Error::other(format!("{}: {error}", found.name))))?;
+        }
+        Ok(it)
+    }
+
+    /// Starts a command of which, and of whose children, the packets are wanted.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(&mut self, command: &[OsString]) -> io::Result<()> {
+        // What this process starts is chosen from its first instruction on.
+        let own = std::process::id();
+        self.kernel.choose_with_children(own)?;
+        self.child = Some(child::start(command)?);
+        self.kernel.forget(own)
+    }
+
+    #[must_use]
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// Why packets have no process, if they have none.
+    #[must_use]
+    pub fn without_owners(&self) -> Option<&str> {
+        self.kernel.without_owners()
+    }
+
+    /// Waits a moment for packets and hands them over; says if there will be no more.
+    pub fn next(&mut self, take: &mut Take<'_>) -> Option<End> {
+        let has_ended = match &mut self.child {
+            Some(child) => !matches!(child.try_wait(), Ok(None)),
+            None => false,
+        };
+        if has_ended {
+            std::thread::sleep(LINGER);
+            return Some(End::Command);
+        }
+        if let Some(batch) = self.reader.next(TURN)
+            && self.hand_over(&batch, take).is_break()
+        {
+            return Some(End::Enough);
+        }
+        self.look()
+    }
+
+    /// Stops the capture and hands over what is still on its way; without a taker it is left over.
+    pub fn finish(&mut self, mut take: Option<&mut Take<'_>>) {
+        self.attached.detach();
+        self.kernel.settle();
+        self.reader.finish();
+        while let Some(batch) = self.reader.last() {
+            match &mut take {
+                None => self.left_over += batch.heads.len() as u64,
+                Some(wanted) => {
+                    if self.hand_over(&batch, *wanted).is_break() {
+                        take = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What became of the packets by now, but for what their taker did with them.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let [received, ring_full, copy_failed] = self.kernel.counters();
+        Ledger {
+            received,
+            captured: 0,
+            ring_full,
+            copy_failed: copy_failed + self.reader.unreadable(),
+            queue_full: self.reader.queue_full(),
+            write_failed: 0,
+            left_over: self.left_over,
+        }
+    }
+
+    /// The taker breaks with the packet that it does not want any more, or with the last one that it wants: the former
+    /// is counted by it, the rest here.
+    fn hand_over(&mut self, batch: &Batch, take: &mut Take<'_>) -> ControlFlow<()> {
+        let lost = self.ledger().dropped();
+        let mut lost_before = lost.saturating_sub(self.lost_before);
+        self.lost_before = lost;
+        for (place, head) in batch.heads.iter().enumerate() {
+            let time_ns = head.monotonic_ns.wrapping_add(batch.offset_ns);
+            if let Some(owner) = head.owner {
+                self.owners.learn(owner, time_ns, self.kernel.accounting());
+            }
+            let interface = self.interfaces.iter().position(|interface| interface.index == head.ifindex);
+            let packet = Packet {
+                time_ns,
+                interface: interface.unwrap_or(0),
+                direction: Some(head.direction),
+                length: head.length,
+                data: batch.octets.get(head.begin..head.end).unwrap_or(&[]),
+                segments: head.segments,
+                process: head.owner.and_then(|owner| self.owners.get(owner)),
+                lost_before,
+            };
+            lost_before = 0;
+            if take(&self.interfaces, &packet).is_break() {
+                self.left_over += (batch.heads.len() - place - 1) as u64;
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What changes while packets come: interfaces, containers, processes.
+    fn look(&mut self) -> Option<End> {
+        let now_ns = now_ns();
+        if now_ns.abs_diff(self.looked_ns) < LOOK_NS {
+            return None;
+        }
+        self.looked_ns = now_ns;
+        if let Some(container) = self.options.choice.container.clone() {
+            let cgroups = self.owners.cgroups_of(&container);
+            self.kernel.choose_cgroups(&cgroups);
+        }
+        if now_ns.abs_diff(self.tidied_ns) >= TIDY_NS {
+            self.tidied_ns = now_ns;
+            self.kernel.tidy();
+        }
+        // When the kernel does not answer, nothing is known to have changed.
+        let Ok(present) = interfaces::all() else { return None };
+        self.attached.forget_missing(&present);
+        if self.options.interfaces.is_empty() {
+            for found in present {
+                if !self.attached.has(found.index) {
+                    // It may be gone already, or of a kind that cannot be watched; the others can.
+                    let _attached = self.attach(&found, "");
+                }
+            }
+            return None;
+        }
+        let gone =
+            self.options.interfaces.iter().find(|name| !present.iter().any(|found| found.name == **name));
+        let renamed = |name: &String| self.interfaces.iter().any(|known| known.name.as_ref() == Some(name));
+        gone.filter(|name| renamed(name)).map(|name| End::Interface(name.clone()))
+    }
+
+    fn attach(&mut self, found: &Found, expression: &str) -> io::Result<()> {
+        self.attached.attach(found, &self.kernel)?;
+        let filter = if expression.is_empty() {
+            self.interfaces.first().and_then(|interface| interface.filter.clone())
+        } else {
+            Some(expression.to_owned())
+        };
+        self.interfaces.push(Interface {
+            name: Some(found.name.clone()),
+            index: found.index,
+            link: found.link,
+            snaplen: self.options.snaplen,
+            filter,
+        });
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for LiveCapture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveCapture").field("interfaces", &self.interfaces).finish_non_exhaustive()
+    }
+}
+
+/// What the packets of the chosen interfaces begin with, for a filter that is only to be printed.
+#[must_use]
+pub fn link_of(name: &str) -> Option<crate::packet::format::LinkType> {
+    let all = interfaces::all().ok()?;
+    all.into_iter().find(|found| found.name == name).map(|found| found.link)
+}
+
+fn wanted(options: &LiveCaptureOptions) -> Result<Vec<Found>, OpenError> {
+    let all = interfaces::all().map_err(|error| refusal(options, &error.to_string()))?;
+    if options.interfaces.is_empty() {
+        return Ok(all);
+    }
+    let named = |name: &String| {
+        let found = all.iter().find(|found| found.name == *name).cloned();
+        found.ok_or_else(|| OpenError::Usage(format!("-i {name}: there is no such interface")))
+    };
+    options.interfaces.iter().map(named).collect()
+}
+
+/// The kernel's refusal, and what to do about it.
+fn refusal(options: &LiveCaptureOptions, cause: &str) -> OpenError {
+    let attempt = if options.interfaces.is_empty() {
+        "capturing".to_owned()
+    } else {
+        format!("capturing on {}", options.interfaces.join(","))
+    };
+    let missing = rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
+    match missing.and_then(|missing| missing.remedy) {
+        Some(remedy) => {
+            OpenError::Privilege { attempt, capability: "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN", remedy }
+        }
+        None => OpenError::Failed {
+            attempt: format!("begin {attempt}"),
+            cause: io::Error::other(cause.to_owned()),
+        },
+    }
+}

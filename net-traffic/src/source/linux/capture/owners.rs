@@ -1,0 +1,127 @@
+//! Names the processes that packets belong to.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use net_traffic_common::ProcessKey;
+
+use crate::packet::{Container, Process};
+use crate::source::linux::cgroup::{Containers, path_of};
+use crate::source::linux::ebpf::Ebpf;
+use crate::source::linux::load::cgroup2_root;
+
+/// A process may take another name; so often it is looked at again.
+const REFRESH_NS: u64 = 1_000_000_000;
+/// More are not kept: whoever starts processes must not fill our memory.
+const MOST: usize = 1 << 16;
+/// Longer command lines are cut.
+const COMMAND_LIMIT: usize = 4096;
+
+#[derive(Default)]
+pub(super) struct Owners {
+    known: HashMap<ProcessKey, Known>,
+    containers: Containers,
+}
+
+struct Known {
+    process: Process,
+    read_ns: u64,
+}
+
+impl Owners {
+    /// Learns of a process what can be learned now.
+    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, accounting: Option<&Ebpf>) {
+        let before = self.known.get(&key);
+        if before.is_some_and(|known| now_ns.saturating_sub(known.read_ns) < REFRESH_NS) {
+            return;
+        }
+        let begin = || Process { pid: key.pid(), ..Process::default() };
+        let mut process = before.map_or_else(begin, |known| known.process.clone());
+        self.read(key, accounting, &mut process);
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
+        self.known.insert(key, Known { process, read_ns: now_ns });
+    }
+
+    pub(super) fn get(&self, key: ProcessKey) -> Option<&Process> {
+        self.known.get(&key).map(|known| &known.process)
+    }
+
+    /// The kernel's row has the name also of a process that has ended; /proc has the rest while it lives.
+    fn read(&mut self, key: ProcessKey, accounting: Option<&Ebpf>, process: &mut Process) {
+        if let Some(row) = accounting.and_then(|accounting| accounting.process(key)) {
+            let name = row.comm.split(|octet| *octet == 0).next().unwrap_or_default();
+            if !name.is_empty() {
+                process.name = String::from_utf8_lossy(name).into_owned();
+            }
+        }
+        let pid = key.pid();
+        if start_ticks(pid) != Some(key.start_ticks()) {
+            return;
+        }
+        let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        if process.name.is_empty() {
+            String::from_utf8_lossy(&read("comm")).trim_end().clone_into(&mut process.name);
+        }
+        let mut command = read("cmdline");
+        command.truncate(COMMAND_LIMIT);
+        let words: Vec<_> = command
+            .split(|octet| *octet == 0)
+            .filter(|word| !word.is_empty())
+            .map(String::from_utf8_lossy)
+            .collect();
+        if !words.is_empty() {
+            process.command = Some(words.join(" "));
+        }
+        if let Some(path) = path_of(&read("cgroup")) {
+            process.container = self.containers.of(&path).map(container);
+        }
+    }
+
+    /// The cgroups of the processes that run in this container now.
+    pub(super) fn cgroups_of(&mut self, wanted: &str) -> Vec<u64> {
+        use std::os::unix::fs::MetadataExt;
+
+        let (Ok(root), Ok(processes)) = (cgroup2_root(), fs::read_dir("/proc")) else { return Vec::new() };
+        let mut found = Vec::new();
+        for entry in processes.filter_map(Result::ok) {
+            let name = entry.file_name();
+            if !name.to_string_lossy().bytes().all(|octet| octet.is_ascii_digit()) {
+                continue;
+            }
+            let Ok(text) = fs::read(entry.path().join("cgroup")) else { continue };
+            let is_wanted =
+                path_of(&text).and_then(|path| self.containers.of(&path)).is_some_and(|container| {
+                    container.name.as_deref() == Some(wanted)
+                        || wanted.len() >= 4 && container.id.starts_with(wanted)
+                });
+            if is_wanted && let Some(path) = unified_path(&text) {
+                let directory: PathBuf = root.join(path.trim_start_matches('/'));
+                found.extend(fs::metadata(directory).map(|metadata| metadata.ino()).ok());
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+fn container(known: &crate::snapshot::Container) -> Container {
+    Container { id: known.id.clone(), name: known.name.clone() }
+}
+
+/// The path in the v2 hierarchy.
+fn unified_path(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+/// Field 22 of /proc/PID/stat, as keys have it. The second field is the name, in parentheses, which may contain
+/// anything.
+fn start_ticks(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let ticks: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    u32::try_from(ticks & u64::from(u32::MAX)).ok()
+}

@@ -1,0 +1,34 @@
+//! What is wrong with a filter is said before anything else, and programs print as tcpdump prints them.
+
+use std::process::Command;
+
+use super::stage::{fixture, has, net_traffic, text_of};
+
+#[test]
+fn a_bad_filter_is_refused_with_a_caret() {
+    let file = fixture();
+    let output = net_traffic(&["-r", file.to_str().unwrap(), "tcp port http and foo bar"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    let expression = lines.iter().position(|line| line.contains("foo bar")).unwrap();
+    assert!(lines[expression + 1].trim_start().starts_with('^'), "{said}");
+}
+
+#[test]
+fn the_program_prints_as_tcpdump_prints_it() {
+    if !has("tcpdump") {
+        return;
+    }
+    let file = fixture();
+    for form in ["-d", "-dd", "-ddd"] {
+        for filter in ["", "tcp port 80", "ip6 host fd99::2"] {
+            let arguments = [form, "-r", file.to_str().unwrap(), filter];
+            let ours = net_traffic(&arguments).output().unwrap();
+            let theirs = Command::new("tcpdump").args(arguments).output().unwrap();
+            assert!(theirs.status.success());
+            assert_eq!(text_of(&ours), text_of(&theirs), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Losses are counted: what the filter accepted is captured, lost for a cause, or left over.
+
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use super::stage::{PEER, Running, Stage, net_traffic, numbers, run, text_of, wait_until};
+
+fn flood(count: u32) {
+    let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
+    for _ in 0..count {
+        drop(socket.send_to(&[7; 1000], (PEER, 7000)));
+    }
+}
+
+#[test]
+fn a_tiny_ring_loses_packets_and_says_so() {
+    let Some(stage) = Stage::set() else { return };
+    let file = stage.path("a.pcapng");
+    let arguments =
+        ["-i", "va", "-B", "16", "--fail-on-loss", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(20_000);
+    let (status, said) = capture.end(Signal::SIGTERM);
+    let (captured, received, dropped) = numbers(&said);
+    assert_eq!(received, 20_000, "{said}");
+    assert_eq!(captured + dropped, received, "{said}");
+    assert!(dropped > 0 && said.contains("ring_full"), "{said}");
+    assert_eq!(status, Some(1), "{said}");
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(text_of(&read).lines().count() as u64, captured);
+}
+
+#[test]
+fn nothing_is_lost_that_need_not_be() {
+    let Some(stage) = Stage::set() else { return };
+    let file = stage.path("a.pcapng");
+    let arguments = ["-i", "va", "--fail-on-loss", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(2_000);
+    capture.signal(Signal::SIGUSR1);
+    wait_until("the statistics", || capture.said().contains("received by filter"));
+    let (status, said) = capture.end(Signal::SIGINT);
+    assert_eq!((status, numbers(&said)), (Some(0), (2_000, 2_000, 0)), "{said}");
+}
+
+#[test]
+fn a_full_disk_ends_the_capture_with_a_readable_file() {
+    let Some(stage) = Stage::set() else { return };
+    let disk = stage.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    run("mount", &["-t", "tmpfs", "-o", "size=1m", "none", disk.to_str().unwrap()]);
+    let file = disk.join("a.pcapng");
+    let arguments = ["-i", "va", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let mut capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(5_000);
+    let (status, said) = capture.wait_for();
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    run("umount", &[disk.to_str().unwrap()]);
+    let (captured, received, dropped) = numbers(&said);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(captured + dropped == received && said.contains("write_failed"), "{said}");
+    assert_eq!(text_of(&read).lines().count() as u64, captured, "{said}");
+}
+
+#[test]
+fn a_killed_capture_leaves_a_readable_file_and_nothing_in_the_kernel() {
+    let Some(stage) = Stage::set() else { return };
+    let file = stage.path("a.pcapng");
+    let arguments = ["-i", "va", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(100);
+    wait_until("the packets are in the file", || std::fs::metadata(&file).unwrap().len() > 100 * 1000);
+    capture.end(Signal::SIGKILL);
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!((read.status.code(), text_of(&read).lines().count()), (Some(0), 100));
+    let again = ["-i", "va", "-c", "1", "-w", "-"];
+    let mut command = net_traffic(&again);
+    command.stdout(Stdio::null());
+    let mut capture = Running::start(&stage, "again", command);
+    flood(3);
+    assert_eq!(capture.wait_for().0, Some(0));
+    let filters = Command::new("tc").args(["filter", "show", "dev", "va", "ingress"]).output();
+    assert!(filters.is_ok_and(|output| output.stdout.is_empty()), "a filter was left behind");
+}
+
+#[test]
+fn an_interface_that_goes_ends_the_capture() {
+    let Some(stage) = Stage::set() else { return };
+    let arguments = ["-i", "va", "-w", "-"];
+    let mut command = net_traffic(&arguments);
+    command.stdout(Stdio::null());
+    let mut capture = Running::start(&stage, "capture", command);
+    run("ip", &["link", "delete", "va"]);
+    let (status, said) = capture.wait_for();
+    assert_eq!(status, Some(1));
+    assert!(said.contains("the interface va is gone"), "{said}");
+}

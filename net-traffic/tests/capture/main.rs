@@ -1,0 +1,13 @@
+//! `capture` against tcpdump, tshark and capinfos: the same packets, the same text, files that they read, and numbers
+//! that add up. What needs another program or root says SKIP where it is not there.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod files;
+mod filter;
+mod ledger;
+mod process;
+mod properties;
+mod same;
+mod stage;
+mod text;

@@ -1,0 +1,108 @@
+//! The same traffic, captured by tcpdump and by us at once: the same packets, byte for byte, in order per direction.
+
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use net_traffic::packet::Direction;
+use nix::sys::signal::Signal;
+
+use super::stage::{OWN, PEER, PEER6, Running, Stage, has, net_traffic, numbers};
+
+#[test]
+fn everything_that_tcpdump_sees() {
+    compare("");
+}
+
+#[test]
+fn what_a_filter_lets_through() {
+    compare("udp port 7000 or icmp");
+}
+
+#[test]
+fn what_ipv6_filters_let_through() {
+    compare("ip6 and greater 100");
+}
+
+fn compare(filter: &str) {
+    if !has("tcpdump") || !has("ping") {
+        return;
+    }
+    let Some(stage) = Stage::set() else { return };
+    for direction in [Direction::In, Direction::Out] {
+        let (word, ours, theirs) = match direction {
+            Direction::In => ("in", stage.path("ours-in.pcap"), stage.path("theirs-in.pcap")),
+            Direction::Out => ("out", stage.path("ours-out.pcap"), stage.path("theirs-out.pcap")),
+        };
+        let mut tcpdump = Command::new("tcpdump");
+        tcpdump.args([
+            "-i",
+            "va",
+            "-n",
+            "-U",
+            "--immediate-mode",
+            "-Z",
+            "root",
+            "-Q",
+            word,
+            "-w",
+            theirs.to_str().unwrap(),
+            filter,
+        ]);
+        let tcpdump = Running::start(&stage, "tcpdump", tcpdump);
+        let mut command =
+            net_traffic(&["-i", "va", "--direction", word, "-w", ours.to_str().unwrap(), filter]);
+        command.stdout(Stdio::null());
+        let capture = Running::start(&stage, "net-traffic", command);
+        exchange();
+        let (status, said) = capture.end(Signal::SIGINT);
+        assert_eq!(status, Some(0), "{said}");
+        tcpdump.end(Signal::SIGINT);
+        let (ours, theirs) = (packets(&ours), packets(&theirs));
+        assert!(ours.len() > 10, "{word} {filter:?}: only {} packets", ours.len());
+        assert_eq!(numbers(&said), (ours.len() as u64, ours.len() as u64, 0));
+        // What came before the one listened or after it ended is not for both. Some packets are repeated, so that
+        // more than one place may look like the beginning.
+        let is_same = |begin: usize| {
+            let shared = ours.len().min(theirs.len() - begin);
+            shared + 2 >= ours.len() && ours[..shared] == theirs[begin..begin + shared]
+        };
+        assert!(
+            (0..theirs.len()).any(is_same),
+            "{word} {filter:?}: other packets or another order: {} of ours, {} of tcpdump's",
+            ours.len(),
+            theirs.len()
+        );
+    }
+}
+
+/// UDP and echoes of several lengths, both ways, slowly.
+fn exchange() {
+    for (peer, any) in [(PEER, OWN), (PEER6, "fd99::1")] {
+        let socket = UdpSocket::bind((any, 0)).unwrap();
+        for length in [0, 1, 100, 1000, 1400] {
+            // Nobody listens there: what comes back are errors of ICMP.
+            drop(socket.send_to(&vec![7; length], (peer, 7000)));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for size in ["56", "1200"] {
+            let arguments = ["-n", "-c", "4", "-i", "0.02", "-s", size, peer];
+            assert!(Command::new("ping").args(arguments).stdout(Stdio::null()).status().unwrap().success());
+        }
+    }
+    std::thread::sleep(Duration::from_millis(200));
+}
+
+/// What is in a classic file, without the times.
+fn packets(path: &Path) -> Vec<Vec<u8>> {
+    let file = std::fs::read(path).unwrap();
+    let mut packets = Vec::new();
+    let mut at = 24;
+    while at < file.len() {
+        let captured = u32::from_le_bytes(file[at + 8..at + 12].try_into().unwrap()) as usize;
+        packets.push(file[at + 8..at + 16 + captured].to_vec());
+        at += 16 + captured;
+    }
+    packets
+}

@@ -1,0 +1,168 @@
+//! Programs that run beside each other, in a network namespace of the test's own with a pair of interfaces.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use net_traffic::source::linux::traffic::NetNs;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+pub(crate) const OWN: &str = "10.9.0.1";
+pub(crate) const PEER: &str = "10.9.0.2";
+pub(crate) const PEER6: &str = "fd99::2";
+
+/// A namespace with the interface `va`, whose peer `vb` is in a namespace of its own. Both end with this.
+pub(crate) struct Stage {
+    /// Holds the peer's namespace.
+    peer: Child,
+    _netns: NetNs,
+    pub(crate) directory: tempfile::TempDir,
+}
+
+/// The program with its arguments.
+pub(crate) fn net_traffic(arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("net-traffic"));
+    command.env_remove("NO_COLOR").stdin(Stdio::null()).arg("capture").args(arguments);
+    command
+}
+
+pub(crate) fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/capture/mixed.pcap")
+}
+
+/// Whether a program is installed; says SKIP if it is not.
+pub(crate) fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_err() {
+        println!("SKIP: {program} is not installed");
+    }
+    found.is_ok()
+}
+
+impl Stage {
+    /// `None`, after it said SKIP, where this process may not make one.
+    pub(crate) fn set() -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIP: live captures need root");
+            return None;
+        }
+        if !has("ip") || !has("unshare") {
+            return None;
+        }
+        let netns = match NetNs::enter_new() {
+            Ok(netns) => netns,
+            Err(error) => {
+                println!("SKIP: {error}");
+                return None;
+            }
+        };
+        let peer = Command::new("unshare").args(["--net", "sleep", "120"]).spawn().unwrap();
+        let it = Self { peer, _netns: netns, directory: tempfile::tempdir().unwrap() };
+        let own = fs::read_link("/proc/thread-self/ns/net").unwrap();
+        let its = format!("/proc/{}/ns/net", it.peer.id());
+        wait_until("the peer has its namespace", || fs::read_link(&its).is_ok_and(|its| its != own));
+        let pid = it.peer.id().to_string();
+        run("ip", &["link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", &pid]);
+        run("ip", &["addr", "add", "10.9.0.1/24", "dev", "va"]);
+        run("ip", &["-6", "addr", "add", "fd99::1/64", "dev", "va", "nodad"]);
+        run("ip", &["link", "set", "va", "up"]);
+        it.at_peer("ip", &["addr", "add", "10.9.0.2/24", "dev", "vb"]);
+        it.at_peer("ip", &["-6", "addr", "add", "fd99::2/64", "dev", "vb", "nodad"]);
+        it.at_peer("ip", &["link", "set", "vb", "up"]);
+        it.at_peer("ip", &["link", "set", "lo", "up"]);
+        Some(it)
+    }
+
+    pub(crate) fn at_peer(&self, program: &str, arguments: &[&str]) {
+        let target = self.peer.id().to_string();
+        let all = [&["--net", "--target", &target, program], arguments].concat();
+        run("nsenter", &all);
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        drop(self.peer.kill());
+        drop(self.peer.wait());
+    }
+}
+
+/// A capture that listens.
+pub(crate) struct Running {
+    child: Option<Child>,
+    messages: PathBuf,
+}
+
+impl Running {
+    /// Returns once it says that it listens.
+    pub(crate) fn start(stage: &Stage, name: &str, mut command: Command) -> Self {
+        let messages = stage.path(&format!("{name}.messages"));
+        let child = command.stderr(fs::File::create(&messages).unwrap()).spawn().unwrap();
+        let it = Self { child: Some(child), messages };
+        wait_until(&format!("{name} listens"), || it.said().contains("listening on"));
+        it
+    }
+
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.messages).unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.child.as_ref().unwrap().id().cast_signed();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Ends it by a signal; gives its exit status and what it said.
+    pub(crate) fn end(mut self, signal: Signal) -> (Option<i32>, String) {
+        self.signal(signal);
+        self.wait_for()
+    }
+
+    pub(crate) fn wait_for(&mut self) -> (Option<i32>, String) {
+        let status = self.child.take().unwrap().wait().unwrap();
+        (status.code(), self.said())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// The numbers at the end: captured, received, dropped.
+pub(crate) fn numbers(said: &str) -> (u64, u64, u64) {
+    let number = |what: &str| {
+        let line =
+            said.lines().rev().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {said}"));
+        line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
+    };
+    (number("captured"), number("received by filter"), number("dropped by kernel"))
+}
+
+pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Output {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+pub(crate) fn text_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -1,0 +1,55 @@
+//! The text is tcpdump's own, line by line.
+
+use std::process::Command;
+
+use super::stage::{fixture, has, net_traffic, text_of};
+
+#[test]
+fn a_file_reads_as_tcpdump_prints_it() {
+    if !has("tcpdump") {
+        return;
+    }
+    let file = fixture();
+    let file = file.to_str().unwrap();
+    for flags in [
+        "", "-e", "-v", "-vv", "-ev", "-q", "-qe", "-x", "-X", "-A", "-xx", "-XX", "-t", "-tt", "-ttt",
+        "-tttt", "-ttttt", "-S", "-K", "-#",
+    ] {
+        let arguments: Vec<&str> =
+            ["-n", flags, "-r", file].into_iter().filter(|word| !word.is_empty()).collect();
+        let ours = text_of(&net_traffic(&arguments).output().unwrap());
+        let theirs = text_of(&Command::new("tcpdump").args(&arguments).output().unwrap());
+        assert!(theirs.lines().count() > 80, "tcpdump {flags} printed {} lines", theirs.lines().count());
+        // An extension of ICMP that is not printed here.
+        let theirs: Vec<&str> =
+            theirs.lines().filter(|line| !line.contains("Multi-Part extension")).collect();
+        let ours: Vec<&str> = ours.lines().collect();
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert_eq!(ours, theirs, "with {flags}");
+        }
+        assert_eq!(ours.len(), theirs.len(), "with {flags}");
+    }
+}
+
+#[test]
+fn filters_choose_from_a_file_what_tcpdump_chooses() {
+    if !has("tcpdump") {
+        return;
+    }
+    let file = fixture();
+    let file = file.to_str().unwrap();
+    for filter in [
+        "tcp",
+        "udp port 53",
+        "icmp or icmp6",
+        "arp",
+        "vlan 5",
+        "ip6 and tcp[13] & 2 != 0",
+        "greater 1000",
+        "host 10.9.0.2 and not tcp",
+    ] {
+        let arguments = ["-n", "-r", file, filter];
+        let ours = text_of(&net_traffic(&arguments).output().unwrap());
+        assert_eq!(ours, text_of(&Command::new("tcpdump").args(arguments).output().unwrap()), "{filter}");
+    }
+}
