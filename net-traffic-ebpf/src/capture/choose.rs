@@ -1,5 +1,7 @@
 //! Whether the packets of a process are wanted.
 
+use core::ffi::c_void;
+
 use net_traffic_common::{
     ProcessKey, UNOWNED,
     packet::{CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID},
@@ -26,7 +28,8 @@ pub(crate) fn is_chosen(owner: ProcessKey) -> bool {
     }
     let Some(row) = PROCESSES.get_ptr(owner) else { return false };
     // SAFETY: a live map value, whose name lies at a place that is a multiple of eight.
-    let (name, cgroup) = unsafe { ((&raw const (*row).comm).cast::<[u64; 2]>().read(), (*row).cgroup) };
+    let (name, cgroup) =
+        unsafe { ((&raw const (*row).comm).cast::<c_void>().cast::<[u64; 2]>().read(), (*row).cgroup) };
     let wanted = wanted_name();
     let has_name = name[0] == wanted[0] && name[1] == wanted[1];
     (choose & CHOOSE_NAME == 0 || has_name)

@@ -83,20 +83,20 @@ fn write<const BEGIN: u32, const WIDTH: u32>(
     unsafe {
         let before = bpf_ringbuf_query(ring, AVAILABLE);
         let size = HEAD as u64 + u64::from(BEGIN + WIDTH);
-        let place: *mut u8 = bpf_ringbuf_reserve(ring, size, 0).cast();
+        let place: *mut c_void = bpf_ringbuf_reserve(ring, size, 0);
         if place.is_null() {
             return Err(captured::RING_FULL);
         }
         place.cast::<PacketRecord>().write(*record);
         let length = bounded::<BEGIN, WIDTH>(&record.captured);
-        if bpf_skb_load_bytes(skb.cast(), 0, place.add(HEAD).cast(), length) != 0 {
-            bpf_ringbuf_discard(place.cast(), u64::from(BPF_RB_NO_WAKEUP));
+        if bpf_skb_load_bytes(skb.cast(), 0, place.byte_add(HEAD), length) != 0 {
+            bpf_ringbuf_discard(place, u64::from(BPF_RB_NO_WAKEUP));
             return Err(captured::COPY_FAILED);
         }
         // The reader comes round by itself; it is woken once when much has gathered, and not for each packet.
         let is_time = before < wake && before + size >= wake;
         let flag = if is_time { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
-        bpf_ringbuf_submit(place.cast(), u64::from(flag));
+        bpf_ringbuf_submit(place, u64::from(flag));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ pub(crate) mod flow;
 pub(crate) mod keep;
 pub(crate) mod owner;
 
-use core::ptr::read_volatile;
+use core::{ffi::c_void, ptr::read_volatile};
 
 use net_traffic_common::packet::CaptureSettings;
 
@@ -32,7 +32,7 @@ macro_rules! setting {
 #[inline(always)]
 pub(crate) fn wanted_name() -> [u64; 2] {
     // SAFETY: sixteen octets of a static, at a place that is a multiple of eight.
-    unsafe { read_volatile((&raw const (*settings()).name).cast::<[u64; 2]>()) }
+    unsafe { read_volatile((&raw const (*settings()).name).cast::<c_void>().cast::<[u64; 2]>()) }
 }
 
 pub(crate) use setting;

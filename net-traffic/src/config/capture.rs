@@ -62,7 +62,7 @@ pub enum DumpForm {
 pub enum To {
     Text { settings: Settings, at_once: bool },
     Json(Settings),
-    Files { path: PathBuf, format: FileFormat, rotation: Rotation, at_once: bool },
+    Files { path: PathBuf, format: FileFormat, rotation: Rotation, at_once: bool, several: bool },
 }
 
 impl Capture {
@@ -82,10 +82,15 @@ impl Capture {
             2 => Some(DumpForm::C),
             _ => Some(DumpForm::Decimal),
         };
+        let from = from(args, choice, command)?;
+        let several = match &from {
+            From::File { .. } => false,
+            From::Live(options) | From::Command { options, .. } => options.interfaces.len() != 1,
+        };
         Ok(Self {
-            from: from(args, choice, command)?,
+            from,
             filter: Filter { text: filter_text, optimize: !source.no_optimize, dump },
-            to: to(file, text)?,
+            to: to(file, text, several)?,
             count: source.count,
             fail_on_loss: file.fail_on_loss,
         })
@@ -139,7 +144,7 @@ fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result
     Ok(From::Command { command: command.to_vec(), options })
 }
 
-fn to(file: &CaptureFileArgs, text: &TextArgs) -> Result<To, ConfigError> {
+fn to(file: &CaptureFileArgs, text: &TextArgs, several: bool) -> Result<To, ConfigError> {
     if let Some(path) = &file.write {
         let is_pcap = path.extension().is_some_and(|extension| extension == "pcap");
         let rotation = Rotation {
@@ -155,7 +160,13 @@ fn to(file: &CaptureFileArgs, text: &TextArgs) -> Result<To, ConfigError> {
             return refuse("-C and -G make files; standard output is one only");
         }
         let format = if is_pcap { FileFormat::Pcap } else { FileFormat::PcapNg };
-        return Ok(To::Files { path: path.clone(), format, rotation, at_once: file.packet_buffered });
+        return Ok(To::Files {
+            path: path.clone(),
+            format,
+            rotation,
+            at_once: file.packet_buffered,
+            several,
+        });
     }
     let settings = Settings {
         stamp: match text.time {
@@ -172,6 +183,7 @@ fn to(file: &CaptureFileArgs, text: &TextArgs) -> Result<To, ConfigError> {
         absolute: text.absolute_tcp_sequence_numbers,
         unchecked: text.dont_verify_checksums,
         number: text.number,
+        interface: several,
         dump: Dump {
             hex: text.hex.max(text.hex_and_characters),
             characters: text.hex_and_characters > 0,

@@ -52,11 +52,15 @@ fn swapped(file: &[u8]) -> Vec<u8> {
     let word = |out: &mut Vec<u8>, at: usize| out.extend(file[at..at + 4].iter().rev());
     word(&mut out, 0);
     out.extend([file[5], file[4], file[7], file[6]]);
-    [8, 12, 16, 20].into_iter().for_each(|at| word(&mut out, at));
+    for at in [8, 12, 16, 20] {
+        word(&mut out, at);
+    }
     let mut at = 24;
     while at < file.len() {
         let captured = u32::from_le_bytes(file[at + 8..at + 12].try_into().unwrap()) as usize;
-        [0, 4, 8, 12].into_iter().for_each(|word_at| word(&mut out, at + word_at));
+        for word_at in [0, 4, 8, 12] {
+            word(&mut out, at + word_at);
+        }
         out.extend(&file[at + 16..at + 16 + captured]);
         at += 16 + captured;
     }

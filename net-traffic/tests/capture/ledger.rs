@@ -86,6 +86,27 @@ fn a_killed_capture_leaves_a_readable_file_and_nothing_in_the_kernel() {
 }
 
 #[test]
+fn interfaces_that_come_later_are_captured_too() {
+    let Some(stage) = Stage::set() else { return };
+    let lines = stage.path("lines");
+    let mut command = net_traffic(&["-i", "any", "udp port 7000"]);
+    command.stdout(std::fs::File::create(&lines).unwrap());
+    let capture = Running::start(&stage, "capture", command);
+    run("ip", &["link", "add", "vc", "type", "veth", "peer", "name", "vd"]);
+    run("ip", &["addr", "add", "10.8.0.1/24", "dev", "vc"]);
+    run("ip", &["link", "set", "vc", "up"]);
+    run("ip", &["link", "set", "vd", "up"]);
+    run("ip", &["neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:09", "dev", "vc"]);
+    let socket = UdpSocket::bind("10.8.0.1:0").unwrap();
+    let has = |what: &str| std::fs::read_to_string(&lines).unwrap().contains(what);
+    wait_until("both ends are captured", || {
+        socket.send_to(b"x", "10.8.0.2:7000").unwrap();
+        has("vc    Out IP 10.8.0.1.") && has("vd    In  IP 10.8.0.1.")
+    });
+    assert_eq!(capture.end(Signal::SIGINT).0, Some(0));
+}
+
+#[test]
 fn an_interface_that_goes_ends_the_capture() {
     let Some(stage) = Stage::set() else { return };
     let arguments = ["-i", "va", "-w", "-"];

@@ -1,7 +1,13 @@
 //! `capture` against tcpdump, tshark and capinfos: the same packets, the same text, files that they read, and numbers
 //! that add up. What needs another program or root says SKIP where it is not there.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, says what it skips, and waits for other programs"
+)]
 
 mod files;
 mod filter;

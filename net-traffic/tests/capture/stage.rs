@@ -152,7 +152,7 @@ pub(crate) fn numbers(said: &str) -> (u64, u64, u64) {
 pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -34,6 +34,9 @@ pub(super) fn capture(
     };
     taker.writer.open(live.interfaces(), now_ns())?;
     match live.interfaces() {
+        several if options.interfaces.is_empty() => {
+            note(&format!("listening on any, {} interfaces by now", several.len()));
+        }
         [interface] => {
             let name = interface.name.as_deref().unwrap_or("?");
             introduce(&format!("listening on {name}"), interface);

@@ -27,8 +27,8 @@ impl Writer {
         let (sink, at_once) = match to {
             To::Text { settings, at_once } => (Sink::Text(TextPackets::new(out(), *settings)), *at_once),
             To::Json(settings) => (Sink::Json(JsonPackets::new(out(), *settings)), false),
-            To::Files { path, format, rotation, at_once } => {
-                let files = Files::new(path.clone(), *format, *rotation, system());
+            To::Files { path, format, rotation, at_once, several } => {
+                let files = Files::new(path.clone(), *format, *rotation, system()).several(*several);
                 (Sink::Files(Box::new(files)), *at_once)
             }
         };

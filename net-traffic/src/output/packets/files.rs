@@ -40,8 +40,8 @@ pub struct Files {
     format: FileFormat,
     rotation: Rotation,
     system: String,
-    /// Write each packet at once.
-    unbuffered: bool,
+    /// There are several interfaces, or will be.
+    several: bool,
     out: Option<Target>,
     contents: Contents,
     gathered: Vec<u8>,
@@ -77,7 +77,7 @@ impl Files {
             format,
             rotation,
             system,
-            unbuffered: false,
+            several: false,
             out: None,
             contents: Contents::Nothing,
             gathered: Vec::with_capacity(GATHERED + GATHERED / 4),
@@ -90,12 +90,6 @@ impl Files {
         }
     }
 
-    /// Writes each packet at once.
-    #[must_use]
-    pub fn unbuffered(self, unbuffered: bool) -> Self {
-        Self { unbuffered, ..self }
-    }
-
     /// Opens the first file, so that what is wrong with it is known before anything is captured.
     ///
     /// # Errors
@@ -103,6 +97,12 @@ impl Files {
     pub fn open(&mut self, interfaces: &[Interface], now_ns: u64) -> io::Result<()> {
         self.begin(interfaces, now_ns)?;
         self.flush()
+    }
+
+    /// Packets come from several interfaces, though there may be one by now.
+    #[must_use]
+    pub fn several(self, several: bool) -> Self {
+        Self { several, ..self }
     }
 
     /// Opens the first file if no packet has.
@@ -133,7 +133,7 @@ impl Files {
             }
             FileFormat::Pcap => {
                 let header = match interfaces {
-                    [only] => Header::AsIs(only.link),
+                    [only] if !self.several => Header::AsIs(only.link),
                     _ => Header::Cooked,
                 };
                 let snaplen = interfaces.iter().map(|interface| interface.snaplen).max().unwrap_or(0);
@@ -205,7 +205,7 @@ impl PacketSink for Files {
             Contents::Nothing => {}
         }
         self.waiting += 1;
-        if self.unbuffered || self.gathered.len() >= GATHERED { self.flush() } else { Ok(()) }
+        if self.gathered.len() >= GATHERED { self.flush() } else { Ok(()) }
     }
 
     fn statistics(&mut self, interfaces: &[Interface], ledger: &Ledger, now_ns: u64) -> io::Result<()> {

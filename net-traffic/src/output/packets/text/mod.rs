@@ -40,6 +40,8 @@ pub struct Settings {
     pub unchecked: bool,
     /// `-#`
     pub number: bool,
+    /// Begin with the interface, as where there are several.
+    pub interface: bool,
     pub dump: Dump,
 }
 
@@ -102,7 +104,7 @@ impl<W: Write> PacketSink for TextPackets<W> {
         }
         self.clock.stamp(&mut self.text, packet.time_ns);
         let interface = interfaces.get(packet.interface);
-        if interfaces.len() > 1 {
+        if self.printer.settings.interface || interfaces.len() > 1 {
             place(&mut self.text, interface, packet.direction);
         }
         let link = interface.map_or(LinkType(u16::MAX), |interface| interface.link);
