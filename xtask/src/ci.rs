@@ -12,8 +12,19 @@ use crate::{apt, build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm};
 
 const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
 
-/// What the test with containers starts by itself.
-const DOCKER: [&str; 3] = ["docker.io", "iptables", "busybox-static"];
+/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft.
+const PEERS: [&str; 10] = [
+    "busybox-static",
+    "docker.io",
+    "iperf3",
+    "iproute2",
+    "iptables",
+    "libpcap0.8",
+    "nftables",
+    "tcpdump",
+    "tmux",
+    "tshark",
+];
 
 /// One step: a line in [`STEPS`].
 struct Step {
@@ -65,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn install() -> Result<()> {
     Toolchain::install()?;
-    apt::install(&DOCKER)?;
+    apt::install(&PEERS)?;
     vm::install()
 }
 
