@@ -13,11 +13,12 @@ use crate::{apt, build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm};
 const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
 
 /// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft.
-const PEERS: [&str; 10] = [
+const PEERS: [&str; 11] = [
     "busybox-static",
     "docker.io",
     "iperf3",
     "iproute2",
+    "iputils-ping",
     "iptables",
     "libpcap0.8",
     "nftables",
