@@ -11,10 +11,18 @@ fn cause(stage: &Stage, port: u16, options: &str) -> (String, String) {
     (json.json()["net_traffic"]["limited_by"].as_str().unwrap().to_owned(), words.to_owned())
 }
 
+/// A machine that does other things meanwhile gives them as the cause, and rightly: so it may take three tests until
+/// one has no other than the forced.
 fn check(stage: &Stage, port: u16, options: &str, limit: &str, words: &str) {
-    let (json, text) = cause(stage, port, options);
-    assert_eq!(json, limit, "{options}: {text}");
-    assert!(text.contains(words), "{options}: {text}");
+    let mut named = Vec::new();
+    for _ in 0..3 {
+        let (json, text) = cause(stage, port, options);
+        if json == limit && text.contains(words) {
+            return;
+        }
+        named.push((json, text));
+    }
+    panic!("{options}: the cause is {limit}, and was named {named:?}");
 }
 
 #[test]

@@ -88,6 +88,10 @@ fn by_time(seen: &Observations, asked: &Asked, sending: &[&StreamSeen]) -> Verdi
     let busy: u64 = sum(|stream| stream.busy_us);
     let life: f64 = sending.iter().map(|stream| stream.seconds * 1e6).sum();
     let life = life.max(ratio(busy, 1));
+    if rate_reached(asked, sending, |stream| stream.sent_bytes) {
+        let idle = (busy > 0).then(|| 1.0 - ratio(busy, 1) / life);
+        return Verdict { limit: Limit::RequestedRate, share: idle };
+    }
     if busy == 0 || life <= 0.0 {
         return Verdict { limit: network(seen, sending), share: None };
     }
@@ -96,9 +100,6 @@ fn by_time(seen: &Observations, asked: &Asked, sending: &[&StreamSeen]) -> Verdi
     let share = |time: u64| ratio(time, 1) / life;
     let application = 1.0 - share(busy);
     let path = share(busy.saturating_sub(rwnd + sndbuf));
-    if rate_reached(asked, sending, |stream| stream.sent_bytes) && application > NOTABLE {
-        return Verdict { limit: Limit::RequestedRate, share: Some(application) };
-    }
     // A sender that waits for its turn on the processor is idle, too: idleness explains only what nothing else does.
     if application > MOSTLY {
         return Verdict { limit: idle(seen), share: Some(application) };
