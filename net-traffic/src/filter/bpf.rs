@@ -56,7 +56,7 @@ impl Insn {
     }
 }
 
-/// Words of scratch memory, M[0] to M[15].
+/// Words of scratch memory, `M[0]` to `M[15]`.
 pub const MEMORY_WORDS: usize = 16;
 /// The most instructions that a kernel takes, and that the compiler makes.
 pub const MAX_INSNS: usize = 4096;

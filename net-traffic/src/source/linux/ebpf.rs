@@ -186,7 +186,8 @@ impl Ebpf {
     }
 }
 
-/// Sockets that moved bytes and have no owner, by how often one was looked for.
+/// Sockets that have no owner, by how often one was looked for: nobody has sent or received on them yet, or by calls
+/// that no hook sees.
 #[derive(Default)]
 struct Orphans(StdHashMap<u64, u8>);
 
@@ -197,9 +198,8 @@ impl Orphans {
     /// Whether there are some for whose holder it is worth to look.
     fn found_new(&mut self, live: &[SocketRecord]) -> bool {
         let before = std::mem::take(&mut self.0);
-        let without_owner = live.iter().filter(|socket| socket.owner == UNOWNED);
         let mut worth = false;
-        for socket in without_owner.filter(|socket| socket.rx_bytes | socket.tx_bytes != 0) {
+        for socket in live.iter().filter(|socket| socket.owner == UNOWNED) {
             let searches = before.get(&socket.cookie).copied().unwrap_or(0);
             worth |= searches < Self::SEARCHES;
             self.0.insert(socket.cookie, searches.saturating_add(1));

@@ -202,11 +202,16 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
 /// What netlink is asked for. Where programs count, they see every socket that moved something; netlink adds those
 /// that never will.
 fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
+    // A UDP socket with a peer is `established`, too, and has counters only once it has moved something.
+    let counted = [
+        State::Established,
+        State::FinWait1,
+        State::FinWait2,
+        State::LastAck,
+        State::Closing,
+        State::CloseWait,
+    ];
     let mut states = States::ALL;
-    if counting {
-        let counted = [State::FinWait1, State::FinWait2, State::LastAck, State::Closing, State::CloseWait];
-        states = states.without(&counted);
-    }
     // A UDP socket without a peer is in the state `closed`.
     let unconnected = [State::Listen, State::Closed];
     if !wanted.unconnected {
@@ -216,7 +221,10 @@ fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
         states = States::of(&unconnected);
     }
     let asked = |yes: bool, protocols: &[Protocol]| {
-        let dump = |protocol: &Protocol| Dump { protocol: *protocol, states };
+        let dump = |protocol: &Protocol| {
+            let is_counted = counting && *protocol == Protocol::Tcp;
+            Dump { protocol: *protocol, states: if is_counted { states.without(&counted) } else { states } }
+        };
         if yes { protocols.iter().map(dump).collect() } else { Vec::new() }
     };
     [
