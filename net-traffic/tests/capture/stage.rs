@@ -36,7 +36,7 @@ pub(crate) fn fixture() -> PathBuf {
 pub(crate) fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if found.is_err() {
-        println!("SKIP: {program} is not installed");
+        skip(&format!("{program} is not installed"));
     }
     found.is_ok()
 }
@@ -45,7 +45,7 @@ impl Stage {
     /// `None`, after it said SKIP, where this process may not make one.
     pub(crate) fn set() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
-            println!("SKIP: live captures need root");
+            skip("live captures need root");
             return None;
         }
         if !has("ip") || !has("unshare") {
@@ -54,7 +54,7 @@ impl Stage {
         let netns = match NetNs::enter_new() {
             Ok(netns) => netns,
             Err(error) => {
-                println!("SKIP: {error}");
+                skip(&error.to_string());
                 return None;
             }
         };
@@ -165,4 +165,12 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Output {
 
 pub(crate) fn text_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Says aloud what is left out; where everything is installed on purpose, it is a failure.
+fn skip(reason: &str) {
+    let strict = std::env::var("NET_TRAFFIC_NO_SKIP").is_ok_and(|value| value == "1");
+    assert!(!strict, "no skip allowed: {reason}");
+    // A test that passes keeps its standard output to itself.
+    std::io::Write::write_all(&mut std::io::stderr(), format!("SKIP: {reason}\n").as_bytes()).unwrap();
 }
