@@ -30,7 +30,7 @@ fn orphan() -> Result<(), Failed> {
     let mut sender = TcpStream::connect(listener.local_addr()?)?;
     let (_silent, peer) = listener.accept()?;
     sender.set_nonblocking(true)?;
-    while sender.write(&[1; 65_536]).is_ok() {}
+    while sender.write(&[1; 16_000]).is_ok() {}
     drop(sender);
     let report = counted()?;
     let found = rows(&report, "connections", |row| row["local"]["port"] == peer.port());
@@ -52,7 +52,7 @@ fn hidden_cgroups() -> Result<(), Failed> {
         }
         counted().map_err(|error| error.message().unwrap_or_default().to_owned())
     });
-    let report = report.join().map_err(|_| "the thread failed")??;
+    let report = report.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let counts = |row: &Value| row["slot"] == "tcp_send" && row["tier"].is_string();
     equal("what counts", &rows(&report, "sources", counts).len(), &1, &report)
 }
