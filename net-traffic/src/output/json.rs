@@ -103,7 +103,19 @@ impl Serialize for Cell<'_> {
     }
 }
 
-/// Seconds to the microsecond.
+/// Seconds to the microsecond: one division, so that the number is the nearest one and prints as short.
+#[expect(clippy::cast_precision_loss, reason = "exact for 285 years")]
 fn seconds(ns: u64) -> f64 {
-    std::time::Duration::from_micros(ns / 1000).as_secs_f64()
+    (ns / 1000) as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_have_no_more_digits_than_microseconds() {
+        assert_eq!(seconds(1_200_430_999).to_string(), "1.20043");
+        assert_eq!(seconds(86_400_123_456_789).to_string(), "86400.123456");
+    }
 }

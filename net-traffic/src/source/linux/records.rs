@@ -17,7 +17,8 @@ pub fn read_record(bytes: &[u8]) -> Option<SocketRecord> {
     Some(unsafe { bytes.as_ptr().cast::<SocketRecord>().read_unaligned() })
 }
 
-/// A record as the snapshot has it; `None` for a protocol that has no name here.
+/// A record as the snapshot has it; `None` for a protocol that has no name here, and for a TCP socket that is no
+/// connection: not yet or no longer bound, and nothing of it was counted.
 #[must_use]
 pub fn socket(record: &SocketRecord) -> Option<Socket> {
     let protocol = protocol(record.protocol)?;
@@ -29,6 +30,9 @@ pub fn socket(record: &SocketRecord) -> Option<Socket> {
     let is_tcp = record.flags & KERNEL_COUNTS != 0;
     let counted = Bytes { rx: record.rx_bytes, tx: record.tx_bytes };
     let closed = record.flags & CLOSED != 0;
+    if is_tcp && !closed && record.local_port == 0 && counted == Bytes::default() {
+        return None;
+    }
     Some(Socket {
         id: SocketId(record.cookie),
         protocol,
@@ -183,6 +187,13 @@ mod tests {
         assert_eq!(socket.remote, None);
         assert_eq!(socket.tcp, None);
         assert!(socket.closed);
+    }
+
+    #[test]
+    fn a_tcp_socket_that_was_reset_before_counting_began_is_no_connection() {
+        let reset = SocketRecord { local_port: 0, rx_bytes: 0, tx_bytes: 0, state: 7, ..record() };
+        assert_eq!(socket(&reset), None);
+        assert!(socket(&SocketRecord { rx_bytes: 1, ..reset }).is_some());
     }
 
     #[test]
