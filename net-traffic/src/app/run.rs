@@ -10,7 +10,7 @@ use super::ticks::Ticks;
 use crate::config::{Config, Job, SourceConfig, Viewing};
 use crate::model::{Model, Retention};
 use crate::output::Output;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Status};
 use crate::source::{Live, Recorder, Replay, Source, Stop, exists};
 
 /// Does what the configuration says, until it is done or somebody stops it.
@@ -113,16 +113,25 @@ fn explain(config: &Config, snapshot: &Snapshot) {
     if config.quiet || is_doctor || matches!(config.source, SourceConfig::Replay(_)) {
         return;
     }
+    for remark in remarks(&snapshot.status, config.verbose) {
+        note(&remark);
+    }
+}
+
+/// What does not work here, why, and what to do about it; what holds for several slots once.
+pub(super) fn remarks(status: &[Status], verbose: bool) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
-    for status in snapshot.status.iter().filter(|status| config.verbose || status.tier.is_none()) {
+    let mut remarks = Vec::new();
+    for status in status.iter().filter(|status| verbose || status.tier.is_none()) {
         let Some(reason) = &status.reason else { continue };
         let remedy = status.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
         let message = format!("{reason}{remedy}");
         if !said.contains(&message) {
-            note(&format!("{}: {message}", status.slot));
+            remarks.push(format!("{}: {message}", status.slot));
             said.push(message);
         }
     }
+    remarks
 }
 
 /// What becomes of a snapshot.
