@@ -60,7 +60,7 @@ fn top_counts_what_both_sides_report() {
             let (tested, heard) = (testing.end().json(), serving.end().json());
             let last = reports.last_of(&[from, to]);
             let sent = bytes(&tested, "sum_sent/bytes");
-            assert_eq!(sent, 20 << 20, "{client} to {server}");
+            assert!(sent >= 20 << 20, "{client} to {server}: {sent}");
             for (pid, key) in [(from, "tx_bytes"), (to, "rx_bytes")] {
                 let rows = last["connections"].as_array().unwrap().iter().filter(|row| row["pid"] == pid);
                 let mut moved: Vec<u64> = rows.map(|row| row[key].as_u64().unwrap()).collect();

@@ -14,6 +14,8 @@ mod progress;
 mod rights;
 mod schema;
 mod server;
+#[path = "../support/skip.rs"]
+mod skip;
 mod stage;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../support/tmux.rs"]

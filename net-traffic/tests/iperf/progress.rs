@@ -1,15 +1,13 @@
 //! On a terminal a line with the rates so far moves below the report; elsewhere nothing of it is written.
 
-use crate::stage::{End, IPERF3, OURS, THERE, on_stage, skip, wait_for};
+use crate::stage::{End, IPERF3, OURS, THERE, on_stage, wait_for};
 use crate::tmux::Terminal;
 
 #[test]
 fn a_terminal_shows_how_the_rate_goes() {
     on_stage("a_terminal_shows_how_the_rate_goes", |stage| {
         let _serving = stage.serve(End::There, IPERF3, 5811, "");
-        let Some(terminal) = stage.inside(End::Here, || Terminal::open(100, 30)) else {
-            return skip("a_terminal_shows_how_the_rate_goes", "there is no tmux");
-        };
+        let Some(terminal) = stage.inside(End::Here, || Terminal::open(100, 30)) else { return };
         terminal.type_line(&format!("{OURS} iperf {THERE} -p 5811 -t 4 -b 20M"));
         let progress = |screen: &str| {
             screen

@@ -1,7 +1,7 @@
 //! Two network namespaces with a cable between them, and the programs that run there.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -28,15 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn on_stage(name: &str, test: impl FnOnce(&Stage)) {
     match Stage::build() {
         Ok(stage) => test(&stage),
-        Err(reason) => skip(name, &reason),
+        Err(reason) => crate::skip::skip(&format!("{name}: {reason}")),
     }
-}
-
-pub(crate) fn skip(name: &str, reason: &str) {
-    let strict = std::env::var("NET_TRAFFIC_NO_SKIP").is_ok_and(|value| value == "1");
-    assert!(!strict, "no skip allowed: {reason}");
-    // Past the capture of the test's output: a skip is to be seen.
-    std::io::stderr().write_all(format!("SKIP {name}: {reason}\n").as_bytes()).unwrap();
 }
 
 /// Looks until something is so.

@@ -53,7 +53,7 @@ impl Watcher {
             around.queues = surroundings.queues().unwrap_or_default();
         }
         if let Ok(snapshot) = self.live.snapshot() {
-            self.remarks = remarks(&snapshot.status, false);
+            self.remarks = remarks(&snapshot.status);
             watch.advance(snapshot, around);
         }
     }
