@@ -10,6 +10,7 @@ mod clippy_ebpf;
 mod process;
 mod toolchain;
 mod vm;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ enum Command {
     ClippyEbpf,
     VmTest(vm::TestArgs),
     VmRun(vm::RunArgs),
+    Windows(windows::Args),
     Ci(ci::Args),
     Bench(bench::Args),
     #[command(hide = true)]
@@ -42,6 +44,7 @@ fn dispatch() -> Result<ExitCode> {
     match Command::parse() {
         Command::BuildEbpf(args) => build_ebpf::run(&args)?,
         Command::ClippyEbpf => clippy_ebpf::run()?,
+        Command::Windows(args) => windows::run(&args)?,
         Command::Ci(args) => ci::run(&args)?,
         Command::Bench(args) => bench::run(&args)?,
         Command::BenchSockets(args) => bench::hold_sockets(&args)?,
