@@ -45,10 +45,10 @@ pub(crate) fn find<'j>(report: &'j Json, list: &str, expected: &[(&str, &str)]) 
 /// A value by a path of keys: `local.port`.
 pub(crate) fn show(row: &Json, path: &str) -> String {
     // What is not there has no parts either.
-    let part = |value, key| if *value == Json::Null { value } else { value.get(key) };
-    match path.split('.').fold(row, part) {
+    let part = |value: &Json, key| if *value == Json::Null { Json::Null } else { value.get(key).clone() };
+    match path.split('.').fold(row.clone(), |value, key| part(&value, key)) {
         Json::Number(number) => number.to_string(),
-        Json::Text(text) => text.clone(),
+        Json::Text(text) => text,
         Json::Bool(value) => value.to_string(),
         Json::Null => "null".to_owned(),
         other => panic!("{path} is {other:?}"),

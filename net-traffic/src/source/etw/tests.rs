@@ -56,6 +56,8 @@ fn roomy() -> (Callback, Queue) {
 
 fn added(queue: &Queue) -> Tallies {
     let mut tallies = Tallies::default();
-    taken(queue).iter().for_each(|event| tallies.add(event));
+    for event in taken(queue) {
+        tallies.add(&event);
+    }
     tallies
 }

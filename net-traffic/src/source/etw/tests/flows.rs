@@ -22,7 +22,9 @@ impl Story {
 
     fn read_at(&mut self, time: i64, events: &[(u16, Vec<u8>)], entries: &[Entry]) -> Vec<Socket> {
         let (callback, queue) = roomy();
-        events.iter().for_each(|(id, octets)| callback.take(*id, time, octets));
+        for (id, octets) in events {
+            callback.take(*id, time, octets);
+        }
         let batch = added(&queue).take();
         self.advance(&batch, entries)
     }
@@ -39,6 +41,7 @@ impl Story {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as sockets and processes have it")]
 fn moved(rx: u64, tx: u64) -> Option<Bytes> {
     Some(Bytes { rx, tx })
 }
