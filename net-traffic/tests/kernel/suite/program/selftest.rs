@@ -43,16 +43,14 @@ fn passes() -> Result<(), Failed> {
     equal("a tier with hooks", &(tiers.len() > 2), &true, &report)
 }
 
+/// On one tier: the test of the program itself does it on all.
 fn sabotaged() -> Result<(), Failed> {
-    let (output, report) = selftest(&[], true)?;
-    equal("status", &output.status.code(), &Some(1), &report)?;
-    let cases = report["cases"].as_array().ok_or("no cases")?;
-    let counts =
-        |tier: &Value| tier["tier"] != "none" && tier["tier"] != "polling" && tier["refused"].is_null();
-    for tier in report["tiers"].as_array().ok_or("no tiers")?.iter().filter(|tier| counts(tier)) {
-        let failed = |case: &&Value| case["tier"] == tier["tier"] && case["result"] == "failed";
-        let found = cases.iter().filter(failed).any(|case| case["error_bytes"].as_u64() > Some(0));
-        equal("found out", &(found || tier["tier"] == "capture"), &true, &report)?;
+    for tier in ["fentry", "tp-btf"] {
+        let Ok((output, report)) = selftest(&["--tier", tier], true) else { continue };
+        equal("status", &output.status.code(), &Some(1), &report)?;
+        let cases = report["cases"].as_array().ok_or("no cases")?;
+        let found = |case: &Value| case["tier"] == tier && case["error_bytes"].as_u64() > Some(0);
+        return equal("found out", &cases.iter().any(found), &true, &report);
     }
-    Ok(())
+    Err("this kernel grants neither".into())
 }
