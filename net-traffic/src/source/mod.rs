@@ -9,6 +9,7 @@ pub mod iperf;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod live;
+pub mod names;
 pub mod record;
 mod recording;
 pub mod replay;
@@ -22,6 +23,7 @@ pub use self::linux::{
     traffic::act_if_told,
 };
 pub use self::live::{LiveOptions, Netns, OpenError, Progress, StartError, Tier, Wanted};
+pub use self::names::Names;
 pub use self::record::Recorder;
 pub use self::replay::{Replay, ReplayError};
 pub use self::stop::Stop;

@@ -21,6 +21,8 @@ pub struct Options {
     pub filter: Filter,
     /// Who moved most since the start comes first, not who moves most now.
     pub totals: bool,
+    /// Names of remote hosts in place of their addresses, where they are known.
+    pub names: bool,
 }
 
 /// The tables that can stand for a report.
