@@ -2,7 +2,10 @@
 //!
 //! The terminal is one of tmux, with a server of its own that each test ends. Without tmux the tests say SKIP.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "how long the screen takes to answer is measured")]
 
+#[path = "support/skip.rs"]
+mod skip;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 #[path = "support/tmux.rs"]
@@ -136,7 +139,7 @@ fn a_held_screen_stands_still_while_counting_goes_on() {
     let held = terminal.screen();
     assert!(!held.contains("totals of 7s"), "{held}");
     // Longer than the rest of the recording takes.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(2));
     assert_eq!(terminal.screen(), held);
     terminal.press("Space");
     terminal.wait_for("totals of 7s");
@@ -241,7 +244,7 @@ fn a_name_server_that_never_answers_holds_up_no_frame() {
     let alone =
         format!("ip link set lo up && mount --bind {} /etc/resolv.conf", resolv_conf.path().display());
     if let Err(reason) = may_unshare(&alone) {
-        return tmux::skip(&reason);
+        return skip::skip(&reason);
     }
     let this = std::env::current_exe().unwrap();
     terminal.type_line(&format!(

@@ -8,14 +8,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{apt, build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm};
+use crate::{apt, build_ebpf, clippy_ebpf, fuzz, process, toolchain::Toolchain, vm};
 
 const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
 
-/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft.
-const PEERS: [&str; 11] = [
+/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft;
+/// and the compiler that libFuzzer is built with.
+const PEERS: [&str; 12] = [
     "busybox-static",
     "docker.io",
+    "g++",
     "iperf3",
     "iproute2",
     "iputils-ping",
@@ -40,8 +42,8 @@ const STEPS: [Step; 7] = [
     Step { name: "doc", run: doc },
     Step { name: "clippy-ebpf", run: clippy_ebpf::run },
     Step { name: "build-ebpf --check", run: build_ebpf::check },
-    Step { name: "vm-test 6.1", run: || vm::test_on(vm::Series::V6_1) },
-    Step { name: "vm-test 6.12", run: || vm::test_on(vm::Series::V6_12) },
+    Step { name: "fuzz", run: fuzz::smoke },
+    Step { name: "vm-test", run: vm::test_everywhere },
 ];
 
 /// Everything that must hold: format, lints, docs, the committed object, tests here and on other kernels.

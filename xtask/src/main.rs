@@ -7,6 +7,7 @@ mod bench;
 mod build_ebpf;
 mod ci;
 mod clippy_ebpf;
+mod fuzz;
 mod process;
 mod toolchain;
 mod vm;
@@ -26,6 +27,7 @@ enum Command {
     VmRun(vm::RunArgs),
     Ci(ci::Args),
     Bench(bench::Args),
+    Fuzz(fuzz::Args),
     #[command(hide = true)]
     BenchSockets(bench::SocketsArgs),
 }
@@ -44,6 +46,7 @@ fn dispatch() -> Result<ExitCode> {
         Command::ClippyEbpf => clippy_ebpf::run()?,
         Command::Ci(args) => ci::run(&args)?,
         Command::Bench(args) => bench::run(&args)?,
+        Command::Fuzz(args) => fuzz::run(&args)?,
         Command::BenchSockets(args) => bench::hold_sockets(&args)?,
         Command::VmTest(args) => return vm::test(&args).map(ExitCode::from),
         Command::VmRun(args) => return vm::run(&args).map(ExitCode::from),

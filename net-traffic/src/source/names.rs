@@ -23,8 +23,7 @@ pub enum Answer {
     Unknown,
 }
 
-/// Gives the name of an address, and may take its time.
-pub type Resolve = dyn Fn(IpAddr) -> Answer + Send + Sync;
+type Resolve = dyn Fn(IpAddr) -> Answer + Send + Sync;
 
 /// Asks for names and remembers for whom it did.
 #[derive(Debug)]
@@ -61,14 +60,15 @@ impl Names {
     /// # Errors
     /// When the system gives no thread.
     pub fn of_system() -> io::Result<Self> {
-        Self::with(Arc::new(ask_system))
+        Self::with(ask_system)
     }
 
-    /// Asks whom the caller names.
+    /// Asks whom the caller names; that one may take its time.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn with(resolve: Arc<Resolve>) -> io::Result<Self> {
+    pub fn with(resolve: impl Fn(IpAddr) -> Answer + Send + Sync + 'static) -> io::Result<Self> {
+        let resolve: Arc<Resolve> = Arc::new(resolve);
         let (questions, to_answer) = sync_channel(QUESTIONS);
         let (answer, answers) = unbounded_channel();
         let to_answer = Arc::new(Mutex::new(to_answer));

@@ -8,13 +8,6 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 600;
 
-/// Says aloud why something was not tried; where no skip is allowed, that is a failure.
-#[expect(clippy::print_stdout, reason = "a skip is said aloud")]
-pub(crate) fn skip(reason: &str) {
-    assert!(std::env::var("NET_TRAFFIC_NO_SKIP").as_deref() != Ok("1"), "no skip allowed: {reason}");
-    println!("SKIP: {reason}");
-}
-
 /// A shell in a terminal.
 pub(crate) struct Terminal {
     socket: String,
@@ -27,7 +20,7 @@ impl Terminal {
     pub(crate) fn open(width: u16, height: u16) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         if Command::new("tmux").arg("-V").output().is_err() {
-            skip("tmux is not installed; the screen was not seen in a terminal");
+            crate::skip::skip("tmux is not installed; the screen was not seen in a terminal");
             return None;
         }
         let socket = format!("net-traffic-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));

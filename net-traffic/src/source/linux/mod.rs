@@ -12,6 +12,7 @@ pub mod exists;
 pub mod host;
 pub mod interfaces;
 pub mod iperf;
+mod kernel_log;
 pub mod live;
 pub mod load;
 mod netlink;
