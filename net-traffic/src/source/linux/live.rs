@@ -199,18 +199,12 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
     resolved.map_err(|error| OpenError::Usage(format!("--netns: {error}")))
 }
 
-/// What netlink is asked for. Where programs count, they see every socket that moved something; netlink adds those
-/// that never will.
+/// What netlink is asked for. Where programs count, they know every TCP socket that a process holds; netlink adds
+/// those that nobody holds any more, and those that never move anything.
 fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
-    // A UDP socket with a peer is `established`, too, and has counters only once it has moved something.
-    let counted = [
-        State::Established,
-        State::FinWait1,
-        State::FinWait2,
-        State::LastAck,
-        State::Closing,
-        State::CloseWait,
-    ];
+    // In these states the application has not closed it yet. (A UDP socket with a peer is `established`, too, and has
+    // counters only once it has moved something.)
+    let counted = [State::Established, State::CloseWait];
     let mut states = States::ALL;
     // A UDP socket without a peer is in the state `closed`.
     let unconnected = [State::Listen, State::Closed];
