@@ -1,6 +1,6 @@
 //! Names of remote hosts: in place of addresses where people read them, beside them where programs do, and nowhere
 //! where nobody asked for them.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/screen.rs"]
