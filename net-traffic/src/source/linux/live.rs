@@ -7,13 +7,12 @@ use super::host;
 use super::interfaces::Interfaces;
 use super::load::{self, LoadError, Sizes};
 use super::netns::NetNs;
-use super::polling::collect_all;
 use super::procfs::ProcFs;
 use super::rights;
 use super::sock_diag::{SockDiag, States, Wanted as Dump};
 use super::wire::Wire;
 use crate::snapshot::{Cost, Protocol, Snapshot, State, Status};
-use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted};
+use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted, collect_all};
 
 /// The collectors of this machine.
 pub struct Live {
