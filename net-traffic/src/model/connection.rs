@@ -1,6 +1,6 @@
 //! Connections from one snapshot to the next: rates, and what ended in between.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::rate::Rates;
 use crate::snapshot::{Bytes, Socket, SocketId, State};
@@ -39,7 +39,8 @@ impl Connection {
 /// The sockets of the last snapshot in its order, and those that ended a while ago.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
-    live: Vec<Connection>,
+    /// Each keeps its place in memory from one snapshot to the next: there may be many.
+    live: Vec<Box<Connection>>,
     index: HashMap<SocketId, usize>,
     ended: BTreeMap<SocketId, Connection>,
 }
@@ -65,20 +66,26 @@ impl Connections {
             ended.ended = ended.ended.map(|snapshots| snapshots.saturating_add(1));
             ended.rates = Rates::default();
         }
-        let before = std::mem::take(&mut self.live);
-        let before_index = std::mem::take(&mut self.index);
+        // A snapshot may hold a socket and, read a moment later, its end. The end is the truth.
+        let closed: HashSet<SocketId> =
+            sockets.iter().filter(|socket| socket.closed).map(|socket| socket.id).collect();
+        let mut before: Vec<_> = std::mem::take(&mut self.live).into_iter().map(Some).collect();
+        let index = std::mem::take(&mut self.index);
         self.live.reserve(sockets.len());
         self.index.reserve(sockets.len());
         for socket in sockets {
-            self.take(socket, &before, &before_index, moment);
+            if socket.closed || !closed.contains(&socket.id) {
+                let known = index.get(&socket.id).and_then(|&at| before.get_mut(at)).and_then(Option::take);
+                self.take(socket, known, moment);
+            }
         }
-        self.end_missing(before);
+        self.end_missing(before.into_iter().flatten());
         self.expire(keep)
     }
 
     /// Every connection that is still kept: the live ones in the snapshot's order, then the ended ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.live.iter().chain(self.ended.values())
+        self.live.iter().map(Box::as_ref).chain(self.ended.values())
     }
 
     /// What each live socket has counted.
@@ -95,57 +102,40 @@ impl Connections {
     }
 
     /// Adds a socket, with its rates since it was last seen.
-    fn take(
-        &mut self,
-        mut socket: Socket,
-        before: &[Connection],
-        index: &HashMap<SocketId, usize>,
-        moment: Moment,
-    ) {
+    fn take(&mut self, mut socket: Socket, known: Option<Box<Connection>>, moment: Moment) {
+        let Moment { at_ns: seen_ns, elapsed_ns } = moment;
         let id = socket.id;
-        let seen_ns = moment.at_ns;
-        let known = index.get(&id).and_then(|&at| before.get(at));
-        if let Some(known) = known {
-            inherit(&mut socket, &known.socket);
-        }
         if !socket.closed && self.ended.get(&id).is_some_and(|ended| ended.socket.closed) {
             // Its end is known; this was read before.
             return;
         }
+        if let Some(known) = &known {
+            inherit(&mut socket, &known.socket);
+        }
+        let rates = known.as_ref().map(|known| rates(&known.socket, &socket, elapsed_ns)).unwrap_or_default();
         // A reading that failed once makes a socket look ended; it lives on.
         let returned = self.ended.remove(&id);
-        let rates = known.map(|known| rates(&known.socket, &socket, moment.elapsed_ns)).unwrap_or_default();
-        if socket.closed {
+        let is_closed = socket.closed;
+        let connection = Connection { socket, rates, ended: None, seen_ns };
+        if is_closed {
             let ended = returned.and_then(|returned| returned.ended).or(Some(0));
-            self.remove_live(id);
-            self.ended.insert(id, Connection { socket, rates, ended, seen_ns });
+            self.ended.insert(id, Connection { ended, ..connection });
         } else if id == SocketId::default() {
             // Without an identity there is nothing to compare it with next time.
-            self.live.push(Connection { socket, rates: Rates::default(), ended: None, seen_ns });
+            self.live.push(Box::new(connection));
         } else if !self.index.contains_key(&id) {
             self.index.insert(id, self.live.len());
-            self.live.push(Connection { socket, rates, ended: None, seen_ns });
-        }
-    }
-
-    /// A snapshot may hold a socket and, read a moment later, its end. The end is the truth.
-    fn remove_live(&mut self, id: SocketId) {
-        if let Some(at) = self.index.remove(&id) {
-            self.live.swap_remove(at);
-            if let Some(moved) = self.live.get(at) {
-                self.index.insert(moved.socket.id, at);
-            }
+            self.live.push(in_place(known, connection));
         }
     }
 
     /// What the snapshot no longer has, and whose end nobody reported, has ended with the counters last seen.
-    fn end_missing(&mut self, before: Vec<Connection>) {
-        for mut connection in before {
+    fn end_missing(&mut self, before: impl Iterator<Item = Box<Connection>>) {
+        for connection in before {
             let id = connection.socket.id;
             if id != SocketId::default() && !self.index.contains_key(&id) && !self.ended.contains_key(&id) {
-                connection.ended = Some(0);
-                connection.rates = Rates::default();
-                self.ended.insert(id, connection);
+                self.ended
+                    .insert(id, Connection { ended: Some(0), rates: Rates::default(), ..*connection });
             }
         }
     }
@@ -170,6 +160,17 @@ impl Connections {
             expired.extend(oldest.into_iter().take(excess).filter_map(|(_, id)| self.ended.remove(&id)));
         }
         expired
+    }
+}
+
+/// Puts a connection where it was before.
+fn in_place(known: Option<Box<Connection>>, connection: Connection) -> Box<Connection> {
+    match known {
+        Some(mut place) => {
+            *place = connection;
+            place
+        }
+        None => Box::new(connection),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Kind, Options, Table, Value};
 pub(super) fn arrange(table: &mut Table<'_>, options: &Options, brief: usize) {
     let width = table.columns.len().max(1);
     let count = table.cells.len() / width;
-    let limit = options.limit.or(options.brief.then_some(brief)).unwrap_or(count).min(count);
+    let limit = limit(options, brief).min(count);
     let by = options.sort.as_deref().and_then(|key| table.column(key));
     if let Some(by) = by {
         let ascending =
@@ -25,7 +25,18 @@ pub(super) fn arrange(table: &mut Table<'_>, options: &Options, brief: usize) {
     } else {
         table.cells.truncate(limit * width);
     }
-    table.omitted = count - limit;
+    table.omitted += count - limit;
+}
+
+/// The rows that can be among those that are kept: of those in their own order the first, so that the others need no
+/// values.
+pub(super) fn leading<'r, T>(rows: &'r [T], options: &Options, brief: usize) -> &'r [T] {
+    let limit = if options.sort.is_none() { limit(options, brief) } else { usize::MAX };
+    &rows[..limit.min(rows.len())]
+}
+
+fn limit(options: &Options, brief: usize) -> usize {
+    options.limit.or(options.brief.then_some(brief)).unwrap_or(usize::MAX)
 }
 
 /// The unknown comes last, in either direction.

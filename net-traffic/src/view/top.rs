@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::order::arrange;
+use super::order::{arrange, leading};
 use super::rows::{connections, containers, destinations, ledger, processes, usage};
 use super::{Options, Report, States, View};
 use crate::model::{Flow, Model};
@@ -29,8 +29,11 @@ impl View for Top {
         busiest_first(&mut shown);
         let usages = usage::processes(model, &all);
         let title = format!("Connections: {}", shown.len());
+        let first = leading(&shown, options, BRIEF);
+        let mut flows = connections::table(first, title, connections::RATES);
+        flows.omitted = shown.len() - first.len();
         let mut tables = vec![
-            connections::table(&shown, title, connections::RATES),
+            flows,
             processes::table(&usages),
             containers::table(model, &usages),
             destinations::table(usage::since_start(model, &all)),

@@ -4,9 +4,9 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
 };
@@ -26,8 +26,7 @@ const QUEUE: usize = 65_536;
 
 /// Records of closed sockets that were not taken yet.
 pub(super) struct ClosedSockets {
-    queue: Receiver<SocketRecord>,
-    refused: Arc<AtomicU64>,
+    queue: Arc<Queue>,
     /// Asks the reader to empty the ring now, or, closed, to stop.
     wake: Option<OwnedFd>,
     /// Says that it has.
@@ -41,16 +40,15 @@ impl ClosedSockets {
     /// # Errors
     /// When there is no pipe or no thread to be had.
     pub(super) fn start(ring: RingBuf<MapData>) -> io::Result<Self> {
-        let (send, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Queue::default());
         let (done, emptied) = sync_channel(1);
         // Not for the processes that we start: the reader ends when the last descriptor is closed.
         let (wait, wake) = pipe2(OFlag::O_CLOEXEC)?;
-        let refused = Arc::new(AtomicU64::new(0));
-        let mut reader = Reader { ring, wait, send, done, refused: Arc::clone(&refused) };
+        let mut reader = Reader { ring, wait, queue: Arc::clone(&queue), done };
         let reader = std::thread::Builder::new()
             .name("closed-sockets".into())
             .spawn(move || while reader.turn().is_some() {})?;
-        Ok(Self { queue, refused, wake: Some(wake), emptied, reader: Some(reader) })
+        Ok(Self { queue, wake: Some(wake), emptied, reader: Some(reader) })
     }
 
     /// All records of sockets that were destroyed before this call.
@@ -61,12 +59,12 @@ impl ClosedSockets {
             // The reader is gone only if the process is ending.
             let _emptied = self.emptied.recv();
         }
-        self.queue.try_iter().collect()
+        std::mem::take(&mut *self.queue.lock())
     }
 
     /// How many records found the queue full.
     pub(super) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        self.queue.refused.load(Ordering::Relaxed)
     }
 }
 
@@ -79,12 +77,25 @@ impl Drop for ClosedSockets {
     }
 }
 
+/// Between the reader and whoever takes: as large as what waits in it, and empty most of the time.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Vec<SocketRecord>>,
+    refused: AtomicU64,
+}
+
+impl Queue {
+    /// Whoever panicked with it locked has left whole records.
+    fn lock(&self) -> MutexGuard<'_, Vec<SocketRecord>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct Reader {
     ring: RingBuf<MapData>,
     wait: OwnedFd,
-    send: SyncSender<SocketRecord>,
+    queue: Arc<Queue>,
     done: SyncSender<()>,
-    refused: Arc<AtomicU64>,
 }
 
 impl Reader {
@@ -113,8 +124,11 @@ impl Reader {
     fn empty(&mut self) {
         while let Some(item) = self.ring.next() {
             let Some(record) = records::read_record(&item) else { continue };
-            if let Err(TrySendError::Full(_)) = self.send.try_send(record) {
-                self.refused.fetch_add(1, Ordering::Relaxed);
+            let mut waiting = self.queue.lock();
+            if waiting.len() < QUEUE {
+                waiting.push(record);
+            } else {
+                self.queue.refused.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

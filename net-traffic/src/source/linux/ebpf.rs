@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap as StdHashMap, HashSet},
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
     os::fd::AsFd,
 };
 
@@ -26,7 +26,7 @@ use super::{
     records,
 };
 use crate::{
-    snapshot::{Loss, Process, Snapshot, Status},
+    snapshot::{Loss, Process, Snapshot, Socket, SocketId, Status},
     source::{CollectError, Collector, Tier},
 };
 
@@ -51,9 +51,12 @@ pub struct Ebpf {
     wire: Option<WirePrograms>,
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
-    /// What one walk over the sockets gave; kept for its memory.
-    buffer: Vec<u8>,
+    /// How many sockets the last walk found: so much room is made at once for the next.
+    found: usize,
 }
+
+/// What the kernel hands out at once of a walk.
+const WALK_BUFFER: usize = 32 << 10;
 
 impl Ebpf {
     /// Loads and attaches the programs: counting begins when this returns.
@@ -92,7 +95,7 @@ impl Ebpf {
             slots,
             wire,
             ended: StdHashMap::new(),
-            buffer: Vec::new(),
+            found: 0,
             programs: bpf,
         })
     }
@@ -118,11 +121,18 @@ impl Ebpf {
         rows.get(&key, 0).ok()
     }
 
-    /// Reads every socket's record, which settles what its owner moved.
-    fn read_sockets(&mut self) -> io::Result<Vec<SocketRecord>> {
-        self.buffer.clear();
-        self.harvest.walk()?.read_to_end(&mut self.buffer)?;
-        Ok(self.buffer.chunks_exact(size_of::<SocketRecord>()).filter_map(records::read_record).collect())
+    /// Reads every socket, which settles what its owner moved. Adds them to `sockets`, one by one: there may be many.
+    fn read_sockets(&self, sockets: &mut Vec<Socket>) -> io::Result<Owners> {
+        let mut owners = Owners::default();
+        let mut walk = BufReader::with_capacity(WALK_BUFFER, self.harvest.walk()?);
+        let mut bytes = [0; size_of::<SocketRecord>()];
+        while !walk.fill_buf()?.is_empty() {
+            walk.read_exact(&mut bytes)?;
+            let Some(record) = records::read_record(&bytes) else { continue };
+            owners.note(&record);
+            sockets.extend(records::socket(&record));
+        }
+        Ok(owners)
     }
 
     /// Reads the rows of processes, and removes those that can gain nothing any more.
@@ -190,6 +200,24 @@ impl Ebpf {
     }
 }
 
+/// Who owns the sockets of one walk.
+#[derive(Default)]
+struct Owners {
+    known: HashSet<ProcessKey>,
+    /// The cookies of the sockets that have none.
+    lacking: Vec<u64>,
+}
+
+impl Owners {
+    fn note(&mut self, record: &SocketRecord) {
+        if record.owner == UNOWNED {
+            self.lacking.push(record.cookie);
+        } else {
+            self.known.insert(record.owner);
+        }
+    }
+}
+
 /// Sockets that have no owner, by how often one was looked for: nobody has sent or received on them yet, or by calls
 /// that no hook sees.
 #[derive(Default)]
@@ -200,13 +228,13 @@ impl Orphans {
     const SEARCHES: u8 = 2;
 
     /// Whether there are some for whose holder it is worth to look.
-    fn found_new(&mut self, live: &[SocketRecord]) -> bool {
+    fn found_new(&mut self, lacking: &[u64]) -> bool {
         let before = std::mem::take(&mut self.0);
         let mut worth = false;
-        for socket in live.iter().filter(|socket| socket.owner == UNOWNED) {
-            let searches = before.get(&socket.cookie).copied().unwrap_or(0);
+        for &cookie in lacking {
+            let searches = before.get(&cookie).copied().unwrap_or(0);
             worth |= searches < Self::SEARCHES;
-            self.0.insert(socket.cookie, searches.saturating_add(1));
+            self.0.insert(cookie, searches.saturating_add(1));
         }
         worth
     }
@@ -220,17 +248,23 @@ impl Collector for Ebpf {
     fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
         let failed = |attempt| move |cause| CollectError { collector: NAME, attempt, cause };
         // Live sockets first: one that is destroyed meanwhile is in both, and its final record counts.
-        let mut live = self.read_sockets().map_err(failed("read the sockets"))?;
-        if self.orphans.found_new(&live) {
+        let others = snapshot.sockets.len();
+        let sockets = &mut snapshot.sockets;
+        sockets.reserve(self.found + self.found / 16);
+        let mut owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
+        if self.orphans.found_new(&owners.lacking) {
             self.adopt.run().map_err(failed("find who holds the sockets"))?;
-            live = self.read_sockets().map_err(failed("read the sockets"))?;
+            sockets.truncate(others);
+            owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
         }
+        self.found = sockets.len() - others;
         let closed = self.closed.take();
-        let gone: HashSet<u64> = closed.iter().map(|record| record.cookie).collect();
-        let owners = live.iter().map(|record| record.owner).collect();
-        let live = live.iter().filter(|record| !gone.contains(&record.cookie));
-        snapshot.sockets.extend(live.chain(&closed).filter_map(records::socket));
-        self.read_processes(&owners, snapshot).map_err(failed("read the processes"))?;
+        if !closed.is_empty() {
+            let gone: HashSet<SocketId> = closed.iter().map(|record| SocketId(record.cookie)).collect();
+            sockets.retain(|socket| !gone.contains(&socket.id));
+            sockets.extend(closed.iter().filter_map(records::socket));
+        }
+        self.read_processes(&owners.known, snapshot).map_err(failed("read the processes"))?;
         snapshot.loss = self.read_loss().map_err(failed("read the loss ledger"))?;
         snapshot.cost.map_bytes = bpf::map_bytes().ok();
         if bpf::measures_run_time() {

@@ -125,21 +125,21 @@ impl SockDiag {
     /// all stay.
     fn drop_repeated(&mut self, snapshot: &mut Snapshot) {
         self.seen.clear();
-        let Snapshot { sockets, .. } = snapshot;
-        let mut kept: Vec<Socket> = Vec::with_capacity(sockets.len());
-        for socket in sockets.drain(..) {
-            let first = *self.seen.entry(socket.id).or_insert(kept.len());
-            if first == kept.len() || socket.protocol == Protocol::Sctp {
-                kept.push(socket);
-            } else if let Some(known) = kept.get_mut(first) {
-                known.uid = known.uid.or(socket.uid);
-                known.inode = known.inode.or(socket.inode);
-                if let (Some(known), Some(asked)) = (&mut known.tcp, socket.tcp) {
-                    complete(known, &asked);
-                }
+        let sockets = &mut snapshot.sockets;
+        // In place: there may be many.
+        let mut kept = 0;
+        for at in 0..sockets.len() {
+            let Socket { id, protocol, .. } = sockets[at];
+            let first = *self.seen.entry(id).or_insert(kept);
+            if first == kept || protocol == Protocol::Sctp {
+                sockets.swap(kept, at);
+                kept += 1;
+            } else {
+                let (before, repeated) = sockets.split_at_mut(at);
+                merge(&mut before[first], &repeated[0]);
             }
         }
-        *sockets = kept;
+        sockets.truncate(kept);
     }
 
     fn status(&self) -> Status {
@@ -172,6 +172,15 @@ impl Collector for SockDiag {
         self.drop_repeated(snapshot);
         snapshot.status.push(self.status());
         dumped.map_err(|cause| CollectError { collector: NAME, attempt: "list the sockets", cause })
+    }
+}
+
+/// A socket gains what it did not know from the kernel's own report of it.
+fn merge(known: &mut Socket, asked: &Socket) {
+    known.uid = known.uid.or(asked.uid);
+    known.inode = known.inode.or(asked.inode);
+    if let (Some(known), Some(asked)) = (&mut known.tcp, &asked.tcp) {
+        complete(known, asked);
     }
 }
 
