@@ -66,6 +66,14 @@ pub mod captured {
     pub const COUNTERS: u32 = 3;
 }
 
+/// Packets that were lost on one interface, by cause.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostPackets {
+    pub ring_full: u64,
+    pub copy_failed: u64,
+}
+
 /// The indices of the map `NEXT`: what a filter calls with a packet that it accepts.
 pub mod next {
     pub const KEEP_IN: u32 = 0;
@@ -76,5 +84,6 @@ pub mod next {
 /// The most processors whose packets have a ring.
 pub const MAX_CPUS: u32 = 1024;
 
+const _: () = assert!(size_of::<LostPackets>() == 16);
 const _: () = assert!(size_of::<PacketRecord>() == 40);
 const _: () = assert!(size_of::<CaptureSettings>() == 32);

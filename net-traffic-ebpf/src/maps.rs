@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use net_traffic_common::{
     CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters, WireKey, loss,
-    packet::{MAX_CPUS, PacketRecord, captured, next},
+    packet::{LostPackets, MAX_CPUS, PacketRecord, captured, next},
 };
 
 use crate::{
@@ -116,6 +116,10 @@ pub(crate) static RINGS: ArrayOfMaps<RingBuf<PacketRecord, 65_536>, { MAX_CPUS a
 /// Capture: what became of the packets, by `captured::*`; per CPU, because nothing may be lost here.
 #[btf_map]
 pub(crate) static CAPTURED: PerCpuArray<u64, { captured::COUNTERS as usize }> = PerCpuArray::new();
+
+/// Capture: the same by interface, of those that were lost. It is touched when a packet is lost only.
+#[btf_map]
+pub(crate) static LOST: PerCpuHashMap<u32, LostPackets, 1024> = PerCpuHashMap::new();
 
 /// Capture: what a filter calls with a packet that it accepts, by `next::*`. The filters are made at run time.
 #[btf_map]

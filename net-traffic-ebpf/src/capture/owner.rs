@@ -28,6 +28,9 @@ const CURRENT_NETNS: u64 = u64::MAX;
 #[inline(always)]
 pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
     let owner = of_packet(skb);
+    if owner != UNOWNED && flow::is_ordinary(skb) {
+        return owner;
+    }
     let Some(flow) = flow::read(skb) else { return owner };
     if owner == UNOWNED {
         return remembered(&flow);

@@ -104,7 +104,7 @@ impl LiveCapture {
     pub fn finish(&mut self, _: Option<&mut Take<'_>>) {}
 
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
+    pub fn ledger(&mut self) -> Ledger {
         Ledger::default()
     }
 }

@@ -141,12 +141,14 @@ impl Drop for Running {
 
 /// The numbers at the end: captured, received, dropped.
 pub(crate) fn numbers(said: &str) -> (u64, u64, u64) {
-    let number = |what: &str| {
-        let line =
-            said.lines().rev().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {said}"));
-        line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
-    };
-    (number("captured"), number("received by filter"), number("dropped by kernel"))
+    (number(said, "captured"), number(said, "received by filter"), number(said, "dropped by kernel"))
+}
+
+/// The number in the last line that says this.
+pub(crate) fn number(said: &str, what: &str) -> u64 {
+    let line =
+        said.lines().rev().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {said}"));
+    line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
 }
 
 pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {

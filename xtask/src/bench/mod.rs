@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what net-traffic costs, each figure against something else measured in the same minutes.
 
+mod capture;
 mod paired;
 mod pingpong;
 mod readout;
@@ -28,14 +29,15 @@ struct Benchmark {
     run: fn(pairs: usize) -> Result<()>,
 }
 
-const BENCHMARKS: [Benchmark; 3] = [
+const BENCHMARKS: [Benchmark; 4] = [
     Benchmark { name: "startup", run: startup::run },
     Benchmark { name: "pingpong", run: pingpong::run },
     Benchmark { name: "readout", run: readout::run },
+    Benchmark { name: "capture", run: capture::run },
 ];
 
-/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange) or `readout` (what it
-/// costs to read 20 000 sockets once a second); without a name, all.
+/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it costs
+/// to read 20 000 sockets once a second) or `capture` (against tcpdump and dumpcap); without a name, all.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     name: Option<String>,

@@ -188,6 +188,7 @@ impl<'a> Round<'a> {
             .override_global("OFFSETS", &layout.offsets, true)
             .override_global("CAPTURE", &settings, true)
             .map_max_entries("FLOWS", if sizes.capture.is_some() { 16_384 } else { 1 })
+            .map_max_entries("LOST", if sizes.capture.is_some() { 1024 } else { 1 })
             .override_global("BY_ADDRESS", &by_address, true)
             .override_global("ANCESTOR", &ancestor, true)
             .override_global("HIERARCHY", &layout.hierarchy, true)

@@ -13,6 +13,8 @@ const MESSAGE: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) name: String,
+    /// The alias that somebody gave it, or else what kind of device it is.
+    pub(super) description: Option<String>,
     pub(super) index: u32,
     pub(super) link: LinkType,
 }
@@ -30,14 +32,28 @@ pub(super) fn all() -> io::Result<Vec<Found>> {
 fn interface(payload: &[u8]) -> Result<Option<Found>, Malformed> {
     let short = Malformed("no room for an interface");
     let (hardware, index) = (read_u16(payload, 2).ok_or(short)?, read_u32(payload, 4).ok_or(short)?);
-    let mut name = None;
+    let (mut name, mut alias, mut kind) = (None, None, None);
     for attribute in Attributes(payload.get(MESSAGE..).ok_or(short)?) {
-        if let (libc::IFLA_IFNAME, value) = attribute? {
-            name = Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned());
+        match attribute? {
+            (libc::IFLA_IFNAME, value) => name = Some(text(value)),
+            (libc::IFLA_IFALIAS, value) => alias = Some(text(value)),
+            (libc::IFLA_LINKINFO, value) => {
+                for info in Attributes(value) {
+                    if let (libc::IFLA_INFO_KIND, value) = info? {
+                        kind = Some(text(value));
+                    }
+                }
+            }
+            _ => {}
         }
     }
+    let description = alias.or(kind);
     let link = link_of(hardware.into());
-    Ok(name.zip(link).map(|(name, link)| Found { name, index, link }))
+    Ok(name.zip(link).map(|(name, link)| Found { name, description, index, link }))
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
 }
 
 /// What the packets of a type of hardware begin with, where the traffic control sees them.

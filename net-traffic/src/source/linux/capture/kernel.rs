@@ -5,12 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use aya::Btf;
-use aya::maps::{HashMap, Map, MapData, PerCpuArray, ProgramArray};
+use aya::maps::{HashMap, Map, ProgramArray};
 use aya::programs::{BtfTracePoint, CgroupAttachMode, CgroupSock, Iter, SchedClassifier};
 use net_traffic_common::packet::{
-    CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID, CHOSEN_WITH_CHILDREN, CaptureSettings, captured, next as stage,
+    CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID, CHOSEN_WITH_CHILDREN, CaptureSettings, next as stage,
 };
 
+use super::counters::Counters;
 use super::owners::Owners;
 use super::program::{self, ProgramError};
 use super::ring::{self, Ring};
@@ -42,7 +43,7 @@ pub(super) struct Kernel {
     without_owners: Option<String>,
     /// By link type and direction.
     filters: StdHashMap<(FilterLink, bool), OwnedFd>,
-    counters: PerCpuArray<MapData, u64>,
+    pub(super) counters: Counters,
     chosen_pids: Map,
     chosen_cgroups: Map,
     /// The kernel forgets the programs in it with the last descriptor.
@@ -92,8 +93,8 @@ impl Kernel {
             filters.insert((*link, false), outgoing);
         }
         let (rings_map, rings) = make_rings(object, options.ring_kib)?;
-        let counters =
-            PerCpuArray::try_from(take(object, "CAPTURED")?).map_err(|error| refused("CAPTURED", &error))?;
+        let counters = Counters::new(take(object, "CAPTURED")?, take(object, "LOST")?)
+            .map_err(|error| refused("count packets", &error))?;
         let (chosen_pids, chosen_cgroups) = (take(object, "CHOSEN_PIDS")?, take(object, "CHOSEN_CGROUPS")?);
         let mut it = Self {
             programs,
@@ -130,26 +131,6 @@ impl Kernel {
         match &self.programs {
             Programs::Counting(ebpf) => Some(ebpf),
             Programs::Bare(_) => None,
-        }
-    }
-
-    /// Received, and lost by cause.
-    pub(super) fn counters(&self) -> [u64; 3] {
-        [captured::RECEIVED, captured::RING_FULL, captured::COPY_FAILED]
-            .map(|index| self.counters.get(&index, 0).map_or(0, |values| values.iter().sum()))
-    }
-
-    /// Waits until no program runs any more that was detached: until nothing is counted.
-    pub(super) fn settle(&self) {
-        const MOST: usize = 50;
-        let mut before = self.counters();
-        for _ in 0..MOST {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-            let now = self.counters();
-            if now == before {
-                return;
-            }
-            before = now;
         }
     }
 

@@ -2,8 +2,10 @@
 
 mod attach;
 mod child;
+mod counters;
 mod interfaces;
 mod kernel;
+mod losses;
 mod owners;
 mod program;
 mod promiscuous;
@@ -20,11 +22,12 @@ use std::time::Duration;
 use self::attach::Attached;
 use self::interfaces::Found;
 use self::kernel::Kernel;
+use self::losses::Losses;
 use self::owners::Owners;
 use self::program::ProgramError;
 use self::reader::{Batch, Reader};
 use super::rights;
-use crate::packet::{Interface, Ledger, Packet};
+use crate::packet::{Interface, Ledger, Missed, Packet};
 use crate::source::OpenError;
 use crate::source::capture::{End, LiveCaptureOptions, StartError, Take, now_ns};
 
@@ -47,8 +50,7 @@ pub struct LiveCapture {
     child: Option<Child>,
     looked_ns: u64,
     tidied_ns: u64,
-    left_over: u64,
-    lost_before: u64,
+    losses: Losses,
 }
 
 impl LiveCapture {
@@ -76,8 +78,7 @@ impl LiveCapture {
             child: None,
             looked_ns: 0,
             tidied_ns: now_ns(),
-            left_over: 0,
-            lost_before: 0,
+            losses: Losses::default(),
         };
         for found in wanted {
             it.attach(&found, expression)
@@ -119,10 +120,12 @@ impl LiveCapture {
             std::thread::sleep(LINGER);
             return Some(End::Command);
         }
-        if let Some(batch) = self.reader.next(TURN)
-            && self.hand_over(&batch, take).is_break()
-        {
-            return Some(End::Enough);
+        if let Some(batch) = self.reader.next(TURN) {
+            let handed = self.hand_over(&batch, take);
+            self.reader.give_back(batch);
+            if handed.is_break() {
+                return Some(End::Enough);
+            }
         }
         self.look()
     }
@@ -130,11 +133,11 @@ impl LiveCapture {
     /// Stops the capture and hands over what is still on its way; without a taker it is left over.
     pub fn finish(&mut self, mut take: Option<&mut Take<'_>>) {
         self.attached.detach();
-        self.kernel.settle();
+        self.kernel.counters.settle();
         self.reader.finish();
         while let Some(batch) = self.reader.last() {
             match &mut take {
-                None => self.left_over += batch.heads.len() as u64,
+                None => self.losses.leave(&batch.heads),
                 Some(wanted) => {
                     if self.hand_over(&batch, *wanted).is_break() {
                         take = None;
@@ -144,46 +147,55 @@ impl LiveCapture {
         }
     }
 
-    /// What became of the packets by now, but for what their taker did with them.
+    /// What became of the packets by now, but for what their taker did with them. The interfaces have their share.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        let [received, ring_full, copy_failed] = self.kernel.counters();
+    pub fn ledger(&mut self) -> Ledger {
+        self.losses.look(&self.kernel, &self.reader);
+        self.losses.tell(&mut self.interfaces);
+        let fates = self.kernel.counters.fates();
         Ledger {
-            received,
+            received: fates.received,
             captured: 0,
-            ring_full,
-            copy_failed: copy_failed + self.reader.unreadable(),
+            ring_full: fates.ring_full,
+            copy_failed: fates.copy_failed + self.reader.unreadable(),
             queue_full: self.reader.queue_full(),
             write_failed: 0,
-            left_over: self.left_over,
+            left_over: self.losses.left_over(),
         }
     }
 
     /// The taker breaks with the packet that it does not want any more, or with the last one that it wants: the former
     /// is counted by it, the rest here.
     fn hand_over(&mut self, batch: &Batch, take: &mut Take<'_>) -> ControlFlow<()> {
-        let lost = self.ledger().dropped();
-        let mut lost_before = lost.saturating_sub(self.lost_before);
-        self.lost_before = lost;
+        let Self { losses, kernel, reader, owners, interfaces, .. } = self;
+        losses.look(kernel, reader);
+        // Most packets are of the interface and the process of the one before.
+        let (mut last_index, mut interface) = (0, 0);
+        let (mut last_owner, mut process) = (None, None);
         for (place, head) in batch.heads.iter().enumerate() {
             let time_ns = head.monotonic_ns.wrapping_add(batch.offset_ns);
-            if let Some(owner) = head.owner {
-                self.owners.learn(owner, time_ns, self.kernel.accounting());
+            if head.ifindex != last_index {
+                last_index = head.ifindex;
+                // An index that came again is of the later interface.
+                let known = interfaces.iter().rposition(|interface| interface.index == last_index);
+                interface = known.unwrap_or(0);
             }
-            let interface = self.interfaces.iter().position(|interface| interface.index == head.ifindex);
+            if head.owner != last_owner {
+                last_owner = head.owner;
+                process = head.owner().map(|owner| owners.learn(owner, time_ns, kernel.accounting()));
+            }
             let packet = Packet {
                 time_ns,
-                interface: interface.unwrap_or(0),
+                interface,
                 direction: Some(head.direction),
                 length: head.length,
-                data: batch.octets.get(head.begin..head.end).unwrap_or(&[]),
-                segments: head.segments,
-                process: head.owner.and_then(|owner| self.owners.get(owner)),
-                lost_before,
+                data: head.data(&batch.octets),
+                segments: head.segments(),
+                process: process.and_then(|process| owners.get(process)),
+                lost_before: losses.since_last(head.ifindex),
             };
-            lost_before = 0;
-            if take(&self.interfaces, &packet).is_break() {
-                self.left_over += (batch.heads.len() - place - 1) as u64;
+            if take(interfaces, &packet).is_break() {
+                losses.leave(batch.heads.get(place + 1..).unwrap_or(&[]));
                 return ControlFlow::Break(());
             }
         }
@@ -232,10 +244,12 @@ impl LiveCapture {
         };
         self.interfaces.push(Interface {
             name: Some(found.name.clone()),
+            description: found.description.clone(),
             index: found.index,
             link: found.link,
             snaplen: self.options.snaplen,
             filter,
+            missed: Missed::default(),
         });
         Ok(())
     }

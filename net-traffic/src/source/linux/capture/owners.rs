@@ -20,7 +20,9 @@ const COMMAND_LIMIT: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Owners {
-    known: HashMap<ProcessKey, Known>,
+    /// Their places in `known`.
+    places: HashMap<ProcessKey, usize>,
+    known: Vec<Known>,
     containers: Containers,
 }
 
@@ -30,23 +32,34 @@ struct Known {
 }
 
 impl Owners {
-    /// Learns of a process what can be learned now.
-    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, accounting: Option<&Ebpf>) {
-        let before = self.known.get(&key);
-        if before.is_some_and(|known| now_ns.saturating_sub(known.read_ns) < REFRESH_NS) {
-            return;
+    /// Learns of a process what can be learned now; gives its place, which holds until the next call.
+    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, accounting: Option<&Ebpf>) -> usize {
+        let place = self.places.get(&key).copied();
+        let before = place.and_then(|place| self.known.get(place));
+        if let (Some(place), Some(known)) = (place, before)
+            && now_ns.saturating_sub(known.read_ns) < REFRESH_NS
+        {
+            return place;
         }
         let begin = || Process { pid: key.pid(), ..Process::default() };
         let mut process = before.map_or_else(begin, |known| known.process.clone());
         self.read(key, accounting, &mut process);
+        let now = Known { process, read_ns: now_ns };
+        if let Some((place, known)) = place.and_then(|place| Some((place, self.known.get_mut(place)?))) {
+            *known = now;
+            return place;
+        }
         if self.known.len() >= MOST {
             self.known.clear();
+            self.places.clear();
         }
-        self.known.insert(key, Known { process, read_ns: now_ns });
+        self.known.push(now);
+        self.places.insert(key, self.known.len() - 1);
+        self.known.len() - 1
     }
 
-    pub(super) fn get(&self, key: ProcessKey) -> Option<&Process> {
-        self.known.get(&key).map(|known| &known.process)
+    pub(super) fn get(&self, place: usize) -> Option<&Process> {
+        self.known.get(place).map(|known| &known.process)
     }
 
     /// The kernel's row has the name also of a process that has ended; /proc has the rest while it lives.
@@ -61,6 +74,7 @@ impl Owners {
         if start_ticks(pid) != Some(key.start_ticks()) {
             return;
         }
+        process.thread = has_one_thread(pid).then_some(pid);
         let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         if process.name.is_empty() {
             String::from_utf8_lossy(&read("comm")).trim_end().clone_into(&mut process.name);
@@ -106,6 +120,13 @@ impl Owners {
         found.dedup();
         found
     }
+}
+
+/// The directory has an entry for each thread, and as every directory two links more.
+fn has_one_thread(pid: u32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    fs::metadata(format!("/proc/{pid}/task")).is_ok_and(|directory| directory.nlink() == 3)
 }
 
 fn container(known: &crate::snapshot::Container) -> Container {
