@@ -125,9 +125,23 @@ pub(crate) static LOST: PerCpuHashMap<u32, LostPackets, 1024> = PerCpuHashMap::n
 #[btf_map]
 pub(crate) static NEXT: ProgramArray<{ next::STAGES as usize }> = ProgramArray::new();
 
-/// Capture: who made a socket, stored in the socket. One that is accepted inherits it from the one that listens.
+/// Capture: the same for filters that run where frames arrive. Programs of different types cannot share a map.
 #[btf_map]
-pub(crate) static CREATORS: InheritedSkStorage<ProcessKey> = InheritedSkStorage::new();
+pub(crate) static NEXT_XDP: ProgramArray<1> = ProgramArray::new();
+
+/// Capture: whose a socket is, stored in the socket. One that is accepted inherits it from the one that listens.
+#[btf_map]
+pub(crate) static HOLDERS: InheritedSkStorage<Holder> = InheritedSkStorage::new();
+
+/// Who made a socket, and from its first use on who uses it.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Holder {
+    pub owner: ProcessKey,
+    pub is_used: u64,
+    /// The flow that was remembered last, and when, folded.
+    pub remembered: u64,
+}
 
 /// Capture: owners of flows for whose packets no socket can be found. Least recently used: what is forgotten costs a
 /// name. The loader shrinks it where nothing is captured.

@@ -38,6 +38,22 @@ impl Flow {
         }
     }
 
+    /// A number that hardly any other flow has.
+    #[inline(always)]
+    pub(crate) fn fold(&self) -> u64 {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mix = |folded: u64, word: u32| (folded.rotate_left(29) ^ u64::from(word)).wrapping_mul(ODD);
+        let ports = u32::from(self.source_port) << 16 | u32::from(self.destination_port);
+        let mut folded = mix(u64::from(self.protocol), ports);
+        folded = mix(mix(folded, self.source[0]), self.destination[0]);
+        if self.is_v6 != 0 {
+            folded = mix(mix(folded, self.source[1]), self.destination[1]);
+            folded = mix(mix(folded, self.source[2]), self.destination[2]);
+            folded = mix(mix(folded, self.source[3]), self.destination[3]);
+        }
+        folded
+    }
+
     /// As a key of a map.
     #[inline(always)]
     pub(crate) fn key(&self) -> Self {

@@ -6,18 +6,15 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    bindings::{__sk_buff, BPF_NOEXIST, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    bindings::{BPF_NOEXIST, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{
-        bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_ringbuf_discard, bpf_ringbuf_query,
-        bpf_ringbuf_reserve, bpf_ringbuf_submit, bpf_skb_load_bytes,
+        bpf_get_smp_processor_id, bpf_ringbuf_discard, bpf_ringbuf_query, bpf_ringbuf_reserve,
+        bpf_ringbuf_submit,
     },
 };
-use net_traffic_common::{
-    ProcessKey,
-    packet::{LostPackets, PACKET_OUT, PACKET_TAGGED, PacketRecord, captured},
-};
+use net_traffic_common::packet::{LostPackets, PacketRecord, captured};
 
-use super::setting;
+use super::{frame::Frame, setting};
 use crate::{
     account,
     maps::{CAPTURED, LOST, RINGS},
@@ -27,27 +24,29 @@ const HEAD: usize = size_of::<PacketRecord>();
 
 /// Counts the packet as received, and as lost if it is.
 #[inline(always)]
-pub(crate) fn keep(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) {
+pub(crate) fn keep(frame: impl Frame, record: PacketRecord) {
     count(captured::RECEIVED);
+    let snaplen = setting!(snaplen);
+    let record =
+        PacketRecord { captured: if record.length > snaplen { snaplen } else { record.length }, ..record };
     // SAFETY: no requirement.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let record = head(skb, owner, is_outgoing);
     let Some(ring) = RINGS.get(cpu) else { return lose(record.ifindex, captured::RING_FULL) };
     let ring: *mut c_void = core::ptr::from_ref(ring).cast_mut().cast();
     // Each class begins where the one before ends and is a power of two wide.
     let written = match record.captured {
-        0..=64 => write::<0, 64>(ring, skb, &record),
-        65..=128 => write::<64, 64>(ring, skb, &record),
-        129..=256 => write::<128, 128>(ring, skb, &record),
-        257..=512 => write::<256, 256>(ring, skb, &record),
-        513..=1024 => write::<512, 512>(ring, skb, &record),
-        1025..=1536 => write::<1024, 512>(ring, skb, &record),
-        1537..=3584 => write::<1536, 2048>(ring, skb, &record),
-        3585..=11_776 => write::<3584, 8192>(ring, skb, &record),
-        11_777..=28_160 => write::<11_776, 16_384>(ring, skb, &record),
-        28_161..=60_928 => write::<28_160, 32_768>(ring, skb, &record),
-        60_929..=126_464 => write::<60_928, 65_536>(ring, skb, &record),
-        _ => write::<126_464, 262_144>(ring, skb, &record),
+        0..=64 => write::<0, 64>(ring, frame, &record),
+        65..=128 => write::<64, 64>(ring, frame, &record),
+        129..=256 => write::<128, 128>(ring, frame, &record),
+        257..=512 => write::<256, 256>(ring, frame, &record),
+        513..=1024 => write::<512, 512>(ring, frame, &record),
+        1025..=1536 => write::<1024, 512>(ring, frame, &record),
+        1537..=3584 => write::<1536, 2048>(ring, frame, &record),
+        3585..=11_776 => write::<3584, 8192>(ring, frame, &record),
+        11_777..=28_160 => write::<11_776, 16_384>(ring, frame, &record),
+        28_161..=60_928 => write::<28_160, 32_768>(ring, frame, &record),
+        60_929..=126_464 => write::<60_928, 65_536>(ring, frame, &record),
+        _ => write::<126_464, 262_144>(ring, frame, &record),
     };
     if let Err(cause) = written {
         lose(record.ifindex, cause);
@@ -55,31 +54,9 @@ pub(crate) fn keep(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) {
 }
 
 #[inline(always)]
-fn head(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) -> PacketRecord {
-    let snaplen = setting!(snaplen);
-    // SAFETY: the program's context.
-    unsafe {
-        let length = (*skb).len;
-        let tagged = (*skb).vlan_present != 0;
-        PacketRecord {
-            time_ns: bpf_ktime_get_ns(),
-            owner,
-            length,
-            captured: if length > snaplen { snaplen } else { length },
-            ifindex: (*skb).ifindex,
-            flags: if is_outgoing { PACKET_OUT } else { 0 } | if tagged { PACKET_TAGGED } else { 0 },
-            vlan_tag: (*skb).vlan_tci as u16,
-            vlan_type: u16::from_be((*skb).vlan_proto as u16),
-            segments: (*skb).gso_segs as u16,
-            segment_size: (*skb).gso_size as u16,
-        }
-    }
-}
-
-#[inline(always)]
 fn write<const BEGIN: u32, const WIDTH: u32>(
     ring: *mut c_void,
-    skb: *mut __sk_buff,
+    frame: impl Frame,
     record: &PacketRecord,
 ) -> Result<(), u32> {
     const AVAILABLE: u64 = 0;
@@ -94,7 +71,7 @@ fn write<const BEGIN: u32, const WIDTH: u32>(
         }
         place.cast::<PacketRecord>().write(*record);
         let length = bounded::<BEGIN, WIDTH>(&record.captured);
-        if bpf_skb_load_bytes(skb.cast(), 0, place.byte_add(HEAD), length) != 0 {
+        if !frame.copy(place.byte_add(HEAD), length) {
             bpf_ringbuf_discard(place, u64::from(BPF_RB_NO_WAKEUP));
             return Err(captured::COPY_FAILED);
         }

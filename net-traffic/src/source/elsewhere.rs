@@ -97,6 +97,10 @@ impl LiveCapture {
         None
     }
 
+    pub fn remarks(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     pub fn next(&mut self, _: &mut Take<'_>) -> Option<End> {
         Some(End::Enough)
     }

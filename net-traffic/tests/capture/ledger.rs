@@ -1,5 +1,6 @@
 //! Losses are counted: what the filter accepted is captured, lost for a cause, or left over.
 
+use std::io::Read;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 
@@ -117,6 +118,48 @@ fn nothing_is_lost_that_need_not_be() {
     wait_until("the statistics", || capture.said().contains("received by filter"));
     let (status, said) = capture.end(Signal::SIGINT);
     assert_eq!((status, numbers(&said)), (Some(0), (2_000, 2_000, 0)), "{said}");
+}
+
+#[test]
+fn a_slow_writer_loses_packets_under_its_own_name() {
+    let Some(stage) = Stage::set() else { return };
+    let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
+    command.stdout(Stdio::piped());
+    let mut capture = Running::start(&stage, "capture", command);
+    let mut pipe = capture.stdout();
+    // More than the pipe, the queue and the rings hold: nobody reads.
+    let sent = 150_000;
+    flood(sent);
+    let reading = std::thread::spawn(move || {
+        let mut octets = Vec::new();
+        pipe.read_to_end(&mut octets).unwrap();
+        octets
+    });
+    let (status, said) = capture.end(Signal::SIGTERM);
+    let file = stage.path("a.pcapng");
+    std::fs::write(&file, reading.join().unwrap()).unwrap();
+    let (captured, received, dropped) = numbers(&said);
+    assert_eq!((status, received), (Some(0), sent.into()), "{said}");
+    assert!(captured + dropped == received && said.contains("queue_full"), "{said}");
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(text_of(&read).lines().count() as u64, captured);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_capture() {
+    let Some(stage) = Stage::set() else { return };
+    let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
+    command.stdout(Stdio::piped());
+    let mut capture = Running::start(&stage, "capture", command);
+    let mut pipe = capture.stdout();
+    pipe.read_exact(&mut [0; 4]).unwrap();
+    drop(pipe);
+    flood(1000);
+    let (status, said) = capture.wait_for();
+    let (captured, received, dropped) = numbers(&said);
+    let left = number(&said, "left over");
+    assert_eq!((status, dropped), (Some(0), 0), "{said}");
+    assert!(left > 0 && captured + left == received, "{said}");
 }
 
 #[test]

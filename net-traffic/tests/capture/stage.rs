@@ -81,6 +81,10 @@ impl Stage {
         run("nsenter", &all);
     }
 
+    pub(crate) fn peer_pid(&self) -> u32 {
+        self.peer.id()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -111,6 +115,10 @@ impl Running {
 
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.messages).unwrap()
+    }
+
+    pub(crate) fn stdout(&mut self) -> std::process::ChildStdout {
+        self.child.as_mut().unwrap().stdout.take().unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

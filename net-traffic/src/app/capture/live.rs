@@ -25,6 +25,9 @@ pub(super) fn capture(
     if let Some(reason) = live.without_owners() {
         note(&format!("packets have no process: {reason}"));
     }
+    for remark in live.remarks() {
+        note(&remark);
+    }
     let mut taker = Taker {
         writer: Writer::new(&capture.to),
         limit: capture.count,

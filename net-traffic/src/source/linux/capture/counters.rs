@@ -7,6 +7,9 @@ use std::time::Duration;
 use aya::maps::{Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
 use net_traffic_common::packet::{LostPackets, captured};
 
+/// How often to look whether anything still counts.
+const LOOKS: usize = 50;
+
 pub(super) struct Counters {
     fates: PerCpuArray<MapData, u64>,
     lost: PerCpuHashMap<MapData, u32, LostPackets>,
@@ -48,9 +51,8 @@ impl Counters {
             return;
         }
         // The kernel does not offer it; programs run for microseconds.
-        const MOST: usize = 50;
         let mut before = self.fates();
-        for _ in 0..MOST {
+        for _ in 0..LOOKS {
             std::thread::sleep(Duration::from_millis(10));
             let now = self.fates();
             if now == before {

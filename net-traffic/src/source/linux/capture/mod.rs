@@ -2,7 +2,9 @@
 
 mod attach;
 mod child;
+mod choice;
 mod counters;
+mod filters;
 mod interfaces;
 mod kernel;
 mod losses;
@@ -11,7 +13,9 @@ mod program;
 mod promiscuous;
 mod reader;
 mod record;
+mod request;
 mod ring;
+mod watching;
 
 use std::ffi::OsString;
 use std::io;
@@ -21,12 +25,12 @@ use std::time::Duration;
 
 use self::attach::Attached;
 use self::interfaces::Found;
-use self::kernel::Kernel;
+use self::kernel::{Kernel, KernelError};
 use self::losses::Losses;
 use self::owners::Owners;
 use self::program::ProgramError;
 use self::reader::{Batch, Reader};
-use super::rights;
+use self::request::{netns, refusal, wanted};
 use crate::packet::{Interface, Ledger, Missed, Packet};
 use crate::source::OpenError;
 use crate::source::capture::{End, LiveCaptureOptions, StartError, Take, now_ns};
@@ -51,6 +55,7 @@ pub struct LiveCapture {
     looked_ns: u64,
     tidied_ns: u64,
     losses: Losses,
+    remarks: Vec<String>,
 }
 
 impl LiveCapture {
@@ -59,17 +64,19 @@ impl LiveCapture {
     /// # Errors
     /// When the filter has no meaning, an interface does not exist, or the kernel refuses.
     pub fn start(options: &LiveCaptureOptions, expression: &str, optimize: bool) -> Result<Self, StartError> {
-        let wanted = wanted(options)?;
         let refused = |error: io::Error| StartError::Open(refusal(options, &error.to_string()));
+        let mut attached = Attached::new(options, netns(options)?).map_err(refused)?;
+        let wanted = wanted(options, &attached.present().map_err(refused)?)?;
         let mut owners = Owners::default();
         let (kernel, rings) =
             Kernel::start(options, expression, optimize, &mut owners).map_err(|error| match error {
-                kernel::KernelError::Program(ProgramError::Filter(error)) => StartError::Filter(error),
+                KernelError::Program(ProgramError::Filter(error)) => StartError::Filter(error),
+                error @ KernelError::NoUser(_) => OpenError::Usage(error.to_string()).into(),
                 other => StartError::Open(refusal(options, &other.to_string())),
             })?;
         let reader = Reader::start(rings).map_err(refused)?;
         let mut it = Self {
-            attached: Attached::new(options.direction, options.promiscuous).map_err(refused)?,
+            attached,
             options: options.clone(),
             kernel,
             reader,
@@ -79,7 +86,12 @@ impl LiveCapture {
             looked_ns: 0,
             tidied_ns: now_ns(),
             losses: Losses::default(),
+            remarks: Vec::new(),
         };
+        let none = wanted.iter().filter(|found| it.kernel.filters.rejects_all(found)).count();
+        if none > 0 && none == wanted.len() {
+            it.remarks.push("the filter can match no packet".to_owned());
+        }
         for found in wanted {
             it.attach(&found, expression)
                 .map_err(|error| refused(io::Error::other(format!("{}: {error}", found.name))))?;
@@ -94,9 +106,9 @@ impl LiveCapture {
     pub fn run(&mut self, command: &[OsString]) -> io::Result<()> {
         // What this process starts is chosen from its first instruction on.
         let own = std::process::id();
-        self.kernel.choose_with_children(own)?;
+        self.kernel.chosen.with_children(own)?;
         self.child = Some(child::start(command)?);
-        self.kernel.forget(own)
+        self.kernel.chosen.forget(own)
     }
 
     #[must_use]
@@ -108,6 +120,13 @@ impl LiveCapture {
     #[must_use]
     pub fn without_owners(&self) -> Option<&str> {
         self.kernel.without_owners()
+    }
+
+    /// What the user should know of how packets are captured; each once.
+    pub fn remarks(&mut self) -> Vec<String> {
+        let mut remarks = std::mem::take(&mut self.remarks);
+        remarks.extend(self.attached.remarks());
+        remarks
     }
 
     /// Waits a moment for packets and hands them over; says if there will be no more.
@@ -182,7 +201,7 @@ impl LiveCapture {
             }
             if head.owner != last_owner {
                 last_owner = head.owner;
-                process = head.owner().map(|owner| owners.learn(owner, time_ns, kernel.accounting()));
+                process = head.owner().map(|owner| owners.learn(owner, time_ns, kernel));
             }
             let packet = Packet {
                 time_ns,
@@ -211,14 +230,14 @@ impl LiveCapture {
         self.looked_ns = now_ns;
         if let Some(container) = self.options.choice.container.clone() {
             let cgroups = self.owners.cgroups_of(&container);
-            self.kernel.choose_cgroups(&cgroups);
+            self.kernel.chosen.cgroups(&cgroups);
         }
         if now_ns.abs_diff(self.tidied_ns) >= TIDY_NS {
             self.tidied_ns = now_ns;
             self.kernel.tidy();
         }
         // When the kernel does not answer, nothing is known to have changed.
-        let Ok(present) = interfaces::all() else { return None };
+        let Ok(present) = self.attached.present() else { return None };
         self.attached.forget_missing(&present);
         if self.options.interfaces.is_empty() {
             for found in present {
@@ -236,7 +255,7 @@ impl LiveCapture {
     }
 
     fn attach(&mut self, found: &Found, expression: &str) -> io::Result<()> {
-        self.attached.attach(found, &self.kernel)?;
+        self.attached.attach(found, &mut self.kernel)?;
         let filter = if expression.is_empty() {
             self.interfaces.first().and_then(|interface| interface.filter.clone())
         } else {
@@ -264,37 +283,6 @@ impl std::fmt::Debug for LiveCapture {
 /// What the packets of the chosen interfaces begin with, for a filter that is only to be printed.
 #[must_use]
 pub fn link_of(name: &str) -> Option<crate::packet::format::LinkType> {
-    let all = interfaces::all().ok()?;
+    let all = interfaces::own().ok()?;
     all.into_iter().find(|found| found.name == name).map(|found| found.link)
-}
-
-fn wanted(options: &LiveCaptureOptions) -> Result<Vec<Found>, OpenError> {
-    let all = interfaces::all().map_err(|error| refusal(options, &error.to_string()))?;
-    if options.interfaces.is_empty() {
-        return Ok(all);
-    }
-    let named = |name: &String| {
-        let found = all.iter().find(|found| found.name == *name).cloned();
-        found.ok_or_else(|| OpenError::Usage(format!("-i {name}: there is no such interface")))
-    };
-    options.interfaces.iter().map(named).collect()
-}
-
-/// The kernel's refusal, and what to do about it.
-fn refusal(options: &LiveCaptureOptions, cause: &str) -> OpenError {
-    let attempt = if options.interfaces.is_empty() {
-        "capturing".to_owned()
-    } else {
-        format!("capturing on {}", options.interfaces.join(","))
-    };
-    let missing = rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
-    match missing.and_then(|missing| missing.remedy) {
-        Some(remedy) => {
-            OpenError::Privilege { attempt, capability: "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN", remedy }
-        }
-        None => OpenError::Failed {
-            attempt: format!("begin {attempt}"),
-            cause: io::Error::other(cause.to_owned()),
-        },
-    }
 }

@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
 
 use net_traffic_common::ProcessKey;
 
+use super::kernel::Kernel;
 use crate::packet::{Container, Process};
-use crate::source::linux::cgroup::{Containers, path_of};
-use crate::source::linux::ebpf::Ebpf;
-use crate::source::linux::load::cgroup2_root;
+use crate::source::linux::cgroup::{Containers, hierarchy, path_of};
 
 /// A process may take another name; so often it is looked at again.
 const REFRESH_NS: u64 = 1_000_000_000;
@@ -33,7 +31,7 @@ struct Known {
 
 impl Owners {
     /// Learns of a process what can be learned now; gives its place, which holds until the next call.
-    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, accounting: Option<&Ebpf>) -> usize {
+    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, kernel: &Kernel) -> usize {
         let place = self.places.get(&key).copied();
         let before = place.and_then(|place| self.known.get(place));
         if let (Some(place), Some(known)) = (place, before)
@@ -43,7 +41,7 @@ impl Owners {
         }
         let begin = || Process { pid: key.pid(), ..Process::default() };
         let mut process = before.map_or_else(begin, |known| known.process.clone());
-        self.read(key, accounting, &mut process);
+        self.read(key, kernel, &mut process);
         let now = Known { process, read_ns: now_ns };
         if let Some((place, known)) = place.and_then(|place| Some((place, self.known.get_mut(place)?))) {
             *known = now;
@@ -63,8 +61,8 @@ impl Owners {
     }
 
     /// The kernel's row has the name also of a process that has ended; /proc has the rest while it lives.
-    fn read(&mut self, key: ProcessKey, accounting: Option<&Ebpf>, process: &mut Process) {
-        if let Some(row) = accounting.and_then(|accounting| accounting.process(key)) {
+    fn read(&mut self, key: ProcessKey, kernel: &Kernel, process: &mut Process) {
+        if let Some(row) = kernel.process(key) {
             let name = row.comm.split(|octet| *octet == 0).next().unwrap_or_default();
             if !name.is_empty() {
                 process.name = String::from_utf8_lossy(name).into_owned();
@@ -98,7 +96,8 @@ impl Owners {
     pub(super) fn cgroups_of(&mut self, wanted: &str) -> Vec<u64> {
         use std::os::unix::fs::MetadataExt;
 
-        let (Ok(root), Ok(processes)) = (cgroup2_root(), fs::read_dir("/proc")) else { return Vec::new() };
+        let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+        let hierarchy = hierarchy::chosen();
         let mut found = Vec::new();
         for entry in processes.filter_map(Result::ok) {
             let name = entry.file_name();
@@ -111,8 +110,7 @@ impl Owners {
                     container.name.as_deref() == Some(wanted)
                         || wanted.len() >= 4 && container.id.starts_with(wanted)
                 });
-            if is_wanted && let Some(path) = unified_path(&text) {
-                let directory: PathBuf = root.join(path.trim_start_matches('/'));
+            if is_wanted && let Some(directory) = hierarchy.directory(&String::from_utf8_lossy(&text)) {
                 found.extend(fs::metadata(directory).map(|metadata| metadata.ino()).ok());
             }
         }
@@ -131,12 +129,6 @@ fn has_one_thread(pid: u32) -> bool {
 
 fn container(known: &crate::snapshot::Container) -> Container {
     Container { id: known.id.clone(), name: known.name.clone() }
-}
-
-/// The path in the v2 hierarchy.
-fn unified_path(text: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(text);
-    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
 }
 
 /// Field 22 of /proc/PID/stat, as keys have it. The second field is the name, in parentheses, which may contain
