@@ -182,7 +182,9 @@ fn connections(args: &ConnectionsArgs, terminal: Terminal) -> Result<Config, Con
     let wanted = wanted_states(&states);
     let mut config = view(&args.view, &Connections, states, terminal)?;
     if let SourceConfig::Live(live) = &mut config.source {
-        live.counting = !once && config.pace.count != Some(1);
+        // Who names a tier wants to see it at work, or refused.
+        let named = !matches!(live.tier, Tier::Auto | Tier::Polling);
+        live.counting = named || !once && config.pace.count != Some(1);
         (live.wanted.connected, live.wanted.unconnected) = wanted;
     }
     if once {

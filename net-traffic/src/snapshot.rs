@@ -3,6 +3,7 @@
 //! A field that the source could not observe is `None`; it is never zero and never a guess.
 //! A snapshot serialises to one line of JSON, so a recording replays exactly what was read.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ pub struct Snapshot {
     pub sockets: Vec<Socket>,
     /// Processes that own a socket or have moved bytes; an ended one stays until it was reported once.
     pub processes: Vec<Process>,
+    /// The names of those `Socket::uid` whose process is not known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<u32, String>,
     pub interfaces: Vec<Interface>,
     /// Those of `processes` that descend from this program, where it was asked to trace them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

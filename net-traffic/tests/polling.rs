@@ -1,9 +1,12 @@
 //! Snapshots of network namespaces that the test makes, with the losses, owners and rights it arranges there.
 //!
-//! Needs root (`CAP_SYS_ADMIN`); says SKIP with the reason otherwise.
+//! Needs root (`CAP_SYS_ADMIN`); says SKIP with the reason otherwise, and fails under `NET_TRAFFIC_NO_SKIP=1`.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the kernel is waited for, with a deadline")]
+
+#[path = "support/skip.rs"]
+mod skip;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
@@ -35,13 +38,8 @@ fn in_own_netns(name: &str, test: impl FnOnce() + Send) {
         inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     if let Some(reason) = refusal {
-        skip(name, &reason);
+        skip::skip(&format!("{name}: {reason}"));
     }
-}
-
-/// Goes past the capture of the test's output: a skip is to be seen.
-fn skip(name: &str, reason: &str) {
-    std::io::stderr().write_all(format!("SKIP {name}: {reason}\n").as_bytes()).unwrap();
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
@@ -142,8 +140,7 @@ fn segments_that_this_host_dropped_count_once() {
         let shaper =
             ["qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1kbit", "burst", "1", "limit", "1"];
         if let Err(refusal) = run("tc", &shaper) {
-            skip("segments_that_this_host_dropped_count_once", &refusal);
-            return;
+            return skip::skip(&format!("segments_that_this_host_dropped_count_once: {refusal}"));
         }
         active.write_all(&[1; 300]).unwrap();
         passive.write_all(&[1; 70]).unwrap();

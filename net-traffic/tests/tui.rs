@@ -3,6 +3,8 @@
 //! The terminal is one of tmux, with a server of its own that each test ends. Without tmux the tests say SKIP.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/skip.rs"]
+mod skip;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 #[path = "support/tmux.rs"]

@@ -8,14 +8,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{apt, build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm};
+use crate::{apt, build_ebpf, clippy_ebpf, fuzz, process, toolchain::Toolchain, vm, windows};
 
 const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
 
-/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft.
-const PEERS: [&str; 11] = [
+/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft;
+/// and the compiler that libFuzzer is built with.
+const PEERS: [&str; 12] = [
     "busybox-static",
     "docker.io",
+    "g++",
     "iperf3",
     "iproute2",
     "iputils-ping",
@@ -34,14 +36,15 @@ struct Step {
 }
 
 /// The cheapest first; the tests last, so that what ends the output is theirs.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "fmt", run: fmt },
     Step { name: "clippy", run: clippy },
     Step { name: "doc", run: doc },
     Step { name: "clippy-ebpf", run: clippy_ebpf::run },
     Step { name: "build-ebpf --check", run: build_ebpf::check },
-    Step { name: "vm-test 6.1", run: || vm::test_on(vm::Series::V6_1) },
-    Step { name: "vm-test 6.12", run: || vm::test_on(vm::Series::V6_12) },
+    Step { name: "windows", run: windows::all },
+    Step { name: "fuzz", run: fuzz::smoke },
+    Step { name: "vm-test", run: vm::test_everywhere },
 ];
 
 /// Everything that must hold: format, lints, docs, the committed object, tests here and on other kernels.
@@ -78,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn install() -> Result<()> {
     Toolchain::install()?;
     apt::install(&PEERS)?;
+    windows::install()?;
     vm::install()
 }
 

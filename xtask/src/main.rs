@@ -7,9 +7,11 @@ mod bench;
 mod build_ebpf;
 mod ci;
 mod clippy_ebpf;
+mod fuzz;
 mod process;
 mod toolchain;
 mod vm;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -24,8 +26,10 @@ enum Command {
     ClippyEbpf,
     VmTest(vm::TestArgs),
     VmRun(vm::RunArgs),
+    Windows(windows::Args),
     Ci(ci::Args),
     Bench(bench::Args),
+    Fuzz(fuzz::Args),
     #[command(hide = true)]
     BenchSockets(bench::SocketsArgs),
 }
@@ -42,8 +46,10 @@ fn dispatch() -> Result<ExitCode> {
     match Command::parse() {
         Command::BuildEbpf(args) => build_ebpf::run(&args)?,
         Command::ClippyEbpf => clippy_ebpf::run()?,
+        Command::Windows(args) => windows::run(&args)?,
         Command::Ci(args) => ci::run(&args)?,
         Command::Bench(args) => bench::run(&args)?,
+        Command::Fuzz(args) => fuzz::run(&args)?,
         Command::BenchSockets(args) => bench::hold_sockets(&args)?,
         Command::VmTest(args) => return vm::test(&args).map(ExitCode::from),
         Command::VmRun(args) => return vm::run(&args).map(ExitCode::from),

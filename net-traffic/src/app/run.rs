@@ -1,5 +1,6 @@
 //! One report after the other, or one recorded snapshot after the other.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -37,6 +38,7 @@ async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
     let mut sink = Sink::new(&config.job, source.scope())?;
     let mut ticks = Ticks::new(config);
     let mut reports = 0;
+    let mut explained = HashSet::new();
     while config.pace.count.is_none_or(|count| reports < count) {
         if matches!(source, Source::Live(_)) {
             tokio::select! {
@@ -53,8 +55,8 @@ async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
         }
         if reports == 0 {
             check_interfaces(config, &snapshot)?;
-            explain(config, &snapshot);
         }
+        explain(config, &snapshot, &mut explained);
         let bytes = sink.take(snapshot)?;
         tokio::select! {
             () = stop.wait() => return Ok(()),
@@ -107,22 +109,26 @@ fn no_interface(name: &str) -> Failure {
     Failure::Usage(format!("-i {name}: there is no such interface"))
 }
 
-/// Says what is missing and how to get it; of a recording, nobody can change it any more.
-fn explain(config: &Config, snapshot: &Snapshot) {
+/// Says what is missing and how to get it, of each slot once; of a recording, nobody can change it any more.
+fn explain(config: &Config, snapshot: &Snapshot, explained: &mut HashSet<String>) {
     let is_doctor = matches!(&config.job, Job::View(viewing) if viewing.view.name() == "doctor");
     if config.quiet || is_doctor || matches!(config.source, SourceConfig::Replay(_)) {
         return;
     }
+    let mut slots = Vec::new();
     let mut said: Vec<String> = Vec::new();
-    for status in snapshot.status.iter().filter(|status| config.verbose || status.tier.is_none()) {
+    let concerned = snapshot.status.iter().filter(|status| config.verbose || status.tier.is_none());
+    for status in concerned.filter(|status| !explained.contains(&status.slot)) {
         let Some(reason) = &status.reason else { continue };
         let remedy = status.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
         let message = format!("{reason}{remedy}");
+        slots.push(status.slot.clone());
         if !said.contains(&message) {
             note(&format!("{}: {message}", status.slot));
             said.push(message);
         }
     }
+    explained.extend(slots);
 }
 
 /// What becomes of a snapshot.

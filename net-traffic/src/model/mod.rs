@@ -21,6 +21,7 @@ pub mod throughput;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use self::balance::Balance;
@@ -54,6 +55,7 @@ pub struct Model {
     connections: Connections,
     processes: Processes,
     destinations: Destinations,
+    users: BTreeMap<u32, String>,
     interfaces: Interfaces,
     wire: Vec<Wire>,
     loss: Loss,
@@ -90,6 +92,8 @@ impl Retention {
 pub struct Flow<'m> {
     pub connection: &'m Connection,
     pub process: Option<&'m ProcessState>,
+    /// Whose it is: the process's user, else the one that made the socket.
+    pub user: Option<&'m str>,
     /// The name of its interface.
     pub interface: Option<&'m str>,
     /// The names of all interfaces of this namespace that it passes on its way from another one.
@@ -118,6 +122,7 @@ impl Model {
             host,
             mut sockets,
             mut processes,
+            users,
             traced,
             interfaces,
             containers,
@@ -141,6 +146,7 @@ impl Model {
         for ended in self.connections.advance(sockets, moment, keep) {
             self.fold(&ended);
         }
+        self.users.extend(users);
         self.host = host;
         self.wire = wire;
         self.loss = loss;
@@ -237,9 +243,12 @@ impl Model {
     fn flow<'m>(&'m self, connection: &'m Connection) -> Flow<'m> {
         let process = connection.socket.owner.and_then(|owner| self.processes.get(owner));
         let socket = &connection.socket;
+        let running_as = process.and_then(|process| process.process.user.as_deref());
+        let made_by = || socket.uid.and_then(|uid| self.users.get(&uid)).map(String::as_str);
         Flow {
             connection,
             process,
+            user: running_as.or_else(made_by),
             interface: self.interfaces.of(socket),
             passed: self.interfaces.passed(socket),
         }

@@ -257,3 +257,17 @@ fn a_reset_begins_the_totals_again_and_keeps_the_rates() {
         "its life is the kernel's to count"
     );
 }
+
+#[test]
+fn a_connection_without_a_process_is_of_the_user_who_made_its_socket() {
+    let mut model = Model::default();
+    let made = Socket { uid: Some(33), owner: None, ..socket(1, 0, 0) };
+    model.advance(Snapshot {
+        users: [(33, "www-data".to_owned())].into(),
+        ..at(1, vec![made.clone()], vec![])
+    });
+    assert_eq!(model.flows().next().unwrap().user, Some("www-data"));
+    let elsewhere = Socket { uid: Some(34), ..made };
+    model.advance(at(2, vec![elsewhere], vec![]));
+    assert_eq!(model.flows().next().unwrap().user, None);
+}

@@ -15,5 +15,7 @@ mod ledger;
 mod process;
 mod properties;
 mod same;
+#[path = "../support/skip.rs"]
+mod skip;
 mod stage;
 mod text;

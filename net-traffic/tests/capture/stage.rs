@@ -9,6 +9,8 @@ use net_traffic::source::linux::traffic::NetNs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::skip::skip;
+
 pub(crate) const OWN: &str = "10.9.0.1";
 pub(crate) const PEER: &str = "10.9.0.2";
 pub(crate) const PEER6: &str = "fd99::2";
@@ -175,12 +177,4 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Output {
 
 pub(crate) fn text_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Says aloud what is left out; where everything is installed on purpose, it is a failure.
-fn skip(reason: &str) {
-    let strict = std::env::var("NET_TRAFFIC_NO_SKIP").is_ok_and(|value| value == "1");
-    assert!(!strict, "no skip allowed: {reason}");
-    // A test that passes keeps its standard output to itself.
-    std::io::Write::write_all(&mut std::io::stderr(), format!("SKIP: {reason}\n").as_bytes()).unwrap();
 }

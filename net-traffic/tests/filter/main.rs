@@ -14,10 +14,8 @@ mod kernel;
 mod libpcap;
 mod oracle;
 mod properties;
+#[path = "../support/skip.rs"]
+mod skip;
 mod verdicts;
 
-/// Says why a test could not run, on stderr itself: what tests print is shown only when they fail.
-fn skip(reason: &str) {
-    use std::io::Write;
-    std::io::stderr().write_all(format!("SKIP: {reason}\n").as_bytes()).unwrap();
-}
+use self::skip::skip;

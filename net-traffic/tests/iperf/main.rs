@@ -10,4 +10,6 @@ mod agree;
 mod causes;
 mod client;
 mod server;
+#[path = "../support/skip.rs"]
+mod skip;
 mod stage;

@@ -1,7 +1,7 @@
 //! Two network namespaces with a cable between them, and the programs that run there.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -25,8 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn on_stage(name: &str, test: impl FnOnce(&Stage)) {
     match Stage::build() {
         Ok(stage) => test(&stage),
-        // Past the capture of the test's output: a skip is to be seen.
-        Err(reason) => std::io::stderr().write_all(format!("SKIP {name}: {reason}\n").as_bytes()).unwrap(),
+        Err(reason) => crate::skip::skip(&format!("{name}: {reason}")),
     }
 }
 

@@ -17,11 +17,10 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// A terminal of this size; `None`, said aloud, where there is no tmux.
-    #[expect(clippy::print_stdout, reason = "a skip is said aloud")]
     pub(crate) fn open(width: u16, height: u16) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         if Command::new("tmux").arg("-V").output().is_err() {
-            println!("SKIP: tmux is not installed; the screen was not seen in a terminal");
+            crate::skip::skip("tmux is not installed; the screen was not seen in a terminal");
             return None;
         }
         let socket = format!("net-traffic-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));

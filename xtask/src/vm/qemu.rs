@@ -22,7 +22,8 @@ const KERNEL_COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 oops=panic nokas
     no_timer_check cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on rcupdate.rcu_expedited=1 nowatchdog";
 
 /// The status of the guest's command, [`TIMED_OUT`] or [`DIED`]. Removes the initramfs.
-pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest) -> Result<u8> {
+/// Every line of the guest's is printed behind `prefix`.
+pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest, prefix: &str) -> Result<u8> {
     let console = vm_dir().join(format!("console-{}-{}.txt", kernel.release, std::process::id()));
     let mut child = command(kernel, initrd, &console, guest)
         .stdin(Stdio::null())
@@ -31,7 +32,7 @@ pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest) -> Result<u8> 
         .context("start qemu-system-x86_64")?;
     let mut status = None;
     if let Some(stdout) = child.stdout.take() {
-        status = pass_through(BufReader::new(stdout))?;
+        status = pass_through(BufReader::new(stdout), prefix)?;
     }
     let ended = child.wait().context("wait for qemu-system-x86_64")?;
     fs::remove_file(initrd).with_context(|| format!("remove {}", initrd.display()))?;
@@ -72,11 +73,12 @@ fn command(kernel: &Kernel, initrd: &Path, console: &Path, guest: &Guest) -> Com
 }
 
 /// Prints what the guest prints; the status is in the line that says so.
-fn pass_through(mut guest: impl BufRead) -> Result<Option<u8>> {
+fn pass_through(mut guest: impl BufRead, prefix: &str) -> Result<Option<u8>> {
     let mut status = None;
-    let mut line = Vec::new();
-    let mut stdout = std::io::stdout().lock();
+    let mut line = prefix.as_bytes().to_vec();
     while guest.read_until(b'\n', &mut line).context("read from the guest")? > 0 {
+        // A line at a time, since another guest may print its own.
+        let mut stdout = std::io::stdout().lock();
         stdout.write_all(&line)?;
         stdout.flush()?;
         let text = String::from_utf8_lossy(&line);
@@ -84,7 +86,7 @@ fn pass_through(mut guest: impl BufRead) -> Result<Option<u8>> {
         if let Some((_, value)) = text.rsplit_once(STATUS_LINE) {
             status = value.trim().parse().ok();
         }
-        line.clear();
+        line.truncate(prefix.len());
     }
     Ok(status)
 }
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_status_is_the_guests_own() {
-        let status = |text: &str| pass_through(text.as_bytes()).unwrap();
+        let status = |text: &str| pass_through(text.as_bytes(), "6.1 | ").unwrap();
         assert_eq!(status("test x ... ok\nVMTEST-RC: 0\n"), Some(0));
         assert_eq!(status("no line feedVMTEST-RC: 101\n"), Some(101));
         assert_eq!(status("test x ... ok\n"), None);

@@ -133,7 +133,8 @@ impl Section {
         }
     }
 
-    /// What is known of the whole capture, by interface; the causes of all losses stand with the first.
+    /// What is known of the whole capture, by interface. The causes of all losses stand with the first, and so does what
+    /// is of no known interface.
     pub(super) fn statistics(
         &self,
         out: &mut Vec<u8>,
@@ -141,9 +142,18 @@ impl Section {
         ledger: &Ledger,
         now_ns: u64,
     ) {
+        let known = |of: fn(Missed) -> u64| interfaces.iter().map(|interface| of(interface.missed)).sum();
+        let unplaced = Missed {
+            lost: ledger.dropped().saturating_sub(known(|missed| missed.lost)),
+            left_over: ledger.left_over.saturating_sub(known(|missed| missed.left_over)),
+        };
         for (place, delivered) in self.delivered.iter().enumerate() {
-            let Missed { lost, left_over } =
+            let Missed { mut lost, mut left_over } =
                 interfaces.get(place).map(|interface| interface.missed).unwrap_or_default();
+            if place == 0 {
+                lost += unplaced.lost;
+                left_over += unplaced.left_over;
+            }
             let accepted = delivered + lost + left_over;
             block(out, INTERFACE_STATISTICS, |out| {
                 out.extend(u32::try_from(place).unwrap_or(0).to_le_bytes());

@@ -7,12 +7,19 @@ use crate::filter::{self, CompileOptions, FilterError, NameTable, Packet as Filt
 use crate::packet::format::{LinkType, MAX_SNAPLEN};
 use crate::packet::{Interface, Packet};
 
+/// Where a system has them: Linux, Windows.
+const SERVICES: [&str; 2] = ["/etc/services", r"C:\Windows\System32\drivers\etc\services"];
+const PROTOCOLS: [&str; 2] = ["/etc/protocols", r"C:\Windows\System32\drivers\etc\protocol"];
+
 /// The names of services and protocols on this machine.
 #[must_use]
 pub fn names() -> NameTable {
-    let read = |path| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let read = |paths: [&str; 2]| {
+        let text = paths.into_iter().find_map(|path| std::fs::read(path).ok());
+        String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
+    };
     // A machine without these files has no names; numbers do.
-    NameTable::parse(&read("/etc/services").unwrap_or_default(), &read("/etc/protocols").unwrap_or_default())
+    NameTable::parse(&read(SERVICES), &read(PROTOCOLS))
 }
 
 /// Why packets of a file cannot be filtered.

@@ -7,13 +7,12 @@ use super::host;
 use super::interfaces::Interfaces;
 use super::load::{self, LoadError, Sizes};
 use super::netns::NetNs;
-use super::polling::collect_all;
 use super::procfs::ProcFs;
 use super::rights;
 use super::sock_diag::{SockDiag, States, Wanted as Dump};
 use super::wire::Wire;
 use crate::snapshot::{Cost, Protocol, Snapshot, State, Status};
-use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted};
+use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted, collect_all};
 
 /// The collectors of this machine.
 pub struct Live {
@@ -199,18 +198,12 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
     resolved.map_err(|error| OpenError::Usage(format!("--netns: {error}")))
 }
 
-/// What netlink is asked for. Where programs count, they see every socket that moved something; netlink adds those
-/// that never will.
+/// What netlink is asked for. Where programs count, they know every TCP socket that a process holds; netlink adds
+/// those that nobody holds any more, and those that never move anything.
 fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
-    // A UDP socket with a peer is `established`, too, and has counters only once it has moved something.
-    let counted = [
-        State::Established,
-        State::FinWait1,
-        State::FinWait2,
-        State::LastAck,
-        State::Closing,
-        State::CloseWait,
-    ];
+    // In these states the application has not closed it yet. (A UDP socket with a peer is `established`, too, and has
+    // counters only once it has moved something.)
+    let counted = [State::Established, State::CloseWait];
     let mut states = States::ALL;
     // A UDP socket without a peer is in the state `closed`.
     let unconnected = [State::Listen, State::Closed];

@@ -22,7 +22,7 @@ use net_traffic_common::{Ancestor, Hierarchy, Offsets, packet::CaptureSettings};
 use super::{
     bpf::IterLink,
     btf::{self, BtfError},
-    cgroup::hierarchy,
+    cgroup::{hierarchy, mounted},
     netns::NetNs,
     plan::{self, Attach, Filled, SLOTS, Storage, WIRE_SLOTS},
     wire,
@@ -356,14 +356,7 @@ fn ancestor() -> Result<Ancestor, LoadError> {
 
 /// Where the cgroup v2 hierarchy is mounted.
 pub(super) fn cgroup2_root() -> io::Result<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts")?;
-    mounts
-        .lines()
-        .map(|line| line.split(' '))
-        .find_map(|mut fields| {
-            let (_device, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
-            (kind == "cgroup2").then(|| PathBuf::from(path))
-        })
+    mounted::version_2()
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted"))
 }
 

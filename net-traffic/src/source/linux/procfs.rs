@@ -98,7 +98,7 @@ fn unowned(sockets: &mut [Socket]) -> impl Iterator<Item = (&mut Socket, u64)> {
 
 /// Adds the owners that no earlier collector has added, and what such a collector left open.
 fn describe(details: &mut Details, snapshot: &mut Snapshot) {
-    let Snapshot { sockets, processes, .. } = snapshot;
+    let Snapshot { sockets, processes, users, .. } = snapshot;
     let mut present = HashSet::new();
     for process in &mut *processes {
         present.insert(process.id);
@@ -111,6 +111,11 @@ fn describe(details: &mut Details, snapshot: &mut Snapshot) {
     for owner in sockets.iter().filter_map(|socket| socket.owner) {
         if present.insert(owner) {
             processes.extend(details.of(owner).cloned());
+        }
+    }
+    for uid in sockets.iter().filter(|socket| socket.owner.is_none()).filter_map(|socket| socket.uid) {
+        if !users.contains_key(&uid) {
+            users.extend(details.user(uid).map(|name| (uid, name)));
         }
     }
     processes.extend(details.ended().filter(|process| !present.contains(&process.id)));

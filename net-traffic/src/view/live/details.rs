@@ -43,7 +43,7 @@ pub fn details<'m>(model: &'m Model, id: &RowId) -> Option<Details<'m>> {
 }
 
 fn of_connection<'m>(flow: &Flow<'m>) -> Details<'m> {
-    let Flow { connection, process, interface: _, passed: _ } = flow;
+    let Flow { connection, process, user: _, interface: _, passed: _ } = flow;
     let Connection { socket, rates, ended, seen_ns: _ } = connection;
     let mut facts = named(connections::COLUMNS, &connections::row(flow));
     let tcp = socket.tcp.as_ref();

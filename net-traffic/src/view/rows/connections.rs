@@ -103,7 +103,6 @@ pub(crate) fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
     let bytes = connection.bytes();
     let tcp = socket.tcp.as_ref();
     let process = flow.process.filter(|process| process.pid().is_some());
-    let user = process.and_then(|process| process.process.user.as_deref());
     let uid = socket.uid.or(process.and_then(|process| process.process.uid));
     // A packet socket has no addresses, and a socket of raw packets no ports.
     let has_address = socket.protocol != Protocol::Packet;
@@ -115,7 +114,7 @@ pub(crate) fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
         labels::state(connection),
         Value::of(flow.pid(), |pid| Value::Count(u64::from(pid))),
         Value::maybe_text(process.map(ProcessState::name)),
-        user.map_or_else(|| Value::of(uid, Value::Id), Value::Text),
+        flow.user.map_or_else(|| Value::of(uid, Value::Id), Value::Text),
         Value::maybe_text(process.and_then(container)),
         Value::of(socket.netns, |inode| Value::Count(u64::from(inode))),
         Value::maybe_text(flow.interface),

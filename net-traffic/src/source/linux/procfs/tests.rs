@@ -56,6 +56,14 @@ fn an_own_socket_is_owned_by_this_process_with_all_its_details() {
 }
 
 #[test]
+fn the_user_of_a_socket_without_a_process_has_a_name() {
+    let nobody = Socket { uid: Some(0), ..socket(1, u64::MAX) };
+    let unheard_of = Socket { uid: Some(4_000_000_000), ..socket(2, u64::MAX) };
+    let snapshot = collect(&mut ProcFs::default(), vec![nobody, unheard_of]);
+    assert_eq!(snapshot.users, [(0, "root".to_owned())].into());
+}
+
+#[test]
 fn a_known_owner_is_kept_without_another_search() {
     let held = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut collector = ProcFs::default();

@@ -5,6 +5,7 @@ mod speed;
 
 use std::time::Duration;
 
+pub use super::traffic::act_if_told;
 use super::traffic::compare::{Moment, Seen, compare, promised};
 use super::traffic::{Case, NetNs, Stage, TrafficError, cases};
 use crate::snapshot::{Loss, Snapshot};

@@ -1,0 +1,11 @@
+//! What must hold for any input, one target a file. A panic is what the fuzzer looks for.
+
+pub mod file;
+pub mod filter;
+pub mod record;
+pub mod text;
+
+// The decoder of the ring is private to the program; here it is a module of its own, which looks for these at the root.
+use net_traffic::packet;
+#[path = "../../net-traffic/src/source/linux/capture/record.rs"]
+mod ring_record;
