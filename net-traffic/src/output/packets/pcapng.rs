@@ -142,7 +142,8 @@ impl Section {
         ledger: &Ledger,
         now_ns: u64,
     ) {
-        let known = |of: fn(Missed) -> u64| interfaces.iter().map(|interface| of(interface.missed)).sum();
+        let known =
+            |of: fn(Missed) -> u64| interfaces.iter().map(|interface| of(interface.missed)).sum::<u64>();
         let unplaced = Missed {
             lost: ledger.dropped().saturating_sub(known(|missed| missed.lost)),
             left_over: ledger.left_over.saturating_sub(known(|missed| missed.left_over)),
