@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: what net-traffic costs, each figure against something else measured in the same minutes.
 
+mod cable;
 mod capture;
+mod iperf;
 mod paired;
 mod pingpong;
 mod readout;
@@ -29,15 +31,19 @@ struct Benchmark {
     run: fn(pairs: usize) -> Result<()>,
 }
 
-const BENCHMARKS: [Benchmark; 4] = [
+const BENCHMARKS: [Benchmark; 7] = [
     Benchmark { name: "startup", run: startup::run },
     Benchmark { name: "pingpong", run: pingpong::run },
     Benchmark { name: "readout", run: readout::run },
     Benchmark { name: "capture", run: capture::run },
+    Benchmark { name: "iperf-stream", run: iperf::one_stream },
+    Benchmark { name: "iperf-streams", run: iperf::four_streams },
+    Benchmark { name: "iperf-udp", run: iperf::datagrams },
 ];
 
-/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it costs
-/// to read 20 000 sockets once a second) or `capture` (against tcpdump and dumpcap); without a name, all.
+/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it costs to
+/// read 20 000 sockets once a second), `capture` (against tcpdump and dumpcap), `iperf` (all of `iperf-stream`,
+/// `iperf-streams` and `iperf-udp`, against iperf3); without a name, all.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     name: Option<String>,
@@ -47,7 +53,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let chosen = |benchmark: &&Benchmark| args.name.as_deref().is_none_or(|name| name == benchmark.name);
+    let chosen = |benchmark: &&Benchmark| {
+        let names = |name: &str| name == benchmark.name || benchmark.name.starts_with(&format!("{name}-"));
+        args.name.as_deref().is_none_or(names)
+    };
     let chosen: Vec<_> = BENCHMARKS.iter().filter(chosen).collect();
     if chosen.is_empty() {
         let names = BENCHMARKS.map(|benchmark| benchmark.name);
