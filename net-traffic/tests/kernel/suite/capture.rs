@@ -14,15 +14,17 @@ use super::skips::{Reason, skip};
 const PACKETS: usize = 20;
 const FILTER: &str = "udp dst port 7200 and less 9000";
 
+type Run = fn() -> Result<(), Failed>;
+
 pub(super) fn trials() -> Vec<Trial> {
-    let trials: [(&'static str, fn() -> Result<(), Failed>); 5] = [
+    let trials: [(&'static str, Run); 5] = [
         ("capture::loopback", loopback),
         ("capture::xdp", xdp),
         ("capture::chosen", chosen),
         ("capture::enough", enough),
         ("capture::tiny_rings", tiny_rings),
     ];
-    let trial = |(name, run): (&'static str, fn() -> Result<(), Failed>)| {
+    let trial = |(name, run): (&'static str, Run)| {
         Trial::ignorable_test(name, move || match NetNs::enter_new() {
             Ok(_namespace) => run().map(|()| Completion::Completed),
             Err(error) => skip(name, &Reason::Rights(error)),
