@@ -12,7 +12,7 @@ pub fn check(input: &[u8]) {
     let [link, switches, missing, data @ ..] = input else { return };
     let has = |bit: u8| switches & bit != 0;
     let link = LinkType(LINKS[usize::from(link % 8)]);
-    let interfaces = [Interface { name: Some("x".into()), index: 1, link, snaplen: 0, filter: None }];
+    let interfaces = [Interface { name: Some("x".into()), index: 1, link, ..Interface::default() }];
     let process = Process { pid: 1, name: "y".into(), ..Process::default() };
     let packet = Packet {
         time_ns: 1_700_000_000_123_456_789,

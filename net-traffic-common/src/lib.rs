@@ -67,4 +67,6 @@ mod user {
     unsafe impl aya::Pod for WireCounters {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::packet::CaptureSettings {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::packet::LostPackets {}
 }

@@ -53,6 +53,10 @@ pub struct Offsets {
     pub cgroup_root: u32,
     pub kn_id: u32,
     pub hierarchy_id: u32,
+    pub cred: u32,
+    pub cred_uid: u32,
+    /// Where `css_set` has the cgroup of version 2.
+    pub dfl_cgrp: u32,
 }
 
 /// The hierarchy of cgroups that tells containers apart.

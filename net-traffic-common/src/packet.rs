@@ -43,6 +43,9 @@ pub struct CaptureSettings {
     pub wake_bytes: u32,
     /// 1: find out whose the packets are.
     pub owners: u32,
+    /// The user for [`CHOOSE_UID`].
+    pub uid: u32,
+    pub reserved: u32,
 }
 
 /// Only processes that the map `CHOSEN_PIDS` has.
@@ -51,6 +54,8 @@ pub const CHOOSE_PID: u32 = 1;
 pub const CHOOSE_NAME: u32 = 2;
 /// Only processes in cgroups that the map `CHOSEN_CGROUPS` has.
 pub const CHOOSE_CGROUP: u32 = 4;
+/// Only processes of this user.
+pub const CHOOSE_UID: u32 = 8;
 
 /// In the map `CHOSEN_PIDS`: the children of the process are chosen, too.
 pub const CHOSEN_WITH_CHILDREN: u32 = 1;
@@ -66,15 +71,26 @@ pub mod captured {
     pub const COUNTERS: u32 = 3;
 }
 
+/// Packets that were lost on one interface, by cause.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostPackets {
+    pub ring_full: u64,
+    pub copy_failed: u64,
+}
+
 /// The indices of the map `NEXT`: what a filter calls with a packet that it accepts.
 pub mod next {
     pub const KEEP_IN: u32 = 0;
     pub const KEEP_OUT: u32 = 1;
     pub const STAGES: u32 = 2;
+    /// The one of the map `NEXT_XDP`.
+    pub const KEEP_XDP: u32 = 0;
 }
 
 /// The most processors whose packets have a ring.
 pub const MAX_CPUS: u32 = 1024;
 
+const _: () = assert!(size_of::<LostPackets>() == 16);
 const _: () = assert!(size_of::<PacketRecord>() == 40);
-const _: () = assert!(size_of::<CaptureSettings>() == 32);
+const _: () = assert!(size_of::<CaptureSettings>() == 40);

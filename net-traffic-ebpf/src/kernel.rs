@@ -55,6 +55,9 @@ pub(crate) static OFFSETS: Offsets = Offsets {
     cgroup_root: 0,
     kn_id: 0,
     hierarchy_id: 0,
+    cred: 0,
+    cred_uid: 0,
+    dfl_cgrp: 0,
 };
 
 /// Whose descendants are traced; set by the loader.

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use net_traffic_common::{
     CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters, WireKey, loss,
-    packet::{MAX_CPUS, PacketRecord, captured, next},
+    packet::{LostPackets, MAX_CPUS, PacketRecord, captured, next},
 };
 
 use crate::{
@@ -126,13 +126,31 @@ pub(crate) static RINGS: ArrayOfMaps<RingBuf<PacketRecord, 65_536>, { MAX_CPUS a
 #[btf_map]
 pub(crate) static CAPTURED: PerCpuArray<u64, { captured::COUNTERS as usize }> = PerCpuArray::new();
 
+/// Capture: the same by interface, of those that were lost. It is touched when a packet is lost only.
+#[btf_map]
+pub(crate) static LOST: PerCpuHashMap<u32, LostPackets, 1024> = PerCpuHashMap::new();
+
 /// Capture: what a filter calls with a packet that it accepts, by `next::*`. The filters are made at run time.
 #[btf_map]
 pub(crate) static NEXT: ProgramArray<{ next::STAGES as usize }> = ProgramArray::new();
 
-/// Capture: who made a socket, stored in the socket. One that is accepted inherits it from the one that listens.
+/// Capture: the same for filters that run where frames arrive. Programs of different types cannot share a map.
 #[btf_map]
-pub(crate) static CREATORS: InheritedSkStorage<ProcessKey> = InheritedSkStorage::new();
+pub(crate) static NEXT_XDP: ProgramArray<1> = ProgramArray::new();
+
+/// Capture: whose a socket is, stored in the socket. One that is accepted inherits it from the one that listens.
+#[btf_map]
+pub(crate) static HOLDERS: InheritedSkStorage<Holder> = InheritedSkStorage::new();
+
+/// Who made a socket, and from its first use on who uses it.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Holder {
+    pub owner: ProcessKey,
+    pub is_used: u64,
+    /// The flow that was remembered last, and when, folded.
+    pub remembered: u64,
+}
 
 /// Capture: owners of flows for whose packets no socket can be found. Least recently used: what is forgotten costs a
 /// name. The loader shrinks it where nothing is captured.

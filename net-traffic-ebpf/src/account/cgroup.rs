@@ -23,12 +23,25 @@ pub(crate) fn current() -> u64 {
         // SAFETY: no requirement.
         return unsafe { bpf_get_current_cgroup_id() };
     }
-    // SAFETY: the current task and the structs that it points to; what cannot be read is zero.
+    // SAFETY: the current task.
+    unsafe { of_task(bpf_get_current_task_btf().cast()) }
+}
+
+/// The id of a task's cgroup.
+///
+/// # Safety
+/// `task` points to a `struct task_struct`.
+#[inline(always)]
+pub(crate) unsafe fn of_task(task: *const c_void) -> u64 {
+    // SAFETY: the task and the structs that it points to; what cannot be read is zero.
     unsafe {
-        let task = bpf_get_current_task_btf().cast();
         let set = Untyped::read::<u64>(task, offset!(task_cgroups)) as *const c_void;
-        let state = Untyped::read::<u64>(set, constant(&HIERARCHY.subsystem)) as *const c_void;
-        let cgroup = Untyped::read::<u64>(state, offset!(css_cgroup)) as *const c_void;
+        let cgroup = if constant(&HIERARCHY.id) == 0 {
+            Untyped::read::<u64>(set, offset!(dfl_cgrp)) as *const c_void
+        } else {
+            let state = Untyped::read::<u64>(set, constant(&HIERARCHY.subsystem)) as *const c_void;
+            Untyped::read::<u64>(state, offset!(css_cgroup)) as *const c_void
+        };
         id::<Untyped>(cgroup)
     }
 }

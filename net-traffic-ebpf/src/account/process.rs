@@ -1,5 +1,7 @@
 //! The rows of processes: made when a process first owns a socket, added to when its bytes are settled.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_get_current_uid_gid};
 use net_traffic_common::{OTHER, PROCESS_HAS_UID, ProcessCounters, ProcessKey};
 
@@ -8,7 +10,7 @@ use super::{
     loss::{self, EEXIST},
 };
 use crate::{
-    kernel::{Typed, current_leader, offset, process_key, read_octets},
+    kernel::{Memory, Typed, Untyped, current_leader, offset, process_key, read_octets},
     maps::PROCESSES,
 };
 
@@ -50,6 +52,36 @@ pub(crate) fn post(key: ProcessKey, rx: u64, tx: u64) {
         unsafe {
             add(&raw mut (*row).rx_bytes, rx);
             add(&raw mut (*row).tx_bytes, tx);
+        }
+    }
+}
+
+/// Announces a process that is not the current one, and tells of a row that is there what it lacks.
+///
+/// # Safety
+/// `leader` points to the `struct task_struct` of its first thread.
+#[inline(always)]
+pub(crate) unsafe fn describe(key: ProcessKey, leader: *const c_void) {
+    // SAFETY: as the caller promises; what cannot be read is zero.
+    let row = unsafe {
+        let cred = Untyped::read::<u64>(leader, offset!(cred)) as *const c_void;
+        ProcessCounters {
+            cgroup: cgroup::of_task(leader),
+            flags: PROCESS_HAS_UID,
+            uid: Untyped::read(cred, offset!(cred_uid)),
+            comm: read_octets(leader, offset!(comm)),
+            ..ProcessCounters::default()
+        }
+    };
+    let Some(known) = PROCESSES.get_ptr_mut(key) else { return announce(key, &row) };
+    // SAFETY: a live map value; whoever writes these members writes the same.
+    unsafe {
+        if (*known).cgroup == 0 {
+            (*known).cgroup = row.cgroup;
+        }
+        if (*known).flags & PROCESS_HAS_UID == 0 {
+            (*known).uid = row.uid;
+            (*known).flags |= PROCESS_HAS_UID;
         }
     }
 }

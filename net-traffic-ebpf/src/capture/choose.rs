@@ -3,8 +3,8 @@
 use core::ffi::c_void;
 
 use net_traffic_common::{
-    ProcessKey, UNOWNED,
-    packet::{CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID},
+    PROCESS_HAS_UID, ProcessKey, UNOWNED,
+    packet::{CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID, CHOOSE_UID},
 };
 
 use super::{setting, wanted_name};
@@ -23,15 +23,19 @@ pub(crate) fn is_chosen(owner: ProcessKey) -> bool {
     if choose & CHOOSE_PID != 0 && CHOSEN_PIDS.get_ptr(owner.pid()).is_none() {
         return false;
     }
-    if choose & (CHOOSE_NAME | CHOOSE_CGROUP) == 0 {
+    if choose & (CHOOSE_NAME | CHOOSE_CGROUP | CHOOSE_UID) == 0 {
         return true;
     }
     let Some(row) = PROCESSES.get_ptr(owner) else { return false };
     // SAFETY: a live map value, whose name lies at a place that is a multiple of eight.
-    let (name, cgroup) =
-        unsafe { ((&raw const (*row).comm).cast::<c_void>().cast::<[u64; 2]>().read(), (*row).cgroup) };
+    let (name, cgroup, flags, uid) = unsafe {
+        let name = (&raw const (*row).comm).cast::<c_void>().cast::<[u64; 2]>().read();
+        (name, (*row).cgroup, (*row).flags, (*row).uid)
+    };
     let wanted = wanted_name();
     let has_name = name[0] == wanted[0] && name[1] == wanted[1];
+    let has_uid = flags & PROCESS_HAS_UID != 0 && uid == setting!(uid);
     (choose & CHOOSE_NAME == 0 || has_name)
+        && (choose & CHOOSE_UID == 0 || has_uid)
         && (choose & CHOOSE_CGROUP == 0 || CHOSEN_CGROUPS.get_ptr(cgroup).is_some())
 }

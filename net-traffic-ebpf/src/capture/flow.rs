@@ -6,6 +6,8 @@ use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes_relat
 
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
@@ -36,6 +38,22 @@ impl Flow {
         }
     }
 
+    /// A number that hardly any other flow has.
+    #[inline(always)]
+    pub(crate) fn fold(&self) -> u64 {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mix = |folded: u64, word: u32| (folded.rotate_left(29) ^ u64::from(word)).wrapping_mul(ODD);
+        let ports = u32::from(self.source_port) << 16 | u32::from(self.destination_port);
+        let mut folded = mix(u64::from(self.protocol), ports);
+        folded = mix(mix(folded, self.source[0]), self.destination[0]);
+        if self.is_v6 != 0 {
+            folded = mix(mix(folded, self.source[1]), self.destination[1]);
+            folded = mix(mix(folded, self.source[2]), self.destination[2]);
+            folded = mix(mix(folded, self.source[3]), self.destination[3]);
+        }
+        folded
+    }
+
     /// As a key of a map.
     #[inline(always)]
     pub(crate) fn key(&self) -> Self {
@@ -46,10 +64,8 @@ impl Flow {
 /// Reads the packet's headers; `None` if it has no ports where one looks for them.
 #[inline(always)]
 pub(crate) fn read(skb: *mut __sk_buff) -> Option<Flow> {
-    const IPV4: u32 = 0x0800;
-    const IPV6: u32 = 0x86dd;
     // SAFETY: the program's context.
-    let protocol = unsafe { u32::from(u16::from_be((*skb).protocol as u16)) };
+    let protocol = unsafe { u16::from_be((*skb).protocol as u16) };
     let mut flow = Flow::default();
     let at = match protocol {
         IPV4 => read_ipv4(skb, &mut flow)?,
@@ -76,16 +92,34 @@ pub(crate) fn read(skb: *mut __sk_buff) -> Option<Flow> {
 /// Gives where the protocol above begins.
 #[inline(always)]
 fn read_ipv4(skb: *mut __sk_buff, flow: &mut Flow) -> Option<u32> {
-    let header: [u8; 12] = load(skb, 0)?;
-    let addresses: [u32; 2] = load(skb, 12)?;
+    let header: [u32; 5] = load(skb, 0)?;
     // Only the first fragment has ports.
-    if header[6] & 0x1f != 0 || header[7] != 0 {
+    if u32::from_be(header[1]) & 0x1fff != 0 {
         return None;
     }
-    flow.protocol = header[9];
-    flow.source[0] = addresses[0];
-    flow.destination[0] = addresses[1];
-    Some(u32::from(header[0] & 0xf) * 4)
+    flow.protocol = (u32::from_be(header[2]) >> 16) as u8;
+    flow.source[0] = header[3];
+    flow.destination[0] = header[4];
+    Some((u32::from_be(header[0]) >> 24 & 0xf) * 4)
+}
+
+/// Whether a packet that has a socket needs no more: UDP, or TCP within a connection.
+#[inline(always)]
+pub(crate) fn is_ordinary(skb: *mut __sk_buff) -> bool {
+    const FIN_OR_RST: u8 = 0x05;
+    // SAFETY: the program's context.
+    if unsafe { (*skb).protocol } != u32::from(IPV4.to_be()) {
+        return false;
+    }
+    let Some(header) = load::<[u32; 3]>(skb, 0) else { return false };
+    match (u32::from_be(header[2]) >> 16) as u8 {
+        UDP => true,
+        TCP => {
+            let at = (u32::from_be(header[0]) >> 24 & 0xf) * 4;
+            load::<[u8; 1]>(skb, at + 13).is_some_and(|flags| flags[0] & FIN_OR_RST == 0)
+        }
+        _ => false,
+    }
 }
 
 #[inline(always)]

@@ -6,75 +6,57 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    bindings::{__sk_buff, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    bindings::{BPF_NOEXIST, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{
-        bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_ringbuf_discard, bpf_ringbuf_query,
-        bpf_ringbuf_reserve, bpf_ringbuf_submit, bpf_skb_load_bytes,
+        bpf_get_smp_processor_id, bpf_ringbuf_discard, bpf_ringbuf_query, bpf_ringbuf_reserve,
+        bpf_ringbuf_submit,
     },
 };
-use net_traffic_common::{
-    ProcessKey,
-    packet::{PACKET_OUT, PACKET_TAGGED, PacketRecord, captured},
-};
+use net_traffic_common::packet::{LostPackets, PacketRecord, captured};
 
-use super::setting;
+use super::{frame::Frame, setting};
 use crate::{
     account,
-    maps::{CAPTURED, RINGS},
+    maps::{CAPTURED, LOST, RINGS},
 };
 
 const HEAD: usize = size_of::<PacketRecord>();
 
 /// Counts the packet as received, and as lost if it is.
 #[inline(always)]
-pub(crate) fn keep(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) {
+pub(crate) fn keep(frame: impl Frame, record: PacketRecord) {
     count(captured::RECEIVED);
+    let snaplen = setting!(snaplen);
+    let record =
+        PacketRecord { captured: if record.length > snaplen { snaplen } else { record.length }, ..record };
     // SAFETY: no requirement.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let Some(ring) = RINGS.get(cpu) else { return count(captured::RING_FULL) };
+    let Some(ring) = RINGS.get(cpu) else { return lose(record.ifindex, captured::RING_FULL) };
     let ring: *mut c_void = core::ptr::from_ref(ring).cast_mut().cast();
-    let record = head(skb, owner, is_outgoing);
     // Each class begins where the one before ends and is a power of two wide.
-    let lost = match record.captured {
-        0..=128 => write::<0, 128>(ring, skb, &record),
-        129..=640 => write::<128, 512>(ring, skb, &record),
-        641..=1664 => write::<640, 1024>(ring, skb, &record),
-        1665..=3712 => write::<1664, 2048>(ring, skb, &record),
-        3713..=11_904 => write::<3712, 8192>(ring, skb, &record),
-        11_905..=77_440 => write::<11_904, 65_536>(ring, skb, &record),
-        _ => write::<77_440, 262_144>(ring, skb, &record),
+    let written = match record.captured {
+        0..=64 => write::<0, 64>(ring, frame, &record),
+        65..=128 => write::<64, 64>(ring, frame, &record),
+        129..=256 => write::<128, 128>(ring, frame, &record),
+        257..=512 => write::<256, 256>(ring, frame, &record),
+        513..=1024 => write::<512, 512>(ring, frame, &record),
+        1025..=1536 => write::<1024, 512>(ring, frame, &record),
+        1537..=3584 => write::<1536, 2048>(ring, frame, &record),
+        3585..=11_776 => write::<3584, 8192>(ring, frame, &record),
+        11_777..=28_160 => write::<11_776, 16_384>(ring, frame, &record),
+        28_161..=60_928 => write::<28_160, 32_768>(ring, frame, &record),
+        60_929..=126_464 => write::<60_928, 65_536>(ring, frame, &record),
+        _ => write::<126_464, 262_144>(ring, frame, &record),
     };
-    if let Err(cause) = lost {
-        count(cause);
-    }
-}
-
-#[inline(always)]
-fn head(skb: *mut __sk_buff, owner: ProcessKey, is_outgoing: bool) -> PacketRecord {
-    let snaplen = setting!(snaplen);
-    // SAFETY: the program's context.
-    unsafe {
-        let length = (*skb).len;
-        let tagged = (*skb).vlan_present != 0;
-        PacketRecord {
-            time_ns: bpf_ktime_get_ns(),
-            owner,
-            length,
-            captured: if length > snaplen { snaplen } else { length },
-            ifindex: (*skb).ifindex,
-            flags: if is_outgoing { PACKET_OUT } else { 0 } | if tagged { PACKET_TAGGED } else { 0 },
-            vlan_tag: (*skb).vlan_tci as u16,
-            vlan_type: u16::from_be((*skb).vlan_proto as u16),
-            segments: (*skb).gso_segs as u16,
-            segment_size: (*skb).gso_size as u16,
-        }
+    if let Err(cause) = written {
+        lose(record.ifindex, cause);
     }
 }
 
 #[inline(always)]
 fn write<const BEGIN: u32, const WIDTH: u32>(
     ring: *mut c_void,
-    skb: *mut __sk_buff,
+    frame: impl Frame,
     record: &PacketRecord,
 ) -> Result<(), u32> {
     const AVAILABLE: u64 = 0;
@@ -89,7 +71,7 @@ fn write<const BEGIN: u32, const WIDTH: u32>(
         }
         place.cast::<PacketRecord>().write(*record);
         let length = bounded::<BEGIN, WIDTH>(&record.captured);
-        if bpf_skb_load_bytes(skb.cast(), 0, place.byte_add(HEAD), length) != 0 {
+        if !frame.copy(place.byte_add(HEAD), length) {
             bpf_ringbuf_discard(place, u64::from(BPF_RB_NO_WAKEUP));
             return Err(captured::COPY_FAILED);
         }
@@ -109,6 +91,29 @@ fn bounded<const BEGIN: u32, const WIDTH: u32>(length: &u32) -> u32 {
     // mask out. An empty packet becomes one that is too long, and cannot be read.
     let length = unsafe { core::ptr::read_volatile(length) };
     (length.wrapping_sub(BEGIN + 1) & (WIDTH - 1)) + BEGIN + 1
+}
+
+/// Counts a loss, in all and of the interface.
+#[inline(always)]
+fn lose(ifindex: u32, cause: u32) {
+    count(cause);
+    let none = LostPackets::default();
+    let lost = LOST.get_ptr_mut(ifindex).or_else(|| {
+        // Without room for it the loss is known for all interfaces together only.
+        let _made = LOST.insert(ifindex, none, u64::from(BPF_NOEXIST));
+        LOST.get_ptr_mut(ifindex)
+    });
+    if let Some(lost) = lost {
+        // SAFETY: a live map value.
+        let counter = unsafe {
+            if cause == captured::RING_FULL {
+                &raw mut (*lost).ring_full
+            } else {
+                &raw mut (*lost).copy_failed
+            }
+        };
+        account::add(counter, 1);
+    }
 }
 
 #[inline(always)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod choose;
 pub(crate) mod flow;
+pub(crate) mod frame;
 pub(crate) mod keep;
 pub(crate) mod owner;
 
@@ -12,7 +13,7 @@ use net_traffic_common::packet::CaptureSettings;
 /// Set by the loader; the verifier takes each member as a constant.
 #[unsafe(no_mangle)]
 static CAPTURE: CaptureSettings =
-    CaptureSettings { snaplen: 0, choose: 0, name: [0; 16], wake_bytes: 0, owners: 0 };
+    CaptureSettings { snaplen: 0, choose: 0, name: [0; 16], wake_bytes: 0, owners: 0, uid: 0, reserved: 0 };
 
 /// What the user asked for.
 #[inline(always)]

@@ -19,7 +19,7 @@ use aya_ebpf::{
 use net_traffic_common::{ProcessKey, SocketCounters, UNOWNED};
 
 use super::flow::{self, Flow, TCP, UDP};
-use crate::maps::{CREATORS, FLOWS, SOCKETS};
+use crate::maps::{FLOWS, HOLDERS, Holder, SOCKETS};
 
 const FIN_OR_RST: u8 = 0x05;
 const CURRENT_NETNS: u64 = u64::MAX;
@@ -28,6 +28,9 @@ const CURRENT_NETNS: u64 = u64::MAX;
 #[inline(always)]
 pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
     let owner = of_packet(skb);
+    if owner != UNOWNED && flow::is_ordinary(skb) {
+        return owner;
+    }
     let Some(flow) = flow::read(skb) else { return owner };
     if owner == UNOWNED {
         return remembered(&flow);
@@ -40,12 +43,14 @@ pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
 
 /// The owner of a packet that comes in, or [`UNOWNED`].
 #[inline(always)]
-pub(crate) fn incoming(skb: *mut __sk_buff) -> ProcessKey {
+pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
     // From another namespace of this machine it comes with the sender's socket.
     let sender = of_packet(skb);
     let Some(flow) = flow::read(skb) else { return sender };
     if sender != UNOWNED {
-        remember(&flow, sender);
+        if !is_remembered(skb, &flow, now_ns) {
+            remember(&flow, sender);
+        }
         return sender;
     }
     let owner = match flow.protocol {
@@ -111,11 +116,10 @@ fn of_udp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
     }
 }
 
-/// Who uses the socket, as the accounting knows it, or else who made it.
+/// Who uses the socket, or else who made it.
 #[inline(always)]
 fn of_socket(sk: *mut bpf_sock) -> ProcessKey {
     let sockets: *mut c_void = ptr::from_ref(&SOCKETS).cast_mut().cast();
-    let creators: *mut c_void = ptr::from_ref(&CREATORS).cast_mut().cast();
     // SAFETY: a full socket; the helper gives its storage or null.
     unsafe {
         let counters: *const SocketCounters =
@@ -123,8 +127,44 @@ fn of_socket(sk: *mut bpf_sock) -> ProcessKey {
         if !counters.is_null() && (*counters).owner != UNOWNED {
             return (*counters).owner;
         }
-        let creator: *const ProcessKey = bpf_sk_storage_get(creators, sk.cast(), ptr::null_mut(), 0).cast();
-        if creator.is_null() { UNOWNED } else { *creator }
+        let holder = holder(sk);
+        if holder.is_null() { UNOWNED } else { (*holder).owner }
+    }
+}
+
+/// What is stored in a socket, or null.
+///
+/// # Safety
+/// `sk` is a full socket.
+#[inline(always)]
+unsafe fn holder(sk: *mut bpf_sock) -> *mut Holder {
+    let holders: *mut c_void = ptr::from_ref(&HOLDERS).cast_mut().cast();
+    // SAFETY: as the caller promises; the helper gives its storage or null.
+    unsafe { bpf_sk_storage_get(holders, sk.cast(), ptr::null_mut(), 0).cast() }
+}
+
+/// Whether the packet's socket has the flow as the one that was remembered last. After a second it is to be remembered
+/// again: the map forgets what is not used.
+#[inline(always)]
+fn is_remembered(skb: *mut __sk_buff, flow: &Flow, now_ns: u64) -> bool {
+    // SAFETY: the program's context; the helper gives null for sockets that are none in full.
+    unsafe {
+        let sk = (*skb).__bindgen_anon_2.sk;
+        if sk.is_null() {
+            return false;
+        }
+        let full = bpf_sk_fullsock(sk);
+        if full.is_null() {
+            return false;
+        }
+        let holder = holder(full);
+        if holder.is_null() {
+            return false;
+        }
+        let folded = flow.fold() ^ now_ns >> 30;
+        let is_same = (*holder).remembered == folded;
+        (*holder).remembered = folded;
+        is_same
     }
 }
 

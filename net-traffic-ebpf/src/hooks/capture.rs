@@ -6,19 +6,19 @@
 use core::{ffi::c_void, ptr};
 
 use aya_ebpf::{
-    bindings::{__sk_buff, BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE},
+    bindings::{__sk_buff, BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE, xdp_action::XDP_PASS},
     helpers::generated::{bpf_sk_storage_get, bpf_sock_from_file},
-    macros::{btf_tracepoint, cgroup_sock, classifier},
-    programs::{BtfTracePointContext, SockContext, TcContext},
+    macros::{btf_tracepoint, cgroup_sock, classifier, xdp},
+    programs::{BtfTracePointContext, SockContext, TcContext, XdpContext},
 };
-use net_traffic_common::{ProcessCounters, ProcessKey, UNOWNED, packet::CHOSEN_WITH_CHILDREN};
+use net_traffic_common::{ProcessKey, UNOWNED, packet::CHOSEN_WITH_CHILDREN};
 
 use super::iter::TaskFile;
 use crate::{
     account::process,
-    capture::{choose, keep, owner, setting},
-    kernel::{Memory, Typed, offset, process_key, read_octets},
-    maps::{CHOSEN_PIDS, CREATORS},
+    capture::{choose, frame, keep, owner, setting},
+    kernel::{Memory, Typed, offset, process_key},
+    maps::{CHOSEN_PIDS, HOLDERS, Holder},
 };
 
 /// `TC_ACT_UNSPEC`, which is `TCX_NEXT` too: whoever is attached behind us decides.
@@ -28,9 +28,10 @@ const GO_ON: i32 = -1;
 #[classifier]
 fn keep_in(ctx: TcContext) -> i32 {
     let skb: *mut __sk_buff = ctx.skb.skb;
-    let owner = if setting!(owners) != 0 { owner::incoming(skb) } else { UNOWNED };
+    let now_ns = frame::now_ns();
+    let owner = if setting!(owners) != 0 { owner::incoming(skb, now_ns) } else { UNOWNED };
     if choose::is_chosen(owner) {
-        keep::keep(skb, owner, false);
+        keep::keep(skb, frame::of_stack(skb, now_ns, owner, false));
     }
     GO_ON
 }
@@ -41,9 +42,16 @@ fn keep_out(ctx: TcContext) -> i32 {
     let skb: *mut __sk_buff = ctx.skb.skb;
     let owner = if setting!(owners) != 0 { owner::outgoing(skb) } else { UNOWNED };
     if choose::is_chosen(owner) {
-        keep::keep(skb, owner, true);
+        keep::keep(skb, frame::of_stack(skb, frame::now_ns(), owner, true));
     }
     GO_ON
+}
+
+/// Reached from a filter, for a frame that has arrived at an interface, since Linux 5.18. Here nobody knows sockets.
+#[xdp]
+fn keep_xdp(ctx: XdpContext) -> u32 {
+    keep::keep(ctx.ctx, frame::arrived(ctx.ctx));
+    XDP_PASS
 }
 
 /// Runs when a socket is made, since Linux 4.10. So its first packet has an owner, which the accounting knows only
@@ -54,6 +62,23 @@ fn creator_cgroup(ctx: SockContext) -> i32 {
     // SAFETY: the socket of the context.
     unsafe { created(ctx.sock.cast(), creator) };
     1
+}
+
+/// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3. Whoever uses a socket
+/// first is who its packets belong to, and not who made or accepted it.
+#[btf_tracepoint(function = "sock_send_length")]
+fn holder_send_tp(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the tracepoint's prototype.
+    unsafe { used(ctx.arg(0)) };
+    0
+}
+
+/// `void sock_recv_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3.
+#[btf_tracepoint(function = "sock_recv_length")]
+fn holder_recv_tp(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the tracepoint's prototype.
+    unsafe { used(ctx.arg(0)) };
+    0
 }
 
 /// Walks over all descriptors, for the sockets that were made before.
@@ -76,8 +101,7 @@ extern "C" fn holders(ctx: *const TaskFile) -> i32 {
         }
         let leader = Typed::read::<u64>(task, offset!(group_leader)) as *const c_void;
         let owner = process_key::<Typed>(leader);
-        let row = ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
-        process::announce(owner, &row);
+        process::describe(owner, leader);
         created(sk, owner);
     }
     0
@@ -89,17 +113,41 @@ extern "C" fn holders(ctx: *const TaskFile) -> i32 {
 /// `sk` is a socket.
 #[inline(always)]
 unsafe fn created(sk: *const c_void, creator: ProcessKey) {
-    let creators: *mut c_void = ptr::from_ref(&CREATORS).cast_mut().cast();
-    let initial: *const ProcessKey = &raw const creator;
-    // SAFETY: as the caller promises; the helper copies the initial value.
+    let initial = Holder { owner: creator, ..Holder::default() };
+    // SAFETY: as the caller promises.
+    let _stored = unsafe { holder(sk, &raw const initial) };
+}
+
+/// # Safety
+/// `sk` is a socket.
+#[inline(always)]
+unsafe fn used(sk: *const c_void) {
+    // SAFETY: as the caller promises; what the helper gives is the socket's storage or null.
     unsafe {
-        bpf_sk_storage_get(
-            creators,
-            sk.cast_mut(),
-            initial.cast_mut().cast(),
-            u64::from(BPF_SK_STORAGE_GET_F_CREATE),
-        );
+        let known = holder(sk, ptr::null());
+        if !known.is_null() && (*known).is_used != 0 {
+            return;
+        }
+        let user = process::current();
+        let initial = Holder { owner: user, is_used: 1, remembered: 0 };
+        let holder = if known.is_null() { holder(sk, &raw const initial) } else { known };
+        if !holder.is_null() {
+            (*holder).owner = user;
+            (*holder).is_used = 1;
+        }
     }
+}
+
+/// What is stored in the socket; made if there is something to begin with.
+///
+/// # Safety
+/// `sk` is a socket.
+#[inline(always)]
+unsafe fn holder(sk: *const c_void, initial: *const Holder) -> *mut Holder {
+    let holders: *mut c_void = ptr::from_ref(&HOLDERS).cast_mut().cast();
+    let flags = if initial.is_null() { 0 } else { u64::from(BPF_SK_STORAGE_GET_F_CREATE) };
+    // SAFETY: as the caller promises; the helper copies the initial value.
+    unsafe { bpf_sk_storage_get(holders, sk.cast_mut(), initial.cast_mut().cast(), flags).cast() }
 }
 
 /// `void sched_process_fork(struct task_struct *parent, struct task_struct *child)`, tracepoint, since Linux 2.6.

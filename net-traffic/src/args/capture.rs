@@ -23,13 +23,14 @@ pub struct CaptureArgs {
     #[arg(value_name = "FILTER")]
     pub filter: Vec<String>,
     /// Run this, capture what it and its children send and receive, and end with it
-    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["read", "pids", "processes", "containers"])]
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["read", "pids", "processes", "containers", "user", "xdp"])]
     pub command: Vec<OsString>,
 }
 
 /// Where from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Source")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct CaptureSourceArgs {
     /// Only this interface; any is all, the ones to come too [default: any]
     #[arg(short = 'i', long = "interface", value_name = "IFACE|any", value_delimiter = ',')]
@@ -58,6 +59,12 @@ pub struct CaptureSourceArgs {
     /// End after so many packets
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    /// See frames where they arrive, before anything can drop them: incoming ones only, without their processes
+    #[arg(long, conflicts_with_all = ["read", "pids", "processes", "containers", "user"])]
+    pub xdp: bool,
+    /// Interfaces of this network namespace
+    #[arg(long, value_name = "PATH|PID", conflicts_with = "read")]
+    pub netns: Option<String>,
     /// Do not look for the processes that packets belong to
     #[arg(long)]
     pub no_process: bool,
@@ -82,6 +89,9 @@ pub struct ChoiceArgs {
     /// Only packets of this container
     #[arg(long = "container", value_name = "NAME|ID")]
     pub containers: Option<String>,
+    /// Only packets of processes of this user
+    #[arg(long = "uid", value_name = "USER|UID")]
+    pub user: Option<String>,
 }
 
 /// Where to.

@@ -103,17 +103,23 @@ fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result
         Some(DirectionArg::In) => Some(Direction::In),
         Some(DirectionArg::Out) => Some(Direction::Out),
     };
-    let chosen = !choice.pids.is_empty() || choice.processes.is_some() || choice.containers.is_some();
+    let chosen = !choice.pids.is_empty()
+        || choice.processes.is_some()
+        || choice.containers.is_some()
+        || choice.user.is_some();
     if let Some(path) = &args.source.read {
         if chosen {
             return refuse(
-                "--pid, --process and --container choose while packets are captured; -r reads them later",
+                "--pid, --process, --container and --uid choose while packets are captured; -r reads them later",
             );
         }
         return Ok(From::File { path: path.clone(), direction });
     }
     if args.source.no_process && (chosen || !command.is_empty()) {
         return refuse("--no-process leaves nothing by which processes could be chosen");
+    }
+    if args.source.xdp && direction == Some(Direction::Out) {
+        return refuse("--xdp sees what arrives: nothing goes out there");
     }
     let any = args.source.interfaces.is_empty() || args.source.interfaces.iter().any(|name| name == "any");
     let options = LiveCaptureOptions {
@@ -130,11 +136,14 @@ fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result
         direction,
         ring_kib: args.source.buffer_kib.unwrap_or(4096),
         promiscuous: !any && !args.source.no_promiscuous_mode,
-        owners: !args.source.no_process,
+        owners: !args.source.no_process && !args.source.xdp,
+        xdp: args.source.xdp,
+        netns: args.source.netns.clone(),
         choice: Choice {
             pids: choice.pids.clone(),
             process: choice.processes.clone(),
             container: choice.containers.clone(),
+            user: choice.user.clone(),
             command: !command.is_empty(),
         },
     };

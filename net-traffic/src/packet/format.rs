@@ -2,7 +2,7 @@
 //! <https://www.tcpdump.org/linktypes.html>, the rest is from the IETF's drafts "pcap" and "pcapng".
 
 /// What packets begin with, by its number in files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LinkType(pub u16);
 
 impl LinkType {
@@ -63,6 +63,7 @@ pub const SHB_OS: u16 = 3;
 pub const SHB_APPLICATION: u16 = 4;
 /// Options of the interface description.
 pub const IF_NAME: u16 = 2;
+pub const IF_DESCRIPTION: u16 = 3;
 pub const IF_TSRESOL: u16 = 9;
 pub const IF_FILTER: u16 = 11;
 pub const IF_TSOFFSET: u16 = 14;

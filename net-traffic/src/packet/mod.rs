@@ -12,10 +12,12 @@ pub enum Direction {
 }
 
 /// Where packets were seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
     /// As the kernel names it; `None` where a file does not say.
     pub name: Option<String>,
+    /// What else people know it by.
+    pub description: Option<String>,
     /// The kernel's number of it; 0 where a file does not say.
     pub index: u32,
     pub link: LinkType,
@@ -23,6 +25,15 @@ pub struct Interface {
     pub snaplen: u32,
     /// The expression that chose the packets.
     pub filter: Option<String>,
+    /// What the filter accepted of it and did not get into anybody's hands.
+    pub missed: Missed,
+}
+
+/// Packets of one interface, by the time of the last [`Ledger`]; they are in its numbers, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missed {
+    pub lost: u64,
+    pub left_over: u64,
 }
 
 /// A process that packets belong to.
@@ -32,6 +43,8 @@ pub struct Process {
     pub name: String,
     pub command: Option<String>,
     pub container: Option<Container>,
+    /// Its thread, where it has only one: of a process with several it is not known whose the packets are.
+    pub thread: Option<u32>,
 }
 
 /// The container that a process runs in.
@@ -69,7 +82,7 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
     pub segments: Option<Segments>,
     pub process: Option<&'a Process>,
-    /// Packets that were lost since the one before.
+    /// Packets of the interface that were lost since the one before.
     pub lost_before: u64,
 }
 

@@ -1,11 +1,12 @@
 //! Losses are counted: what the filter accepted is captured, lost for a cause, or left over.
 
+use std::io::Read;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use super::stage::{PEER, Running, Stage, net_traffic, numbers, run, text_of, wait_until};
+use super::stage::{PEER, Running, Stage, has, net_traffic, number, numbers, run, text_of, wait_until};
 
 fn flood(count: u32) {
     let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
@@ -33,6 +34,80 @@ fn a_tiny_ring_loses_packets_and_says_so() {
 }
 
 #[test]
+fn what_a_count_leaves_is_counted_too() {
+    let Some(stage) = Stage::set() else { return };
+    // Two at once, one of which wants fewer than there are.
+    let all = ["-i", "va", "-w", "/dev/null", "udp dst port 7000"];
+    let all = Running::start(&stage, "all", net_traffic(&all));
+    let some = ["-i", "va", "-c", "100", "--json", "udp dst port 7000"];
+    let lines = stage.path("lines");
+    let mut command = net_traffic(&some);
+    command.stdout(std::fs::File::create(&lines).unwrap());
+    let mut some = Running::start(&stage, "some", command);
+    flood(10_000);
+    let (status, said) = some.wait_for();
+    let (captured, received, dropped) = numbers(&said);
+    let left = number(&said, "left over");
+    assert_eq!((status, captured), (Some(0), 100), "{said}");
+    assert!(left > 0 && captured + dropped + left == received, "{said}");
+    let summary = std::fs::read_to_string(&lines).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(summary.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["received_by_filter"], received);
+    assert_eq!(summary["left_over"], left);
+    let (_, said) = all.end(Signal::SIGINT);
+    assert_eq!(numbers(&said), (10_000, 10_000, 0), "{said}");
+}
+
+#[test]
+fn losses_stand_with_their_interface() {
+    if !has("tshark") {
+        return;
+    }
+    let Some(stage) = Stage::set() else { return };
+    let file = stage.path("a.pcapng");
+    let arguments = ["-i", "lo,va", "-B", "16", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(20_000);
+    let (_, said) = capture.end(Signal::SIGTERM);
+    let (captured, received, dropped) = numbers(&said);
+    assert!(dropped > 0 && captured + dropped == received, "{said}");
+    let statistics = statistics(&file);
+    // Nothing went through loopback, which is the first.
+    assert_eq!(statistics, [(0, 0, 0), (received, dropped, captured)], "{said}");
+    let counts = Command::new("tshark")
+        .args(["-r", file.to_str().unwrap(), "-T", "fields", "-e", "frame.drop_count"])
+        .output()
+        .unwrap();
+    let told: u64 = text_of(&counts).split_whitespace().filter_map(|word| word.parse::<u64>().ok()).sum();
+    assert!(told > 0 && told <= dropped, "{told} of {dropped}");
+}
+
+/// What the interface statistics of a file say at its end: received, lost, delivered.
+fn statistics(file: &std::path::Path) -> Vec<(u64, u64, u64)> {
+    let octets = std::fs::read(file).unwrap();
+    let word = |at: usize| u32::from_le_bytes(octets[at..at + 4].try_into().unwrap());
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < octets.len() {
+        let (kind, length) = (word(at), word(at + 4) as usize);
+        if kind == 5 {
+            let mut values = [0; 9];
+            let mut option = at + 20;
+            while word(option) & 0xffff != 0 {
+                let (code, size) = ((word(option) & 0xffff) as usize, (word(option) >> 16) as usize);
+                if size == 8 {
+                    values[code] = u64::from_le_bytes(octets[option + 4..option + 12].try_into().unwrap());
+                }
+                option += 4 + size.next_multiple_of(4);
+            }
+            found.push((values[4], values[7], values[8]));
+        }
+        at += length;
+    }
+    found
+}
+
+#[test]
 fn nothing_is_lost_that_need_not_be() {
     let Some(stage) = Stage::set() else { return };
     let file = stage.path("a.pcapng");
@@ -43,6 +118,48 @@ fn nothing_is_lost_that_need_not_be() {
     wait_until("the statistics", || capture.said().contains("received by filter"));
     let (status, said) = capture.end(Signal::SIGINT);
     assert_eq!((status, numbers(&said)), (Some(0), (2_000, 2_000, 0)), "{said}");
+}
+
+#[test]
+fn a_slow_writer_loses_packets_under_its_own_name() {
+    let Some(stage) = Stage::set() else { return };
+    let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
+    command.stdout(Stdio::piped());
+    let mut capture = Running::start(&stage, "capture", command);
+    let mut pipe = capture.stdout();
+    // More than the pipe, the queue and the rings hold: nobody reads.
+    let sent = 150_000;
+    flood(sent);
+    let reading = std::thread::spawn(move || {
+        let mut octets = Vec::new();
+        pipe.read_to_end(&mut octets).unwrap();
+        octets
+    });
+    let (status, said) = capture.end(Signal::SIGTERM);
+    let file = stage.path("a.pcapng");
+    std::fs::write(&file, reading.join().unwrap()).unwrap();
+    let (captured, received, dropped) = numbers(&said);
+    assert_eq!((status, received), (Some(0), sent.into()), "{said}");
+    assert!(captured + dropped == received && said.contains("queue_full"), "{said}");
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(text_of(&read).lines().count() as u64, captured);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_capture() {
+    let Some(stage) = Stage::set() else { return };
+    let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
+    command.stdout(Stdio::piped());
+    let mut capture = Running::start(&stage, "capture", command);
+    let mut pipe = capture.stdout();
+    pipe.read_exact(&mut [0; 4]).unwrap();
+    drop(pipe);
+    flood(1000);
+    let (status, said) = capture.wait_for();
+    let (captured, received, dropped) = numbers(&said);
+    let left = number(&said, "left over");
+    assert_eq!((status, dropped), (Some(0), 0), "{said}");
+    assert!(left > 0 && captured + left == received, "{said}");
 }
 
 #[test]

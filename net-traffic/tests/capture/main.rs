@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, says what it skips, and waits for other programs"
 )]
 
+mod choice;
 mod files;
 mod filter;
 mod ledger;

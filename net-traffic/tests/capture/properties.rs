@@ -25,7 +25,7 @@ fn read_and_print(bytes: Vec<u8>) {
 }
 
 fn print(link: LinkType, data: &[u8], length: u32) {
-    let interfaces = [Interface { name: Some("x".into()), index: 1, link, snaplen: 0, filter: None }];
+    let interfaces = [Interface { name: Some("x".into()), index: 1, link, ..Interface::default() }];
     let packet = Packet {
         time_ns: u64::from(length) << 32,
         interface: 0,

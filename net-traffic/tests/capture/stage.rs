@@ -83,6 +83,10 @@ impl Stage {
         run("nsenter", &all);
     }
 
+    pub(crate) fn peer_pid(&self) -> u32 {
+        self.peer.id()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -115,6 +119,10 @@ impl Running {
         fs::read_to_string(&self.messages).unwrap()
     }
 
+    pub(crate) fn stdout(&mut self) -> std::process::ChildStdout {
+        self.child.as_mut().unwrap().stdout.take().unwrap()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = self.child.as_ref().unwrap().id().cast_signed();
         kill(Pid::from_raw(pid), signal).unwrap();
@@ -143,12 +151,14 @@ impl Drop for Running {
 
 /// The numbers at the end: captured, received, dropped.
 pub(crate) fn numbers(said: &str) -> (u64, u64, u64) {
-    let number = |what: &str| {
-        let line =
-            said.lines().rev().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {said}"));
-        line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
-    };
-    (number("captured"), number("received by filter"), number("dropped by kernel"))
+    (number(said, "captured"), number(said, "received by filter"), number(said, "dropped by kernel"))
+}
+
+/// The number in the last line that says this.
+pub(crate) fn number(said: &str, what: &str) -> u64 {
+    let line =
+        said.lines().rev().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {said}"));
+    line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
 }
 
 pub(crate) fn wait_until(what: &str, mut is: impl FnMut() -> bool) {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what net-traffic costs, each figure against something else measured in the same minutes.
 
 mod cable;
+mod capture;
 mod churn;
 mod iperf;
 mod link;
@@ -37,10 +38,11 @@ struct Benchmark {
     pairs: usize,
 }
 
-const BENCHMARKS: [Benchmark; 9] = [
+const BENCHMARKS: [Benchmark; 10] = [
     Benchmark { name: "startup", run: startup::run, pairs: 80 },
     Benchmark { name: "pingpong", run: pingpong::run, pairs: 80 },
     Benchmark { name: "readout", run: readout::run, pairs: 1 },
+    Benchmark { name: "capture", run: capture::run, pairs: 10 },
     Benchmark { name: "churn", run: churn::run, pairs: 10 },
     Benchmark { name: "iperf-stream", run: iperf::one_stream, pairs: 80 },
     Benchmark { name: "iperf-streams", run: iperf::four_streams, pairs: 80 },
@@ -50,7 +52,7 @@ const BENCHMARKS: [Benchmark; 9] = [
 ];
 
 /// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it
-/// costs to read 20 000 sockets once a second), `churn` (whether memory grows while connections and processes come and
+/// costs to read 20 000 sockets once a second), `capture` (against tcpdump and dumpcap), `churn` (whether memory grows while connections and processes come and
 /// go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against iperf3) or `top` (what it
 /// costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and `top-tcp`); without a name, all.
 #[derive(clap::Args)]

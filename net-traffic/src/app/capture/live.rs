@@ -25,6 +25,9 @@ pub(super) fn capture(
     if let Some(reason) = live.without_owners() {
         note(&format!("packets have no process: {reason}"));
     }
+    for remark in live.remarks() {
+        note(&remark);
+    }
     let mut taker = Taker {
         writer: Writer::new(&capture.to),
         limit: capture.count,
@@ -50,7 +53,7 @@ pub(super) fn capture(
     let wants_rest = taker.failure.is_none() && end != Some(End::Enough);
     let mut take = |interfaces: &[Interface], packet: &Packet<'_>| taker.take(interfaces, packet);
     live.finish(if wants_rest { Some(&mut take) } else { None });
-    conclude(capture, &live, &mut taker, end.as_ref(), &signals)
+    conclude(capture, &mut live, &mut taker, end.as_ref(), &signals)
 }
 
 /// Until something ends it; `None` if it is the user.
@@ -79,7 +82,7 @@ fn follow(live: &mut LiveCapture, taker: &mut Taker, signals: &Signals) -> Optio
 /// Writes the end of the file and the numbers, and says what kind of end it was.
 fn conclude(
     capture: &Capture,
-    live: &LiveCapture,
+    live: &mut LiveCapture,
     taker: &mut Taker,
     end: Option<&End>,
     signals: &Signals,
@@ -147,7 +150,7 @@ impl Taker {
         }
     }
 
-    fn ledger(&mut self, live: &LiveCapture) -> Ledger {
+    fn ledger(&mut self, live: &mut LiveCapture) -> Ledger {
         let mut ledger = live.ledger();
         let unwritten = if self.failure.is_some() { self.writer.unwritten() } else { 0 };
         ledger.left_over += self.unwanted;
@@ -176,4 +179,7 @@ fn tell(ledger: &Ledger) {
     note(&format!("{captured} {} captured", plural(captured)));
     note(&format!("{received} {} received by filter", plural(received)));
     note(&format!("{dropped} {} dropped by kernel{causes}", plural(dropped)));
+    if ledger.left_over > 0 {
+        note(&format!("{} {} left over when the capture ended", ledger.left_over, plural(ledger.left_over)));
+    }
 }

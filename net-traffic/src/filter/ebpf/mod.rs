@@ -45,6 +45,7 @@ pub enum TranslateError {
 pub fn translate(insns: &[Insn], lowering: Lowering) -> Result<Vec<EbpfInsn>, TranslateError> {
     let mut translation = Translation {
         lowering,
+        is_long: insns.len() > LONG,
         code: Vec::new(),
         starts: Vec::with_capacity(insns.len()),
         jumps: Vec::new(),
@@ -72,8 +73,12 @@ const FORGETFUL: i16 = -4;
 const BACKWARD_JUMPS: i16 = -16;
 const MEMORY_TOP: i16 = -16;
 
+/// Longer filters are kept short: the jumps of eBPF do not reach farther, and the verifier follows every way.
+const LONG: usize = 512;
+
 struct Translation {
     lowering: Lowering,
+    is_long: bool,
     code: Vec<EbpfInsn>,
     /// Where each classic instruction begins.
     starts: Vec<usize>,

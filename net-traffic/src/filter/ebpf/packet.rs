@@ -1,8 +1,9 @@
-//! Loads from the packet and its context, by helper calls for a socket buffer and directly for XDP.
+//! Loads from the packet and its context: directly for XDP, and for a socket buffer as far as it is in one piece;
+//! behind that, by a helper call, which costs ten times as much.
 
 use super::super::bpf::{self, Insn};
 use super::insn::{
-    Compare, Register, Width, add, add_imm, call, copy, from_network_order, jump_if_imm, jump_if_wide,
+    Compare, Register, Width, add, add_imm, call, copy, from_network_order, jump, jump_if_imm, jump_if_wide,
     jump_if_wide_imm, load, set, subtract,
 };
 use super::{A, CONTEXT, DATA, FRAME, LOADED, Lowering, TranslateError, Translation, X};
@@ -18,6 +19,8 @@ const SKB_PACKET_TYPE: i16 = 4;
 const SKB_VLAN_PRESENT: i16 = 20;
 const SKB_VLAN_TCI: i16 = 24;
 const SKB_IFINDEX: i16 = 40;
+const SKB_DATA: i16 = 76;
+const SKB_DATA_END: i16 = 80;
 
 /// `bpf_skb_load_bytes(skb, offset, to, length)`; since Linux 4.5 for TC.
 const SKB_LOAD_BYTES: i32 = 26;
@@ -67,7 +70,7 @@ impl Translation {
             }
             Ok(offset) if !direct => {
                 self.code.push(set(Register::R2, offset.cast_unsigned()));
-                self.load_by_helper(at, width, register);
+                self.load_from_buffer(at, width, register);
             }
             _ => self.reject(at),
         }
@@ -85,11 +88,35 @@ impl Translation {
             self.code.extend([copy(Register::R1, DATA), add(Register::R1, Register::R2)]);
             self.load_direct(at, width, A);
         } else {
-            self.load_by_helper(at, width, A);
+            self.load_from_buffer(at, width, A);
         }
     }
 
     /// Loads from the offset in R2.
+    fn load_from_buffer(&mut self, at: usize, width: Width, register: Register) {
+        /// How many instructions the helper call takes.
+        const BY_HELPER: i16 = 7;
+        if !self.is_long {
+            let mut too_far = jump_if_wide_imm(Compare::Greater, Register::R2, FARTHEST_DIRECT);
+            let mut outside = jump_if_wide(Compare::Greater, Register::R3, Register::R5);
+            let mut done = jump();
+            (too_far.offset, outside.offset, done.offset) = (8, 2, BY_HELPER);
+            self.code.extend([
+                too_far,
+                load(Register::R1, Width::Word, CONTEXT, SKB_DATA),
+                load(Register::R5, Width::Word, CONTEXT, SKB_DATA_END),
+                add(Register::R1, Register::R2),
+                copy(Register::R3, Register::R1),
+                add_imm(Register::R3, width.octets()),
+                outside,
+                load(register, width, Register::R1, 0),
+                done,
+            ]);
+        }
+        self.load_by_helper(at, width, register);
+        self.swap_octets(width, register);
+    }
+
     fn load_by_helper(&mut self, at: usize, width: Width, register: Register) {
         self.code.extend([
             copy(Register::R1, CONTEXT),
@@ -100,7 +127,6 @@ impl Translation {
         ]);
         self.jump_to_reject(at, jump_if_imm(Compare::NotEqual, Register::R0, 0));
         self.code.push(load(register, width, FRAME, LOADED));
-        self.swap_octets(width, register);
     }
 
     /// Loads from the packet pointer in R1.

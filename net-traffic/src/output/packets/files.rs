@@ -211,7 +211,7 @@ impl PacketSink for Files {
     fn statistics(&mut self, interfaces: &[Interface], ledger: &Ledger, now_ns: u64) -> io::Result<()> {
         if let Contents::PcapNg(section) = &mut self.contents {
             section.interfaces(&mut self.gathered, interfaces);
-            section.statistics(&mut self.gathered, ledger, now_ns);
+            section.statistics(&mut self.gathered, interfaces, ledger, now_ns);
         }
         self.flush()
     }

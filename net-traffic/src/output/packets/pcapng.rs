@@ -1,25 +1,26 @@
 //! pcapng: interfaces, directions, processes and losses beside the packets.
 //!
-//! A process is named by its number in every packet (option 8 of the format), and told in full, as a comment of
-//! `Key: value` lines, in its first packet of a file only.
+//! A process is told in full, as a comment of `Key: value` lines, in its first packet of a file only. Every packet has
+//! its number: with the thread's in option 8 of the format if that is known, and else as such a comment.
 
 use std::collections::HashMap;
 
 use crate::packet::format::{
-    BYTE_ORDER, ENHANCED_PACKET, EPB_DROPCOUNT, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_FILTER,
-    IF_NAME, IF_TSRESOL, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, ISB_ENDTIME, ISB_FILTERACCEPT,
-    ISB_IFRECV, ISB_OSDROP, ISB_STARTTIME, ISB_USRDELIV, OPT_COMMENT, OPT_END, SECTION_HEADER,
-    SHB_APPLICATION, SHB_HARDWARE, SHB_OS,
+    BYTE_ORDER, ENHANCED_PACKET, EPB_DROPCOUNT, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_DESCRIPTION,
+    IF_FILTER, IF_NAME, IF_TSRESOL, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, ISB_ENDTIME,
+    ISB_FILTERACCEPT, ISB_IFRECV, ISB_OSDROP, ISB_STARTTIME, ISB_USRDELIV, OPT_COMMENT, OPT_END,
+    SECTION_HEADER, SHB_APPLICATION, SHB_HARDWARE, SHB_OS,
 };
-use crate::packet::{Direction, Interface, Ledger, Packet, Process};
+use crate::packet::{Direction, Interface, Ledger, Missed, Packet, Process};
 
 /// One section, from its header on.
 #[derive(Debug, Default)]
 pub(super) struct Section {
     /// How many interfaces were described.
     described: usize,
-    /// The processes that were told, and how they were.
+    /// The processes that were told, and how they were; and the last one once more, who mostly is the next, too.
     told: HashMap<u32, Process>,
+    last: Option<Process>,
     /// Packets of each interface.
     delivered: Vec<u64>,
     begun_ns: Option<u64>,
@@ -52,6 +53,9 @@ impl Section {
                 if let Some(name) = &interface.name {
                     option(out, IF_NAME, name.as_bytes());
                 }
+                if let Some(description) = &interface.description {
+                    option(out, IF_DESCRIPTION, description.as_bytes());
+                }
                 option(out, IF_TSRESOL, &[9]);
                 if let Some(filter) = &interface.filter {
                     // 0: an expression.
@@ -72,11 +76,13 @@ impl Section {
         self.begun_ns.get_or_insert(packet.time_ns);
         self.ended_ns = packet.time_ns;
         block(out, ENHANCED_PACKET, |out| {
-            out.extend(u32::try_from(packet.interface).unwrap_or(0).to_le_bytes());
-            time(out, packet.time_ns);
-            out.extend(u32::try_from(packet.data.len()).unwrap_or(0).to_le_bytes());
-            out.extend(packet.length.to_le_bytes());
-            out.extend(packet.data);
+            let mut head = [0; 20];
+            head[..4].copy_from_slice(&u32::try_from(packet.interface).unwrap_or(0).to_le_bytes());
+            head[4..12].copy_from_slice(&time_words(packet.time_ns));
+            head[12..16].copy_from_slice(&u32::try_from(packet.data.len()).unwrap_or(0).to_le_bytes());
+            head[16..].copy_from_slice(&packet.length.to_le_bytes());
+            out.extend_from_slice(&head);
+            out.extend_from_slice(packet.data);
             pad(out, packet.data.len());
             self.packet_options(out, packet);
         });
@@ -84,11 +90,8 @@ impl Section {
 
     fn packet_options(&mut self, out: &mut Vec<u8>, packet: &Packet<'_>) {
         let before = out.len();
-        if let Some(process) = packet.process
-            && self.told.get(&process.pid) != Some(process)
-        {
-            option(out, OPT_COMMENT, comment(process).as_bytes());
-            self.told.insert(process.pid, process.clone());
+        if let Some(process) = packet.process {
+            self.process(out, process);
         }
         if let Some(segments) = packet.segments {
             let text = format!("Segments: {} of at most {} octets", segments.count, segments.size);
@@ -104,21 +107,55 @@ impl Section {
         if packet.lost_before > 0 {
             option(out, EPB_DROPCOUNT, &packet.lost_before.to_le_bytes());
         }
-        if let Some(process) = packet.process {
-            // The thread is not known.
-            option(out, EPB_PROCESS, &[process.pid.to_le_bytes(), [0; 4]].concat());
+        if let Some((process, thread)) = packet.process.and_then(|process| Some((process, process.thread?))) {
+            let mut numbers = [0; 8];
+            numbers[..4].copy_from_slice(&process.pid.to_le_bytes());
+            numbers[4..].copy_from_slice(&thread.to_le_bytes());
+            option(out, EPB_PROCESS, &numbers);
         }
         if out.len() > before {
             end(out);
         }
     }
 
-    /// What is known of the whole capture. Losses are not known by interface: they stand with the first.
-    pub(super) fn statistics(&self, out: &mut Vec<u8>, ledger: &Ledger, now_ns: u64) {
-        let total: u64 = self.delivered.iter().sum();
+    /// All that there is to tell of a process, if it was not told yet; else its number, where option 8 has no place
+    /// for it.
+    fn process(&mut self, out: &mut Vec<u8>, process: &Process) {
+        let is_told = self.last.as_ref() == Some(process) || self.told.get(&process.pid) == Some(process);
+        if !is_told {
+            option(out, OPT_COMMENT, comment(process).as_bytes());
+            self.told.insert(process.pid, process.clone());
+        } else if process.thread.is_none() {
+            option(out, OPT_COMMENT, format!("PID: {}", process.pid).as_bytes());
+        }
+        if self.last.as_ref() != Some(process) {
+            self.last = Some(process.clone());
+        }
+    }
+
+    /// What is known of the whole capture, by interface. The causes of all losses stand with the first, and so does what
+    /// is of no known interface.
+    pub(super) fn statistics(
+        &self,
+        out: &mut Vec<u8>,
+        interfaces: &[Interface],
+        ledger: &Ledger,
+        now_ns: u64,
+    ) {
+        let known =
+            |of: fn(Missed) -> u64| interfaces.iter().map(|interface| of(interface.missed)).sum::<u64>();
+        let unplaced = Missed {
+            lost: ledger.dropped().saturating_sub(known(|missed| missed.lost)),
+            left_over: ledger.left_over.saturating_sub(known(|missed| missed.left_over)),
+        };
         for (place, delivered) in self.delivered.iter().enumerate() {
-            let lost = if place == 0 { ledger.dropped() } else { 0 };
-            let beyond = if place == 0 { ledger.received.saturating_sub(total + lost) } else { 0 };
+            let Missed { mut lost, mut left_over } =
+                interfaces.get(place).map(|interface| interface.missed).unwrap_or_default();
+            if place == 0 {
+                lost += unplaced.lost;
+                left_over += unplaced.left_over;
+            }
+            let accepted = delivered + lost + left_over;
             block(out, INTERFACE_STATISTICS, |out| {
                 out.extend(u32::try_from(place).unwrap_or(0).to_le_bytes());
                 time(out, now_ns);
@@ -126,11 +163,11 @@ impl Section {
                 option(out, ISB_STARTTIME, &time_words(begun));
                 option(out, ISB_ENDTIME, &time_words(self.ended_ns.max(begun)));
                 // What the filter refused is not counted: it costs nothing that way.
-                option(out, ISB_IFRECV, &(delivered + lost + beyond).to_le_bytes());
-                option(out, ISB_FILTERACCEPT, &(delivered + lost + beyond).to_le_bytes());
+                option(out, ISB_IFRECV, &accepted.to_le_bytes());
+                option(out, ISB_FILTERACCEPT, &accepted.to_le_bytes());
                 option(out, ISB_OSDROP, &lost.to_le_bytes());
                 option(out, ISB_USRDELIV, &delivered.to_le_bytes());
-                if place == 0 && lost > 0 {
+                if place == 0 && ledger.dropped() > 0 {
                     let causes: Vec<String> =
                         ledger.causes().iter().map(|(cause, count)| format!("{cause}: {count}")).collect();
                     option(out, OPT_COMMENT, causes.join("\n").as_bytes());
@@ -181,9 +218,8 @@ fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
 fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
     let value = &value[..length.into()];
-    out.extend(code.to_le_bytes());
-    out.extend(length.to_le_bytes());
-    out.extend(value);
+    out.extend_from_slice(&(u32::from(code) | u32::from(length) << 16).to_le_bytes());
+    out.extend_from_slice(value);
     pad(out, value.len());
 }
 
@@ -193,7 +229,7 @@ fn end(out: &mut Vec<u8>) {
 }
 
 fn pad(out: &mut Vec<u8>, length: usize) {
-    out.extend(&[0; 3][..length.next_multiple_of(4) - length]);
+    out.extend_from_slice(&[0; 3][..length.next_multiple_of(4) - length]);
 }
 
 fn time(out: &mut Vec<u8>, time_ns: u64) {

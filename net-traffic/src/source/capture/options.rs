@@ -18,6 +18,10 @@ pub struct LiveCaptureOptions {
     pub promiscuous: bool,
     /// Find out whose the packets are.
     pub owners: bool,
+    /// See frames where they arrive, and not what the stack makes of them: in one direction, without processes.
+    pub xdp: bool,
+    /// The network namespace that the interfaces are in, if it is not this process's.
+    pub netns: Option<String>,
     pub choice: Choice,
 }
 
@@ -27,6 +31,8 @@ pub struct Choice {
     pub pids: Vec<u32>,
     pub process: Option<String>,
     pub container: Option<String>,
+    /// A name or a number.
+    pub user: Option<String>,
     /// A command that is to be started, and its children.
     pub command: bool,
 }

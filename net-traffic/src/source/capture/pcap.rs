@@ -36,7 +36,7 @@ impl Pcap {
             endian,
             nanoseconds: if magic == PCAP_NANOSECONDS { 1 } else { 1000 },
             header: if magic == PCAP_MODIFIED { 24 } else { 16 },
-            interface: [Interface { name: None, index: 0, link, snaplen, filter: None }],
+            interface: [Interface { link, snaplen, ..Interface::default() }],
             buffer: Vec::new(),
         })
     }

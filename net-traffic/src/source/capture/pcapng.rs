@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 use super::file::{LONGEST, read_all, read_long, read_or_end};
 use super::{CaptureError, Endian, Take};
 use crate::packet::format::{
-    BYTE_ORDER, ENHANCED_PACKET, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_FILTER, IF_NAME, IF_TSOFFSET,
-    IF_TSRESOL, INTERFACE_DESCRIPTION, LinkType, OLD_PACKET, OPT_COMMENT, OPT_END, SECTION_HEADER,
-    SIMPLE_PACKET,
+    BYTE_ORDER, ENHANCED_PACKET, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_DESCRIPTION, IF_FILTER,
+    IF_NAME, IF_TSOFFSET, IF_TSRESOL, INTERFACE_DESCRIPTION, LinkType, OLD_PACKET, OPT_COMMENT, OPT_END,
+    SECTION_HEADER, SIMPLE_PACKET,
 };
 use crate::packet::{Container, Direction, Interface, Packet, Process};
 
@@ -115,11 +115,12 @@ impl PcapNg {
         let endian = self.endian;
         let link = LinkType(endian.u16(&self.buffer, 0).ok_or(NONSENSE)?);
         let snaplen = endian.u32(&self.buffer, 4).ok_or(NONSENSE)?;
-        let mut interface = Interface { name: None, index: 0, link, snaplen, filter: None };
+        let mut interface = Interface { link, snaplen, ..Interface::default() };
         let mut clock = Clock { resolution: 1_000_000, offset_s: 0 };
         for (code, value) in Options::new(endian, self.buffer.get(8..).unwrap_or(&[])) {
             match code {
                 IF_NAME => interface.name = Some(text(value)),
+                IF_DESCRIPTION => interface.description = Some(text(value)),
                 // The first octet of a filter says what it is; 0 is an expression.
                 IF_FILTER => interface.filter = value.split_first().map(|(_, filter)| text(filter)),
                 IF_TSRESOL => {

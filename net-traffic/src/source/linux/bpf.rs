@@ -112,6 +112,46 @@ impl TcxLink {
     }
 }
 
+/// Where a program for frames that arrive runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpMode {
+    /// In the driver, before the kernel has a buffer for the frame.
+    Driver,
+    /// Behind it.
+    Generic,
+}
+
+/// A program that sees the frames that arrive at one interface; it is detached when this is dropped, or when the
+/// process ends.
+#[derive(Debug)]
+pub struct XdpLink {
+    _fd: OwnedFd,
+}
+
+impl XdpLink {
+    /// Attaches `program` to an interface of the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// The kernel's refusal, `EBUSY` where another such program is attached.
+    pub fn attach(program: BorrowedFd<'_>, ifindex: u32, mode: XdpMode) -> io::Result<Self> {
+        const BPF_XDP: u32 = 37;
+        #[repr(C)]
+        struct LinkCreate {
+            program: i32,
+            ifindex: u32,
+            attach_type: u32,
+            flags: u32,
+        }
+        let flags = match mode {
+            XdpMode::Generic => 1 << 1,
+            XdpMode::Driver => 1 << 2,
+        };
+        let attr = LinkCreate { program: program.as_raw_fd(), ifindex, attach_type: BPF_XDP, flags };
+        // SAFETY: `attr` lives until the call returns.
+        unsafe { bpf_fd(LINK_CREATE, &attr) }.map(|fd| Self { _fd: fd })
+    }
+}
+
 /// What the kernel knows of a loaded program: the end of `struct bpf_prog_info`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProgramStats {

@@ -88,6 +88,9 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         cgroup_root: at("cgroup", "root")?,
         kn_id: at("kernfs_node", "id")?,
         hierarchy_id: at("cgroup_root", "hierarchy_id")?,
+        cred: at("task_struct", "cred")?,
+        cred_uid: at("cred", "uid")?,
+        dfl_cgrp: at("css_set", "dfl_cgrp")?,
     })
 }
 

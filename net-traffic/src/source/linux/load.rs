@@ -110,14 +110,11 @@ fn summary(slots: &[Filled]) -> String {
 /// # Errors
 /// When none holds: with every refusal of the last that was tried.
 pub fn load(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Loaded, LoadError> {
-    let chosen = hierarchy::chosen();
-    let (offsets, subsystem) = btf::offsets(chosen.controller)?;
-    // A controller that the programs cannot find: version 2 it is, which tells less.
-    let hierarchy = subsystem.map(|subsystem| Hierarchy { id: chosen.id, subsystem }).unwrap_or_default();
+    let layout = Layout::of_this_kernel()?;
     let kernel_btf = Btf::from_sys_fs().map_err(|error| LoadError::Maps(error.to_string()))?;
     let mut refused = Vec::new();
     for tiers in plan::rounds(wanted) {
-        match Round::run(&tiers, &Layout { offsets, hierarchy }, &kernel_btf, sizes, netns)? {
+        match Round::run(&tiers, &layout, &kernel_btf, sizes, netns)? {
             Ok(loaded) => {
                 drop(kernel_btf);
                 give_back_memory();
@@ -129,18 +126,20 @@ pub fn load(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Loaded,
     Err(LoadError::Refused(refused))
 }
 
-/// The object's maps and programs, none of which counts.
-///
-/// # Errors
-/// When the kernel refuses the maps.
-pub(super) fn load_for_capture(settings: CaptureSettings) -> Result<Ebpf, LoadError> {
+/// The object's maps and programs, none of which counts; `watches`: some of them tell who uses sockets.
+pub(super) fn load_for_capture(settings: CaptureSettings, watches: bool) -> Result<Ebpf, LoadError> {
+    let layout = if watches { Layout::of_this_kernel()? } else { Layout::default() };
+    let most = |entries| if watches { entries } else { 1 };
     EbpfLoader::new()
+        .override_global("OFFSETS", &layout.offsets, true)
+        .override_global("HIERARCHY", &layout.hierarchy, true)
         .override_global("CAPTURE", &settings, true)
-        .map_max_entries("PROCESSES", 1)
+        .map_max_entries("PROCESSES", most(16_384))
+        .map_max_entries("FLOWS", most(16_384))
+        .map_max_entries("FAMILY", 1)
         .map_max_entries("CLOSED_SOCKETS", 65_536)
         .map_max_entries("SOCKETS_BY_ADDR", 1)
         .map_max_entries("CALLS", 1)
-        .map_max_entries("FLOWS", 1)
         .map_max_entries("WIRE", 1)
         .map_max_entries("FORWARDED", 1)
         .map_max_entries("FRAGMENTED", 1)
@@ -158,9 +157,20 @@ fn give_back_memory() {
 }
 
 /// What the programs are told of this kernel.
+#[derive(Default)]
 struct Layout {
     offsets: Offsets,
     hierarchy: Hierarchy,
+}
+
+impl Layout {
+    fn of_this_kernel() -> Result<Self, LoadError> {
+        let chosen = hierarchy::chosen();
+        let (offsets, subsystem) = btf::offsets(chosen.controller)?;
+        // A controller that the programs cannot find: version 2 it is, which tells less.
+        let hierarchy = subsystem.map(|subsystem| Hierarchy { id: chosen.id, subsystem }).unwrap_or_default();
+        Ok(Self { offsets, hierarchy })
+    }
 }
 
 /// One trial of a set of tiers that share a storage.
@@ -192,6 +202,7 @@ impl<'a> Round<'a> {
             .override_global("OFFSETS", &layout.offsets, true)
             .override_global("CAPTURE", &settings, true)
             .map_max_entries("FLOWS", if sizes.capture.is_some() { 16_384 } else { 1 })
+            .map_max_entries("LOST", if sizes.capture.is_some() { 1024 } else { 1 })
             .override_global("BY_ADDRESS", &by_address, true)
             .override_global("LOSE_ONE_IN", &sizes.lose_one_in, true)
             .override_global("ANCESTOR", &ancestor, true)

@@ -47,7 +47,7 @@ pub enum Attach {
 }
 
 /// Which way a packet crosses an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Crossing {
     In,
     Out,

@@ -104,7 +104,11 @@ const NEEDS: &[Need] = &[
         capabilities: &[Capability::Bpf, Capability::Perfmon, Capability::NetAdmin],
         gives: "counting in the kernel: bytes of UDP, of processes, and of connections that have ended",
     },
-    Need { slot: CAPTURE, capabilities: &[Capability::NetRaw], gives: "packets" },
+    Need {
+        slot: CAPTURE,
+        capabilities: &[Capability::Bpf, Capability::Perfmon, Capability::NetAdmin, Capability::NetRaw],
+        gives: "packets",
+    },
     Need { slot: NETNS, capabilities: &[Capability::SysAdmin], gives: "other network namespaces" },
 ];
 

@@ -1,22 +1,36 @@
-//! Packets of loopback: each is captured once in each direction, filtered, whole, and with its process.
+//! Packets of loopback: each is captured once in each direction, filtered, whole, and with its process; of those that
+//! are chosen only; and each is accounted for.
 
 use std::net::UdpSocket;
 use std::ops::ControlFlow;
 
-use libtest_mimic::{Failed, Trial};
-use net_traffic::packet::{Direction, Interface, Packet};
-use net_traffic::source::capture::{LiveCapture, LiveCaptureOptions};
+use libtest_mimic::{Completion, Failed, Trial};
+use net_traffic::packet::{Direction, Interface, Ledger, Packet};
+use net_traffic::source::capture::{Choice, LiveCapture, LiveCaptureOptions};
 use net_traffic::source::linux::traffic::NetNs;
 
 use super::skips::{Reason, skip};
 
 const PACKETS: usize = 20;
+const FILTER: &str = "udp dst port 7200 and less 9000";
+
+type Run = fn() -> Result<(), Failed>;
 
 pub(super) fn trials() -> Vec<Trial> {
-    vec![Trial::ignorable_test("capture::loopback", || match NetNs::enter_new() {
-        Ok(_namespace) => capture().map(|()| libtest_mimic::Completion::Completed),
-        Err(error) => skip("capture::loopback", &Reason::Rights(error)),
-    })]
+    let trials: [(&'static str, Run); 5] = [
+        ("capture::loopback", loopback),
+        ("capture::xdp", xdp),
+        ("capture::chosen", chosen),
+        ("capture::enough", enough),
+        ("capture::tiny_rings", tiny_rings),
+    ];
+    let trial = |(name, run): (&'static str, Run)| {
+        Trial::ignorable_test(name, move || match NetNs::enter_new() {
+            Ok(_namespace) => run().map(|()| Completion::Completed),
+            Err(error) => skip(name, &Reason::Rights(error)),
+        })
+    };
+    trials.map(trial).into()
 }
 
 /// What is to be compared of a packet.
@@ -28,23 +42,32 @@ struct Seen {
     pid: Option<u32>,
 }
 
-fn capture() -> Result<(), Failed> {
-    let options = LiveCaptureOptions {
+/// What a capture came to.
+#[derive(Debug)]
+struct Outcome {
+    seen: Vec<Seen>,
+    ledger: Ledger,
+    without_owners: Option<String>,
+}
+
+fn options() -> LiveCaptureOptions {
+    LiveCaptureOptions {
         interfaces: vec!["lo".to_owned()],
         snaplen: 262_144,
         ring_kib: 256,
         owners: true,
         ..LiveCaptureOptions::default()
-    };
-    let mut live = LiveCapture::start(&options, "udp dst port 7200 and less 9000", true)?;
-    let receiver = UdpSocket::bind("127.0.0.1:7200")?;
-    let sender = UdpSocket::bind("127.0.0.1:0")?;
-    for number in 0..PACKETS {
-        let size = 1 + number * 250;
-        sender.send_to(&vec![u8::try_from(number)?; size], "127.0.0.1:7200")?;
-        sender.send_to(&[0; 100], "127.0.0.1:7201")?;
-        receiver.recv(&mut [0; 9000])?;
     }
+}
+
+/// Captures what `act` sends, until there are `enough`.
+fn capture(
+    options: &LiveCaptureOptions,
+    enough: usize,
+    act: impl FnOnce() -> Result<(), Failed>,
+) -> Result<Outcome, Failed> {
+    let mut live = LiveCapture::start(options, FILTER, true)?;
+    act()?;
     let mut seen = Vec::new();
     let mut take = |_: &[Interface], packet: &Packet<'_>| {
         seen.push(Seen {
@@ -53,23 +76,115 @@ fn capture() -> Result<(), Failed> {
             length: packet.length,
             pid: packet.process.map(|process| process.pid),
         });
-        ControlFlow::Continue(())
+        if seen.len() < enough { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     live.finish(Some(&mut take));
-    let ledger = live.ledger();
-    let expected: Vec<Seen> = (0..2 * PACKETS)
-        .map(|place| Seen {
-            direction: Some(if place % 2 == 0 { Direction::Out } else { Direction::In }),
-            last: u8::try_from(place / 2).ok(),
-            length: u32::try_from(14 + 20 + 8 + 1 + place / 2 * 250).unwrap_or(0),
-            pid: live.without_owners().is_none().then(std::process::id),
-        })
-        .collect();
-    if seen != expected {
-        return Err(format!("{seen:#?}\n{ledger:?} {:?}", live.without_owners()).into());
-    }
-    if (ledger.received, ledger.dropped()) != (2 * PACKETS as u64, 0) {
-        return Err(format!("{ledger:?}").into());
+    let without_owners = live.without_owners().map(str::to_owned);
+    Ok(Outcome { ledger: live.ledger(), seen, without_owners })
+}
+
+/// Sends packets of several lengths, each with its number in it, and others that the filter refuses.
+fn send() -> Result<(), Failed> {
+    let receiver = UdpSocket::bind("127.0.0.1:7200")?;
+    let sender = UdpSocket::bind("127.0.0.1:0")?;
+    for number in 0..PACKETS {
+        sender.send_to(&vec![u8::try_from(number)?; payload(number)], "127.0.0.1:7200")?;
+        sender.send_to(&[0; 100], "127.0.0.1:7201")?;
+        receiver.recv(&mut [0; 9000])?;
     }
     Ok(())
+}
+
+const fn payload(number: usize) -> usize {
+    1 + number * 250
+}
+
+fn seen(number: usize, direction: Direction, pid: Option<u32>) -> Seen {
+    let length = u32::try_from(14 + 20 + 8 + payload(number)).unwrap_or(0);
+    Seen { direction: Some(direction), last: u8::try_from(number).ok(), length, pid }
+}
+
+/// Received is captured and lost and left over.
+fn accounted(outcome: &Outcome, received: usize) -> Result<(), Failed> {
+    let Outcome { seen, ledger, .. } = outcome;
+    let sum = seen.len() as u64 + ledger.dropped() + ledger.left_over;
+    if ledger.received == received as u64 && sum == ledger.received {
+        return Ok(());
+    }
+    Err(format!("{} of {received} captured: {ledger:?}", seen.len()).into())
+}
+
+fn loopback() -> Result<(), Failed> {
+    let outcome = capture(&options(), usize::MAX, send)?;
+    let pid = outcome.without_owners.is_none().then(std::process::id);
+    let expected: Vec<_> = (0..PACKETS)
+        .flat_map(|number| [Direction::Out, Direction::In].map(|direction| seen(number, direction, pid)))
+        .collect();
+    if outcome.seen != expected || outcome.ledger.dropped() != 0 {
+        return Err(format!("{outcome:#?}").into());
+    }
+    accounted(&outcome, 2 * PACKETS)
+}
+
+/// Where frames arrive there is one direction, and nobody whose they are.
+fn xdp() -> Result<(), Failed> {
+    let options = LiveCaptureOptions { xdp: true, owners: false, ..options() };
+    let outcome = capture(&options, usize::MAX, send)?;
+    let expected: Vec<_> = (0..PACKETS).map(|number| seen(number, Direction::In, None)).collect();
+    if outcome.seen != expected || outcome.ledger.dropped() != 0 {
+        return Err(format!("{outcome:#?}").into());
+    }
+    accounted(&outcome, PACKETS)
+}
+
+/// Those of somebody else are not even received.
+fn chosen() -> Result<(), Failed> {
+    let own = std::process::id();
+    let name = std::fs::read_to_string("/proc/self/comm")?.trim_end().to_owned();
+    let user = nix::unistd::geteuid().to_string();
+    let pid = |pid| Choice { pids: vec![pid], ..Choice::default() };
+    let process = |name: &str| Choice { process: Some(name.to_owned()), ..Choice::default() };
+    let uid = |user: &str| Choice { user: Some(user.to_owned()), ..Choice::default() };
+    let cases = [
+        (pid(own), true),
+        (pid(1), false),
+        (process(&name), true),
+        (process("somebody"), false),
+        (uid(&user), true),
+        (uid("65533"), false),
+    ];
+    for (choice, is_wanted) in cases {
+        let options = LiveCaptureOptions { choice: choice.clone(), ..options() };
+        let outcome = capture(&options, usize::MAX, send)?;
+        accounted(&outcome, if is_wanted { 2 * PACKETS } else { 0 })
+            .map_err(|error| format!("{choice:?}: {}", error.message().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+/// What nobody wants any more is left over.
+fn enough() -> Result<(), Failed> {
+    let outcome = capture(&options(), 5, send)?;
+    if outcome.seen.len() != 5 || outcome.ledger.left_over == 0 {
+        return Err(format!("{outcome:#?}").into());
+    }
+    accounted(&outcome, 2 * PACKETS)
+}
+
+/// Whatever fits into rings of a page or two.
+fn tiny_rings() -> Result<(), Failed> {
+    const MANY: usize = 2000;
+    let options = LiveCaptureOptions { ring_kib: 8, ..options() };
+    let outcome = capture(&options, usize::MAX, || {
+        let sender = UdpSocket::bind("127.0.0.1:0")?;
+        for _ in 0..MANY {
+            // Nobody receives: what comes back as an error was sent all the same.
+            drop(sender.send_to(&[7; 3000], "127.0.0.1:7200"));
+        }
+        Ok(())
+    })?;
+    if outcome.ledger.ring_full == 0 {
+        return Err(format!("nothing was lost: {:?}", outcome.ledger).into());
+    }
+    accounted(&outcome, 2 * MANY)
 }

@@ -1,14 +1,17 @@
-//! The filters on the interfaces, in both directions.
+//! The filters on the interfaces: in both directions of the stack, or where frames arrive.
 
 use std::collections::HashMap;
 use std::io;
 
 use nix::sys::socket::SockProtocol;
 
-use super::interfaces::Found;
+use super::filters::Place;
+use super::interfaces::{self, Found};
 use super::kernel::Kernel;
 use super::promiscuous::Promiscuous;
 use crate::packet::Direction;
+use crate::source::capture::LiveCaptureOptions;
+use crate::source::linux::bpf::{XdpLink, XdpMode};
 use crate::source::linux::netlink::Netlink;
 use crate::source::linux::netns::NetNs;
 use crate::source::linux::plan::Crossing;
@@ -16,7 +19,7 @@ use crate::source::linux::wire::end::{End, Watcher};
 
 /// What is attached where.
 pub(super) struct Attached {
-    directions: Vec<Crossing>,
+    places: Vec<Place>,
     promiscuous: bool,
     netns: NetNs,
     netlink: Netlink,
@@ -25,76 +28,115 @@ pub(super) struct Attached {
     ends: HashMap<u32, Ends>,
     /// Whether the kernel has TCX, once that is known.
     uses_tcx: Option<bool>,
+    remarks: Vec<String>,
 }
 
 struct Ends {
-    ends: Vec<End>,
+    held: Vec<Held>,
     /// Held for as long as the filters are.
     _promiscuous: Option<Promiscuous>,
 }
 
+enum Held {
+    Stack(End),
+    /// Dropping it detaches.
+    Arrival {
+        _link: XdpLink,
+    },
+}
+
 impl Attached {
-    pub(super) fn new(direction: Option<Direction>, promiscuous: bool) -> io::Result<Self> {
-        let directions = match direction {
-            None => vec![Crossing::In, Crossing::Out],
-            Some(Direction::In) => vec![Crossing::In],
-            Some(Direction::Out) => vec![Crossing::Out],
+    pub(super) fn new(options: &LiveCaptureOptions, netns: NetNs) -> io::Result<Self> {
+        let places = match (options.xdp, options.direction) {
+            (true, _) => vec![Place::Arrival],
+            (false, None) => vec![Place::Stack(Crossing::In), Place::Stack(Crossing::Out)],
+            (false, Some(Direction::In)) => vec![Place::Stack(Crossing::In)],
+            (false, Some(Direction::Out)) => vec![Place::Stack(Crossing::Out)],
         };
         Ok(Self {
-            directions,
-            promiscuous,
-            netns: NetNs::own().map_err(io::Error::other)?,
-            netlink: Netlink::open(SockProtocol::NetlinkRoute)?,
+            places,
+            promiscuous: options.promiscuous,
+            netlink: netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))??,
+            netns,
             watcher: Watcher::of_this_process()?,
             ends: HashMap::new(),
             uses_tcx: None,
+            remarks: Vec::new(),
         })
+    }
+
+    /// The interfaces that are there now.
+    pub(super) fn present(&mut self) -> io::Result<Vec<Found>> {
+        interfaces::all(&mut self.netlink)
     }
 
     pub(super) fn has(&self, ifindex: u32) -> bool {
         self.ends.contains_key(&ifindex)
     }
 
-    /// Attaches the filter of the interface's link type. All of it, or nothing.
-    pub(super) fn attach(&mut self, found: &Found, kernel: &Kernel) -> io::Result<()> {
-        let mut ends = Vec::new();
-        for crossing in self.directions.clone() {
-            let program = kernel.filter(found.link, crossing)?;
-            match self.attach_one(program, found.index, crossing) {
-                Ok(end) => ends.push(end),
+    /// What the user should know of how filters were attached; each once.
+    pub(super) fn remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.remarks)
+    }
+
+    /// Attaches the filter of the interface's kind. All of it, or nothing.
+    pub(super) fn attach(&mut self, found: &Found, kernel: &mut Kernel) -> io::Result<()> {
+        let mut held = Vec::new();
+        for place in self.places.clone() {
+            let attached = match place {
+                Place::Stack(crossing) => self.attach_to_stack(found, crossing, kernel),
+                Place::Arrival => self.attach_to_arrival(found, kernel),
+            };
+            match attached {
+                Ok(one) => held.push(one),
                 Err(refusal) => {
-                    self.remove(&mut ends);
+                    self.remove(held);
                     return Err(refusal);
                 }
             }
         }
         // A link without other hosts refuses, and has none to hide.
-        let promiscuous = if self.promiscuous { Promiscuous::on(found.index).ok() } else { None };
-        self.ends.insert(found.index, Ends { ends, _promiscuous: promiscuous });
+        let promiscuous =
+            if self.promiscuous { self.netns.run(|| Promiscuous::on(found.index))?.ok() } else { None };
+        self.ends.insert(found.index, Ends { held, _promiscuous: promiscuous });
         Ok(())
     }
 
     /// Tries TCX first, whose links end with this process however it ends.
-    fn attach_one(
+    fn attach_to_stack(
         &mut self,
-        program: std::os::fd::BorrowedFd<'_>,
-        ifindex: u32,
+        found: &Found,
         crossing: Crossing,
-    ) -> io::Result<End> {
+        kernel: &mut Kernel,
+    ) -> io::Result<Held> {
+        let program = kernel.filter(found, Place::Stack(crossing))?;
         let Self { watcher, netns, netlink, uses_tcx, .. } = self;
         if *uses_tcx != Some(false) {
-            match watcher.attach(netns, netlink, program, ifindex, crossing, true) {
+            match watcher.attach(netns, netlink, program, found.index, crossing, true) {
                 Ok(end) => {
                     *uses_tcx = Some(true);
-                    return Ok(end);
+                    return Ok(Held::Stack(end));
                 }
                 Err(refusal) if *uses_tcx == Some(true) => return Err(refusal),
                 Err(_) => {}
             }
         }
-        let end = watcher.attach(netns, netlink, program, ifindex, crossing, false)?;
+        let end = watcher.attach(netns, netlink, program, found.index, crossing, false)?;
         *uses_tcx = Some(false);
-        Ok(end)
+        Ok(Held::Stack(end))
+    }
+
+    /// Tries the driver first; where it refuses, the kernel runs the program behind it, before all else.
+    fn attach_to_arrival(&mut self, found: &Found, kernel: &mut Kernel) -> io::Result<Held> {
+        let program = kernel.filter(found, Place::Arrival)?;
+        let attach = |mode| self.netns.run(|| XdpLink::attach(program, found.index, mode));
+        let refusal = match attach(XdpMode::Driver)? {
+            Ok(link) => return Ok(Held::Arrival { _link: link }),
+            Err(refusal) => refusal,
+        };
+        let link = attach(XdpMode::Generic)??;
+        self.remarks.push(format!("{}: XDP in generic mode; its driver: {refusal}", found.name));
+        Ok(Held::Arrival { _link: link })
     }
 
     /// Interfaces that are gone took their filters along; their indices may come again.
@@ -104,15 +146,17 @@ impl Attached {
 
     /// Takes all filters off.
     pub(super) fn detach(&mut self) {
-        for (_, mut ends) in std::mem::take(&mut self.ends) {
-            self.remove(&mut ends.ends);
+        for (_, ends) in std::mem::take(&mut self.ends) {
+            self.remove(ends.held);
         }
     }
 
-    fn remove(&mut self, ends: &mut Vec<End>) {
-        for mut end in ends.drain(..) {
-            // It fails where the interface is gone, and the filter with it.
-            let _detached = end.detach(&mut self.netlink);
+    fn remove(&mut self, held: Vec<Held>) {
+        for one in held {
+            if let Held::Stack(mut end) = one {
+                // It fails where the interface is gone, and the filter with it.
+                let _detached = end.detach(&mut self.netlink);
+            }
         }
     }
 }

@@ -9,35 +9,75 @@ use crate::source::linux::netlink::{Attributes, Malformed, Netlink, read_u16, re
 
 /// The length of `struct ifinfomsg`; attributes follow.
 const MESSAGE: usize = 16;
+/// That of `struct ifaddrmsg`.
+const ADDRESS: usize = 8;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) name: String,
+    /// The alias that somebody gave it, or else what kind of device it is.
+    pub(super) description: Option<String>,
     pub(super) index: u32,
     pub(super) link: LinkType,
+    /// Of its first IPv4 address, in host order.
+    pub(super) netmask: Option<u32>,
 }
 
 /// All interfaces whose packets begin with something known, by their index.
-pub(super) fn all() -> io::Result<Vec<Found>> {
-    let mut netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
+pub(super) fn all(netlink: &mut Netlink) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     netlink.dump(libc::RTM_GETLINK, &[0; MESSAGE], &mut found, interface)?;
     found.sort_by_key(|interface: &Found| interface.index);
+    let mut masks = Vec::new();
+    netlink.dump(libc::RTM_GETADDR, &[0; ADDRESS], &mut masks, |payload| Ok(netmask(payload)))?;
+    for interface in &mut found {
+        let mask = masks.iter().find(|(index, _)| *index == interface.index);
+        interface.netmask = mask.map(|(_, mask)| *mask);
+    }
     Ok(found)
+}
+
+/// Of this process's network namespace.
+pub(super) fn own() -> io::Result<Vec<Found>> {
+    all(&mut Netlink::open(SockProtocol::NetlinkRoute)?)
+}
+
+/// The interface and the netmask of an IPv4 address.
+fn netmask(payload: &[u8]) -> Option<(u32, u32)> {
+    const IPV4: u8 = 2;
+    let (Some([IPV4, prefix, ..]), Some(index)) = (payload.get(..ADDRESS), read_u32(payload, 4)) else {
+        return None;
+    };
+    let hosts = u32::MAX.checked_shr(u32::from(*prefix)).unwrap_or(0);
+    Some((index, !hosts))
 }
 
 /// One answer.
 fn interface(payload: &[u8]) -> Result<Option<Found>, Malformed> {
     let short = Malformed("no room for an interface");
     let (hardware, index) = (read_u16(payload, 2).ok_or(short)?, read_u32(payload, 4).ok_or(short)?);
-    let mut name = None;
+    let (mut name, mut alias, mut kind) = (None, None, None);
     for attribute in Attributes(payload.get(MESSAGE..).ok_or(short)?) {
-        if let (libc::IFLA_IFNAME, value) = attribute? {
-            name = Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned());
+        match attribute? {
+            (libc::IFLA_IFNAME, value) => name = Some(text(value)),
+            (libc::IFLA_IFALIAS, value) => alias = Some(text(value)),
+            (libc::IFLA_LINKINFO, value) => {
+                for info in Attributes(value) {
+                    if let (libc::IFLA_INFO_KIND, value) = info? {
+                        kind = Some(text(value));
+                    }
+                }
+            }
+            _ => {}
         }
     }
+    let description = alias.or(kind);
     let link = link_of(hardware.into());
-    Ok(name.zip(link).map(|(name, link)| Found { name, index, link }))
+    Ok(name.zip(link).map(|(name, link)| Found { name, description, index, link, netmask: None }))
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
 }
 
 /// What the packets of a type of hardware begin with, where the traffic control sees them.
@@ -64,8 +104,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_netmask_has_as_many_bits_as_the_prefix() {
+        let address = |family, prefix| [family, prefix, 0, 0, 7, 0, 0, 0];
+        assert_eq!(netmask(&address(2, 24)), Some((7_u32.to_le(), 0xffff_ff00)));
+        assert_eq!(netmask(&address(2, 32)), Some((7_u32.to_le(), u32::MAX)));
+        assert_eq!(netmask(&address(10, 64)), None);
+        assert_eq!(netmask(&[2]), None);
+    }
+
+    #[test]
     fn loopback_looks_like_ethernet() {
-        let all = all().unwrap();
+        let all = own().unwrap();
         let lo = all.iter().find(|found| found.name == "lo").unwrap();
         assert_eq!((lo.link, lo.index), (LinkType::ETHERNET, 1));
     }

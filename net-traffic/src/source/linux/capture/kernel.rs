@@ -1,37 +1,40 @@
 //! What runs in the kernel: the filters, what keeps the packets, and what knows whose they are.
 
-use std::collections::HashMap as StdHashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::Btf;
-use aya::maps::{HashMap, Map, MapData, PerCpuArray, ProgramArray};
-use aya::programs::{BtfTracePoint, CgroupAttachMode, CgroupSock, Iter, SchedClassifier};
-use net_traffic_common::packet::{
-    CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID, CHOSEN_WITH_CHILDREN, CaptureSettings, captured, next as stage,
+use aya::maps::{Map, ProgramArray};
+use aya::programs::{
+    BtfTracePoint, CgroupAttachMode, CgroupSock, Iter, Program, ProgramError, SchedClassifier, Xdp,
 };
+use net_traffic_common::packet::{CaptureSettings, next as stage};
+use net_traffic_common::{ProcessCounters, ProcessKey};
 
+use super::choice::{self, Chosen, settings};
+use super::counters::Counters;
+use super::filters::{Filters, Place};
+use super::interfaces::Found;
 use super::owners::Owners;
-use super::program::{self, ProgramError};
+use super::program::ProgramError as FilterProgramError;
 use super::ring::{self, Ring};
-use crate::filter::LinkType as FilterLink;
-use crate::filter::ebpf::Lowering;
-use crate::packet::format::LinkType;
+use super::watching::Watching;
 use crate::snapshot::Snapshot;
-use crate::source::capture::{LiveCaptureOptions, filter_link, names};
+use crate::source::capture::{LiveCaptureOptions, names};
 use crate::source::linux::bpf::IterLink;
 use crate::source::linux::ebpf::Ebpf;
 use crate::source::linux::load::{self, LoadError, Sizes, cgroup2_root, chain};
-use crate::source::linux::plan::Crossing;
 use crate::source::{Collector, Tier};
 
 /// What the kernel refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KernelError {
     #[error(transparent)]
-    Program(#[from] ProgramError),
+    Program(#[from] FilterProgramError),
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error("--uid {0}: there is no such user")]
+    NoUser(String),
     #[error("{attempt}: {cause}")]
     Refused { attempt: &'static str, cause: String },
 }
@@ -40,18 +43,18 @@ pub(super) struct Kernel {
     programs: Programs,
     /// Why there are no owners.
     without_owners: Option<String>,
-    /// By link type and direction.
-    filters: StdHashMap<(FilterLink, bool), OwnedFd>,
-    counters: PerCpuArray<MapData, u64>,
-    chosen_pids: Map,
-    chosen_cgroups: Map,
-    /// The kernel forgets the programs in it with the last descriptor.
-    _next: Map,
+    pub(super) filters: Filters,
+    pub(super) counters: Counters,
+    pub(super) chosen: Chosen,
+    /// What filters call. The kernel forgets the programs in it with the last descriptor.
+    next: Map,
     _rings: Map,
 }
 
-/// The object, and whether it counts, too.
+/// The object, and how it knows whose packets are.
 enum Programs {
+    Watching(Box<Watching>),
+    /// By the accounting, which kernels can do that have no tracepoints for it.
     Counting(Box<Ebpf>),
     Bare(Box<aya::Ebpf>),
 }
@@ -65,46 +68,17 @@ impl Kernel {
         owners: &mut Owners,
     ) -> Result<(Self, Vec<Ring>), KernelError> {
         // What is wrong with the filter is said before anything is loaded.
-        let names = names();
-        let compile = |link| program::compile(expression, link, options.snaplen, &names, optimize);
-        let mut compiled = vec![(FilterLink::Ethernet, compile(FilterLink::Ethernet)?)];
-        // An expression about Ethernet has no meaning on interfaces without it.
-        compiled.extend(compile(FilterLink::RawIp).ok().map(|program| (FilterLink::RawIp, program)));
-        let (mut programs, without_owners) = load_object(options)?;
+        let filters = Filters::new(expression, options.snaplen, optimize, names())?;
+        let uid = user(options)?;
+        let settings = settings(options, uid, ring_bytes(options.ring_kib) / 4);
+        let (mut programs, without_owners) = load_object(settings)?;
         let object = programs.object();
-        let mut next = take(object, "NEXT")?;
-        let mut stages = ProgramArray::try_from(&mut next).map_err(|error| refused("NEXT", &error))?;
-        for (name, place) in [("keep_in", stage::KEEP_IN), ("keep_out", stage::KEEP_OUT)] {
-            let keep = classifier(object, name)?;
-            keep.load().map_err(|error| refused("load the capture", &error))?;
-            let fd = keep.fd().map_err(|error| refused("load the capture", &error))?;
-            stages.set(place, fd, 0).map_err(|error| refused("chain the capture", &error))?;
-        }
-        let mut filters = StdHashMap::new();
-        let Map::ProgramArray(data) = &next else {
-            return Err(refused("NEXT", &"it is another type of map"));
-        };
-        let stages_fd = data.fd().as_fd();
-        for (link, program) in &compiled {
-            let incoming = program::load(program, Lowering::TcIngress, stages_fd, stage::KEEP_IN)?;
-            let outgoing = program::load(program, Lowering::TcEgress, stages_fd, stage::KEEP_OUT)?;
-            filters.insert((*link, true), incoming);
-            filters.insert((*link, false), outgoing);
-        }
+        let next = if options.xdp { chain_arrival(object)? } else { chain_stack(object)? };
         let (rings_map, rings) = make_rings(object, options.ring_kib)?;
-        let counters =
-            PerCpuArray::try_from(take(object, "CAPTURED")?).map_err(|error| refused("CAPTURED", &error))?;
-        let (chosen_pids, chosen_cgroups) = (take(object, "CHOSEN_PIDS")?, take(object, "CHOSEN_CGROUPS")?);
-        let mut it = Self {
-            programs,
-            without_owners,
-            filters,
-            counters,
-            chosen_pids,
-            chosen_cgroups,
-            _next: next,
-            _rings: rings_map,
-        };
+        let counters = Counters::new(take(object, "CAPTURED")?, take(object, "LOST")?)
+            .map_err(|error| refused("count packets", &error))?;
+        let chosen = Chosen::new(take(object, "CHOSEN_PIDS")?, take(object, "CHOSEN_CGROUPS")?);
+        let mut it = Self { programs, without_owners, filters, counters, chosen, next, _rings: rings_map };
         if options.owners && it.without_owners.is_none() {
             it.watch_owners()
                 .map_err(|cause| KernelError::Refused { attempt: "find the owners of packets", cause })?;
@@ -113,85 +87,44 @@ impl Kernel {
         Ok((it, rings))
     }
 
-    /// The filter of a link type, for one direction.
-    pub(super) fn filter(&self, link: LinkType, crossing: Crossing) -> io::Result<BorrowedFd<'_>> {
-        let link = filter_link(link).ok_or(io::ErrorKind::Unsupported)?;
-        let filter = self.filters.get(&(link, crossing == Crossing::In));
-        filter
-            .map(AsFd::as_fd)
-            .ok_or_else(|| io::Error::other("the filter has no meaning on this kind of interface"))
+    /// The filter of an interface, for one place.
+    pub(super) fn filter(&mut self, found: &Found, place: Place) -> io::Result<BorrowedFd<'_>> {
+        let Map::ProgramArray(stages) = &self.next else { return Err(io::ErrorKind::InvalidData.into()) };
+        self.filters.load(found, place, stages.fd().as_fd())
     }
 
     pub(super) fn without_owners(&self) -> Option<&str> {
         self.without_owners.as_deref()
     }
 
-    pub(super) fn accounting(&self) -> Option<&Ebpf> {
+    /// What the programs know of a process.
+    pub(super) fn process(&self, key: ProcessKey) -> Option<ProcessCounters> {
         match &self.programs {
-            Programs::Counting(ebpf) => Some(ebpf),
+            Programs::Watching(watching) => watching.process(key),
+            Programs::Counting(ebpf) => ebpf.process(key),
             Programs::Bare(_) => None,
         }
     }
 
-    /// Received, and lost by cause.
-    pub(super) fn counters(&self) -> [u64; 3] {
-        [captured::RECEIVED, captured::RING_FULL, captured::COPY_FAILED]
-            .map(|index| self.counters.get(&index, 0).map_or(0, |values| values.iter().sum()))
-    }
-
-    /// Waits until no program runs any more that was detached: until nothing is counted.
-    pub(super) fn settle(&self) {
-        const MOST: usize = 50;
-        let mut before = self.counters();
-        for _ in 0..MOST {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-            let now = self.counters();
-            if now == before {
-                return;
-            }
-            before = now;
-        }
-    }
-
-    pub(super) fn choose_with_children(&mut self, pid: u32) -> io::Result<()> {
-        self.choose_pid(pid, CHOSEN_WITH_CHILDREN)
-    }
-
-    pub(super) fn forget(&mut self, pid: u32) -> io::Result<()> {
-        let mut chosen: HashMap<_, u32, u32> =
-            HashMap::try_from(&mut self.chosen_pids).map_err(io::Error::other)?;
-        chosen.remove(&pid).map_err(io::Error::other)
-    }
-
-    pub(super) fn choose_cgroups(&mut self, cgroups: &[u64]) {
-        let Ok(mut chosen) = HashMap::<_, u64, u32>::try_from(&mut self.chosen_cgroups) else { return };
-        for cgroup in cgroups {
-            // When the map is full, more are not chosen.
-            let _chosen = chosen.insert(cgroup, 1, 0);
-        }
-    }
-
-    /// Lets the accounting forget the processes that have ended.
+    /// Forgets the processes that have ended.
     pub(super) fn tidy(&mut self) {
-        if let Programs::Counting(ebpf) = &mut self.programs {
-            // What it reads is not needed; it may fail once.
-            let _read = ebpf.collect(&mut Snapshot::default());
+        match &mut self.programs {
+            Programs::Watching(watching) => watching.tidy(),
+            Programs::Counting(ebpf) => {
+                // What it reads is not needed; it may fail once.
+                let _read = ebpf.collect(&mut Snapshot::default());
+            }
+            Programs::Bare(_) => {}
         }
-    }
-
-    fn choose_pid(&mut self, pid: u32, flags: u32) -> io::Result<()> {
-        let mut chosen: HashMap<_, u32, u32> =
-            HashMap::try_from(&mut self.chosen_pids).map_err(io::Error::other)?;
-        chosen.insert(pid, flags, 0).map_err(io::Error::other)
     }
 
     fn choose(&mut self, options: &LiveCaptureOptions, owners: &mut Owners) -> Result<(), KernelError> {
         for pid in &options.choice.pids {
-            self.choose_pid(*pid, 0).map_err(|error| refused("choose the process", &error))?;
+            self.chosen.pid(*pid).map_err(|error| refused("choose the process", &error))?;
         }
         if let Some(container) = &options.choice.container {
             let cgroups = owners.cgroups_of(container);
-            self.choose_cgroups(&cgroups);
+            self.chosen.cgroups(&cgroups);
         }
         Ok(())
     }
@@ -228,49 +161,61 @@ impl Kernel {
 impl Programs {
     fn object(&mut self) -> &mut aya::Ebpf {
         match self {
+            Self::Watching(watching) => &mut watching.object,
             Self::Counting(ebpf) => ebpf.programs_mut(),
             Self::Bare(object) => object,
         }
     }
 }
 
-/// With the accounting, which knows whose sockets they are; without it if the kernel refuses that, and nobody is chosen.
-fn load_object(options: &LiveCaptureOptions) -> Result<(Programs, Option<String>), KernelError> {
-    let settings = settings(options);
-    if options.owners {
-        let sizes = Sizes { capture: Some(settings), ..Sizes::default() };
-        match Ebpf::start(Tier::Auto, sizes, None) {
-            Ok(ebpf) => return Ok((Programs::Counting(Box::new(ebpf)), None)),
-            Err(error) if settings.choose != 0 => return Err(error.into()),
-            Err(error) => {
-                let bare = load::load_for_capture(CaptureSettings { owners: 0, ..settings })?;
-                return Ok((Programs::Bare(Box::new(bare)), Some(error.to_string())));
-            }
+/// With what knows whose sockets are; without it if the kernel refuses that, and nobody is chosen.
+fn load_object(settings: CaptureSettings) -> Result<(Programs, Option<String>), KernelError> {
+    if settings.owners == 0 {
+        return Ok((Programs::Bare(Box::new(load::load_for_capture(settings, false)?)), None));
+    }
+    let btf = Btf::from_sys_fs().map_err(|error| chain(&error));
+    if let Ok(watching) = btf.and_then(|btf| Watching::start(settings, &btf)) {
+        return Ok((Programs::Watching(Box::new(watching)), None));
+    }
+    let sizes = Sizes { capture: Some(settings), ..Sizes::default() };
+    match Ebpf::start(Tier::Auto, sizes, None) {
+        Ok(ebpf) => Ok((Programs::Counting(Box::new(ebpf)), None)),
+        Err(error) if settings.choose != 0 => Err(error.into()),
+        Err(error) => {
+            let settings = CaptureSettings { owners: 0, ..settings };
+            let bare = load::load_for_capture(settings, false)?;
+            Ok((Programs::Bare(Box::new(bare)), Some(error.to_string())))
         }
     }
-    let bare = load::load_for_capture(CaptureSettings { owners: 0, ..settings })?;
-    Ok((Programs::Bare(Box::new(bare)), None))
 }
 
-fn settings(options: &LiveCaptureOptions) -> CaptureSettings {
-    let choice = &options.choice;
-    let mut name = [0; 16];
-    if let Some(wanted) = &choice.process {
-        // The kernel keeps fifteen octets of a name.
-        let wanted = wanted.as_bytes();
-        let length = wanted.len().min(15);
-        name[..length].copy_from_slice(&wanted[..length]);
+fn user(options: &LiveCaptureOptions) -> Result<Option<u32>, KernelError> {
+    let Some(name) = &options.choice.user else { return Ok(None) };
+    choice::user(name).map(Some).ok_or_else(|| KernelError::NoUser(name.clone()))
+}
+
+/// What follows a filter where the stack has packets.
+fn chain_stack(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
+    let mut next = take(object, "NEXT")?;
+    let mut stages = ProgramArray::try_from(&mut next).map_err(|error| refused("NEXT", &error))?;
+    for (name, place) in [("keep_in", stage::KEEP_IN), ("keep_out", stage::KEEP_OUT)] {
+        let keep: &mut SchedClassifier = program(object, name)?;
+        keep.load().map_err(|error| refused("load the capture", &error))?;
+        let fd = keep.fd().map_err(|error| refused("load the capture", &error))?;
+        stages.set(place, fd, 0).map_err(|error| refused("chain the capture", &error))?;
     }
-    let flag = |is_chosen: bool, flag| if is_chosen { flag } else { 0 };
-    CaptureSettings {
-        snaplen: options.snaplen,
-        choose: flag(!choice.pids.is_empty() || choice.command, CHOOSE_PID)
-            | flag(choice.process.is_some(), CHOOSE_NAME)
-            | flag(choice.container.is_some(), CHOOSE_CGROUP),
-        name,
-        wake_bytes: ring_bytes(options.ring_kib) / 4,
-        owners: u32::from(options.owners),
-    }
+    Ok(next)
+}
+
+/// What follows one where frames arrive.
+fn chain_arrival(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
+    let mut next = take(object, "NEXT_XDP")?;
+    let mut stages = ProgramArray::try_from(&mut next).map_err(|error| refused("NEXT_XDP", &error))?;
+    let keep: &mut Xdp = program(object, "keep_xdp")?;
+    keep.load().map_err(|error| refused("load the capture for XDP", &error))?;
+    let fd = keep.fd().map_err(|error| refused("load the capture for XDP", &error))?;
+    stages.set(stage::KEEP_XDP, fd, 0).map_err(|error| refused("chain the capture", &error))?;
+    Ok(next)
 }
 
 /// A power of two of whole pages.
@@ -295,12 +240,12 @@ fn make_rings(object: &mut aya::Ebpf, kib: u32) -> Result<(Map, Vec<Ring>), Kern
     Ok((map, rings))
 }
 
-fn classifier<'o>(
-    object: &'o mut aya::Ebpf,
-    name: &'static str,
-) -> Result<&'o mut SchedClassifier, KernelError> {
+fn program<'o, P>(object: &'o mut aya::Ebpf, name: &'static str) -> Result<&'o mut P, KernelError>
+where
+    &'o mut P: TryFrom<&'o mut Program, Error = ProgramError>,
+{
     let program = object.program_mut(name).ok_or_else(|| refused(name, &"the object lacks it"))?;
-    program.try_into().map_err(|error: aya::programs::ProgramError| refused(name, &error))
+    program.try_into().map_err(|error| refused(name, &error))
 }
 
 fn take(object: &mut aya::Ebpf, name: &'static str) -> Result<Map, KernelError> {

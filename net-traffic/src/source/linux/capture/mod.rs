@@ -2,14 +2,20 @@
 
 mod attach;
 mod child;
+mod choice;
+mod counters;
+mod filters;
 mod interfaces;
 mod kernel;
+mod losses;
 mod owners;
 mod program;
 mod promiscuous;
 mod reader;
 mod record;
+mod request;
 mod ring;
+mod watching;
 
 use std::ffi::OsString;
 use std::io;
@@ -19,12 +25,13 @@ use std::time::Duration;
 
 use self::attach::Attached;
 use self::interfaces::Found;
-use self::kernel::Kernel;
+use self::kernel::{Kernel, KernelError};
+use self::losses::Losses;
 use self::owners::Owners;
 use self::program::ProgramError;
 use self::reader::{Batch, Reader};
-use super::rights;
-use crate::packet::{Interface, Ledger, Packet};
+use self::request::{netns, refusal, wanted};
+use crate::packet::{Interface, Ledger, Missed, Packet};
 use crate::source::OpenError;
 use crate::source::capture::{End, LiveCaptureOptions, StartError, Take, now_ns};
 
@@ -47,8 +54,8 @@ pub struct LiveCapture {
     child: Option<Child>,
     looked_ns: u64,
     tidied_ns: u64,
-    left_over: u64,
-    lost_before: u64,
+    losses: Losses,
+    remarks: Vec<String>,
 }
 
 impl LiveCapture {
@@ -57,17 +64,19 @@ impl LiveCapture {
     /// # Errors
     /// When the filter has no meaning, an interface does not exist, or the kernel refuses.
     pub fn start(options: &LiveCaptureOptions, expression: &str, optimize: bool) -> Result<Self, StartError> {
-        let wanted = wanted(options)?;
         let refused = |error: io::Error| StartError::Open(refusal(options, &error.to_string()));
+        let mut attached = Attached::new(options, netns(options)?).map_err(refused)?;
+        let wanted = wanted(options, &attached.present().map_err(refused)?)?;
         let mut owners = Owners::default();
         let (kernel, rings) =
             Kernel::start(options, expression, optimize, &mut owners).map_err(|error| match error {
-                kernel::KernelError::Program(ProgramError::Filter(error)) => StartError::Filter(error),
+                KernelError::Program(ProgramError::Filter(error)) => StartError::Filter(error),
+                error @ KernelError::NoUser(_) => OpenError::Usage(error.to_string()).into(),
                 other => StartError::Open(refusal(options, &other.to_string())),
             })?;
         let reader = Reader::start(rings).map_err(refused)?;
         let mut it = Self {
-            attached: Attached::new(options.direction, options.promiscuous).map_err(refused)?,
+            attached,
             options: options.clone(),
             kernel,
             reader,
@@ -76,9 +85,13 @@ impl LiveCapture {
             child: None,
             looked_ns: 0,
             tidied_ns: now_ns(),
-            left_over: 0,
-            lost_before: 0,
+            losses: Losses::default(),
+            remarks: Vec::new(),
         };
+        let none = wanted.iter().filter(|found| it.kernel.filters.rejects_all(found)).count();
+        if none > 0 && none == wanted.len() {
+            it.remarks.push("the filter can match no packet".to_owned());
+        }
         for found in wanted {
             it.attach(&found, expression)
                 .map_err(|error| refused(io::Error::other(format!("{}: {error}", found.name))))?;
@@ -93,9 +106,9 @@ impl LiveCapture {
     pub fn run(&mut self, command: &[OsString]) -> io::Result<()> {
         // What this process starts is chosen from its first instruction on.
         let own = std::process::id();
-        self.kernel.choose_with_children(own)?;
+        self.kernel.chosen.with_children(own)?;
         self.child = Some(child::start(command)?);
-        self.kernel.forget(own)
+        self.kernel.chosen.forget(own)
     }
 
     #[must_use]
@@ -109,6 +122,13 @@ impl LiveCapture {
         self.kernel.without_owners()
     }
 
+    /// What the user should know of how packets are captured; each once.
+    pub fn remarks(&mut self) -> Vec<String> {
+        let mut remarks = std::mem::take(&mut self.remarks);
+        remarks.extend(self.attached.remarks());
+        remarks
+    }
+
     /// Waits a moment for packets and hands them over; says if there will be no more.
     pub fn next(&mut self, take: &mut Take<'_>) -> Option<End> {
         let has_ended = match &mut self.child {
@@ -119,10 +139,12 @@ impl LiveCapture {
             std::thread::sleep(LINGER);
             return Some(End::Command);
         }
-        if let Some(batch) = self.reader.next(TURN)
-            && self.hand_over(&batch, take).is_break()
-        {
-            return Some(End::Enough);
+        if let Some(batch) = self.reader.next(TURN) {
+            let handed = self.hand_over(&batch, take);
+            self.reader.give_back(batch);
+            if handed.is_break() {
+                return Some(End::Enough);
+            }
         }
         self.look()
     }
@@ -130,11 +152,11 @@ impl LiveCapture {
     /// Stops the capture and hands over what is still on its way; without a taker it is left over.
     pub fn finish(&mut self, mut take: Option<&mut Take<'_>>) {
         self.attached.detach();
-        self.kernel.settle();
+        self.kernel.counters.settle();
         self.reader.finish();
         while let Some(batch) = self.reader.last() {
             match &mut take {
-                None => self.left_over += batch.heads.len() as u64,
+                None => self.losses.leave(&batch.heads),
                 Some(wanted) => {
                     if self.hand_over(&batch, *wanted).is_break() {
                         take = None;
@@ -144,46 +166,55 @@ impl LiveCapture {
         }
     }
 
-    /// What became of the packets by now, but for what their taker did with them.
+    /// What became of the packets by now, but for what their taker did with them. The interfaces have their share.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        let [received, ring_full, copy_failed] = self.kernel.counters();
+    pub fn ledger(&mut self) -> Ledger {
+        self.losses.look(&self.kernel, &self.reader);
+        self.losses.tell(&mut self.interfaces);
+        let fates = self.kernel.counters.fates();
         Ledger {
-            received,
+            received: fates.received,
             captured: 0,
-            ring_full,
-            copy_failed: copy_failed + self.reader.unreadable(),
+            ring_full: fates.ring_full,
+            copy_failed: fates.copy_failed + self.reader.unreadable(),
             queue_full: self.reader.queue_full(),
             write_failed: 0,
-            left_over: self.left_over,
+            left_over: self.losses.left_over(),
         }
     }
 
     /// The taker breaks with the packet that it does not want any more, or with the last one that it wants: the former
     /// is counted by it, the rest here.
     fn hand_over(&mut self, batch: &Batch, take: &mut Take<'_>) -> ControlFlow<()> {
-        let lost = self.ledger().dropped();
-        let mut lost_before = lost.saturating_sub(self.lost_before);
-        self.lost_before = lost;
+        let Self { losses, kernel, reader, owners, interfaces, .. } = self;
+        losses.look(kernel, reader);
+        // Most packets are of the interface and the process of the one before.
+        let (mut last_index, mut interface) = (0, 0);
+        let (mut last_owner, mut process) = (None, None);
         for (place, head) in batch.heads.iter().enumerate() {
             let time_ns = head.monotonic_ns.wrapping_add(batch.offset_ns);
-            if let Some(owner) = head.owner {
-                self.owners.learn(owner, time_ns, self.kernel.accounting());
+            if head.ifindex != last_index {
+                last_index = head.ifindex;
+                // An index that came again is of the later interface.
+                let known = interfaces.iter().rposition(|interface| interface.index == last_index);
+                interface = known.unwrap_or(0);
             }
-            let interface = self.interfaces.iter().position(|interface| interface.index == head.ifindex);
+            if head.owner != last_owner {
+                last_owner = head.owner;
+                process = head.owner().map(|owner| owners.learn(owner, time_ns, kernel));
+            }
             let packet = Packet {
                 time_ns,
-                interface: interface.unwrap_or(0),
+                interface,
                 direction: Some(head.direction),
                 length: head.length,
-                data: batch.octets.get(head.begin..head.end).unwrap_or(&[]),
-                segments: head.segments,
-                process: head.owner.and_then(|owner| self.owners.get(owner)),
-                lost_before,
+                data: head.data(&batch.octets),
+                segments: head.segments(),
+                process: process.and_then(|process| owners.get(process)),
+                lost_before: losses.since_last(head.ifindex),
             };
-            lost_before = 0;
-            if take(&self.interfaces, &packet).is_break() {
-                self.left_over += (batch.heads.len() - place - 1) as u64;
+            if take(interfaces, &packet).is_break() {
+                losses.leave(batch.heads.get(place + 1..).unwrap_or(&[]));
                 return ControlFlow::Break(());
             }
         }
@@ -199,14 +230,14 @@ impl LiveCapture {
         self.looked_ns = now_ns;
         if let Some(container) = self.options.choice.container.clone() {
             let cgroups = self.owners.cgroups_of(&container);
-            self.kernel.choose_cgroups(&cgroups);
+            self.kernel.chosen.cgroups(&cgroups);
         }
         if now_ns.abs_diff(self.tidied_ns) >= TIDY_NS {
             self.tidied_ns = now_ns;
             self.kernel.tidy();
         }
         // When the kernel does not answer, nothing is known to have changed.
-        let Ok(present) = interfaces::all() else { return None };
+        let Ok(present) = self.attached.present() else { return None };
         self.attached.forget_missing(&present);
         if self.options.interfaces.is_empty() {
             for found in present {
@@ -224,7 +255,7 @@ impl LiveCapture {
     }
 
     fn attach(&mut self, found: &Found, expression: &str) -> io::Result<()> {
-        self.attached.attach(found, &self.kernel)?;
+        self.attached.attach(found, &mut self.kernel)?;
         let filter = if expression.is_empty() {
             self.interfaces.first().and_then(|interface| interface.filter.clone())
         } else {
@@ -232,10 +263,12 @@ impl LiveCapture {
         };
         self.interfaces.push(Interface {
             name: Some(found.name.clone()),
+            description: found.description.clone(),
             index: found.index,
             link: found.link,
             snaplen: self.options.snaplen,
             filter,
+            missed: Missed::default(),
         });
         Ok(())
     }
@@ -250,37 +283,6 @@ impl std::fmt::Debug for LiveCapture {
 /// What the packets of the chosen interfaces begin with, for a filter that is only to be printed.
 #[must_use]
 pub fn link_of(name: &str) -> Option<crate::packet::format::LinkType> {
-    let all = interfaces::all().ok()?;
+    let all = interfaces::own().ok()?;
     all.into_iter().find(|found| found.name == name).map(|found| found.link)
-}
-
-fn wanted(options: &LiveCaptureOptions) -> Result<Vec<Found>, OpenError> {
-    let all = interfaces::all().map_err(|error| refusal(options, &error.to_string()))?;
-    if options.interfaces.is_empty() {
-        return Ok(all);
-    }
-    let named = |name: &String| {
-        let found = all.iter().find(|found| found.name == *name).cloned();
-        found.ok_or_else(|| OpenError::Usage(format!("-i {name}: there is no such interface")))
-    };
-    options.interfaces.iter().map(named).collect()
-}
-
-/// The kernel's refusal, and what to do about it.
-fn refusal(options: &LiveCaptureOptions, cause: &str) -> OpenError {
-    let attempt = if options.interfaces.is_empty() {
-        "capturing".to_owned()
-    } else {
-        format!("capturing on {}", options.interfaces.join(","))
-    };
-    let missing = rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have));
-    match missing.and_then(|missing| missing.remedy) {
-        Some(remedy) => {
-            OpenError::Privilege { attempt, capability: "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN", remedy }
-        }
-        None => OpenError::Failed {
-            attempt: format!("begin {attempt}"),
-            cause: io::Error::other(cause.to_owned()),
-        },
-    }
 }

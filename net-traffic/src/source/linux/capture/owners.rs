@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
 
 use net_traffic_common::ProcessKey;
 
+use super::kernel::Kernel;
 use crate::packet::{Container, Process};
-use crate::source::linux::cgroup::{Containers, path_of};
-use crate::source::linux::ebpf::Ebpf;
-use crate::source::linux::load::cgroup2_root;
+use crate::source::linux::cgroup::{Containers, hierarchy, path_of};
 
 /// A process may take another name; so often it is looked at again.
 const REFRESH_NS: u64 = 1_000_000_000;
@@ -20,7 +18,9 @@ const COMMAND_LIMIT: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Owners {
-    known: HashMap<ProcessKey, Known>,
+    /// Their places in `known`.
+    places: HashMap<ProcessKey, usize>,
+    known: Vec<Known>,
     containers: Containers,
 }
 
@@ -30,28 +30,39 @@ struct Known {
 }
 
 impl Owners {
-    /// Learns of a process what can be learned now.
-    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, accounting: Option<&Ebpf>) {
-        let before = self.known.get(&key);
-        if before.is_some_and(|known| now_ns.saturating_sub(known.read_ns) < REFRESH_NS) {
-            return;
+    /// Learns of a process what can be learned now; gives its place, which holds until the next call.
+    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, kernel: &Kernel) -> usize {
+        let place = self.places.get(&key).copied();
+        let before = place.and_then(|place| self.known.get(place));
+        if let (Some(place), Some(known)) = (place, before)
+            && now_ns.saturating_sub(known.read_ns) < REFRESH_NS
+        {
+            return place;
         }
         let begin = || Process { pid: key.pid(), ..Process::default() };
         let mut process = before.map_or_else(begin, |known| known.process.clone());
-        self.read(key, accounting, &mut process);
+        self.read(key, kernel, &mut process);
+        let now = Known { process, read_ns: now_ns };
+        if let Some((place, known)) = place.and_then(|place| Some((place, self.known.get_mut(place)?))) {
+            *known = now;
+            return place;
+        }
         if self.known.len() >= MOST {
             self.known.clear();
+            self.places.clear();
         }
-        self.known.insert(key, Known { process, read_ns: now_ns });
+        self.known.push(now);
+        self.places.insert(key, self.known.len() - 1);
+        self.known.len() - 1
     }
 
-    pub(super) fn get(&self, key: ProcessKey) -> Option<&Process> {
-        self.known.get(&key).map(|known| &known.process)
+    pub(super) fn get(&self, place: usize) -> Option<&Process> {
+        self.known.get(place).map(|known| &known.process)
     }
 
     /// The kernel's row has the name also of a process that has ended; /proc has the rest while it lives.
-    fn read(&mut self, key: ProcessKey, accounting: Option<&Ebpf>, process: &mut Process) {
-        if let Some(row) = accounting.and_then(|accounting| accounting.process(key)) {
+    fn read(&mut self, key: ProcessKey, kernel: &Kernel, process: &mut Process) {
+        if let Some(row) = kernel.process(key) {
             let name = row.comm.split(|octet| *octet == 0).next().unwrap_or_default();
             if !name.is_empty() {
                 process.name = String::from_utf8_lossy(name).into_owned();
@@ -61,6 +72,7 @@ impl Owners {
         if start_ticks(pid) != Some(key.start_ticks()) {
             return;
         }
+        process.thread = has_one_thread(pid).then_some(pid);
         let read = |file| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         if process.name.is_empty() {
             String::from_utf8_lossy(&read("comm")).trim_end().clone_into(&mut process.name);
@@ -84,7 +96,8 @@ impl Owners {
     pub(super) fn cgroups_of(&mut self, wanted: &str) -> Vec<u64> {
         use std::os::unix::fs::MetadataExt;
 
-        let (Ok(root), Ok(processes)) = (cgroup2_root(), fs::read_dir("/proc")) else { return Vec::new() };
+        let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+        let hierarchy = hierarchy::chosen();
         let mut found = Vec::new();
         for entry in processes.filter_map(Result::ok) {
             let name = entry.file_name();
@@ -97,8 +110,7 @@ impl Owners {
                     container.name.as_deref() == Some(wanted)
                         || wanted.len() >= 4 && container.id.starts_with(wanted)
                 });
-            if is_wanted && let Some(path) = unified_path(&text) {
-                let directory: PathBuf = root.join(path.trim_start_matches('/'));
+            if is_wanted && let Some(directory) = hierarchy.directory(&String::from_utf8_lossy(&text)) {
                 found.extend(fs::metadata(directory).map(|metadata| metadata.ino()).ok());
             }
         }
@@ -108,14 +120,15 @@ impl Owners {
     }
 }
 
-fn container(known: &crate::snapshot::Container) -> Container {
-    Container { id: known.id.clone(), name: known.name.clone() }
+/// The directory has an entry for each thread, and as every directory two links more.
+fn has_one_thread(pid: u32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    fs::metadata(format!("/proc/{pid}/task")).is_ok_and(|directory| directory.nlink() == 3)
 }
 
-/// The path in the v2 hierarchy.
-fn unified_path(text: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(text);
-    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+fn container(known: &crate::snapshot::Container) -> Container {
+    Container { id: known.id.clone(), name: known.name.clone() }
 }
 
 /// Field 22 of /proc/PID/stat, as keys have it. The second field is the name, in parentheses, which may contain

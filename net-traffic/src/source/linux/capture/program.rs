@@ -4,10 +4,16 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::filter::ebpf::{EbpfInsn, Lowering, TranslateError, translate};
-use crate::filter::{self, CompileOptions, FilterError, LinkType, NameTable, Program};
+use crate::filter::{FilterError, Program};
 
 const PROG_LOAD: libc::c_long = 5;
 const SCHED_CLS: u32 = 3;
+const XDP: u32 = 6;
+/// The type of attachment that a program of type [`XDP`] is for.
+const ATTACH_XDP: u32 = 37;
+/// `TC_ACT_UNSPEC`: whoever is attached behind us decides.
+const GO_ON: i32 = -1;
+const XDP_PASS: i32 = 2;
 const EXIT: u8 = 0x95;
 
 /// Why there is no filter.
@@ -23,31 +29,26 @@ pub(super) enum ProgramError {
     Load(io::Error),
 }
 
-/// Compiles the expression as the kernel runs it.
-pub(super) fn compile(
-    expression: &str,
-    linktype: LinkType,
-    snaplen: u32,
-    names: &NameTable,
-    optimize: bool,
-) -> Result<Program, ProgramError> {
-    let options = CompileOptions { linktype, netmask: None, snaplen, names, metadata: true, optimize };
-    filter::compile(expression, &options).map_err(ProgramError::Filter)
-}
-
-/// Loads the filter for one direction, followed by entry `next` of the map of programs `stages`.
+/// Loads the filter for one place, followed by entry `next` of the map of programs `stages`.
 pub(super) fn load(
     program: &Program,
     lowering: Lowering,
     stages: BorrowedFd<'_>,
     next: u32,
 ) -> Result<OwnedFd, ProgramError> {
-    let code = assemble(&translate(&program.insns, lowering)?, stages.as_raw_fd(), next)?;
-    load_program(&code).map_err(ProgramError::Load)
+    let is_xdp = lowering == Lowering::Xdp;
+    let rejected = if is_xdp { XDP_PASS } else { GO_ON };
+    let code = assemble(&translate(&program.insns, lowering)?, stages.as_raw_fd(), next, rejected)?;
+    load_program(&code, is_xdp).map_err(ProgramError::Load)
 }
 
 /// Every way out of the filter leads to its end, where an accepted packet goes on to the next program.
-fn assemble(filter: &[EbpfInsn], stages: i32, next: u32) -> Result<Vec<[u8; 8]>, ProgramError> {
+fn assemble(
+    filter: &[EbpfInsn],
+    stages: i32,
+    next: u32,
+    rejected: i32,
+) -> Result<Vec<[u8; 8]>, ProgramError> {
     let mut code = Vec::with_capacity(filter.len() + 8);
     for (at, insn) in filter.iter().enumerate() {
         if insn.code == EXIT {
@@ -69,8 +70,8 @@ fn assemble(filter: &[EbpfInsn], stages: i32, next: u32) -> Result<Vec<[u8; 8]>,
         raw(0xb7, 3, 0, 0, next.cast_signed()),
         // bpf_tail_call, which does not come back
         raw(0x85, 0, 0, 0, 12),
-        // reject: TC_ACT_UNSPEC, whoever is attached behind us decides
-        raw(0xb7, 0, 0, 0, -1),
+        // reject
+        raw(0xb7, 0, 0, 0, rejected),
         raw(EXIT, 0, 0, 0, 0),
     ]);
     Ok(code)
@@ -83,7 +84,7 @@ fn raw(code: u8, dst: u8, src: u8, offset: i16, imm: i32) -> [u8; 8] {
     [code, registers, o1, o2, i1, i2, i3, i4]
 }
 
-fn load_program(code: &[[u8; 8]]) -> io::Result<OwnedFd> {
+fn load_program(code: &[[u8; 8]], is_xdp: bool) -> io::Result<OwnedFd> {
     /// The first members of `union bpf_attr` for `BPF_PROG_LOAD`.
     #[repr(C)]
     struct Attributes {
@@ -97,9 +98,11 @@ fn load_program(code: &[[u8; 8]]) -> io::Result<OwnedFd> {
         kernel_version: u32,
         flags: u32,
         name: [u8; 16],
+        interface: u32,
+        attach_type: u32,
     }
     let attributes = Attributes {
-        kind: SCHED_CLS,
+        kind: if is_xdp { XDP } else { SCHED_CLS },
         count: u32::try_from(code.len()).unwrap_or(u32::MAX),
         insns: code.as_ptr() as u64,
         license: c"Dual MIT/GPL".as_ptr() as u64,
@@ -109,6 +112,8 @@ fn load_program(code: &[[u8; 8]]) -> io::Result<OwnedFd> {
         kernel_version: 0,
         flags: 0,
         name: *b"capture_filter\0\0",
+        interface: 0,
+        attach_type: if is_xdp { ATTACH_XDP } else { 0 },
     };
     // SAFETY: the attributes are as large as is said, and what they point to outlives the call.
     let fd = unsafe {
@@ -132,7 +137,7 @@ mod tests {
     fn every_exit_becomes_a_jump_to_the_end() {
         let filter =
             translate(&[Insn::stmt(RET | K, 0), Insn::stmt(RET | K, 96)], Lowering::TcIngress).unwrap();
-        let code = assemble(&filter, 7, 1).unwrap();
+        let code = assemble(&filter, 7, 1, GO_ON).unwrap();
         let exits: Vec<usize> = (0..code.len()).filter(|at| code[*at][0] == EXIT).collect();
         assert_eq!(exits, [code.len() - 1]);
         for (at, insn) in code.iter().enumerate().take(filter.len()).filter(|(_, insn)| insn[0] == 0x05) {

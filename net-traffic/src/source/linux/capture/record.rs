@@ -1,5 +1,7 @@
 //! Decodes the records of the ring: bytes in, a packet out. Pure.
 
+use std::num::NonZeroU64;
+
 use net_traffic_common::ProcessKey;
 use net_traffic_common::packet::{PACKET_OUT, PACKET_TAGGED, PacketRecord};
 
@@ -14,14 +16,31 @@ const TAG: u32 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) monotonic_ns: u64,
-    pub(super) owner: Option<ProcessKey>,
+    pub(super) owner: Option<NonZeroU64>,
     pub(super) ifindex: u32,
-    pub(super) direction: Direction,
     pub(super) length: u32,
-    pub(super) segments: Option<Segments>,
     /// Where its octets are.
-    pub(super) begin: usize,
-    pub(super) end: usize,
+    pub(super) begin: u32,
+    pub(super) end: u32,
+    pub(super) direction: Direction,
+    segments: u16,
+    segment_size: u16,
+}
+
+impl Head {
+    pub(super) fn owner(&self) -> Option<ProcessKey> {
+        self.owner.map(|owner| ProcessKey(owner.get())).filter(|key| key.pid() != 0)
+    }
+
+    pub(super) fn segments(&self) -> Option<Segments> {
+        let (count, size) = (self.segments.into(), self.segment_size.into());
+        (count > 1).then_some(Segments { count, size })
+    }
+
+    /// Its octets, where those of its batch are.
+    pub(super) fn data<'o>(&self, octets: &'o [u8]) -> &'o [u8] {
+        octets.get(self.begin as usize..self.end as usize).unwrap_or(&[])
+    }
 }
 
 /// Only the time of a record.
@@ -32,33 +51,44 @@ pub(super) fn time_of(record: &[u8]) -> u64 {
 /// Reads a record and appends the packet's octets to `octets`, with the VLAN tag back in its place; `None` if the
 /// record is shorter than it says.
 pub(super) fn read(record: &[u8], octets: &mut Vec<u8>) -> Option<Head> {
-    let word = |at: usize| Some(u32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));
-    let half = |at: usize| Some(u16::from_ne_bytes(record.get(at..at + 2)?.try_into().ok()?));
-    let owner = u64::from_ne_bytes(record.get(8..16)?.try_into().ok()?);
-    let (mut length, captured, ifindex, flags) = (word(16)?, word(20)?, word(24)?, word(28)?);
-    let (tag, announced, segments, segment_size) = (half(32)?, half(34)?, half(36)?, half(38)?);
-    let data = record.get(HEAD..HEAD.checked_add(captured as usize)?)?;
+    let (head, data) = record.split_first_chunk::<HEAD>()?;
+    let captured = word(head, 20) as usize;
+    let (mut length, flags) = (word(head, 16), word(head, 28));
+    let data = data.get(..captured)?;
     let begin = octets.len();
     match data.split_at_checked(ADDRESSES) {
         Some((addresses, rest)) if flags & PACKET_TAGGED != 0 => {
-            octets.extend(addresses);
-            octets.extend(announced.to_be_bytes());
-            octets.extend(tag.to_be_bytes());
-            octets.extend(rest);
+            octets.extend_from_slice(addresses);
+            octets.extend_from_slice(&half(head, 34).to_be_bytes());
+            octets.extend_from_slice(&half(head, 32).to_be_bytes());
+            octets.extend_from_slice(rest);
             length = length.saturating_add(TAG);
         }
-        _ => octets.extend(data),
+        _ => octets.extend_from_slice(data),
     }
     Some(Head {
         monotonic_ns: time_of(record),
-        owner: Some(ProcessKey(owner)).filter(|key| key.pid() != 0),
-        ifindex,
-        direction: if flags & PACKET_OUT != 0 { Direction::Out } else { Direction::In },
+        owner: NonZeroU64::new(long(head, 8)),
+        ifindex: word(head, 24),
         length,
-        segments: (segments > 1).then(|| Segments { count: segments.into(), size: segment_size.into() }),
-        begin,
-        end: octets.len(),
+        begin: u32::try_from(begin).ok()?,
+        end: u32::try_from(octets.len()).ok()?,
+        direction: if flags & PACKET_OUT != 0 { Direction::Out } else { Direction::In },
+        segments: half(head, 36),
+        segment_size: half(head, 38),
     })
+}
+
+fn long(head: &[u8; HEAD], at: usize) -> u64 {
+    head.get(at..at + 8).and_then(|octets| octets.try_into().ok()).map_or(0, u64::from_ne_bytes)
+}
+
+fn word(head: &[u8; HEAD], at: usize) -> u32 {
+    head.get(at..at + 4).and_then(|octets| octets.try_into().ok()).map_or(0, u32::from_ne_bytes)
+}
+
+fn half(head: &[u8; HEAD], at: usize) -> u16 {
+    head.get(at..at + 2).and_then(|octets| octets.try_into().ok()).map_or(0, u16::from_ne_bytes)
 }
 
 #[cfg(test)]
@@ -87,12 +117,12 @@ mod tests {
         let data: Vec<u8> = (0..16).collect();
         let head = read(&record(PACKET_TAGGED | PACKET_OUT, 16, &data), &mut octets).unwrap();
         assert_eq!(
-            octets[head.begin..head.end],
+            head.data(&octets),
             [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0x81, 0, 0x20, 5, 12, 13, 14, 15]
         );
         assert_eq!((head.length, head.direction, head.ifindex), (104, Direction::Out, 3));
-        assert_eq!(head.owner, Some(ProcessKey::new(42, 7)));
-        assert_eq!(head.segments, Some(Segments { count: 2, size: 1448 }));
+        assert_eq!(head.owner(), Some(ProcessKey::new(42, 7)));
+        assert_eq!(head.segments(), Some(Segments { count: 2, size: 1448 }));
     }
 
     #[test]
@@ -106,7 +136,7 @@ mod tests {
         fn garbage_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut octets = Vec::new();
             if let Some(head) = read(&bytes, &mut octets) {
-                prop_assert!(head.begin <= head.end && head.end == octets.len());
+                prop_assert!(head.begin <= head.end && head.end as usize == octets.len());
             }
         }
     }

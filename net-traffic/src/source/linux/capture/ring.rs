@@ -14,6 +14,9 @@ const RINGBUF: u32 = 27;
 const BUSY: u32 = 1 << 31;
 const DISCARD: u32 = 1 << 30;
 const HEADER: usize = 8;
+/// The writer looks at how far the reader is for every record: to tell it each time would take that memory from its
+/// CPU each time. A part of the ring, so that a small one does not seem full.
+const TOLD: usize = 64;
 
 /// The reading end. The kernel's programs write.
 pub(super) struct Ring {
@@ -76,7 +79,15 @@ impl Ring {
             )
         };
         let mut at = consumed.load(Ordering::Relaxed);
-        while at < produced.load(Ordering::Acquire) {
+        let mut told = at;
+        let mut known = produced.load(Ordering::Acquire);
+        loop {
+            if at >= known {
+                known = produced.load(Ordering::Acquire);
+                if at >= known {
+                    break;
+                }
+            }
             #[expect(clippy::cast_possible_truncation, reason = "the remainder is smaller than the ring")]
             let place = self.page + (at & (self.size as u64 - 1)) as usize;
             // SAFETY: a record's header, aligned to eight octets, within the mapping.
@@ -96,8 +107,12 @@ impl Ring {
                 }
             }
             at += (length + HEADER).next_multiple_of(8) as u64;
-            consumed.store(at, Ordering::Release);
+            if at - told >= (self.size / TOLD) as u64 {
+                told = at;
+                consumed.store(at, Ordering::Release);
+            }
         }
+        consumed.store(at, Ordering::Release);
     }
 }
 

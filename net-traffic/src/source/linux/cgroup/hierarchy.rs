@@ -36,6 +36,19 @@ pub(in crate::source::linux) fn chosen() -> Chosen {
     }
 }
 
+impl Chosen {
+    /// The directory of a process's cgroup, from the text of its /proc/PID/cgroup.
+    #[must_use]
+    pub(in crate::source::linux) fn directory(&self, text: &str) -> Option<PathBuf> {
+        let path = text.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let id: u32 = fields.next()?.parse().ok()?;
+            if id == self.id { fields.nth(1) } else { None }
+        })?;
+        Some(self.mount.as_ref()?.join(path.trim_start_matches('/')))
+    }
+}
+
 /// The paths of cgroups by id. A path that was known stays known.
 #[derive(Debug, Default)]
 pub(in crate::source::linux) struct Hierarchy {

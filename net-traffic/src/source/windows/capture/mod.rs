@@ -60,8 +60,14 @@ impl LiveCapture {
             UserFilterError::Filter(error) => StartError::Filter(error),
             other @ UserFilterError::Link(_) => OpenError::Usage(other.to_string()).into(),
         })?;
-        if options.choice.container.is_some() {
-            return Err(OpenError::Usage("--container: not known on Windows".to_owned()).into());
+        let unknown = [
+            ("--container", options.choice.container.is_some()),
+            ("--uid", options.choice.user.is_some()),
+            ("--netns", options.netns.is_some()),
+            ("--xdp", options.xdp),
+        ];
+        if let Some((flag, _)) = unknown.iter().find(|(_, is_wanted)| *is_wanted) {
+            return Err(OpenError::Usage(format!("{flag}: not known on Windows")).into());
         }
         let known = known(&options.interfaces)?;
         let monitor = Monitor::open().map_err(|cause| Refusal::of(&cause).error())?;
@@ -86,6 +92,7 @@ impl LiveCapture {
             link: LinkType::ETHERNET,
             snaplen: options.snaplen,
             filter: (!expression.is_empty()).then(|| expression.to_owned()),
+            ..Interface::default()
         });
         let interfaces = interfaces.collect();
         let session = monitor.start(&adapters).map_err(|cause| Refusal::of(&cause).error())?;
@@ -124,6 +131,11 @@ impl LiveCapture {
     #[must_use]
     pub fn without_owners(&self) -> Option<&str> {
         None
+    }
+
+    /// There is nothing to say of how packets are captured here.
+    pub fn remarks(&mut self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Waits a moment for packets and hands them over; says if there will be no more.

@@ -43,6 +43,7 @@ impl Owners {
                 name: process.name.clone(),
                 command: process.command.clone(),
                 container: None,
+                thread: None,
             };
             self.known.insert(id, process);
         }

@@ -1,0 +1,64 @@
+//! Who uses sockets, without counting what they move: that costs others less.
+
+use std::collections::HashSet;
+
+use aya::Btf;
+use aya::maps::{HashMap, Map};
+use aya::programs::BtfTracePoint;
+use net_traffic_common::packet::CaptureSettings;
+use net_traffic_common::{PROCESS_EXITED, ProcessCounters, ProcessKey};
+
+use crate::source::linux::load::{self, chain};
+
+/// Programs and the tracepoints at which they run.
+const PROGRAMS: [(&str, &str); 4] = [
+    ("holder_send_tp", "sock_send_length"),
+    ("holder_recv_tp", "sock_recv_length"),
+    ("exec_tp", "sched_process_exec"),
+    ("exit_tp", "sched_process_exit"),
+];
+
+pub(super) struct Watching {
+    pub(super) object: aya::Ebpf,
+    processes: Map,
+    /// Processes that had ended when they were looked at last.
+    ended: HashSet<ProcessKey>,
+}
+
+impl Watching {
+    /// The kernel's refusal in its words: before Linux 6.3 it lacks the tracepoints.
+    pub(super) fn start(settings: CaptureSettings, btf: &Btf) -> Result<Self, String> {
+        let mut object = load::load_for_capture(settings, true).map_err(|error| chain(&error))?;
+        for (name, event) in PROGRAMS {
+            let program = object.program_mut(name).ok_or("the object lacks a program")?;
+            let program: &mut BtfTracePoint = program.try_into().map_err(|error| chain(&error))?;
+            program.load(event, btf).map_err(|error| chain(&error))?;
+            program.attach().map_err(|error| chain(&error))?;
+        }
+        let processes = object.take_map("PROCESSES").ok_or("the object lacks a map")?;
+        Ok(Self { object, processes, ended: HashSet::new() })
+    }
+
+    /// What is known of a process.
+    pub(super) fn process(&self, key: ProcessKey) -> Option<ProcessCounters> {
+        HashMap::<_, ProcessKey, ProcessCounters>::try_from(&self.processes).ok()?.get(&key, 0).ok()
+    }
+
+    /// Forgets the processes that had ended when this was called before: their last packets have been seen.
+    pub(super) fn tidy(&mut self) {
+        let Ok(mut rows) = HashMap::<_, ProcessKey, ProcessCounters>::try_from(&mut self.processes) else {
+            return;
+        };
+        for key in std::mem::take(&mut self.ended) {
+            // It fails where the row is gone.
+            let _forgotten = rows.remove(&key);
+        }
+        let has_ended = |row: &ProcessCounters| row.flags & PROCESS_EXITED != 0;
+        self.ended = rows
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|(_, row)| has_ended(row))
+            .map(|(key, _)| key)
+            .collect();
+    }
+}
