@@ -10,9 +10,14 @@
 
 mod files;
 mod filter;
+mod frames;
+mod interop;
 mod ledger;
+mod names;
+mod printer;
 mod process;
 mod properties;
+mod protocols;
 mod same;
 #[path = "../support/skip.rs"]
 mod skip;

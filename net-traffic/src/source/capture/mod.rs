@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 pub use self::file::CaptureFile;
 pub use self::options::{Choice, LiveCaptureOptions, filter_link, now_ns, system};
 pub use self::signals::Signals;
-pub use self::user_filter::{UserFilter, UserFilterError, names};
+pub use self::user_filter::{FILE_NETMASK, UserFilter, UserFilterError, names};
 #[cfg(not(target_os = "linux"))]
 pub use crate::source::elsewhere::{LiveCapture, link_of};
 #[cfg(target_os = "linux")]

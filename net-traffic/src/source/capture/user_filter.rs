@@ -1,19 +1,38 @@
 //! Runs a filter on packets that come from a file.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use super::options::filter_link;
 use crate::filter::{self, CompileOptions, FilterError, NameTable, Packet as FilterPacket, Program};
 use crate::packet::format::{LinkType, MAX_SNAPLEN};
 use crate::packet::{Interface, Packet};
 
-/// The names of services and protocols on this machine.
+/// The names that this machine knows. A host in an expression is looked up as any program looks it up.
 #[must_use]
 pub fn names() -> NameTable {
     let read = |path| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned());
     // A machine without these files has no names; numbers do.
-    NameTable::parse(&read("/etc/services").unwrap_or_default(), &read("/etc/protocols").unwrap_or_default())
+    let read = |path| read(path).unwrap_or_default();
+    NameTable::parse(&read("/etc/services"), &read("/etc/protocols"))
+        .with_places(&read("/etc/networks"), &read("/etc/ethers"))
+        .with_hosts(addresses)
 }
+
+fn addresses(host: &str) -> Vec<IpAddr> {
+    let Ok(found) = (host, 0).to_socket_addrs() else { return Vec::new() };
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found.map(|address| address.ip()) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// A file does not tell the interface's, and tcpdump does without: then only the addresses of all ones and of all zeros
+/// are broadcast.
+pub const FILE_NETMASK: u32 = 0;
 
 /// Why packets of a file cannot be filtered.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +67,7 @@ impl UserFilter {
         }
         let options = CompileOptions {
             linktype: filter_link(link).ok_or(UserFilterError::Link(link.0))?,
-            netmask: None,
+            netmask: Some(FILE_NETMASK),
             snaplen: MAX_SNAPLEN,
             names: &self.names,
             metadata: false,
