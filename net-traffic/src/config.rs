@@ -117,6 +117,7 @@ impl Config {
                 let source_args = SourceArgs { replay: None, tier: args.tier, netns: None };
                 let mut source = source(&source_args)?;
                 count_bytes(&mut source);
+                ask_for_waits(&mut source);
                 let (quiet, verbose) = messages(&args.verbosity);
                 let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: None };
                 Ok(Self { job: Job::Iperf(iperf::options(args)?), source, pace, quiet, verbose })
@@ -182,7 +183,9 @@ fn connections(args: &ConnectionsArgs, terminal: Terminal) -> Result<Config, Con
     let wanted = wanted_states(&states);
     let mut config = view(&args.view, &Connections, states, terminal)?;
     if let SourceConfig::Live(live) = &mut config.source {
-        live.counting = !once && config.pace.count != Some(1);
+        // Who names a tier wants to see it at work, or refused.
+        let named = !matches!(live.tier, Tier::Auto | Tier::Polling);
+        live.counting = named || !once && config.pace.count != Some(1);
         (live.wanted.connected, live.wanted.unconnected) = wanted;
     }
     if once {
@@ -218,7 +221,8 @@ fn view(
     }
     count_bytes(&mut source);
     let brief = matches!(output.format, Format::Table | Format::Markdown);
-    let options = Options { states: named, brief, ..options(selection_args, view)? };
+    let options =
+        Options { states: named, brief, names: output_args.resolve, ..options(selection_args, view)? };
     let (quiet, verbose) = messages(verbosity);
     let screen = screen(view, pace, output_args, terminal);
     Ok(Config {
@@ -338,6 +342,12 @@ fn watch_interfaces(source: &mut SourceConfig) {
 fn count_bytes(source: &mut SourceConfig) {
     if let SourceConfig::Live(live) = source {
         live.counting = true;
+    }
+}
+
+fn ask_for_waits(source: &mut SourceConfig) {
+    if let SourceConfig::Live(live) = source {
+        live.waits = true;
     }
 }
 

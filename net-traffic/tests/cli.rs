@@ -96,6 +96,27 @@ fn bad_flags_are_refused() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_tier_that_is_named_counts_or_is_refused_also_for_one_report() {
+    for tier in ["tp-btf", "fentry", "kprobe"] {
+        let output = run(&format!("--json --tier {tier}"));
+        if output.status.success() {
+            assert!(
+                stdout(&output).contains(&format!("\"slot\":\"tcp_send\",\"tier\":\"{tier}\"")),
+                "{tier}"
+            );
+        } else {
+            assert!(matches!(output.status.code(), Some(2 | 3)), "{tier}: {}", stderr(&output));
+            assert!(
+                output.stdout.is_empty() && stderr(&output).contains(tier),
+                "{tier}: {}",
+                stderr(&output)
+            );
+        }
+    }
+}
+
 #[test]
 fn help_and_version_are_data() {
     for line in ["--help", "-h", "--version", "top --help", "help top", "connections -h"] {

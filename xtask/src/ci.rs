@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{apt, build_ebpf, clippy_ebpf, fuzz, process, toolchain::Toolchain, vm};
+use crate::{apt, build_ebpf, clippy_ebpf, fuzz, process, toolchain::Toolchain, vm, windows};
 
 const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
 
@@ -36,12 +36,13 @@ struct Step {
 }
 
 /// The cheapest first; the tests last, so that what ends the output is theirs.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "fmt", run: fmt },
     Step { name: "clippy", run: clippy },
     Step { name: "doc", run: doc },
     Step { name: "clippy-ebpf", run: clippy_ebpf::run },
     Step { name: "build-ebpf --check", run: build_ebpf::check },
+    Step { name: "windows", run: windows::all },
     Step { name: "fuzz", run: fuzz::smoke },
     Step { name: "vm-test", run: vm::test_everywhere },
 ];
@@ -80,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn install() -> Result<()> {
     Toolchain::install()?;
     apt::install(&PEERS)?;
+    windows::install()?;
     vm::install()
 }
 

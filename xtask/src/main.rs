@@ -11,6 +11,7 @@ mod fuzz;
 mod process;
 mod toolchain;
 mod vm;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ enum Command {
     ClippyEbpf,
     VmTest(vm::TestArgs),
     VmRun(vm::RunArgs),
+    Windows(windows::Args),
     Ci(ci::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
@@ -44,6 +46,7 @@ fn dispatch() -> Result<ExitCode> {
     match Command::parse() {
         Command::BuildEbpf(args) => build_ebpf::run(&args)?,
         Command::ClippyEbpf => clippy_ebpf::run()?,
+        Command::Windows(args) => windows::run(&args)?,
         Command::Ci(args) => ci::run(&args)?,
         Command::Bench(args) => bench::run(&args)?,
         Command::Fuzz(args) => fuzz::run(&args)?,

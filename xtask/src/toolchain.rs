@@ -38,10 +38,8 @@ impl Toolchain {
         let linker =
             find_linker().context("find bpf-linker (`cargo xtask build-ebpf --install` builds it)")?;
         let mut found = Vec::new();
-        for sysroot in sysroots() {
-            if sysroot.join("lib/rustlib/src/rust/library/core").is_dir() {
-                found.push(Self::new(&sysroot, &linker)?);
-            }
+        for sysroot in with_library_source() {
+            found.push(Self::new(&sysroot, &linker)?);
         }
         found.sort_by_key(|toolchain| {
             (toolchain.version != preferred, !toolchain.version.contains("nightly"))
@@ -72,32 +70,7 @@ impl Toolchain {
     /// One of the toolchain's own programs (`cargo`, `cargo-clippy`), untouched by whoever runs this chore.
     pub(crate) fn command(&self, program: &str) -> Result<Command> {
         let linker_dir = self.linker.parent().context("find the directory of bpf-linker")?;
-        let inherited = env::var_os("PATH").unwrap_or_default();
-        let dirs = [linker_dir.to_path_buf(), self.bin.clone()];
-        let path = env::join_paths(dirs.into_iter().chain(env::split_paths(&inherited)))?;
-
-        let mut command = Command::new(self.bin.join(program));
-        for (name, _) in env::vars_os() {
-            let name = name.to_string_lossy();
-            let steers = [
-                "CARGO_BUILD_",
-                "CARGO_PROFILE_",
-                "CARGO_TARGET_",
-                "CARGO_UNSTABLE_",
-                "RUST",
-                "CARGO_ENCODED_",
-            ];
-            if steers.iter().any(|prefix| name.starts_with(prefix)) && name != "RUSTUP_HOME" {
-                command.env_remove(name.as_ref());
-            }
-        }
-        command
-            .current_dir(process::root())
-            .env("PATH", path)
-            .env("CARGO", self.bin.join("cargo"))
-            .env("RUSTC", self.bin.join("rustc"))
-            .env("RUSTC_BOOTSTRAP", "1");
-        Ok(command)
+        command(&self.bin, program, &[linker_dir])
     }
 
     /// Where the library's source lies.
@@ -133,6 +106,37 @@ impl Toolchain {
         );
         Ok(Self { bin, sysroot: sysroot.to_path_buf(), linker: linker.to_path_buf(), version })
     }
+}
+
+/// A program of the toolchain whose programs are in `bin`, which finds those in `first` before any others.
+pub(crate) fn command(bin: &Path, program: &str, first: &[&Path]) -> Result<Command> {
+    let inherited = env::var_os("PATH").unwrap_or_default();
+    let dirs = first.iter().copied().chain([bin]).map(Path::to_path_buf);
+    let path = env::join_paths(dirs.chain(env::split_paths(&inherited)))?;
+
+    let mut command = Command::new(bin.join(program));
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        let steers =
+            ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_", "RUST", "CARGO_ENCODED_"];
+        if steers.iter().any(|prefix| name.starts_with(prefix)) && name != "RUSTUP_HOME" {
+            command.env_remove(name.as_ref());
+        }
+    }
+    command
+        .current_dir(process::root())
+        .env("PATH", path)
+        .env("CARGO", bin.join("cargo"))
+        .env("RUSTC", bin.join("rustc"))
+        .env("RUSTC_BOOTSTRAP", "1");
+    Ok(command)
+}
+
+/// Where toolchains are that have the library's source, in no order of preference.
+pub(crate) fn with_library_source() -> Vec<PathBuf> {
+    let mut sysroots = sysroots();
+    sysroots.retain(|sysroot| sysroot.join("lib/rustlib/src/rust/library/core").is_dir());
+    sysroots
 }
 
 /// Every toolchain of rustup, then the system's own.

@@ -1,5 +1,6 @@
 //! The loss ledger: what could not be counted is counted here.
 
+use aya_log_ebpf::warn;
 use net_traffic_common::loss;
 
 use crate::maps::LOSS;
@@ -15,12 +16,19 @@ pub(crate) fn count(cause: u32) {
     }
 }
 
-/// Counts a refused insertion under the cause that the helper gave.
+/// Counts a refused insertion under the cause that the helper gave, and logs the error itself.
 #[inline(always)]
 pub(crate) fn count_insert(error: i32) {
+    log(error);
     match error {
         E2BIG => count(loss::MAP_FULL),
         EBUSY => count(loss::MAP_BUSY),
         _ => count(loss::STORAGE_FAILED),
     }
+}
+
+/// A function of its own, so that what formats the message takes no part of a hook's stack.
+#[inline(never)]
+fn log(error: i32) {
+    warn!((), "a map refused an entry: error {}", error);
 }

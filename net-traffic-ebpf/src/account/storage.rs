@@ -38,7 +38,9 @@ pub(crate) fn get_or_insert<M: Memory>(
         }
         SOCKETS_BY_ADDR.get_ptr_mut(sk as u64)
     } else {
-        let counters = storage(sk, initial, u64::from(BPF_SK_STORAGE_GET_F_CREATE));
+        let counters = storage(sk, initial, u64::from(BPF_SK_STORAGE_GET_F_CREATE))
+            // Another CPU made them meanwhile.
+            .or_else(|| storage(sk, ptr::null(), 0));
         if counters.is_none() {
             ledger::count(loss::STORAGE_FAILED);
         }

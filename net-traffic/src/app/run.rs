@@ -1,16 +1,18 @@
 //! One report after the other, or one recorded snapshot after the other.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::failure::{Failure, note};
+use super::names::Naming;
 use super::screen;
 use super::ticks::Ticks;
 use crate::config::{Config, Job, SourceConfig, Viewing};
 use crate::model::{Model, Retention};
 use crate::output::Output;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Status};
 use crate::source::{Live, Recorder, Replay, Source, Stop, exists};
 
 /// Does what the configuration says, until it is done or somebody stops it.
@@ -37,6 +39,7 @@ async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
     let mut sink = Sink::new(&config.job, source.scope())?;
     let mut ticks = Ticks::new(config);
     let mut reports = 0;
+    let mut explained = HashSet::new();
     while config.pace.count.is_none_or(|count| reports < count) {
         if matches!(source, Source::Live(_)) {
             tokio::select! {
@@ -53,9 +56,13 @@ async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
         }
         if reports == 0 {
             check_interfaces(config, &snapshot)?;
-            explain(config, &snapshot);
         }
-        let bytes = sink.take(snapshot)?;
+        explain(config, &snapshot, &mut explained);
+        let is_only = config.pace.count == Some(1);
+        let bytes = tokio::select! {
+            () = stop.wait() => return Ok(()),
+            bytes = sink.take(snapshot, is_only) => bytes?,
+        };
         tokio::select! {
             () = stop.wait() => return Ok(()),
             written = write(bytes) => written?,
@@ -107,27 +114,40 @@ fn no_interface(name: &str) -> Failure {
     Failure::Usage(format!("-i {name}: there is no such interface"))
 }
 
-/// Says what is missing and how to get it; of a recording, nobody can change it any more.
-fn explain(config: &Config, snapshot: &Snapshot) {
+/// Says what is missing and how to get it, of each slot once; of a recording, nobody can change it any more.
+fn explain(config: &Config, snapshot: &Snapshot, explained: &mut HashSet<String>) {
     let is_doctor = matches!(&config.job, Job::View(viewing) if viewing.view.name() == "doctor");
     if config.quiet || is_doctor || matches!(config.source, SourceConfig::Replay(_)) {
         return;
     }
+    let mut slots = Vec::new();
     let mut said: Vec<String> = Vec::new();
-    for status in snapshot.status.iter().filter(|status| config.verbose || status.tier.is_none()) {
-        let Some(reason) = &status.reason else { continue };
-        let remedy = status.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
-        let message = format!("{reason}{remedy}");
+    let concerned = snapshot.status.iter().filter(|status| config.verbose || status.tier.is_none());
+    for status in concerned.filter(|status| !explained.contains(&status.slot)) {
+        let Some(message) = explanation(status) else { continue };
+        slots.push(status.slot.clone());
         if !said.contains(&message) {
             note(&format!("{}: {message}", status.slot));
             said.push(message);
         }
     }
+    explained.extend(slots);
+}
+
+/// What does not work here, why, and what to do about it.
+pub(super) fn remarks(status: &[Status]) -> Vec<String> {
+    let lacking = status.iter().filter(|status| status.tier.is_none());
+    lacking.filter_map(|status| Some(format!("{}: {}", status.slot, explanation(status)?))).collect()
+}
+
+fn explanation(status: &Status) -> Option<String> {
+    let remedy = status.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
+    Some(format!("{}{remedy}", status.reason.as_ref()?))
 }
 
 /// What becomes of a snapshot.
 enum Sink<'c> {
-    View { viewing: &'c Viewing, model: Box<Model>, output: Output },
+    View { viewing: &'c Viewing, model: Box<Model>, naming: Naming, output: Output },
     Record(Recorder<Box<dyn Write>>),
 }
 
@@ -147,16 +167,22 @@ impl<'c> Sink<'c> {
         Self::View {
             viewing,
             model: Box::new(Model::new(viewing.selection.within(scope), Retention::default())),
+            naming: Naming::default(),
             output: Output::new(viewing.output.clone()),
         }
     }
 
     /// What is to be written to standard output.
-    fn take(&mut self, snapshot: Snapshot) -> Result<Vec<u8>, Failure> {
+    async fn take(&mut self, snapshot: Snapshot, is_only: bool) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         match self {
-            Self::View { viewing, model, output } => {
+            Self::View { viewing, model, naming, output } => {
                 model.advance(snapshot);
+                match (viewing.options.names, is_only) {
+                    (true, true) => naming.look_up_once(model).await,
+                    (true, false) => naming.look_up(model),
+                    (false, _) => {}
+                }
                 output.write(&mut bytes, &viewing.view.report(model, &viewing.options))?;
             }
             Self::Record(recorder) => recorder.add(&snapshot)?,

@@ -53,9 +53,16 @@ impl FromStr for Network {
                 _ => return Err(NetworkError::Prefix { length: length.to_owned(), most }),
             },
         };
-        Ok(Self { address, prefix })
+        // Connections show mapped addresses as the IPv4 addresses that they are.
+        Ok(match (address, address.to_canonical(), prefix.checked_sub(MAPPED)) {
+            (IpAddr::V6(_), mapped @ IpAddr::V4(_), Some(prefix)) => Self { address: mapped, prefix },
+            _ => Self { address, prefix },
+        })
     }
 }
+
+/// The length of `::ffff:0:0/96`, below which are the IPv4 addresses mapped into IPv6.
+const MAPPED: u8 = 96;
 
 /// Whether two addresses agree in all but the last `free` bits.
 fn same(one: u128, other: u128, free: u8) -> bool {
@@ -82,6 +89,10 @@ mod tests {
         assert!(!within("0.0.0.0/0", "2001:db8::1"));
         assert!(within("::/0", "2001:db8::1"));
         assert!(within("10.0.0.0/8", "::ffff:10.1.2.3"));
+        assert!(within("::ffff:10.0.0.0/104", "10.1.2.3"));
+        assert!(within("::ffff:10.1.2.3", "10.1.2.3"));
+        assert!(!within("::ffff:10.1.2.3", "10.1.2.4"));
+        assert!(within("::ffff:0:0/96", "203.0.113.9"));
     }
 
     #[test]

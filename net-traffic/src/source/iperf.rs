@@ -1,9 +1,6 @@
 //! What a throughput test is asked for, and what it says while it runs; the same on every system.
 
-#[cfg(not(target_os = "linux"))]
-pub use super::elsewhere::iperf::{Iperf, Outlets, Started, error_document};
-#[cfg(target_os = "linux")]
-pub use super::linux::iperf::{Iperf, Outlets, Started, error_document};
+pub use super::system::iperf::{Iperf, Outlets, Started, error_document};
 
 /// A test, or a server for tests. Amounts and rates are as the user wrote them, with iperf3's suffixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +89,8 @@ pub enum Event {
     Line(String),
     /// A whole JSON object of the report, without the end of its last line.
     Document(String),
+    /// Of the datagrams of the whole test, how many were lost, and how many were sent.
+    Datagrams { lost: u64, sent: u64 },
     /// A line for standard error.
     Message(String),
     /// Everything was said about this test; a server waits for the next.

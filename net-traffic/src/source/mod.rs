@@ -3,30 +3,36 @@
 //! The only place with system calls, clocks, `unsafe` and `cfg(target_os)`.
 
 pub mod capture;
-#[cfg(not(target_os = "linux"))]
-pub mod elsewhere;
+pub mod etw;
 pub mod iperf;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod live;
+pub mod names;
 pub mod record;
 mod recording;
 pub mod replay;
-pub mod stop;
+#[cfg(windows)]
+pub mod windows;
 
-#[cfg(not(target_os = "linux"))]
-pub use self::elsewhere::{Live, Surroundings, act_if_told, children::Children, exists, selftest};
+/// The system that this is built for: what all the rest asks of it has the same names in both.
 #[cfg(target_os = "linux")]
-pub use self::linux::{
-    children::Children, exists, live::Live, selftest::run as selftest, surroundings::Surroundings,
-    traffic::act_if_told,
-};
+use self::linux as system;
+#[cfg(windows)]
+use self::windows as system;
+
 pub use self::live::{LiveOptions, Netns, OpenError, Progress, StartError, Tier, Wanted};
+pub use self::names::Names;
 pub use self::record::Recorder;
 pub use self::replay::{Replay, ReplayError};
-pub use self::stop::Stop;
+pub use self::system::children::Children;
+pub use self::system::exists;
+pub use self::system::live::Live;
+pub use self::system::selftest::{act_if_told, run as selftest};
+pub use self::system::stop::Stop;
+pub use self::system::surroundings::Surroundings;
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Status};
 
 /// Where snapshots come from.
 #[derive(Debug)]
@@ -88,4 +94,24 @@ pub struct CollectError {
     pub collector: &'static str,
     pub attempt: &'static str,
     pub cause: std::io::Error,
+}
+
+/// Lets each collector add its part. One that fails leaves its part out, and the status says why.
+pub fn collect_all(collectors: &mut [Box<dyn Collector>], snapshot: &mut Snapshot) {
+    for collector in collectors {
+        if let Err(error) = collector.collect(snapshot) {
+            snapshot.status.push(failure(collector.name(), &error));
+        }
+    }
+}
+
+fn failure(collector: &str, error: &CollectError) -> Status {
+    Status {
+        slot: collector.to_owned(),
+        tier: None,
+        program: None,
+        covers: None,
+        reason: Some(format!("failed to {}: {}", error.attempt, error.cause)),
+        remedy: None,
+    }
 }

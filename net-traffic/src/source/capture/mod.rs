@@ -1,10 +1,9 @@
-//! Where packets come from: files, and on Linux the machine itself.
+//! Where packets come from: files, and the machine itself.
 
 pub mod file;
 mod options;
 mod pcap;
 mod pcapng;
-mod signals;
 mod user_filter;
 
 use std::io;
@@ -12,12 +11,9 @@ use std::ops::ControlFlow;
 
 pub use self::file::CaptureFile;
 pub use self::options::{Choice, LiveCaptureOptions, filter_link, now_ns, system};
-pub use self::signals::Signals;
 pub use self::user_filter::{FILE_NETMASK, UserFilter, UserFilterError, names};
-#[cfg(not(target_os = "linux"))]
-pub use crate::source::elsewhere::{LiveCapture, link_of};
-#[cfg(target_os = "linux")]
-pub use crate::source::linux::capture::{LiveCapture, link_of};
+pub use crate::source::system::capture::{LiveCapture, link_of};
+pub use crate::source::system::signals::Signals;
 
 use crate::filter::FilterError;
 use crate::packet::{Interface, Packet};

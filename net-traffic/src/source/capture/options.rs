@@ -49,6 +49,7 @@ pub fn system() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let name = match std::env::consts::OS {
         "linux" => "Linux",
+        "windows" => "Windows",
         other => other,
     };
     format!("{name} {}", release.trim()).trim_end().to_owned()

@@ -8,14 +8,23 @@ use crate::filter::{self, CompileOptions, FilterError, NameTable, Packet as Filt
 use crate::packet::format::{LinkType, MAX_SNAPLEN};
 use crate::packet::{Interface, Packet};
 
+/// Where a system has them: Linux, Windows.
+const SERVICES: [&str; 2] = ["/etc/services", r"C:\Windows\System32\drivers\etc\services"];
+const PROTOCOLS: [&str; 2] = ["/etc/protocols", r"C:\Windows\System32\drivers\etc\protocol"];
+const NETWORKS: [&str; 2] = ["/etc/networks", r"C:\Windows\System32\drivers\etc\networks"];
+/// Only Linux knows this one.
+const ETHERS: [&str; 2] = ["/etc/ethers"; 2];
+
 /// The names that this machine knows. A host in an expression is looked up as any program looks it up.
 #[must_use]
 pub fn names() -> NameTable {
-    let read = |path| std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned());
+    let read = |paths: [&str; 2]| {
+        let text = paths.into_iter().find_map(|path| std::fs::read(path).ok());
+        String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
+    };
     // A machine without these files has no names; numbers do.
-    let read = |path| read(path).unwrap_or_default();
-    NameTable::parse(&read("/etc/services"), &read("/etc/protocols"))
-        .with_places(&read("/etc/networks"), &read("/etc/ethers"))
+    NameTable::parse(&read(SERVICES), &read(PROTOCOLS))
+        .with_places(&read(NETWORKS), &read(ETHERS))
         .with_hosts(addresses)
 }
 

@@ -4,6 +4,7 @@
 //! for each container.
 
 pub(super) mod hierarchy;
+pub(super) mod mounted;
 mod names;
 mod recognise;
 

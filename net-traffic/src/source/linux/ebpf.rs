@@ -19,6 +19,7 @@ use super::{
     bpf,
     cgroup::hierarchy::Hierarchy,
     closed::ClosedSockets,
+    kernel_log::KernelLog,
     load::{self, LoadError, Loaded, Sizes, WirePrograms},
     netns::NetNs,
     plan::Filled,
@@ -43,6 +44,7 @@ pub struct Ebpf {
     cgroups: Hierarchy,
     made: HashMap<MapData, u64, CgroupPath>,
     loss: PerCpuArray<MapData, u64>,
+    log: KernelLog,
     closed: ClosedSockets,
     tier: Tier,
     slots: Vec<Filled>,
@@ -75,6 +77,7 @@ impl Ebpf {
         let ring = RingBuf::try_from(take("CLOSED_SOCKETS")?).map_err(|error| missing(&error))?;
         let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;
         let made = HashMap::try_from(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
+        let log = KernelLog::open(&mut bpf).map_err(|error| missing(&error))?;
         Ok(Self {
             cgroups: Hierarchy::read(),
             made,
@@ -83,6 +86,7 @@ impl Ebpf {
             orphans: Orphans::default(),
             processes,
             loss,
+            log,
             closed: ClosedSockets::start(ring).map_err(|error| missing(&error))?,
             tier,
             slots,
@@ -234,6 +238,7 @@ impl Collector for Ebpf {
             snapshot.cost.bpf_run_ns = Some(programs.run_time_ns);
         }
         snapshot.status.extend(self.status());
+        snapshot.status.extend(self.log.statuses());
         Ok(())
     }
 }

@@ -7,13 +7,12 @@ use super::host;
 use super::interfaces::Interfaces;
 use super::load::{self, LoadError, Sizes};
 use super::netns::NetNs;
-use super::polling::collect_all;
 use super::procfs::ProcFs;
 use super::rights;
 use super::sock_diag::{SockDiag, States, Wanted as Dump};
 use super::wire::Wire;
 use crate::snapshot::{Cost, Protocol, Snapshot, State, Status};
-use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted};
+use crate::source::{Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted, collect_all};
 
 /// The collectors of this machine.
 pub struct Live {
@@ -30,7 +29,8 @@ impl Live {
     /// # Errors
     /// When something that was asked for does not exist, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, everywhere, wanted, survey, descendants, wire } = options;
+        let LiveOptions { counting, tier, netns, everywhere, wanted, survey, descendants, wire, .. } =
+            options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
@@ -41,14 +41,14 @@ impl Live {
         let mut ebpf = if *descendants {
             Some(Ebpf::start(*tier, tracing(), watched).map_err(|error| refusal(*tier, &error))?)
         } else if *counting {
-            start_counting(*tier, watched, &mut status)?
+            start_counting(options, watched, &mut status)?
         } else {
             None
         };
         let wire = ebpf.as_mut().and_then(Ebpf::take_wire);
         let wire = wire.map(|programs| Wire::start(programs, &netns)).transpose();
         let wire = wire.map_err(failed("watch the interfaces"))?;
-        let dumps = dumps(*wanted, ebpf.is_some());
+        let dumps = dumps(*wanted, ebpf.is_some() && !options.waits);
         let scope = (!everywhere).then(|| netns.inode());
         let everyone = *everywhere && ebpf.is_none();
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
@@ -102,14 +102,15 @@ impl std::fmt::Debug for Live {
 
 /// Loads the programs. Without a tier that the user insists on, a refusal is a fact to show and not an error.
 fn start_counting(
-    tier: Tier,
+    options: &LiveOptions,
     watched: Option<&NetNs>,
     status: &mut Vec<Status>,
 ) -> Result<Option<Ebpf>, OpenError> {
+    let LiveOptions { tier, lose_one_in, .. } = *options;
     if tier == Tier::Polling {
         return Ok(None);
     }
-    match Ebpf::start(tier, Sizes::default(), watched) {
+    match Ebpf::start(tier, Sizes { lose_one_in, ..Sizes::default() }, watched) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
             if tier == Tier::Auto {
@@ -199,18 +200,12 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
     resolved.map_err(|error| OpenError::Usage(format!("--netns: {error}")))
 }
 
-/// What netlink is asked for. Where programs count, they see every socket that moved something; netlink adds those
-/// that never will.
+/// What netlink is asked for. Where programs count, they know every TCP socket that a process holds; netlink adds
+/// those that nobody holds any more, and those that never move anything.
 fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
-    // A UDP socket with a peer is `established`, too, and has counters only once it has moved something.
-    let counted = [
-        State::Established,
-        State::FinWait1,
-        State::FinWait2,
-        State::LastAck,
-        State::Closing,
-        State::CloseWait,
-    ];
+    // In these states the application has not closed it yet. (A UDP socket with a peer is `established`, too, and has
+    // counters only once it has moved something.)
+    let counted = [State::Established, State::CloseWait];
     let mut states = States::ALL;
     // A UDP socket without a peer is in the state `closed`.
     let unconnected = [State::Listen, State::Closed];

@@ -22,7 +22,7 @@ use net_traffic_common::{Ancestor, Hierarchy, Offsets, packet::CaptureSettings};
 use super::{
     bpf::IterLink,
     btf::{self, BtfError},
-    cgroup::hierarchy,
+    cgroup::{hierarchy, mounted},
     netns::NetNs,
     plan::{self, Attach, Filled, SLOTS, Storage, WIRE_SLOTS},
     wire,
@@ -44,6 +44,8 @@ pub struct Sizes {
     pub wire: u32,
     /// Packets are captured, in this way.
     pub capture: Option<CaptureSettings>,
+    /// One event in so many is lost on purpose; 0 for none.
+    pub lose_one_in: u32,
 }
 
 impl Default for Sizes {
@@ -55,6 +57,7 @@ impl Default for Sizes {
             descendants: 0,
             wire: 8192,
             capture: None,
+            lose_one_in: 0,
         }
     }
 }
@@ -189,6 +192,7 @@ impl<'a> Round<'a> {
             .override_global("CAPTURE", &settings, true)
             .map_max_entries("FLOWS", if sizes.capture.is_some() { 16_384 } else { 1 })
             .override_global("BY_ADDRESS", &by_address, true)
+            .override_global("LOSE_ONE_IN", &sizes.lose_one_in, true)
             .override_global("ANCESTOR", &ancestor, true)
             .override_global("HIERARCHY", &layout.hierarchy, true)
             .map_max_entries("FAMILY", sizes.descendants.max(1))
@@ -345,14 +349,7 @@ fn ancestor() -> Result<Ancestor, LoadError> {
 
 /// Where the cgroup v2 hierarchy is mounted.
 pub(super) fn cgroup2_root() -> io::Result<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts")?;
-    mounts
-        .lines()
-        .map(|line| line.split(' '))
-        .find_map(|mut fields| {
-            let (_device, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
-            (kind == "cgroup2").then(|| PathBuf::from(path))
-        })
+    mounted::version_2()
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted"))
 }
 

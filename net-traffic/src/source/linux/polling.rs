@@ -10,8 +10,8 @@ use super::interfaces::Interfaces;
 use super::netns::NetNs;
 use super::procfs::ProcFs;
 use super::sock_diag::{SockDiag, Wanted};
-use crate::snapshot::{Snapshot, Status};
-use crate::source::{CollectError, Collector};
+use crate::snapshot::Snapshot;
+use crate::source::{Collector, collect_all};
 
 /// What a snapshot covers.
 #[derive(Debug)]
@@ -65,29 +65,10 @@ impl Polling {
     }
 }
 
-/// Lets each collector add its part. One that fails leaves its part out, and the status says why.
-pub fn collect_all(collectors: &mut [Box<dyn Collector>], snapshot: &mut Snapshot) {
-    for collector in collectors {
-        if let Err(error) = collector.collect(snapshot) {
-            snapshot.status.push(failure(collector.name(), &error));
-        }
-    }
-}
-
-fn failure(collector: &str, error: &CollectError) -> Status {
-    Status {
-        slot: collector.to_owned(),
-        tier: None,
-        program: None,
-        covers: None,
-        reason: Some(format!("failed to {}: {}", error.attempt, error.cause)),
-        remedy: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::CollectError;
 
     struct Broken;
 

@@ -54,6 +54,9 @@ fn full_map() -> Result<(), Failed> {
     let other = other.and_then(|row| row.counted).ok_or("there is no row for what found the map full")?;
 
     check(seen.loss.map_full > 0, || format!("the ledger says nothing: {:?}", seen.loss))?;
+    let said =
+        seen.status.iter().filter(|status| status.slot == "loss").find_map(|status| status.reason.as_deref());
+    check(said == Some("a map refused an entry: error -7"), || format!("the programs say {said:?}"))?;
     check(other.rx + other.tx > 0, || "nothing went to the row `other`".to_owned())?;
     check(of_rows == of_sockets, || format!("rows: {of_rows}, sockets: {of_sockets}"))?;
     check(of_sockets >= moved, || format!("sockets: {of_sockets}, moved: {moved}"))

@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::mounted;
+
 /// The hierarchy that was chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::source::linux) struct Chosen {
@@ -26,13 +28,11 @@ const CONTROLLERS: &[&str] = &["memory", "pids", "devices", "cpu", "freezer"];
 #[must_use]
 pub(in crate::source::linux) fn chosen() -> Chosen {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     match bound_controller(&own) {
         Some((controller, id)) => {
-            let mount = mount(&mounts, "cgroup", Some(controller));
-            Chosen { id, controller: Some(controller), mount }
+            Chosen { id, controller: Some(controller), mount: mounted::version_1(controller) }
         }
-        None => Chosen { id: 0, controller: None, mount: mount(&mounts, "cgroup2", None) },
+        None => Chosen { id: 0, controller: None, mount: mounted::version_2() },
     }
 }
 
@@ -118,17 +118,6 @@ fn bound_controller(text: &str) -> Option<(&'static str, u32)> {
     })
 }
 
-/// Where a hierarchy is mounted, from the text of /proc/self/mounts.
-fn mount(mounts: &str, kind: &str, controller: Option<&str>) -> Option<PathBuf> {
-    mounts.lines().find_map(|line| {
-        let mut fields = line.split(' ');
-        let (_device, path, found, options) =
-            (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        let bound = controller.is_none_or(|wanted| options.split(',').any(|option| option == wanted));
-        (found == kind && bound).then(|| PathBuf::from(path))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,18 +129,6 @@ mod tests {
         assert_eq!(bound_controller("8:pids:/a:b\n0::/\n"), Some(("pids", 8)));
         assert_eq!(bound_controller("1:name=systemd:/\n0::/user.slice\n"), None);
         assert_eq!(bound_controller("garbage"), None);
-    }
-
-    #[test]
-    fn the_mount_is_that_of_the_controller() {
-        let mounts = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\n\
-            cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu,cpuacct 0 0\n\
-            cgroup /sys/fs/cgroup/pids cgroup rw,relatime,pids 0 0\n\
-            cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-        let at = |kind, controller| mount(mounts, kind, controller);
-        assert_eq!(at("cgroup", Some("pids")), Some(PathBuf::from("/sys/fs/cgroup/pids")));
-        assert_eq!(at("cgroup2", None), Some(PathBuf::from("/sys/fs/cgroup/unified")));
-        assert_eq!(at("cgroup", Some("memory")), None);
     }
 
     #[test]

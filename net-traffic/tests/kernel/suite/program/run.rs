@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::Check;
 use super::report::{bytes, equal, program, rows, run};
 use super::server::{ANSWER, REPLY, datagrams, streams};
-use super::worker::command;
+use super::worker::{DROP, command};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
     ("run::stream", || stream(Ipv4Addr::LOCALHOST.into())),
@@ -26,6 +26,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("run::daemon", || one_process("daemon", &["4321"], 4321, 1)),
     ("run::short_lived", short_lived),
     ("run::shared_socket", shared_socket),
+    ("run::first_sent_at_once", first_sent_at_once),
     ("run::status", status),
     ("run::signal", signal),
     ("run::input_and_output", input_and_output),
@@ -95,6 +96,16 @@ fn shared_socket() -> Result<(), Failed> {
     equal("the second", &each(500), &(REPLIED, 500), &report)?;
     let connections = rows(&report, "connections", |_| true);
     equal("the connection", &(connections.len(), bytes(&connections)), &(1, (REPLIED, 1500)), &report)
+}
+
+/// The counters of a socket begin once, whoever comes first.
+fn first_sent_at_once() -> Result<(), Failed> {
+    let (sockets, server) = (400, datagrams(Ipv4Addr::LOCALHOST.into())?);
+    let (report, status) = run(&command("at_once", &[&server.to_string(), &sockets.to_string()]))?;
+    let expected = (0, sockets * 2 * DROP as u64);
+    equal("bytes", &all(&report), &(expected, expected), &report)?;
+    equal("loss", &report["loss"]["total"], &Value::from(0), &report)?;
+    equal("status", &status, &Some(0), &report)
 }
 
 fn status() -> Result<(), Failed> {

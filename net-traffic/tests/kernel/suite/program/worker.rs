@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -75,6 +76,7 @@ fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
         }
         "leaderless" => leaderless(server()?, number(1)?),
         "storm" => storm(server()?, number(1)?)?,
+        "at_once" => at_once(server()?, number(1)?)?,
         "exit" => return Ok(ExitCode::from(word(0)?.parse::<u8>()?)),
         "copy" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?),
         "sleep" => {
@@ -157,4 +159,26 @@ fn storm(server: SocketAddr, count: usize) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// The first datagram of each socket is sent by two threads at the same moment.
+fn at_once(server: SocketAddr, count: usize) -> Result<(), Failed> {
+    let local = SocketAddr::new(server.ip(), 0);
+    let connected = || UdpSocket::bind(local).and_then(|socket| socket.connect(server).map(|()| socket));
+    let sockets = (0..count).map(|_| connected()).collect::<Result<Vec<_>, _>>()?;
+    let ready = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    let send = |this: usize| {
+        sockets.iter().enumerate().all(|(at, socket)| {
+            ready[this].store(at + 1, Ordering::SeqCst);
+            while ready[1 - this].load(Ordering::SeqCst) <= at {
+                std::hint::spin_loop();
+            }
+            socket.send(&[b'x'; DROP]).is_ok()
+        })
+    };
+    let all = thread::scope(|scope| {
+        let other = scope.spawn(|| send(1));
+        send(0) && other.join().unwrap_or(false)
+    });
+    if all { Ok(()) } else { Err("a datagram was not sent".into()) }
 }

@@ -2,18 +2,14 @@
 
 use std::io;
 
-/// A wish to stop, from Ctrl-C or, where the system has it, SIGTERM.
+/// A wish to stop, from Ctrl-C or SIGTERM.
 #[derive(Debug)]
 pub struct Stop {
-    #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
-#[cfg(unix)]
 impl Stop {
     /// From here on the signals no longer end the process by themselves.
     ///
@@ -51,32 +47,6 @@ impl Stop {
             _ = interrupt.recv() => (),
             _ = terminate.recv() => (),
             _ = hung_up => (),
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Stop {
-    /// From here on Ctrl-C no longer ends the process by itself.
-    ///
-    /// # Errors
-    /// None here.
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self {})
-    }
-
-    /// There is no such signal here.
-    ///
-    /// # Errors
-    /// None here.
-    pub fn with_hangup(self) -> io::Result<Self> {
-        Ok(self)
-    }
-
-    /// Returns once the program is to stop.
-    pub async fn wait(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 }

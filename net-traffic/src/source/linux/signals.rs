@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::signal::{SigSet, Signal};
+
 /// Set by signals, asked by whoever writes.
 #[derive(Clone, Debug, Default)]
 pub struct Signals(Arc<State>);
@@ -21,10 +23,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the system refuses.
-    #[cfg(unix)]
     pub fn listen() -> io::Result<Self> {
-        use nix::sys::signal::{SigSet, Signal};
-
         let mut set = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
             set.add(signal);
@@ -45,17 +44,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Nobody sends signals here.
-    ///
-    /// # Errors
-    /// None here.
-    #[cfg(not(unix))]
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self::default())
-    }
-
     /// A writer that waits for a reader must not keep the program from ending.
-    #[cfg(unix)]
     fn watch(&self) {
         const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
         let state = Arc::clone(&self.0);

@@ -1,0 +1,159 @@
+//! What the packet monitor hands over.
+
+use proptest::prelude::*;
+
+use crate::packet::Direction;
+use crate::source::etw::ends::ends;
+use crate::source::etw::pktmon::{Kind, METADATA, Metadata, Once, Parts, decode};
+
+/// A report as the monitor lays it out: the description, then the packet.
+fn report(direction: u16, kind: u16, component: u16, edge: u16, drop_reason: u32, packet: &[u8]) -> Vec<u8> {
+    let mut octets = vec![0; 12];
+    for field in [direction, kind, component, edge, 0] {
+        octets.extend(field.to_le_bytes());
+    }
+    octets.extend(drop_reason.to_le_bytes());
+    octets.extend([0; 6]);
+    octets.extend(133_000_000_000_000_000_i64.to_le_bytes());
+    assert_eq!(octets.len(), METADATA);
+    octets.extend(packet);
+    octets
+}
+
+fn parts(data: &[u8]) -> Parts<'_> {
+    let packet_length = data.len().saturating_sub(METADATA);
+    Parts { data, metadata_offset: 0, packet_offset: METADATA, packet_length }
+}
+
+fn described(data: &[u8]) -> Metadata {
+    decode(&parts(data)).unwrap().0
+}
+
+#[test]
+fn a_report_says_where_a_packet_passed() {
+    let data = report(4, 1, 12, 2, 0, b"frame");
+    let (metadata, packet) = decode(&parts(&data)).unwrap();
+    let expected = Metadata {
+        direction: Some(Direction::Out),
+        kind: Kind::Ethernet,
+        component: 12,
+        edge: 2,
+        drop_reason: 0,
+        time: 133_000_000_000_000_000,
+    };
+    assert_eq!((metadata, packet), (expected, &b"frame"[..]));
+}
+
+#[test]
+fn directions_and_kinds_are_those_of_the_monitor() {
+    let directions = [None, Some(Direction::In), Some(Direction::Out)];
+    for (number, at) in [(0, 0), (1, 1), (2, 2), (3, 1), (4, 2), (5, 1), (6, 2), (7, 0)] {
+        assert_eq!(described(&report(number, 1, 1, 1, 0, b"")).direction, directions[at], "{number}");
+    }
+    for (number, kind) in [(1, Kind::Ethernet), (2, Kind::Wifi), (3, Kind::Ip), (7, Kind::Other(7))] {
+        assert_eq!(described(&report(1, number, 1, 1, 0, b"")).kind, kind);
+    }
+    assert_eq!(described(&report(1, 1, 1, 1, 0xe000_9007, b"")).drop_reason, 0xe000_9007);
+}
+
+#[test]
+fn parts_that_lie_outside_are_no_packet() {
+    let data = report(1, 1, 1, 1, 0, b"frame");
+    for length in 0..data.len() {
+        let cut = Parts { packet_length: 5, ..parts(&data[..length]) };
+        assert_eq!(decode(&cut), None, "{length}");
+    }
+    let all = parts(&data);
+    for (metadata_offset, packet_offset, packet_length) in
+        [(6, 40, 5), (usize::MAX, 40, 5), (0, usize::MAX, 5), (0, 40, usize::MAX), (0, 41, 5)]
+    {
+        let outside = Parts { metadata_offset, packet_offset, packet_length, ..all };
+        assert_eq!(decode(&outside), None, "{outside:?}");
+    }
+}
+
+#[test]
+fn a_packet_counts_where_it_is_seen_first() {
+    let seen = |component, edge, reason| described(&report(1, 1, component, edge, reason, b""));
+    let mut adapter = Once::new(vec![12]);
+    assert!(!adapter.is_first(&seen(30, 1, 0)), "another component");
+    assert!(adapter.is_first(&seen(12, 2, 0)));
+    assert!(!adapter.is_first(&seen(12, 1, 0)), "the other side of the adapter");
+    assert!(!adapter.is_first(&seen(12, 2, 5)), "dropped");
+    assert!(adapter.is_first(&seen(12, 2, 0)));
+    let mut any = Once::default();
+    assert!(any.is_first(&seen(9, 1, 0)) && !any.is_first(&seen(10, 1, 0)) && any.is_first(&seen(9, 1, 0)));
+}
+
+proptest! {
+    #[test]
+    fn no_octets_make_it_panic(data: Vec<u8>, places: [usize; 3]) {
+        let [metadata_offset, packet_offset, packet_length] = places;
+        if let Some((metadata, packet)) = decode(&Parts { data: &data, metadata_offset, packet_offset, packet_length }) {
+            prop_assert_eq!(packet.len(), packet_length);
+            Once::default().is_first(&metadata);
+        }
+    }
+}
+
+/// A packet of IP with these ports.
+fn packet(version: u8, protocol: u8, ports: [u16; 2]) -> Vec<u8> {
+    let mut octets = if version == 4 {
+        let mut header = vec![0x46; 1];
+        header.extend([0; 8]);
+        header.push(protocol);
+        header.extend([0, 0, 192, 0, 2, 1, 198, 51, 100, 7]);
+        header.extend([1; 4]);
+        header
+    } else {
+        let mut header = vec![0x60, 0, 0, 0, 0, 0, protocol, 64];
+        header.extend("2001:db8::1".parse::<std::net::Ipv6Addr>().unwrap().octets());
+        header.extend("2001:db8::2".parse::<std::net::Ipv6Addr>().unwrap().octets());
+        header
+    };
+    octets.extend(ports.map(u16::to_be_bytes).concat());
+    octets.extend(b"payload");
+    octets
+}
+
+fn shown(kind: Kind, octets: &[u8]) -> Option<String> {
+    let (protocol, source, destination) = ends(kind, octets)?;
+    Some(format!("{protocol:?} {source} {destination}"))
+}
+
+#[test]
+fn the_ends_of_a_packet_are_read_from_its_headers() {
+    let v4 = packet(4, 6, [1000, 2000]);
+    let v6 = packet(6, 17, [53, 4000]);
+    assert_eq!(shown(Kind::Ip, &v4).unwrap(), "Tcp 192.0.2.1:1000 198.51.100.7:2000");
+    assert_eq!(shown(Kind::Ip, &v6).unwrap(), "Udp [2001:db8::1]:53 [2001:db8::2]:4000");
+    let frame = |kinds: &[u16], rest: &[u8]| {
+        let mut frame = vec![2; 12];
+        for kind in kinds {
+            frame.extend(kind.to_be_bytes());
+        }
+        frame.extend(rest);
+        frame
+    };
+    assert_eq!(shown(Kind::Ethernet, &frame(&[0x0800], &v4)), shown(Kind::Ip, &v4));
+    assert_eq!(shown(Kind::Ethernet, &frame(&[0x8100, 7, 0x86dd], &v6)), shown(Kind::Ip, &v6));
+    assert_eq!(shown(Kind::Ethernet, &frame(&[0x0806], &v4)), None);
+    assert_eq!(shown(Kind::Wifi, &v4), None);
+    assert_eq!(shown(Kind::Ip, &packet(4, 1, [0, 0])), None, "no ports");
+    let mut fragment = v4.clone();
+    fragment[7] = 1;
+    assert_eq!(shown(Kind::Ip, &fragment), None);
+}
+
+proptest! {
+    #[test]
+    fn no_packet_makes_it_panic(octets: Vec<u8>, first: u8, cut: usize) {
+        for kind in [Kind::Ethernet, Kind::Ip] {
+            prop_assert!(octets.len() >= 20 || ends(kind, &octets).is_none());
+            let mut whole = packet(4, 6, [1, 2]);
+            whole[0] = first;
+            whole.truncate(cut % whole.len());
+            prop_assert!(whole.len() >= 20 || ends(kind, &whole).is_none());
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `connections` where programs count: what netlink has to add, and where the file systems are not as usual.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+
+use libtest_mimic::Failed;
+use nix::sched::{CloneFlags, unshare};
+use serde_json::Value;
+
+use super::Check;
+use super::report::{equal, program, rows};
+
+pub(super) const CHECKS: &[(&str, Check)] =
+    &[("connections::orphan", orphan), ("connections::hidden_cgroups", hidden_cgroups)];
+
+/// The second of two reports.
+fn counted() -> Result<Value, Failed> {
+    let output = program(&["connections", "--json", "-d", "0.1", "-c", "2"]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let last = text.lines().last().ok_or_else(|| format!("no report; it said {errors:?}"))?;
+    Ok(serde_json::from_str(last)?)
+}
+
+/// A socket whose process has closed it, but which still has something to send, is a connection.
+fn orphan() -> Result<(), Failed> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut sender = TcpStream::connect(listener.local_addr()?)?;
+    let (_silent, peer) = listener.accept()?;
+    sender.set_nonblocking(true)?;
+    while sender.write(&[1; 16_000]).is_ok() {}
+    drop(sender);
+    let report = counted()?;
+    let found = rows(&report, "connections", |row| row["local"]["port"] == peer.port());
+    let states: Vec<_> = found.iter().map(|row| row["state"].clone()).collect();
+    equal("the orphan", &states, &vec![Value::from("fin_wait_1")], &report)
+}
+
+/// Below a new /sys, as `ip netns exec` mounts it, no cgroup hierarchy is to be seen. Bytes are counted all the same.
+fn hidden_cgroups() -> Result<(), Failed> {
+    // A thread of its own, because the mounts of this one must stay.
+    let report = thread::spawn(|| -> Result<Value, String> {
+        unshare(CloneFlags::CLONE_NEWNS).map_err(|error| error.to_string())?;
+        for line in ["mount --make-rprivate /", "umount -l /sys", "mount -t sysfs sysfs /sys"] {
+            let words: Vec<_> = line.split(' ').collect();
+            let status = Command::new(words[0]).args(&words[1..]).status();
+            if !status.is_ok_and(|status| status.success()) {
+                return Err(format!("{line} failed"));
+            }
+        }
+        counted().map_err(|error| error.message().unwrap_or_default().to_owned())
+    });
+    let report = report.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let counts = |row: &Value| row["slot"] == "tcp_send" && row["tier"].is_string();
+    equal("what counts", &rows(&report, "sources", counts).len(), &1, &report)
+}

@@ -1,0 +1,77 @@
+//! `cargo xtask windows`: the Windows side, built here and run under Wine; what only Windows can run is compiled.
+
+mod rust;
+mod screen;
+mod wine;
+
+use anyhow::Result;
+
+use crate::{apt, process};
+use rust::Rust;
+use wine::Wine;
+
+const PACKAGES: [&str; 9] = [
+    "binutils-mingw-w64-x86-64",
+    "gcc-mingw-w64-x86-64",
+    "mingw-w64-x86-64-dev",
+    "cargo-web",
+    "rust-web-clippy",
+    "rust-web-src",
+    "rustc-web",
+    "tmux",
+    "wine64",
+];
+
+/// What is built and linted, and of that what is run. Other tests are about Linux.
+const TESTS: [&str; 6] = ["cli", "frames", "model", "screen_filter", "views", "windows"];
+
+/// Build the Windows side, lint it, and run its tests under Wine.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// First install the cross compiler, Debian's Rust and Wine (apt; as root).
+    #[arg(long)]
+    install: bool,
+    /// Only the tests whose names contain this.
+    filter: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.install {
+        install()?;
+    }
+    match &args.filter {
+        None => all(),
+        Some(filter) => test(&Rust::find()?, &Wine::prepare()?, Some(filter)),
+    }
+}
+
+pub(crate) fn install() -> Result<()> {
+    apt::install(&PACKAGES)
+}
+
+/// Lints, tests, the screen, and whether Microsoft's own target compiles too.
+pub(crate) fn all() -> Result<()> {
+    let rust = Rust::find()?;
+    let mut clippy = rust.cargo("clippy", rust::GNU)?;
+    process::run(clippy.args(package_and_tests()).args(["--bins", "--", "-D", "warnings"]))?;
+    let wine = Wine::prepare()?;
+    test(&rust, &wine, None)?;
+    screen::check(&wine, &rust::program())?;
+    process::run(rust.cargo("check", rust::MSVC)?.args(["--package", "net-traffic"]))
+}
+
+fn test(rust: &Rust, wine: &Wine, filter: Option<&str>) -> Result<()> {
+    let mut test = rust.cargo("test", rust::GNU)?;
+    test.args(package_and_tests()).arg("--bins").env("NET_TRAFFIC_NO_SKIP", "1");
+    wine.run_tests_of(&mut test);
+    if let Some(filter) = filter {
+        test.args(["--", filter]);
+    }
+    process::run(&mut test)
+}
+
+fn package_and_tests() -> Vec<&'static str> {
+    let mut words = vec!["--locked", "--package", "net-traffic", "--lib"];
+    words.extend(TESTS.iter().flat_map(|test| ["--test", test]));
+    words
+}
