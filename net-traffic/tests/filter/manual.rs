@@ -34,12 +34,11 @@ fn the_manual_page_means_what_libpcap_makes_of_it() {
                     differences.push(format!("{linktype} {expression:?}: accepted, libpcap: {error}"));
                 }
                 (Ok(_), Err(error)) => {
-                    differences.push(format!("{linktype} {expression:?}: refused: {error}"))
+                    differences.push(format!("{linktype} {expression:?}: refused: {error}"));
                 }
                 (Ok(unoptimized), Ok(program)) => {
                     accepted += 1;
                     let optimized = libpcap.compile(expression, true).ok();
-                    // Under `or` and `not` its program for Geneve reads words that it has not set; by itself it does not.
                     let differs =
                         frame_that_differs(&libpcap, &frames, &program, &unoptimized, optimized.as_deref());
                     if let Some(frame) = differs {
