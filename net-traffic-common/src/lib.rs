@@ -16,8 +16,8 @@ pub use process::{
     ProcessKey, UNOWNED,
 };
 pub use socket::{
-    CLOSED, FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_MPTCP, PROTOCOL_TCP, SocketCounters,
-    SocketRecord, TX_FINAL, extend,
+    CLOSED, FAMILY_INET, FAMILY_INET6, FAMILY_PACKET, KERNEL_COUNTS, PROTOCOL_MPTCP, PROTOCOL_TCP,
+    SocketCounters, SocketRecord, TX_FINAL, extend,
 };
 pub use wire::{
     CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX, WireCounters,

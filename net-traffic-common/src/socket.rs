@@ -4,6 +4,8 @@ use crate::ProcessKey;
 
 pub const FAMILY_INET: u16 = 2;
 pub const FAMILY_INET6: u16 = 10;
+/// Its sockets write frames to an interface.
+pub const FAMILY_PACKET: u16 = 17;
 pub const PROTOCOL_TCP: u16 = 6;
 pub const PROTOCOL_MPTCP: u16 = 262;
 

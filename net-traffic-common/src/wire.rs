@@ -34,7 +34,11 @@ pub struct WireCounters {
     pub segment_bytes: u64,
     /// The part of `bytes` that is payload of a transport protocol which had not passed before.
     pub payload: u64,
+    /// How many of `packets` and `segments` have a VLAN tag, which the kernel keeps beside the packet: it is in none of
+    /// the bytes above.
+    pub tagged: u64,
+    pub tagged_segments: u64,
 }
 
 const _: () = assert!(size_of::<WireKey>() == 8);
-const _: () = assert!(size_of::<WireCounters>() == 40);
+const _: () = assert!(size_of::<WireCounters>() == 56);

@@ -292,6 +292,11 @@ pub struct Passed {
     pub segment_bytes: u64,
     /// The part of `bytes` that is payload which had not passed before.
     pub payload: u64,
+    /// How many of `packets` and `segments` have a VLAN tag beside them, which is in none of the bytes above.
+    #[serde(default)]
+    pub tagged: u64,
+    #[serde(default)]
+    pub tagged_segments: u64,
 }
 
 /// The loss ledger: events that the tool failed to count, by cause. Every output shows it.

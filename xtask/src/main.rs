@@ -32,6 +32,9 @@ enum Command {
     Fuzz(fuzz::Args),
     #[command(hide = true)]
     BenchSockets(bench::SocketsArgs),
+    /// Read what the benchmarks send; a part of them.
+    #[command(hide = true)]
+    BenchReceiver,
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn dispatch() -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&args)?,
         Command::Fuzz(args) => fuzz::run(&args)?,
         Command::BenchSockets(args) => bench::hold_sockets(&args)?,
+        Command::BenchReceiver => bench::receive()?,
         Command::VmTest(args) => return vm::test(&args).map(ExitCode::from),
         Command::VmRun(args) => return vm::run(&args).map(ExitCode::from),
     }

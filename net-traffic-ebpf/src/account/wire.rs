@@ -20,7 +20,8 @@ pub(crate) struct Verdict {
 #[inline(always)]
 pub(crate) fn count(skb: *mut __sk_buff, direction: u16, verdict: &Verdict) {
     // SAFETY: the program's context.
-    let (ifindex, length, segment) = unsafe { ((*skb).ifindex, (*skb).len, (*skb).gso_size) };
+    let (ifindex, length, segment, is_tagged) =
+        unsafe { ((*skb).ifindex, (*skb).len, (*skb).gso_size, (*skb).vlan_present != 0) };
     let key = WireKey { ifindex, direction, class: verdict.class };
     let Some(row) = WIRE.get_ptr_mut(key).or_else(|| begin(key)) else { return };
     let segments = if segment == 0 || verdict.divisible == 0 {
@@ -36,6 +37,10 @@ pub(crate) fn count(skb: *mut __sk_buff, direction: u16, verdict: &Verdict) {
         (*row).segments += segments;
         (*row).segment_bytes += u64::from(length) + (segments - 1) * headers;
         (*row).payload += u64::from(verdict.payload);
+        if is_tagged {
+            (*row).tagged += 1;
+            (*row).tagged_segments += segments;
+        }
     }
 }
 

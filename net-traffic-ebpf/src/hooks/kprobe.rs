@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use net_traffic_common::{FAMILY_INET, FAMILY_INET6};
 
-use super::transfer::{received, sent};
+use super::transfer::{frames_sent, received, sent};
 use crate::{
     account::{loss, socket},
     kernel::{Memory, Untyped, offset},
@@ -142,6 +142,13 @@ fn mptcp_recv_kp(ctx: ProbeContext) -> u32 {
 fn mptcp_recv_krp(ctx: RetProbeContext) -> u32 {
     // SAFETY: the entry left the socket.
     unsafe { leave_recv(Kind::MptcpRecv, ctx.ret()) }
+}
+
+/// `int packet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)`, since Linux 4.1. Whose socket it is does
+/// not matter.
+#[kretprobe(function = "packet_sendmsg")]
+fn packet_send_krp(ctx: RetProbeContext) -> u32 {
+    frames_sent(ctx.ret()) as u32
 }
 
 /// `int inet_release(struct socket *sock)`, since Linux 2.6.

@@ -6,10 +6,10 @@ use aya_ebpf::{
     macros::{btf_tracepoint, fentry, fexit},
     programs::{BtfTracePointContext, FEntryContext, FExitContext},
 };
-use net_traffic_common::FAMILY_INET6;
+use net_traffic_common::{FAMILY_INET6, FAMILY_PACKET};
 
 use crate::{
-    account::{sabotage, socket},
+    account::{process, sabotage, socket},
     kernel::{Memory, Typed, offset},
 };
 
@@ -95,19 +95,38 @@ fn mptcp_recv_fx(ctx: FExitContext) -> i32 {
     unsafe { received::<Typed>(ctx.arg(0), ctx.ret::<i32>().unwrap_or(0), ctx.arg(3)) }
 }
 
+/// `int packet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)`, since Linux 4.1.
+#[fexit(function = "packet_sendmsg")]
+fn packet_send_fx(ctx: FExitContext) -> i32 {
+    frames_sent(ctx.ret::<i32>().unwrap_or(0))
+}
+
 /// # Safety
 /// `sk` points to a `struct sock` that `M` can read.
 #[inline(always)]
 pub(crate) unsafe fn sent<M: Memory>(sk: *const c_void, ret: i32) -> i32 {
     // SAFETY: as the caller promises.
     unsafe {
-        if ret > 0
-            && !sabotage::takes_it()
-            && socket::is_ours::<M>(sk)
-            && let Some(counters) = socket::met::<M>(sk)
-        {
-            socket::moved(counters, 0, ret as u64);
+        if ret <= 0 || sabotage::takes_it() {
+            return 0;
         }
+        if socket::is_ours::<M>(sk) {
+            if let Some(counters) = socket::met::<M>(sk) {
+                socket::moved(counters, 0, ret as u64);
+            }
+        } else if M::read::<u16>(sk, offset!(skc_family)) == FAMILY_PACKET {
+            return frames_sent(ret);
+        }
+    }
+    0
+}
+
+/// The current process wrote frames to an interface. Such a socket has no counters of its own: its end is not seen, and
+/// what it receives are copies of what others do.
+#[inline(always)]
+pub(crate) fn frames_sent(ret: i32) -> i32 {
+    if ret > 0 {
+        process::post(process::current(), 0, ret as u64);
     }
     0
 }

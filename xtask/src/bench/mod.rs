@@ -1,12 +1,16 @@
 //! `cargo xtask bench`: what net-traffic costs, each figure against something else measured in the same minutes.
 
 mod cable;
+mod churn;
 mod iperf;
+mod link;
 mod paired;
 mod pingpong;
 mod readout;
+mod running;
 mod sockets;
 mod startup;
+mod top;
 
 use std::{
     env,
@@ -18,6 +22,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{self, target_dir};
 
+pub(crate) use link::receive;
 pub(crate) use sockets::{Args as SocketsArgs, hold as hold_sockets};
 
 /// Tells the process that it runs inside the namespace made for the benchmark.
@@ -28,47 +33,65 @@ struct Benchmark {
     name: &'static str,
     /// Prints its figures; `pairs` is how often both sides run.
     run: fn(pairs: usize) -> Result<()>,
-}
-
-const BENCHMARKS: [Benchmark; 6] = [
-    Benchmark { name: "startup", run: startup::run },
-    Benchmark { name: "pingpong", run: pingpong::run },
-    Benchmark { name: "readout", run: readout::run },
-    Benchmark { name: "iperf-stream", run: iperf::one_stream },
-    Benchmark { name: "iperf-streams", run: iperf::four_streams },
-    Benchmark { name: "iperf-udp", run: iperf::datagrams },
-];
-
-/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it costs to
-/// read 20 000 sockets once a second), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against iperf3);
-/// without a name, all.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    name: Option<String>,
-    /// How many pairs of blocks a figure is made of.
-    #[arg(long, default_value_t = 80)]
+    /// How many pairs it takes to tell.
     pairs: usize,
 }
 
+const BENCHMARKS: [Benchmark; 9] = [
+    Benchmark { name: "startup", run: startup::run, pairs: 80 },
+    Benchmark { name: "pingpong", run: pingpong::run, pairs: 80 },
+    Benchmark { name: "readout", run: readout::run, pairs: 1 },
+    Benchmark { name: "churn", run: churn::run, pairs: 10 },
+    Benchmark { name: "iperf-stream", run: iperf::one_stream, pairs: 80 },
+    Benchmark { name: "iperf-streams", run: iperf::four_streams, pairs: 80 },
+    Benchmark { name: "iperf-udp", run: iperf::datagrams, pairs: 80 },
+    Benchmark { name: "top-udp", run: top::udp, pairs: 100 },
+    Benchmark { name: "top-tcp", run: top::tcp, pairs: 100 },
+];
+
+/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it
+/// costs to read 20 000 sockets once a second), `churn` (whether memory grows while connections and processes come and
+/// go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against iperf3) or `top` (what it
+/// costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and `top-tcp`); without a name, all.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    name: Option<String>,
+    /// How many pairs of blocks a figure is made of; of `churn`, how many minutes it lasts.
+    #[arg(long, alias = "minutes")]
+    pairs: Option<usize>,
+    /// First install the programs to compare with (apt and cargo; as root).
+    #[arg(long)]
+    install: bool,
+}
+
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let chosen = |benchmark: &&Benchmark| {
-        let names = |name: &str| name == benchmark.name || benchmark.name.starts_with(&format!("{name}-"));
-        args.name.as_deref().is_none_or(names)
-    };
-    let chosen: Vec<_> = BENCHMARKS.iter().filter(chosen).collect();
+    let chosen: Vec<_> = BENCHMARKS.iter().filter(|benchmark| benchmark.is(args.name.as_deref())).collect();
     if chosen.is_empty() {
         let names = BENCHMARKS.map(|benchmark| benchmark.name);
         bail!("no such benchmark; there are {}", names.join(", "));
     }
     if env::var_os(INSIDE).is_none() {
+        if args.install {
+            top::install()?;
+        }
         process::run(process::cargo().args(["build", "--release", "--locked", "--package=net-traffic"]))?;
         return in_own_namespace();
     }
     process::run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
     for benchmark in chosen {
-        (benchmark.run)(args.pairs).with_context(|| format!("run the benchmark {}", benchmark.name))?;
+        let pairs = args.pairs.unwrap_or(benchmark.pairs);
+        (benchmark.run)(pairs).with_context(|| format!("run the benchmark {}", benchmark.name))?;
     }
     Ok(())
+}
+
+impl Benchmark {
+    /// Whether the name means it: its own, that of what it is a part of, or none.
+    fn is(&self, name: Option<&str>) -> bool {
+        let part_of =
+            |name| self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        name.is_none_or(part_of)
+    }
 }
 
 /// Starts this same command anew where it has the network for itself; the namespace ends with it.

@@ -102,7 +102,8 @@ fn run_pair(
     }
 }
 
-fn estimate(ratios: &[f64]) -> Estimate {
+/// The median of at least one value, with its interval.
+pub(super) fn estimate(ratios: &[f64]) -> Estimate {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut medians: Vec<f64> = (0..RESAMPLES)
         .map(|_| {

@@ -1,12 +1,12 @@
 //! What the tracer adds to the smallest exchange: 64 bytes there and back over loopback, tracer off and on.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     time::{ClockId, clock_gettime},
@@ -16,6 +16,7 @@ use nix::{
 use super::{
     net_traffic,
     paired::{Plan, Side, compare},
+    running::{Ready, Running},
 };
 
 const MESSAGE: usize = 64;
@@ -28,8 +29,15 @@ const TRACER_CPU: &str = "0";
 
 #[expect(clippy::print_stdout, reason = "the figures")]
 pub(super) fn run(pairs: usize) -> Result<()> {
-    let mut tracer = Tracer::default();
-    let outcome = measure(pairs, |on| if on { tracer.start(top()) } else { tracer.stop() })?;
+    let mut tracer = None;
+    let outcome = measure(pairs, |on| {
+        if !on {
+            drop(tracer.take());
+        } else if tracer.is_none() {
+            tracer = Some(Running::start(top(), Ready::FirstLine)?);
+        }
+        Ok(())
+    })?;
     let outcome = outcome.trusted()?;
     println!(
         "pingpong, {MESSAGE} bytes: tracer on {:.0} ns, off {:.0} ns, ratio {}, null {}",
@@ -56,43 +64,6 @@ fn top() -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", TRACER_CPU]).arg(net_traffic()).args(["top", "-d", "1", "--json"]);
     command
-}
-
-/// A running tracer, if one runs. It ends when this is dropped.
-#[derive(Default)]
-struct Tracer(Option<Child>);
-
-impl Tracer {
-    /// Returns after the first report: by then everything is attached.
-    fn start(&mut self, mut command: Command) -> Result<()> {
-        if self.0.is_some() {
-            return Ok(());
-        }
-        let child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("start the tracer")?;
-        let stdout = self.0.insert(child).stdout.as_mut().context("read from the tracer")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).context("read from the tracer")?;
-        ensure!(!line.is_empty(), "the tracer ended before its first report");
-        Ok(())
-    }
-
-    /// The kernel detaches what the process held.
-    fn stop(&mut self) -> Result<()> {
-        if let Some(mut child) = self.0.take() {
-            child.kill().context("end the tracer")?;
-            child.wait().context("wait for the tracer")?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Tracer {
-    fn drop(&mut self) {
-        if let Err(error) = self.stop() {
-            eprintln!("the tracer: {error}");
-        }
-    }
 }
 
 /// Both ends in one thread: loopback delivers within the call that sends, so that no switch of threads is measured.
@@ -134,31 +105,9 @@ fn cpu_time_ns() -> Result<f64> {
 mod tests {
     use super::*;
 
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
-    }
-
     #[test]
     fn an_exchange_costs_cpu_time() {
         let mut exchange = Exchange::open().unwrap();
         assert!(exchange.block().unwrap() > 100.0);
-    }
-
-    #[test]
-    fn a_tracer_runs_from_its_first_report_until_it_is_stopped() {
-        let mut tracer = Tracer::default();
-        tracer.start(shell("echo report; exec sleep 60")).unwrap();
-        assert!(tracer.0.as_mut().unwrap().try_wait().unwrap().is_none());
-        tracer.stop().unwrap();
-        assert!(tracer.0.is_none());
-        tracer.stop().unwrap();
-    }
-
-    #[test]
-    fn a_tracer_that_reports_nothing_is_an_error() {
-        let error = Tracer::default().start(shell("exit 1")).unwrap_err().to_string();
-        assert_eq!(error, "the tracer ended before its first report");
     }
 }

@@ -1,16 +1,14 @@
 //! What it costs to read 20 000 sockets once a second with everything on, as a share of one core, and the memory.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-    thread::sleep,
-    time::Duration,
+use std::{process::Command, thread::sleep, time::Duration};
+
+use anyhow::Result;
+
+use super::{
+    net_traffic,
+    running::{Ready, Running},
+    sockets::Holders,
 };
-
-use anyhow::{Context, Result};
-use nix::unistd::{SysconfVar, sysconf};
-
-use super::{net_traffic, sockets::Holders};
 
 const PROCESSES: usize = 10;
 /// Two sockets each: 20 000 in all.
@@ -39,34 +37,11 @@ struct Reading {
 }
 
 fn measure() -> Result<Reading> {
-    let mut child = Command::new(net_traffic())
-        .args(["top", "-d", "1", "--json", "--limit", "50"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .context("start the tracer")?;
-    sleep(WARM_UP);
-    let before = cpu_seconds(child.id())?;
+    let mut command = Command::new(net_traffic());
+    command.args(["top", "-d", "1", "--json", "--limit", "50"]);
+    let tracer = Running::start(command, Ready::After(WARM_UP))?;
+    let before = tracer.cpu_time()?;
     sleep(Duration::from_secs(1) * SECONDS);
-    let reading =
-        Reading { cpu_seconds: cpu_seconds(child.id())? - before, rss_kib: resident_kib(child.id())? };
-    child.kill().context("end the tracer")?;
-    child.wait().context("wait for the tracer")?;
-    Ok(reading)
-}
-
-/// User and system time of a process.
-fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields = stat.rsplit_once(')').context("understand /proc/PID/stat")?.1;
-    let ticks: u32 =
-        fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>).sum::<Result<_, _>>()?;
-    let per_second = sysconf(SysconfVar::CLK_TCK)?.context("the clock's ticks")?;
-    Ok(f64::from(ticks) / f64::from(u32::try_from(per_second)?))
-}
-
-fn resident_kib(pid: u32) -> Result<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("find VmRSS")?;
-    Ok(line.split_whitespace().next().context("read VmRSS")?.parse()?)
+    let cpu_seconds = tracer.cpu_time()?.saturating_sub(before).as_secs_f64();
+    Ok(Reading { cpu_seconds, rss_kib: tracer.resident_kib()? })
 }

@@ -30,6 +30,7 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+echo 2 > /proc/sys/net/core/fb_tunnels_only_for_init_net
 ip link set lo up
 hostname guest
 ulimit -l unlimited

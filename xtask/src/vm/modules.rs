@@ -12,7 +12,8 @@ use super::{kernel::Kernel, quiet};
 
 /// What the tests' networks and the collectors under test are made of. The ciphers come before those that ask for them
 /// by name: a guest has nobody to load them on demand.
-const WANTED: [&str; 23] = [
+const WANTED: [&str; 27] = [
+    "8021q",
     "bridge",
     "cls_bpf",
     "crypto_null",
@@ -21,6 +22,8 @@ const WANTED: [&str; 23] = [
     "ghash_generic",
     "gcm",
     "inet_diag",
+    "ip_gre",
+    "ipip",
     "macvlan",
     "mptcp_diag",
     "nf_tables",
@@ -36,6 +39,7 @@ const WANTED: [&str; 23] = [
     "tun",
     "udp_diag",
     "veth",
+    "vxlan",
 ];
 
 /// Name and content of each module, in the order in which they load. What is built into the kernel is left out.

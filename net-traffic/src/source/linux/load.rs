@@ -80,8 +80,9 @@ pub struct WirePrograms {
     /// The program of each slot that holds.
     pub programs: Vec<Option<OwnedFd>>,
     pub counters: Map,
-    /// The Ethernet addresses of the interfaces, which the collector fills in.
+    /// The Ethernet addresses of the interfaces, and the ports of tunnels, which the collector fills in.
     pub addresses: Map,
+    pub tunnel_ports: Map,
 }
 
 /// Why no tier holds.
@@ -244,7 +245,13 @@ impl<'a> Round<'a> {
         let mut take = |name: &str| {
             self.bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
         };
-        Ok(WirePrograms { slots, programs, counters: take("WIRE")?, addresses: take("OWN_ADDRESSES")? })
+        Ok(WirePrograms {
+            slots,
+            programs,
+            counters: take("WIRE")?,
+            addresses: take("OWN_ADDRESSES")?,
+            tunnel_ports: take("TUNNEL_PORTS")?,
+        })
     }
 
     fn program_fd(&self, name: &str) -> Result<OwnedFd, AttachError> {

@@ -227,6 +227,16 @@ pub const SLOTS: &[Slot] = &[
         ],
     },
     Slot {
+        name: "packet_send",
+        required: false,
+        covers: "frames that processes write to an interface themselves",
+        hooks: &[
+            SEND,
+            hook!(Some(Tier::Fentry), None, "packet_send_fx": Attach::Exit("packet_sendmsg")),
+            hook!(Some(Tier::Kprobe), None, "packet_send_krp": Attach::ReturnProbe("packet_sendmsg")),
+        ],
+    },
+    Slot {
         name: "process_name",
         required: false,
         covers: "processes that take another name",

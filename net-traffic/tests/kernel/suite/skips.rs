@@ -22,6 +22,15 @@ pub(super) enum Reason {
     Tier(Tier, Refused),
     /// What the trial's network is made of.
     Tool(&'static str, String),
+    /// A kind of interface.
+    Kind(Kind, String),
+}
+
+/// A kind of virtual interface: what `ip link add type` calls it, and a function of the kernel that has it.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) function: &'static str,
 }
 
 /// Says what was skipped and why, and as the last line how much.
@@ -54,6 +63,7 @@ fn is_explained(reason: &Reason) -> bool {
         }
         Reason::Feature(Feature::Ipv6, _) => !Path::new("/proc/net/if_inet6").exists(),
         Reason::Feature(Feature::FastOpen, _) => !Path::new("/proc/sys/net/ipv4/tcp_fastopen").exists(),
+        Reason::Kind(kind, _) => !contains("/proc/kallsyms", format!(" {}", kind.function).as_bytes()),
         Reason::Tool("nft", _) => !Path::new("/usr/sbin/nft").exists(),
         Reason::Tool(..)
         | Reason::Rights(_)
@@ -78,6 +88,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Rights(error) => write!(f, "{error}; run it as root"),
             Self::Feature(feature, reason) => write!(f, "this kernel has no {feature}: {reason}"),
+            Self::Kind(kind, reason) => write!(f, "this kernel has no {} interfaces: {reason}", kind.name),
             Self::Tool(tool, reason) => write!(f, "{tool} is needed: {reason}"),
             Self::Tier(tier, refused) => write!(f, "no {tier} here: {}", refused.reason),
         }

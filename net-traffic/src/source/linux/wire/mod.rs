@@ -3,12 +3,13 @@
 
 mod clsact;
 pub(super) mod end;
+mod told;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuHashMap};
+use aya::maps::{Map, MapError, PerCpuHashMap};
 use net_traffic_common::{
     CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX, WireCounters,
     WireKey,
@@ -16,6 +17,7 @@ use net_traffic_common::{
 use nix::sys::socket::SockProtocol;
 
 use self::end::{End, Watcher};
+use self::told::Told;
 use super::interfaces::link;
 use super::load::WirePrograms;
 use super::netlink::Netlink;
@@ -37,8 +39,8 @@ pub struct Wire {
     slots: Vec<Filled>,
     programs: Vec<Option<OwnedFd>>,
     counters: Map,
-    own_addresses: HashMap<MapData, u64, u32>,
-    known_addresses: BTreeSet<u64>,
+    own_addresses: Told<u64>,
+    tunnel_ports: Told<u32>,
     interfaces: BTreeMap<u32, Watched>,
 }
 
@@ -64,6 +66,7 @@ struct Link {
     name: String,
     kind: Option<String>,
     address: Option<u64>,
+    tunnel_port: Option<u16>,
     rx: InterfaceCounters,
     tx: InterfaceCounters,
 }
@@ -95,7 +98,7 @@ impl Wire {
     /// # Errors
     /// When the namespace cannot be entered or its interfaces not be read.
     pub fn start(programs: WirePrograms, netns: &NetNs) -> io::Result<Self> {
-        let WirePrograms { slots, programs, counters, addresses } = programs;
+        let WirePrograms { slots, programs, counters, addresses, tunnel_ports } = programs;
         let mut wire = Self {
             netns: netns.try_clone()?,
             netlink: open(netns)?,
@@ -103,8 +106,8 @@ impl Wire {
             slots,
             programs,
             counters,
-            own_addresses: HashMap::try_from(addresses).map_err(io::Error::other)?,
-            known_addresses: BTreeSet::new(),
+            own_addresses: Told::new(addresses)?,
+            tunnel_ports: Told::new(tunnel_ports)?,
             interfaces: BTreeMap::new(),
         };
         wire.read()?;
@@ -161,6 +164,7 @@ impl Wire {
                 name: interface.name,
                 kind: link::kind(answer),
                 address: link::ethernet_address(answer),
+                tunnel_port: link::tunnel_port(answer),
                 rx: interface.rx,
                 tx: interface.tx,
             }))
@@ -169,7 +173,8 @@ impl Wire {
     }
 
     fn follow(&mut self, links: &[Link]) -> io::Result<()> {
-        self.tell_addresses(links)?;
+        self.own_addresses.tell(links.iter().filter_map(|link| link.address).collect())?;
+        self.tunnel_ports.tell(links.iter().filter_map(|link| link.tunnel_port).map(u32::from).collect())?;
         let gone: Vec<u32> = self
             .interfaces
             .keys()
@@ -185,19 +190,6 @@ impl Wire {
                 self.interfaces.insert(link.ifindex, watched);
             }
         }
-        Ok(())
-    }
-
-    /// Keeps the programs' list of this namespace's own addresses.
-    fn tell_addresses(&mut self, links: &[Link]) -> io::Result<()> {
-        let now: BTreeSet<u64> = links.iter().filter_map(|link| link.address).collect();
-        for gone in self.known_addresses.difference(&now) {
-            self.own_addresses.remove(gone).map_err(io::Error::other)?;
-        }
-        for new in now.difference(&self.known_addresses) {
-            self.own_addresses.insert(new, 1, 0).map_err(io::Error::other)?;
-        }
-        self.known_addresses = now;
         Ok(())
     }
 
@@ -316,23 +308,27 @@ fn row(link: &Link, netns: u32, base: &Base, now: &[[Passed; CLASSES as usize]; 
     }
 }
 
-/// Loopback counts without the Ethernet header that its packets have at the hook; a bridge and a VLAN do so with
-/// what they receive.
+/// Loopback counts without the Ethernet header that its packets have at the hook, and so do tunnels that carry frames, of
+/// which GRE counts it where they arrive; a bridge and a VLAN leave it out of what they receive.
 fn left_out(kind: Option<&str>, direction: Direction) -> u32 {
     const ETHERNET_HEADER: u32 = 14;
     match (kind, direction) {
-        (Some("bridge" | "vlan"), Direction::Rx) | (Some(link::LOOPBACK), _) => ETHERNET_HEADER,
+        (Some("bridge" | "vlan"), Direction::Rx)
+        | (Some("gretap" | "ip6gretap"), Direction::Tx)
+        | (Some(link::LOOPBACK | "vxlan" | "geneve"), _) => ETHERNET_HEADER,
         _ => 0,
     }
 }
 
 fn add(sum: &mut Passed, row: &WireCounters) {
-    let WireCounters { packets, bytes, segments, segment_bytes, payload } = *row;
+    let WireCounters { packets, bytes, segments, segment_bytes, payload, tagged, tagged_segments } = *row;
     sum.packets += packets;
     sum.bytes += bytes;
     sum.segments += segments;
     sum.segment_bytes += segment_bytes;
     sum.payload += payload;
+    sum.tagged += tagged;
+    sum.tagged_segments += tagged_segments;
 }
 
 fn since(now: Passed, base: Passed) -> Passed {
@@ -342,5 +338,7 @@ fn since(now: Passed, base: Passed) -> Passed {
         segments: now.segments.saturating_sub(base.segments),
         segment_bytes: now.segment_bytes.saturating_sub(base.segment_bytes),
         payload: now.payload.saturating_sub(base.payload),
+        tagged: now.tagged.saturating_sub(base.tagged),
+        tagged_segments: now.tagged_segments.saturating_sub(base.tagged_segments),
     }
 }

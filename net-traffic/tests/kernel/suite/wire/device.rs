@@ -24,9 +24,19 @@ nix::ioctl_readwrite_bad!(ethtool, libc::SIOCETHTOOL, libc::ifreq);
 pub(super) fn without_offloads(place: &Place, interface: &'static str) {
     const SEGMENT_TCP: u32 = 0x1f;
     const SEGMENT: u32 = 0x24;
+    switch_off(place, interface, &[SEGMENT_TCP, SEGMENT]);
+}
+
+/// Switches off that the device puts VLAN tags in and takes them out: the stack does it, and the device counts them.
+pub(super) fn with_tags_in_band(place: &Place, interface: &'static str) {
+    const FLAGS: u32 = 0x26;
+    switch_off(place, interface, &[FLAGS]);
+}
+
+fn switch_off(place: &Place, interface: &'static str, commands: &'static [u32]) {
     place.run(move || {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        for command in [SEGMENT_TCP, SEGMENT] {
+        for &command in commands {
             let mut setting = Setting { command, value: 0 };
             // SAFETY: ifreq is plain integers and unions of them, for which zeroes are a value.
             let mut request: libc::ifreq = unsafe { std::mem::zeroed() };

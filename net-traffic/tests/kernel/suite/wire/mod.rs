@@ -1,14 +1,16 @@
 //! The balance sheet: known traffic over interfaces of our own, and every byte of them in its part.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a trial fails by panicking")]
 
+mod between;
 mod device;
+mod frames;
+mod layers;
 mod place;
 mod remains;
 mod sheet;
 mod traffic;
 
 use std::net::IpAddr;
-use std::path::Path;
 
 use aya::programs::TcAttachType;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -33,13 +35,26 @@ const TRIALS: &[(&str, Body)] = &[
     ("udp_v6", udp_v6),
     ("udp_in_fragments", udp_in_fragments),
     ("loopback", loopback),
-    ("lost_on_the_way", lost_on_the_way),
+    ("lost_on_the_way", between::lost_on_the_way),
+    ("lost_without_offloads", between::lost_without_offloads),
     ("lost_behind_us", lost_behind_us),
-    ("bridged", bridged),
-    ("bridge_with_an_address", bridge_with_an_address),
-    ("routed", routed),
-    ("translated", translated),
+    ("bridged", between::bridged),
+    ("bridged_without_offloads", between::bridged_without_offloads),
+    ("bridged_with_losses", between::bridged_with_losses),
+    ("bridged_datagrams", between::bridged_datagrams),
+    ("bridge_with_an_address", between::bridge_with_an_address),
+    ("routed", between::routed),
+    ("translated", between::translated),
+    ("translated_with_losses", between::translated_with_losses),
     ("new_interface", new_interface),
+    ("frames", frames::frames),
+    ("vlan", layers::vlan),
+    ("vlan_in_band", layers::vlan_in_band),
+    ("vlan_in_band_without_offloads", layers::vlan_in_band_without_offloads),
+    ("vxlan", layers::vxlan),
+    ("gre", layers::gre),
+    ("gretap", layers::gretap),
+    ("ipip", layers::ipip),
     ("killed", remains::killed),
     ("foreign_filter", remains::foreign_filter),
 ];
@@ -149,23 +164,6 @@ fn loopback() -> Result<(), Reason> {
     Ok(())
 }
 
-/// Packets are lost between the two places, in both directions: what is sent again is overhead, each byte of payload
-/// counts once, and what comes in another order too.
-fn lost_on_the_way() -> Result<(), Reason> {
-    let (middle, left, right) = routes()?;
-    right.sh("ip route add default via 10.7.2.9");
-    let losses = Losses::new();
-    losses.on(&middle, "l", TcAttachType::Ingress);
-    losses.on(&middle, "r", TcAttachType::Ingress);
-    let mut tool = Tool::watch(&left);
-    tcp(&left, &right, ip("10.7.2.2"), 8 * MB, 8 * MB);
-    let sheet = tool.read();
-    let again = (retransmits(&left), retransmits(&right));
-    assert!(again.0 > 0 && again.1 > 0, "too little was lost: {again:?}");
-    sheet.carries("a", 8 * MB, 8 * MB);
-    Ok(())
-}
-
 /// Another program's filter drops what the interface has received and counted.
 fn lost_behind_us() -> Result<(), Reason> {
     let (one, other) = pair()?;
@@ -176,106 +174,6 @@ fn lost_behind_us() -> Result<(), Reason> {
     let sheet = tool.read();
     assert!(retransmits(&other) > 0, "nothing was lost");
     sheet.carries("a", 4 * MB, 5);
-    Ok(())
-}
-
-/// A place with two others behind it.
-fn between() -> Result<(Place, Place, Place), Reason> {
-    let (middle, left, right) = (place()?, place()?, place()?);
-    middle.connect("l", &left, "a");
-    middle.connect("r", &right, "b");
-    Ok((middle, left, right))
-}
-
-fn bridge() -> Result<(Place, Place, Place), Reason> {
-    let (middle, left, right) = (place()?, place()?, place()?);
-    // A bridge floods what IPv6 sends by itself to find routers and neighbours: rightly forwarded, but not ours to expect.
-    for place in [&middle, &left, &right] {
-        place.set("ipv6/conf/default/disable_ipv6", "1");
-    }
-    middle.connect("l", &left, "a");
-    middle.connect("r", &right, "b");
-    middle.sh("ip link add name br type bridge
-        ip link set dev l master br
-        ip link set dev r master br
-        ip link set dev br up
-        ip addr add 10.7.0.9/24 dev br");
-    left.sh("ip addr add 10.7.0.1/24 dev a");
-    right.sh("ip addr add 10.7.0.2/24 dev b");
-    Ok((middle, left, right))
-}
-
-fn bridged() -> Result<(), Reason> {
-    let (middle, left, right) = bridge()?;
-    let mut tool = Tool::watch(&middle);
-    tcp(&left, &right, ip("10.7.0.2"), 2 * MB, MB);
-    udp(&left, &right, ip("10.7.0.2"), 1000, 100);
-    let sheet = tool.read();
-    sheet.forwards("l", 2 * MB + 100_000, MB + 100_000);
-    sheet.forwards("r", MB + 100_000, 2 * MB + 100_000);
-    sheet.carries("br", 0, 0);
-    Ok(())
-}
-
-/// The bridge's own traffic is the process's on the bridge and on its port; each of them balances.
-fn bridge_with_an_address() -> Result<(), Reason> {
-    let (middle, left, _right) = bridge()?;
-    let mut tool = Tool::watch(&middle);
-    tcp(&left, &middle, ip("10.7.0.9"), 2 * MB, MB);
-    let sheet = tool.read();
-    sheet.carries("br", 2 * MB, MB);
-    sheet.carries("l", 2 * MB, MB);
-    Ok(())
-}
-
-fn routes() -> Result<(Place, Place, Place), Reason> {
-    let (middle, left, right) = between()?;
-    middle.sh("ip addr add 10.7.1.9/24 dev l\nip addr add 10.7.2.9/24 dev r");
-    middle.set("ipv4/ip_forward", "1");
-    left.sh("ip addr add 10.7.1.1/24 dev a\nip route add default via 10.7.1.9");
-    right.sh("ip addr add 10.7.2.2/24 dev b");
-    Ok((middle, left, right))
-}
-
-fn routed() -> Result<(), Reason> {
-    let (middle, left, right) = routes()?;
-    right.sh("ip route add default via 10.7.2.9");
-    // A server here on the same port, for any address, has no part in it.
-    let mut tool = Tool::watch(&middle);
-    let listener = middle.run(|| std::net::TcpListener::bind("0.0.0.0:0").unwrap());
-    let port = listener.local_addr().unwrap().port();
-    right.run(move || drop(std::net::TcpListener::bind(("10.7.2.2", port)).unwrap()));
-    left.run(move || {
-        let refused = std::net::TcpStream::connect(("10.7.2.2", port)).unwrap_err();
-        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    });
-    tcp(&left, &right, ip("10.7.2.2"), 2 * MB, MB);
-    udp(&left, &right, ip("10.7.2.2"), 1000, 100);
-    let sheet = tool.read();
-    sheet.forwards("l", 2 * MB + 100_000, MB + 100_000);
-    sheet.forwards("r", MB + 100_000, 2 * MB + 100_000);
-    drop(listener);
-    Ok(())
-}
-
-/// The right place sees only the middle's address, and what comes back is addressed to that.
-fn translated() -> Result<(), Reason> {
-    const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
-    let Some(nft) = NFT.iter().find(|path| Path::new(path).exists()) else {
-        return Err(Reason::Tool("nft", "no such program".into()));
-    };
-    let (middle, left, right) = routes()?;
-    middle.sh(&format!(
-        "{nft} add table ip n
-        {nft} add chain ip n post {{ type nat hook postrouting priority 100 ; }}
-        {nft} add rule ip n post oifname r masquerade"
-    ));
-    let mut tool = Tool::watch(&middle);
-    tcp(&left, &right, ip("10.7.2.2"), 2 * MB, MB);
-    udp(&left, &right, ip("10.7.2.2"), 1000, 100);
-    let sheet = tool.read();
-    sheet.forwards("l", 2 * MB + 100_000, MB + 100_000);
-    sheet.forwards("r", MB + 100_000, 2 * MB + 100_000);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -59,6 +59,15 @@ impl Place {
         }
     }
 
+    /// Runs a command there that may fail, and gives what it said then.
+    pub(super) fn attempt(&self, line: &str) -> Result<(), String> {
+        let line = line.to_owned();
+        self.run(move || {
+            let output = run(&line);
+            if output.status.success() { Ok(()) } else { Err(complaint(&output)) }
+        })
+    }
+
     /// What a command prints there.
     pub(super) fn ask(&self, line: &str) -> String {
         let line = line.to_owned();
@@ -92,9 +101,16 @@ impl<T> Job<T> {
 }
 
 fn command(line: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output =
-        Command::new(words[0]).args(&words[1..]).output().unwrap_or_else(|error| panic!("{line}: {error}"));
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = run(line);
+    assert!(output.status.success(), "{line}: {}", complaint(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn run(line: &str) -> Output {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    Command::new(words[0]).args(&words[1..]).output().unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim_end().to_owned()
 }

@@ -33,6 +33,13 @@ impl Tool {
         Self(Live::open(&options).unwrap())
     }
 
+    /// What this process has sent, as its row has it.
+    pub(super) fn sent_by_us(&mut self) -> u64 {
+        let snapshot = self.0.snapshot().unwrap();
+        let ours = snapshot.processes.iter().find(|process| process.id.pid == std::process::id());
+        ours.and_then(|process| process.counted).map_or(0, |counted| counted.tx)
+    }
+
     /// Reads until nothing moves any more, and checks what holds of every sheet.
     pub(super) fn read(&mut self) -> Sheet {
         let mut before = None;
@@ -83,6 +90,16 @@ impl Sheet {
             assert!(line.forwarded >= bytes as u64, "{interface} {direction:?} in\n{}", self.text());
             // What the kernel says itself, to find neighbours, is little.
             assert!(line.kernel < 3000, "{interface} {direction:?} in\n{}", self.text());
+        }
+    }
+
+    /// Expects of an interface that it carried at least so much for the kernel itself, and nothing for anybody else.
+    pub(super) fn serves_kernel(&self, interface: &str, rx: usize, tx: usize) {
+        for (direction, bytes) in [(Direction::Rx, rx), (Direction::Tx, tx)] {
+            let line = self.line(interface, direction);
+            let others = line.payload + line.overhead + line.forwarded;
+            assert_eq!(others, 0, "{interface} {direction:?} in\n{}", self.text());
+            assert!(line.kernel >= bytes as u64, "{interface} {direction:?} in\n{}", self.text());
         }
     }
 

@@ -1,0 +1,97 @@
+//! Interfaces on top of others: VLANs and tunnels. Each balances, and so does what lies below it.
+
+use super::device::{with_tags_in_band, without_offloads};
+use super::place::Place;
+use super::traffic::{tcp, udp};
+use super::{MB, ip, pair};
+use crate::suite::skips::{Kind, Reason};
+use crate::suite::wire::sheet::Tool;
+
+const VLAN: Kind = Kind { name: "vlan", function: "vlan_setup" };
+const VXLAN: Kind = Kind { name: "vxlan", function: "vxlan_setup" };
+const GRE: Kind = Kind { name: "gre", function: "ipgre_tunnel_setup" };
+const GRETAP: Kind = Kind { name: "gretap", function: "ipgre_tap_setup" };
+const IPIP: Kind = Kind { name: "ipip", function: "ipip_tunnel_setup" };
+
+/// The device below keeps the tag out of the packet, and its counter does not have it.
+pub(super) fn vlan() -> Result<(), Reason> {
+    tagged(|_, _| {})
+}
+
+/// The tag is in the packet when it crosses the wire: both counters have it.
+pub(super) fn vlan_in_band() -> Result<(), Reason> {
+    tagged(|one, other| {
+        with_tags_in_band(one, "a");
+        with_tags_in_band(other, "b");
+    })
+}
+
+pub(super) fn vlan_in_band_without_offloads() -> Result<(), Reason> {
+    tagged(|one, other| {
+        with_tags_in_band(one, "a");
+        with_tags_in_band(other, "b");
+        without_offloads(one, "a");
+        without_offloads(other, "b");
+    })
+}
+
+fn tagged(prepare: fn(&Place, &Place)) -> Result<(), Reason> {
+    let (one, other) = pair()?;
+    prepare(&one, &other);
+    add(&one, VLAN, "ip link add link a name top type vlan id 7")?;
+    add(&other, VLAN, "ip link add link b name top type vlan id 7")?;
+    let mut tool = address_and_watch(&one, &other);
+    talk(&one, &other);
+    let sheet = tool.read();
+    sheet.carries("top", MB + 100_000, 2 * MB + 100_000);
+    sheet.carries("a", MB + 100_000, 2 * MB + 100_000);
+    Ok(())
+}
+
+/// Frames in datagrams between the kernel's own sockets.
+pub(super) fn vxlan() -> Result<(), Reason> {
+    let line = |own: &str, peer: &str, below: &str| {
+        format!("ip link add name top type vxlan id 7 local {own} remote {peer} dstport 4789 dev {below}")
+    };
+    tunnelled(VXLAN, line)
+}
+
+pub(super) fn gre() -> Result<(), Reason> {
+    tunnelled(GRE, |own, peer, _| format!("ip link add name top type gre local {own} remote {peer}"))
+}
+
+pub(super) fn gretap() -> Result<(), Reason> {
+    tunnelled(GRETAP, |own, peer, _| format!("ip link add name top type gretap local {own} remote {peer}"))
+}
+
+pub(super) fn ipip() -> Result<(), Reason> {
+    tunnelled(IPIP, |own, peer, _| format!("ip link add name top type ipip local {own} remote {peer}"))
+}
+
+/// On the tunnel the bytes are the process's; below it all is the kernel's: each byte is somebody's once on each.
+fn tunnelled(kind: Kind, line: fn(&str, &str, &str) -> String) -> Result<(), Reason> {
+    let (one, other) = pair()?;
+    add(&one, kind, &line("10.7.0.1", "10.7.0.2", "a"))?;
+    add(&other, kind, &line("10.7.0.2", "10.7.0.1", "b"))?;
+    let mut tool = address_and_watch(&one, &other);
+    talk(&one, &other);
+    let sheet = tool.read();
+    sheet.carries("top", MB + 100_000, 2 * MB + 100_000);
+    sheet.serves_kernel("a", MB + 100_000, 2 * MB + 100_000);
+    Ok(())
+}
+
+fn add(place: &Place, kind: Kind, line: &str) -> Result<(), Reason> {
+    place.attempt(line).map_err(|refusal| Reason::Kind(kind, refusal))
+}
+
+fn address_and_watch(one: &Place, other: &Place) -> Tool {
+    one.sh("ip link set dev top up\nip addr add 10.8.0.1/24 dev top");
+    other.sh("ip link set dev top up\nip addr add 10.8.0.2/24 dev top");
+    Tool::watch(one)
+}
+
+fn talk(one: &Place, other: &Place) {
+    tcp(one, other, ip("10.8.0.2"), 2 * MB, MB);
+    udp(one, other, ip("10.8.0.2"), 1000, 100);
+}
