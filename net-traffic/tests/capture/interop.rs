@@ -162,6 +162,10 @@ fn rare_blocks_are_read_as_tshark_reads_them() {
     }
 }
 
+fn halves(time: u64) -> (u32, u32) {
+    (u32::try_from(time >> 32).unwrap(), u32::try_from(time & 0xffff_ffff).unwrap())
+}
+
 fn rare(frame: &[u8], big: bool) -> Vec<u8> {
     let short = |word: u16| if big { word.to_be_bytes() } else { word.to_le_bytes() };
     let long = |word: u32| if big { word.to_be_bytes() } else { word.to_le_bytes() };
@@ -186,16 +190,16 @@ fn rare(frame: &[u8], big: bool) -> Vec<u8> {
     };
     let offset: Vec<u8> = if big { 100_i64.to_be_bytes().into() } else { 100_i64.to_le_bytes().into() };
     let packet = |interface: u32, time: u64, options: &[Vec<u8>]| {
-        let (high, low) = (u32::try_from(time >> 32).unwrap(), time as u32);
+        let (high, low) = halves(time);
         let head = [long(interface), long(high), long(low), long(length), long(length + 9)].concat();
         block(6, &[&head[..], &padded(frame), &options.concat(), &end].concat())
     };
-    let (high, low) = ((1_700_000_000_123_456_u64 >> 32) as u32, 1_700_000_000_123_456_u64 as u32);
+    let (high, low) = halves(1_700_000_000_123_456);
     let obsolete = [&short(0)[..], &short(7), &long(high), &long(low), &long(length), &long(length)].concat();
     [
         block(0x0a0d_0d0a, &section),
         interface(&[option(2, b"first"), option(0x7abc, b"unknown")]),
-        interface(&[option(9, &[0x80 | 10]), option(14, &offset)]),
+        interface(&[option(9, &[0x80 | 0x0a]), option(14, &offset)]),
         interface(&[option(9, &[9]), option(11, b"\0tcp")]),
         // Names; there are none.
         block(4, &[0; 4]),

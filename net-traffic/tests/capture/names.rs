@@ -1,5 +1,7 @@
 //! DNS as `tcpdump -n` prints it: every kind of question, answer and code.
 
+use std::slice::from_ref;
+
 use super::frames::{join, longs, over_ipv4, tcp, udp, words};
 use super::printer::same;
 
@@ -72,10 +74,10 @@ fn answers() {
     let asked_for = [question("www.example.com", 1, 1)];
     let address = record(1, 1, 90_061, &[10, 0, 0, 1]);
     let mut frames: Vec<Vec<u8>> = (0..16)
-        .map(|code| answered(&message(ANSWER | code, [&asked_for, &[address.clone()], &[], &[]])))
+        .map(|code| answered(&message(ANSWER | code, [&asked_for, from_ref(&address), &[], &[]])))
         .collect();
     for flags in [0x8580, 0x8380, 0x81a0, 0x8100, 0x8190, 0x8000] {
-        frames.push(answered(&message(flags, [&asked_for, &[address.clone()], &[], &[]])));
+        frames.push(answered(&message(flags, [&asked_for, from_ref(&address), &[], &[]])));
     }
     let authority = join(&[&name("ns.x"), &name("mail.x"), &longs(&[1, 2, 3, 4, 5])]);
     let contents: Vec<(u16, Vec<u8>)> = vec![
@@ -105,8 +107,8 @@ fn answers() {
     let more = [address.clone(), extension];
     frames.push(answered(&message(ANSWER, [&asked_for, &several, &servers, &more])));
     frames.push(answered(&message(ANSWER | 3, [&asked_for, &[], &[record(6, 1, 60, &authority)], &[]])));
-    frames.push(answered(&message(ANSWER, [&asked_for, &[address.clone()], &[], &[]])[..60]));
-    let found = message(ANSWER, [&asked_for, &[address.clone()], &[], &[]]);
+    frames.push(answered(&message(ANSWER, [&asked_for, from_ref(&address), &[], &[]])[..60]));
+    let found = message(ANSWER, [&asked_for, from_ref(&address), &[], &[]]);
     let length = u16::try_from(found.len()).unwrap();
     for stated in [length, length * 2] {
         let stream = join(&[&words(&[stated]), &found]);

@@ -43,7 +43,7 @@ fn vlan_tags() {
     let mut frames: Vec<Vec<u8>> = [0x8100, 0x88a8, 0x9100, 0x9200]
         .map(|kind| ethernet(kind, &join(&[&words(&[5 | 0x6000, IPV4]), &echo()])))
         .into();
-    frames.push(ethernet(0x88a8, &join(&[&words(&[100, 0x8100, 0x1000 | 200, IPV6]), &inner_v6()])));
+    frames.push(ethernet(0x88a8, &join(&[&words(&[100, 0x8100, 0x10c8, IPV6]), &inner_v6()])));
     frames.push(ethernet(0x8100, &[0]));
     same("vlan", &USUAL, &frames);
 }
@@ -178,7 +178,7 @@ fn sctp() {
     frames.extend((0..8).map(|flags| packet(&data(flags, 0))));
     frames.extend((4..75).filter(|protocol| !(21..=23).contains(protocol)).map(|it| packet(&data(3, it))));
     for kind in [1, 2] {
-        frames.push(packet(&chunk(kind, 0, &longs(&[5, 65_535, 10 << 16 | 20, 99]))));
+        frames.push(packet(&chunk(kind, 0, &longs(&[5, 65_535, 0x000a_0014, 99]))));
     }
     frames.push(packet(&chunk(3, 0, &longs(&[77, 1000, 1 << 16 | 1, 2 << 16 | 3, 5]))));
     for kind in (4..=15).chain([0xc0, 0xc1, 0xc2, 0x80, 0x4d]) {
