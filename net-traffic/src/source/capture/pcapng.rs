@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 use super::file::{LONGEST, read_all, read_long, read_or_end};
 use super::{CaptureError, Endian, Take};
 use crate::packet::format::{
-    BYTE_ORDER, ENHANCED_PACKET, EPB_DROPCOUNT, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_FILTER,
-    IF_NAME, IF_TSOFFSET, IF_TSRESOL, INTERFACE_DESCRIPTION, LinkType, OLD_PACKET, OPT_COMMENT, OPT_END,
-    SECTION_HEADER, SIMPLE_PACKET,
+    BYTE_ORDER, ENHANCED_PACKET, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_FILTER, IF_NAME, IF_TSOFFSET,
+    IF_TSRESOL, INTERFACE_DESCRIPTION, LinkType, OLD_PACKET, OPT_COMMENT, OPT_END, SECTION_HEADER,
+    SIMPLE_PACKET,
 };
 use crate::packet::{Container, Direction, Interface, Packet, Process};
 
@@ -222,7 +222,7 @@ fn described(endian: Endian, options: &[u8], processes: &mut HashMap<u32, Proces
                 }
             }
             EPB_PROCESS => pid = endian.u32(value, 0).filter(|pid| *pid != 0),
-            EPB_DROPCOUNT => lost = endian.u64(value, 0).unwrap_or(0),
+            crate::packet::format::EPB_DROPCOUNT => lost = endian.u64(value, 0).unwrap_or(0),
             OPT_COMMENT => comments.push(text(value)),
             _ => {}
         }
