@@ -6,6 +6,8 @@ use net_traffic::filter::{CompileOptions, Insn, LinkType, Metadata, NameTable, P
 
 /// More instructions than this no kernel takes.
 const MAX_EBPF_INSNS: usize = 1_000_000;
+const LINKS: [LinkType; 4] =
+    [LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxCooked, LinkType::LinuxCookedOld];
 const SNAPLEN: u32 = 262_144;
 
 /// The link type, what else the meaning depends on, the expression up to a 0, a packet.
@@ -17,7 +19,7 @@ pub fn check(input: &[u8]) {
     let names = NameTable::parse("domain 53/tcp\ndomain 53/udp\nhttp 80/tcp\n", "icmp 1\ntcp 6\nudp 17\n");
     let has = |bit: u8| switches & bit != 0;
     let options = CompileOptions {
-        linktype: [LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxCooked][usize::from(link % 3)],
+        linktype: LINKS[usize::from(*link) % LINKS.len()],
         netmask: has(1).then_some(0xffff_ff00),
         snaplen: SNAPLEN,
         names: &names,

@@ -31,6 +31,7 @@ const RUSTFLAGS: [&str; 8] = [
 /// A run that takes longer, in seconds, counts as a hang; one that takes more memory, in MiB, as a leak.
 const HANG: u32 = 10;
 const MEMORY: u32 = 1024;
+const HELD: &str = "268435456";
 
 /// Feed generated input to the filter compiler, the reader of files, the packet printer and the ring's decoder.
 #[derive(clap::Args)]
@@ -98,6 +99,8 @@ impl Target {
         }
         let mut command = Command::new("nice");
         command.args(["-n", "19"]).arg(programs.join(name)).current_dir(root());
+        // What one run gives back is kept for the next.
+        command.envs([("MALLOC_TRIM_THRESHOLD_", HELD), ("MALLOC_MMAP_THRESHOLD_", HELD)]);
         command.arg(format!("-runs={}", args.runs));
         command.arg(format!("-max_total_time={}", args.seconds.unwrap_or(0)));
         command.args([format!("-max_len={longest}"), format!("-timeout={HANG}")]);

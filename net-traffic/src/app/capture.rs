@@ -12,7 +12,7 @@ use crate::config::capture::{Capture, DumpForm, Filter, FilterText, From};
 use crate::filter::{CompileOptions, FilterError, LinkType, compile, disassemble};
 use crate::packet::format::MAX_SNAPLEN;
 use crate::packet::{Interface, Ledger};
-use crate::source::capture::{CaptureFile, filter_link, link_of, names};
+use crate::source::capture::{CaptureFile, FILE_NETMASK, filter_link, link_of, names};
 
 /// Does what was asked for, until it is done or somebody stops it.
 pub(super) fn run(capture: &Capture) -> Result<(), Failure> {
@@ -35,21 +35,21 @@ pub(super) fn run(capture: &Capture) -> Result<(), Failure> {
 
 /// Prints the program that the filter becomes.
 fn dump(capture: &Capture, expression: &str, form: DumpForm) -> Result<(), Failure> {
-    let (linktype, metadata) = match &capture.from {
+    let (linktype, metadata, netmask) = match &capture.from {
         From::File { path, .. } => {
             let file = CaptureFile::open(path).map_err(|error| unreadable(path, &error))?;
             let link = file.interfaces().first().and_then(|interface| filter_link(interface.link));
-            (link.unwrap_or(LinkType::Ethernet), false)
+            (link.unwrap_or(LinkType::Ethernet), false, Some(FILE_NETMASK))
         }
         From::Live(options) | From::Command { options, .. } => {
             let link = options.interfaces.first().and_then(|name| filter_link(link_of(name)?));
-            (link.unwrap_or(LinkType::Ethernet), true)
+            (link.unwrap_or(LinkType::Ethernet), true, None)
         }
     };
     let Filter { optimize, .. } = capture.filter;
     let names = names();
     let options =
-        CompileOptions { linktype, netmask: None, snaplen: MAX_SNAPLEN, names: &names, metadata, optimize };
+        CompileOptions { linktype, netmask, snaplen: MAX_SNAPLEN, names: &names, metadata, optimize };
     let program = compile(expression, &options).map_err(|error| misread(expression, &error))?;
     let mut out = io::stdout().lock();
     match form {

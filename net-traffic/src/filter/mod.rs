@@ -21,7 +21,7 @@ pub use bpf::Insn;
 pub use disassemble::disassemble;
 pub use error::{FilterError, FilterErrorKind, NumberError, Span};
 pub use interpret::{Metadata, Packet, run};
-pub use names::{NameTable, Names, Service};
+pub use names::{FindHost, NameTable, Names, Service};
 
 use graph::Graph;
 
@@ -32,6 +32,8 @@ pub enum LinkType {
     Ethernet,
     /// `LINKTYPE_RAW`: the IP header.
     RawIp,
+    /// `LINKTYPE_LINUX_SLL`, as from all interfaces at once until the second version came.
+    LinuxCookedOld,
     /// `LINKTYPE_LINUX_SLL2`, as from all interfaces at once.
     LinuxCooked,
 }

@@ -31,12 +31,18 @@ pub struct Service {
     pub udp: Option<u16>,
 }
 
-/// Services and protocols from the text of two files; no hosts, networks or Ethernet addresses.
+/// Names from the text of the usual files, and hosts as the caller finds them.
 #[derive(Debug, Clone, Default)]
 pub struct NameTable {
     services: HashMap<String, Service>,
     protocols: HashMap<String, u32>,
+    networks: HashMap<String, u32>,
+    ethers: HashMap<String, [u8; 6]>,
+    hosts: Option<FindHost>,
 }
+
+/// Gives the addresses of a host by its name.
+pub type FindHost = fn(&str) -> Vec<IpAddr>;
 
 impl NameTable {
     /// Reads what `/etc/services` and `/etc/protocols` hold. Lines that are neither are skipped; the first entry counts.
@@ -63,6 +69,30 @@ impl NameTable {
         }
         table
     }
+
+    /// Adds what `/etc/networks` and `/etc/ethers` hold.
+    #[must_use]
+    pub fn with_places(mut self, networks: &str, ethers: &str) -> Self {
+        for (names, value) in networks.lines().filter_map(entry) {
+            let Some(number) = network_number(value) else { continue };
+            for name in names {
+                self.networks.entry(name.to_owned()).or_insert(number);
+            }
+        }
+        // Here the address comes first.
+        for (names, value) in ethers.lines().filter_map(entry) {
+            if let Some(address) = names.first().and_then(|address| ether_address(address)) {
+                self.ethers.entry(value.to_owned()).or_insert(address);
+            }
+        }
+        self
+    }
+
+    /// Asks for hosts.
+    #[must_use]
+    pub fn with_hosts(self, find: FindHost) -> Self {
+        Self { hosts: Some(find), ..self }
+    }
 }
 
 impl Names for NameTable {
@@ -73,6 +103,36 @@ impl Names for NameTable {
     fn protocol(&self, name: &str) -> Option<u32> {
         self.protocols.get(name).copied()
     }
+
+    fn host(&self, name: &str) -> Vec<IpAddr> {
+        self.hosts.map_or_else(Vec::new, |find| find(name))
+    }
+
+    fn network(&self, name: &str) -> Option<u32> {
+        self.networks.get(name).copied()
+    }
+
+    fn ether(&self, name: &str) -> Option<[u8; 6]> {
+        self.ethers.get(name).copied()
+    }
+}
+
+/// Up to four numbers with dots; what is missing at the end is 0.
+fn network_number(text: &str) -> Option<u32> {
+    let mut octets = [0; 4];
+    for (place, number) in text.split('.').enumerate() {
+        *octets.get_mut(place)? = number.parse().ok()?;
+    }
+    Some(u32::from_be_bytes(octets))
+}
+
+fn ether_address(text: &str) -> Option<[u8; 6]> {
+    let mut octets = [0; 6];
+    let mut digits = text.split(':');
+    for octet in &mut octets {
+        *octet = u8::from_str_radix(digits.next()?, 16).ok()?;
+    }
+    digits.next().is_none().then_some(octets)
 }
 
 /// A line `name value alias…` as its names and its value.
@@ -92,6 +152,19 @@ mod tests {
         assert_eq!(table.service("mail"), Service { tcp: Some(25), udp: None });
         assert_eq!(table.service("domain"), Service { tcp: Some(53), udp: Some(53) });
         assert_eq!(table.service("post"), Service::default());
+    }
+
+    #[test]
+    fn networks_and_ethernet_addresses_have_names() {
+        let table = NameTable::default()
+            .with_places("loopback 127.0.0.0\nlink-local 169.254\nbad 300\n", "2:0:0:0:0:a gate\n1:2 no\n");
+        assert_eq!(table.network("loopback"), Some(0x7f00_0000));
+        assert_eq!(table.network("link-local"), Some(0xa9fe_0000));
+        assert_eq!((table.network("bad"), table.ether("no")), (None, None));
+        assert_eq!(table.ether("gate"), Some([2, 0, 0, 0, 0, 10]));
+        let table =
+            table.with_hosts(|name| if name == "a" { vec![[10, 0, 0, 1].into()] } else { Vec::new() });
+        assert_eq!((table.host("a").len(), table.host("b").len()), (1, 0));
     }
 
     #[test]

@@ -17,13 +17,47 @@ fn a_bad_filter_is_refused_with_a_caret() {
 }
 
 #[test]
+fn what_is_missing_is_said_where_it_is_missing() {
+    let file = fixture();
+    // Each with the column of the caret.
+    for (expression, column) in [
+        ("tcp port", 8),
+        ("(tcp", 4),
+        ("ip[0", 4),
+        ("port 80 and", 11),
+        ("tcp or or udp", 7),
+        ("portrange -", 10),
+    ] {
+        let output = net_traffic(&["-r", file.to_str().unwrap(), expression]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{expression}: {said}");
+        assert!(said.contains("expected"), "{expression}: {said}");
+        let lines: Vec<&str> = said.lines().collect();
+        let at = lines.iter().position(|line| line.trim() == expression).unwrap();
+        let begin = lines[at].find(expression).unwrap();
+        assert_eq!(lines[at + 1].find('^'), Some(begin + column), "{said}");
+    }
+}
+
+#[test]
+fn a_host_has_its_name() {
+    if !has("tcpdump") {
+        return;
+    }
+    let file = fixture();
+    let arguments = ["-d", "-r", file.to_str().unwrap(), "ip host localhost"];
+    let theirs = Command::new("tcpdump").args(arguments).output().unwrap();
+    assert_eq!(text_of(&net_traffic(&arguments).output().unwrap()), text_of(&theirs));
+}
+
+#[test]
 fn the_program_prints_as_tcpdump_prints_it() {
     if !has("tcpdump") {
         return;
     }
     let file = fixture();
     for form in ["-d", "-dd", "-ddd"] {
-        for filter in ["", "tcp port 80", "ip6 host fd99::2"] {
+        for filter in ["", "tcp port 80", "ip6 host fd99::2", "ip broadcast", "vlan 5 and arp"] {
             let arguments = [form, "-r", file.to_str().unwrap(), filter];
             let ours = net_traffic(&arguments).output().unwrap();
             let theirs = Command::new("tcpdump").args(arguments).output().unwrap();

@@ -11,9 +11,14 @@
 mod choice;
 mod files;
 mod filter;
+mod frames;
+mod interop;
 mod ledger;
+mod names;
+mod printer;
 mod process;
 mod properties;
+mod protocols;
 mod same;
 #[path = "../support/skip.rs"]
 mod skip;

@@ -107,11 +107,21 @@ pub(crate) struct Running {
 
 impl Running {
     /// Returns once it says that it listens.
-    pub(crate) fn start(stage: &Stage, name: &str, mut command: Command) -> Self {
+    pub(crate) fn start(stage: &Stage, name: &str, command: Command) -> Self {
+        Self::start_saying(stage, name, command, "tcpdump")
+    }
+
+    /// The same for programs with other words.
+    pub(crate) fn start_saying(stage: &Stage, name: &str, mut command: Command, program: &str) -> Self {
+        let words = match program {
+            "dumpcap" => "File: ",
+            "tshark" => "Capturing on",
+            _ => "listening on",
+        };
         let messages = stage.path(&format!("{name}.messages"));
         let child = command.stderr(fs::File::create(&messages).unwrap()).spawn().unwrap();
         let it = Self { child: Some(child), messages };
-        wait_until(&format!("{name} listens"), || it.said().contains("listening on"));
+        wait_until(&format!("{name} listens"), || it.said().contains(words));
         it
     }
 

@@ -12,6 +12,7 @@ mod grammar;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod libpcap;
+mod manual;
 mod oracle;
 mod properties;
 #[path = "../support/skip.rs"]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use net_traffic::filter::{CompileOptions, LinkType, NameTable, Packet, Program, run};
 use serde::Deserialize;
@@ -37,7 +38,12 @@ pub(crate) fn cases() -> Vec<Case> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The frames of the first cooked header are those of the second, with that header.
 pub(crate) fn frames_path(linktype: &str) -> PathBuf {
+    static COOKED: OnceLock<PathBuf> = OnceLock::new();
+    if linktype == "LINUX_SLL" {
+        return COOKED.get_or_init(write_cooked).clone();
+    }
     directory().join(format!("frames-{linktype}.pcap"))
 }
 
@@ -58,6 +64,7 @@ pub(crate) fn linktype(name: &str) -> LinkType {
     match name {
         "EN10MB" => LinkType::Ethernet,
         "RAW" => LinkType::RawIp,
+        "LINUX_SLL" => LinkType::LinuxCookedOld,
         "LINUX_SLL2" => LinkType::LinuxCooked,
         _ => panic!("link type {name}"),
     }
@@ -91,6 +98,36 @@ impl Answer {
         let octet = u8::from_str_radix(&bitmap[index / 8 * 2..index / 8 * 2 + 2], 16).unwrap();
         octet >> (index % 8) & 1 == 1
     }
+}
+
+/// Writes the file with the first cooked header.
+fn write_cooked() -> PathBuf {
+    let mut file = std::fs::read(frames_path("LINUX_SLL2")).unwrap()[..20].to_vec();
+    file.extend(113_u32.to_le_bytes());
+    for frame in frames("LINUX_SLL2") {
+        let octets = cooked(&frame.octets);
+        let (captured, length) = (u32::try_from(octets.len()).unwrap(), frame.wire_length.saturating_sub(4));
+        for word in [0, 0, captured, length.max(captured)] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(octets);
+    }
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("frames-LINUX_SLL-{}.pcap", std::process::id()));
+    std::fs::write(&path, file).unwrap();
+    path
+}
+
+fn cooked(second: &[u8]) -> Vec<u8> {
+    const SECOND: usize = 20;
+    let mut header = second[..second.len().min(SECOND)].to_vec();
+    header.resize(SECOND, 0);
+    let mut first = vec![0, header[10], header[8], header[9], 0, header[11]];
+    first.extend(&header[12..20]);
+    first.extend(&header[..2]);
+    first.extend(second.get(SECOND..).unwrap_or(&[]));
+    first.truncate(second.len().saturating_sub(4));
+    first
 }
 
 fn directory() -> PathBuf {

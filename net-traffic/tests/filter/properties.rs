@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::grammar::{Random, expression};
 use super::oracle;
 
-const LINKTYPES: [LinkType; 3] = [LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxCooked];
+const LINKTYPES: [LinkType; 4] =
+    [LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxCookedOld, LinkType::LinuxCooked];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

@@ -29,6 +29,7 @@ impl Base {
 pub(super) enum Link {
     Ethernet,
     RawIp,
+    LinuxCookedOld,
     LinuxCooked,
     /// Behind `pppoes`.
     Ppp,
@@ -39,7 +40,7 @@ impl Link {
         match self {
             Self::Ethernet => "Ethernet",
             Self::RawIp => "raw IP",
-            Self::LinuxCooked => "Linux cooked capture",
+            Self::LinuxCookedOld | Self::LinuxCooked => "Linux cooked capture",
             Self::Ppp => "PPP",
         }
     }
@@ -67,6 +68,7 @@ impl Layers {
         let (link, kind, payload, network_over_llc) = match linktype {
             LinkType::Ethernet => (Link::Ethernet, 12, 14, 3),
             LinkType::RawIp => (Link::RawIp, 0, 0, 0),
+            LinkType::LinuxCookedOld => (Link::LinuxCookedOld, 14, 16, 0),
             LinkType::LinuxCooked => (Link::LinuxCooked, 0, 20, 0),
         };
         Self {

@@ -49,6 +49,7 @@ impl Generator<'_> {
                 ETHERTYPE_IP6 => self.ip_version(6),
                 _ => self.conditions.never(),
             },
+            Link::LinuxCookedOld => self.cooked_linktype(kind),
             Link::LinuxCooked => self.equal(Place::LinkKind, 0, bpf::H, kind),
             Link::Ppp => self.equal(Place::LinkKind, 0, bpf::H, ppp_protocol(kind)),
         })
@@ -100,6 +101,44 @@ impl Generator<'_> {
                 let length = self.has_length();
                 let sap = self.equal(Place::Llc, 0, bpf::B, kind);
                 self.conditions.and(length, sap)
+            }
+            _ => self.equal(Place::LinkKind, 0, bpf::H, kind),
+        }
+    }
+
+    /// The first cooked header has numbers of its own for frames with a length.
+    fn cooked_linktype(&mut self, kind: u32) -> CondId {
+        const NOVELL: u32 = 1;
+        const WITH_LLC: u32 = 4;
+        match kind {
+            SAP_ISO | SAP_IP | SAP_NETBEUI => {
+                let framed = self.equal(Place::LinkKind, 0, bpf::H, WITH_LLC);
+                let saps = self.equal(Place::Llc, 0, bpf::H, kind << 8 | kind);
+                self.conditions.and(framed, saps)
+            }
+            SAP_IPX => {
+                let plain = self.equal(Place::LinkKind, 0, bpf::H, ETHERTYPE_IPX);
+                let novell = self.equal(Place::LinkKind, 0, bpf::H, NOVELL);
+                let framed = self.equal(Place::LinkKind, 0, bpf::H, WITH_LLC);
+                let with_sap = self.equal(Place::Llc, 0, bpf::B, SAP_IPX);
+                let snap = self.snap(0, ETHERTYPE_IPX);
+                let inside = self.conditions.or(with_sap, snap);
+                let framed = self.conditions.and(framed, inside);
+                let framed = self.conditions.or(novell, framed);
+                self.conditions.or(plain, framed)
+            }
+            ETHERTYPE_ATALK | ETHERTYPE_AARP => {
+                let organization = if kind == ETHERTYPE_ATALK { 0x08_0007 } else { 0 };
+                let plain = self.equal(Place::LinkKind, 0, bpf::H, kind);
+                let framed = self.equal(Place::LinkKind, 0, bpf::H, WITH_LLC);
+                let snap = self.snap(organization, kind);
+                let framed = self.conditions.and(framed, snap);
+                self.conditions.or(plain, framed)
+            }
+            0..=LARGEST_LENGTH => {
+                let framed = self.equal(Place::LinkKind, 0, bpf::H, WITH_LLC);
+                let sap = self.equal(Place::Llc, 0, bpf::B, kind);
+                self.conditions.and(framed, sap)
             }
             _ => self.equal(Place::LinkKind, 0, bpf::H, kind),
         }
@@ -172,10 +211,11 @@ impl Generator<'_> {
     /// Whether the packet leaves the host: the cooked header says it, or Linux does.
     pub(super) fn outbound(&mut self, word: &'static str) -> Result<CondId> {
         const OUTGOING: u32 = 4;
-        if self.layers.link == Link::LinuxCooked {
-            return Ok(self.equal(Place::LinkHeader, 10, bpf::B, OUTGOING));
+        match self.layers.link {
+            Link::LinuxCookedOld => Ok(self.equal(Place::LinkHeader, 0, bpf::H, OUTGOING)),
+            Link::LinuxCooked => Ok(self.equal(Place::LinkHeader, 10, bpf::B, OUTGOING)),
+            _ => self.metadata(word, bpf::H, METADATA_PACKET_TYPE, OUTGOING),
         }
-        self.metadata(word, bpf::H, METADATA_PACKET_TYPE, OUTGOING)
     }
 
     pub(super) fn ifindex(&mut self, index: u32) -> Result<CondId> {

@@ -10,6 +10,7 @@ pub(super) const IPV6: u16 = 0x86dd;
 pub(super) const VLAN: u16 = 0x8100;
 const SERVICE_VLAN: u16 = 0x88a8;
 const OLD_SERVICE_VLAN: u16 = 0x9100;
+const OLDER_SERVICE_VLAN: u16 = 0x9200;
 
 pub(super) const ICMP: u8 = 1;
 pub(super) const TCP: u8 = 6;
@@ -83,7 +84,7 @@ pub(super) fn frame(link: LinkType, data: &[u8]) -> Option<Frame<'_>> {
 }
 
 fn skip_tags(frame: &mut Frame<'_>) {
-    while matches!(frame.protocol, VLAN | SERVICE_VLAN | OLD_SERVICE_VLAN) {
+    while is_vlan(frame.protocol) {
         let (Some(tag), Some(protocol)) = (u16_at(frame.payload, 0), u16_at(frame.payload, 2)) else {
             return;
         };
@@ -91,6 +92,11 @@ fn skip_tags(frame: &mut Frame<'_>) {
         frame.protocol = protocol;
         frame.payload = &frame.payload[4..];
     }
+}
+
+/// Whether a tag follows.
+pub(super) fn is_vlan(protocol: u16) -> bool {
+    matches!(protocol, VLAN | SERVICE_VLAN | OLD_SERVICE_VLAN | OLDER_SERVICE_VLAN)
 }
 
 fn version(data: &[u8]) -> u16 {

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 pub use self::file::CaptureFile;
 pub use self::options::{Choice, LiveCaptureOptions, filter_link, now_ns, system};
-pub use self::user_filter::{UserFilter, UserFilterError, names};
+pub use self::user_filter::{FILE_NETMASK, UserFilter, UserFilterError, names};
 pub use crate::source::system::capture::{LiveCapture, link_of};
 pub use crate::source::system::signals::Signals;
 

@@ -43,6 +43,7 @@ pub fn filter_link(link: LinkType) -> Option<FilterLink> {
     Some(match link {
         LinkType::ETHERNET => FilterLink::Ethernet,
         LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => FilterLink::RawIp,
+        LinkType::LINUX_SLL => FilterLink::LinuxCookedOld,
         LinkType::LINUX_SLL2 => FilterLink::LinuxCooked,
         _ => return None,
     })

@@ -171,7 +171,7 @@ impl PcapNg {
         let end = begin.checked_add(captured as usize).ok_or(NONSENSE)?;
         let data = self.buffer.get(begin..end).ok_or(NONSENSE)?;
         let options = self.buffer.get(end.next_multiple_of(4)..).unwrap_or(&[]);
-        let (direction, pid) = described(self.endian, options, &mut self.processes);
+        let Described { direction, pid, lost } = described(self.endian, options, &mut self.processes);
         let packet = Packet {
             time_ns: clock.nanoseconds(u64::from(high) << 32 | u64::from(low)),
             interface,
@@ -180,7 +180,7 @@ impl PcapNg {
             data,
             segments: None,
             process: pid.and_then(|pid| self.processes.get(&pid)),
-            lost_before: 0,
+            lost_before: lost,
         };
         Ok(take(&self.interfaces, &packet))
     }
@@ -201,14 +201,17 @@ fn resolution(option: u8) -> Option<u64> {
     if option & 0x80 == 0 { 10_u64.checked_pow(exponent) } else { 1_u64.checked_shl(exponent) }
 }
 
-/// The direction and the process, of which the table has from now on what the packet says.
-fn described(
-    endian: Endian,
-    options: &[u8],
-    processes: &mut HashMap<u32, Process>,
-) -> (Option<Direction>, Option<u32>) {
-    let mut direction = None;
-    let mut pid = None;
+/// What the options of a packet say.
+struct Described {
+    direction: Option<Direction>,
+    pid: Option<u32>,
+    /// Packets that were lost before this one.
+    lost: u64,
+}
+
+/// Reads a packet's options. The table of processes has from now on what they say of one.
+fn described(endian: Endian, options: &[u8], processes: &mut HashMap<u32, Process>) -> Described {
+    let (mut direction, mut pid, mut lost) = (None, None, 0);
     let mut comments = Vec::new();
     for (code, value) in Options::new(endian, options) {
         match code {
@@ -220,6 +223,7 @@ fn described(
                 }
             }
             EPB_PROCESS => pid = endian.u32(value, 0).filter(|pid| *pid != 0),
+            crate::packet::format::EPB_DROPCOUNT => lost = endian.u64(value, 0).unwrap_or(0),
             OPT_COMMENT => comments.push(text(value)),
             _ => {}
         }
@@ -230,7 +234,7 @@ fn described(
         let process = processes.entry(pid).or_insert_with(|| Process { pid, ..Process::default() });
         lines().filter_map(|line| line.split_once(": ")).for_each(|(key, value)| tell(key, value, process));
     }
-    (direction, pid)
+    Described { direction, pid, lost }
 }
 
 /// What one `Key: value` of a comment tells.

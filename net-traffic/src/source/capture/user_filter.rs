@@ -1,6 +1,7 @@
 //! Runs a filter on packets that come from a file.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, ToSocketAddrs};
 
 use super::options::filter_link;
 use crate::filter::{self, CompileOptions, FilterError, NameTable, Packet as FilterPacket, Program};
@@ -10,8 +11,11 @@ use crate::packet::{Interface, Packet};
 /// Where a system has them: Linux, Windows.
 const SERVICES: [&str; 2] = ["/etc/services", r"C:\Windows\System32\drivers\etc\services"];
 const PROTOCOLS: [&str; 2] = ["/etc/protocols", r"C:\Windows\System32\drivers\etc\protocol"];
+const NETWORKS: [&str; 2] = ["/etc/networks", r"C:\Windows\System32\drivers\etc\networks"];
+/// Only Linux knows this one.
+const ETHERS: [&str; 2] = ["/etc/ethers"; 2];
 
-/// The names of services and protocols on this machine.
+/// The names that this machine knows. A host in an expression is looked up as any program looks it up.
 #[must_use]
 pub fn names() -> NameTable {
     let read = |paths: [&str; 2]| {
@@ -20,7 +24,24 @@ pub fn names() -> NameTable {
     };
     // A machine without these files has no names; numbers do.
     NameTable::parse(&read(SERVICES), &read(PROTOCOLS))
+        .with_places(&read(NETWORKS), &read(ETHERS))
+        .with_hosts(addresses)
 }
+
+fn addresses(host: &str) -> Vec<IpAddr> {
+    let Ok(found) = (host, 0).to_socket_addrs() else { return Vec::new() };
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found.map(|address| address.ip()) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// A file does not tell the interface's, and tcpdump does without: then only the addresses of all ones and of all zeros
+/// are broadcast.
+pub const FILE_NETMASK: u32 = 0;
 
 /// Why packets of a file cannot be filtered.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +76,7 @@ impl UserFilter {
         }
         let options = CompileOptions {
             linktype: filter_link(link).ok_or(UserFilterError::Link(link.0))?,
-            netmask: None,
+            netmask: Some(FILE_NETMASK),
             snaplen: MAX_SNAPLEN,
             names: &self.names,
             metadata: false,

@@ -45,8 +45,8 @@ pub fn socket(record: &SocketRecord) -> Option<Socket> {
         uid: None,
         inode: None,
         lifetime: Some(Bytes {
-            rx: record.rx_before + record.rx_bytes,
-            tx: record.tx_before + record.tx_bytes,
+            rx: record.rx_before.saturating_add(record.rx_bytes),
+            tx: record.tx_before.saturating_add(record.tx_bytes),
         }),
         counted: Some(counted),
         tcp: is_tcp.then(|| TcpInfo {
@@ -159,6 +159,14 @@ mod tests {
             flags: KERNEL_COUNTS,
             ..SocketRecord::default()
         }
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn counters_without_sense_do_not_overflow() {
+        let record = SocketRecord { rx_before: u64::MAX, tx_before: u64::MAX, ..record() };
+        let most = Bytes { rx: u64::MAX, tx: u64::MAX };
+        assert_eq!(socket(&record).unwrap().lifetime, Some(most));
     }
 
     #[test]

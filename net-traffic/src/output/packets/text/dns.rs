@@ -1,11 +1,19 @@
 //! DNS: question and answer.
 
+mod words;
+
+use self::words::{kind_name, response_code};
 use super::super::dissect::{ipv4, ipv6, u16_at, u32_at};
-use super::push;
+use super::time::duration;
+use super::{hex, push};
 
 /// A message of which `length` octets were sent.
 pub(super) fn print(text: &mut String, data: &[u8], length: usize, is_mdns: bool, verbose: u8) {
-    let mut reader = Reader { text, data, at: 12, is_mdns, verbose };
+    const HEADER: usize = 12;
+    if length < HEADER {
+        return push(text, format_args!("domain [length {length} < {HEADER}] (invalid)"));
+    }
+    let mut reader = Reader { text, data, at: HEADER, is_mdns, verbose };
     if reader.message().is_none() {
         text.push_str(" [|domain]");
     } else {
@@ -13,14 +21,19 @@ pub(super) fn print(text: &mut String, data: &[u8], length: usize, is_mdns: bool
     }
 }
 
-/// Messages behind their length.
-pub(super) fn over_tcp(text: &mut String, data: &[u8], verbose: u8) {
-    if let (Some(length), Some(message)) = (u16_at(data, 0), data.get(2..))
-        && !message.is_empty()
-    {
-        text.push(' ');
-        print(text, message, length.into(), false, verbose);
+/// A message behind its length; `length` octets were sent.
+pub(super) fn over_tcp(text: &mut String, data: &[u8], length: usize, verbose: u8) {
+    const PREFIX: usize = 2;
+    if length < PREFIX {
+        return push(text, format_args!(" [DNS over TCP: length {length} < {PREFIX}] (invalid)"));
     }
+    let Some(stated) = u16_at(data, 0) else { return text.push_str(" [|domain]") };
+    let (stated, length) = (usize::from(stated), length - PREFIX);
+    if stated != length {
+        return push(text, format_args!(" [prefix length({stated}) != length({length})] (invalid)"));
+    }
+    text.push(' ');
+    print(text, &data[PREFIX..], length, false, verbose);
 }
 
 struct Reader<'a> {
@@ -33,32 +46,50 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn message(&mut self) -> Option<()> {
-        const OPERATIONS: [&str; 6] = ["", " inv_q", " stat", " op3", " notify", " update"];
+        const OPERATIONS: [&str; 16] = [
+            "",
+            " inv_q",
+            " stat",
+            " op3",
+            " notify",
+            " update",
+            " op6",
+            " op7",
+            " op8",
+            " updateA",
+            " updateD",
+            " updateDA",
+            " updateM",
+            " updateMA",
+            " zoneInit",
+            " zoneRef",
+        ];
         let count = |at| u16_at(self.data, at);
         let (id, flags) = (count(0)?, count(2)?);
         let (questions, answers, servers, more) = (count(4)?, count(6)?, count(8)?, count(10)?);
         let operation = usize::from(flags >> 11 & 0xf);
-        let operation =
-            OPERATIONS.get(operation).map_or_else(|| format!(" op{operation}"), |it| (*it).to_owned());
-        push(self.text, format_args!("{id}{operation}"));
+        push(self.text, format_args!("{id}{}", OPERATIONS[operation]));
         if flags & 0x8000 == 0 {
             self.text.push_str(if flags & 0x0100 != 0 { "+" } else { "" });
             self.text.push_str(if flags & 0x0010 != 0 { "%" } else { "" });
             if flags & 0x06cf != 0 {
                 push(self.text, format_args!(" [b2&3=0x{flags:x}]"));
             }
-            for (count, unit) in [(answers, "a"), (servers, "n"), (more, "au")] {
-                if count > 0 {
+            // An inverse question has one answer and asks for the question.
+            let usual = if operation == 1 {
+                [(questions, "q", 0), (answers, "a", 1)]
+            } else {
+                [(answers, "a", 0), (questions, "q", 1)]
+            };
+            for (count, unit, usual) in usual.into_iter().chain([(servers, "n", 0), (more, "au", 0)]) {
+                if count != usual {
                     push(self.text, format_args!(" [{count}{unit}]"));
                 }
             }
-            if questions != 1 {
-                push(self.text, format_args!(" [{questions}q]"));
+            for _ in 0..questions {
+                self.question(true)?;
             }
-            for place in 0..questions {
-                self.question(place == 0 || self.verbose > 1)?;
-            }
-            return self.sections(&[(answers, " an:"), (servers, " ns:"), (more, " ar:")]);
+            return self.sections(&[(answers, ""), (servers, " ns:"), (more, " ar:")]);
         }
         self.text.push_str(&response_code(flags & 0xf));
         for (bit, is_set, mark) in
@@ -138,7 +169,7 @@ impl Reader<'_> {
         if kind != OPT {
             self.class(if self.is_mdns { class & 0x7fff } else { class });
             if self.verbose > 2 {
-                push(self.text, format_args!(" [{}]", time_to_live(ttl)));
+                push(self.text, format_args!(" [{}]", duration(ttl)));
             }
         }
         push(self.text, format_args!(" {}", kind_name(kind)));
@@ -154,7 +185,16 @@ impl Reader<'_> {
         match kind {
             1 if length == 4 => push(self.text, format_args!(" {}", ipv4(self.data, self.at)?)),
             28 if length == 16 => push(self.text, format_args!(" {}", ipv6(self.data, self.at)?)),
-            2 | 5 | 6 | 12 | 39 => self.name_behind(0)?,
+            2 | 5 | 12 | 39 => self.name_behind(0)?,
+            // Of the beginning of authority only its size is told, unless more is wanted.
+            6 if self.verbose == 0 => {}
+            6 => {
+                self.name_behind(0)?;
+                self.name_behind(0)?;
+                for place in 0..5 {
+                    push(self.text, format_args!(" {}", u32_at(self.data, self.at + place * 4)?));
+                }
+            }
             15 => {
                 let preference = u16_at(self.data, self.at)?;
                 self.name_behind(2)?;
@@ -166,7 +206,7 @@ impl Reader<'_> {
                     let size = usize::from(*self.data.get(self.at)?);
                     let words = self.data.get(self.at + 1..self.at + 1 + size)?;
                     self.text.push_str(" \"");
-                    printable(self.text, words);
+                    hex::safe(self.text, words);
                     self.text.push('"');
                     self.at += 1 + size;
                 }
@@ -177,7 +217,12 @@ impl Reader<'_> {
                 self.name_behind(6)?;
                 push(self.text, format_args!(":{port} {priority} {weight}"));
             }
-            OPT => push(self.text, format_args!(" UDPsize={class}")),
+            OPT => {
+                push(self.text, format_args!(" UDPsize={class}"));
+                // In the place of the time to live.
+                let wants_signatures = u16_at(self.data, self.at - 4)? & 0x8000 != 0;
+                self.text.push_str(if wants_signatures { " DO" } else { "" });
+            }
             _ => {}
         }
         Some(())
@@ -195,9 +240,9 @@ impl Reader<'_> {
         match class {
             1 => {}
             3 => self.text.push_str(" CHAOS"),
-            254 => self.text.push_str(" NONE"),
+            4 => self.text.push_str(" HS"),
             255 => self.text.push_str(" ANY"),
-            other => push(self.text, format_args!(" Class{other}")),
+            other => push(self.text, format_args!(" (Class {other})")),
         }
     }
 
@@ -219,7 +264,7 @@ impl Reader<'_> {
                     return Some(());
                 }
                 0 => {
-                    printable(name, self.data.get(at + 1..at + 1 + usize::from(length))?);
+                    hex::safe(name, self.data.get(at + 1..at + 1 + usize::from(length))?);
                     name.push('.');
                     at += 1 + usize::from(length);
                 }
@@ -240,82 +285,3 @@ impl Reader<'_> {
 }
 
 const OPT: u16 = 41;
-
-fn printable(text: &mut String, octets: &[u8]) {
-    for octet in octets {
-        match octet {
-            0x20..=0x7e => text.push(char::from(*octet)),
-            0x00..=0x1f | 0x7f => push(text, format_args!("^{}", char::from(octet ^ 0x40))),
-            _ => {
-                text.push_str("M-");
-                printable(text, &[octet & 0x7f]);
-            }
-        }
-    }
-}
-
-fn kind_name(kind: u16) -> String {
-    let name = match kind {
-        1 => "A",
-        2 => "NS",
-        5 => "CNAME",
-        6 => "SOA",
-        12 => "PTR",
-        13 => "HINFO",
-        15 => "MX",
-        16 => "TXT",
-        28 => "AAAA",
-        29 => "LOC",
-        33 => "SRV",
-        35 => "NAPTR",
-        39 => "DNAME",
-        OPT => "OPT",
-        43 => "DS",
-        44 => "SSHFP",
-        46 => "RRSIG",
-        47 => "NSEC",
-        48 => "DNSKEY",
-        50 => "NSEC3",
-        52 => "TLSA",
-        64 => "SVCB",
-        65 => "HTTPS",
-        251 => "IXFR",
-        252 => "AXFR",
-        255 => "ANY",
-        257 => "CAA",
-        other => return format!("Type{other}"),
-    };
-    name.to_owned()
-}
-
-fn response_code(code: u16) -> String {
-    const NAMES: [&str; 11] = [
-        "",
-        " FormErr",
-        " ServFail",
-        " NXDomain",
-        " NotImp",
-        " Refused",
-        " YXDomain",
-        " YXRRSet",
-        " NXRRSet",
-        " NotAuth",
-        " NotZone",
-    ];
-    NAMES.get(usize::from(code)).map_or_else(|| format!(" Resp{code}"), |name| (*name).to_owned())
-}
-
-/// `1d2h3m4s`
-fn time_to_live(mut seconds: u32) -> String {
-    let mut text = String::new();
-    if seconds == 0 {
-        return "0s".to_owned();
-    }
-    for (unit, length) in [("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
-        if seconds >= length {
-            push(&mut text, format_args!("{}{unit}", seconds / length));
-            seconds %= length;
-        }
-    }
-    text
-}

@@ -12,9 +12,24 @@ pub(super) fn dump(text: &mut String, dump: Dump, data: &[u8], header: usize) {
     }
 }
 
+/// Below the line, without characters.
+pub(super) fn plain(text: &mut String, data: &[u8]) {
+    hex(text, data, false);
+}
+
+/// Below the line, with characters.
+pub(super) fn characters(text: &mut String, data: &[u8]) {
+    hex(text, data, true);
+}
+
 fn hex(text: &mut String, data: &[u8], characters: bool) {
+    rows(text, "\n\t", data, characters);
+}
+
+/// Each row begins with `indent`.
+pub(super) fn rows(text: &mut String, indent: &str, data: &[u8], characters: bool) {
     for (row, octets) in data.chunks(16).enumerate() {
-        push(text, format_args!("\n\t0x{:04x}: ", row * 16));
+        push(text, format_args!("{indent}0x{:04x}: ", row * 16));
         let begin = text.len();
         words(text, octets);
         if characters {
@@ -28,11 +43,32 @@ fn hex(text: &mut String, data: &[u8], characters: bool) {
 }
 
 /// Octets in pairs, each after a space.
-pub(super) fn words(text: &mut String, octets: &[u8]) {
+fn words(text: &mut String, octets: &[u8]) {
     for pair in octets.chunks(2) {
         text.push(' ');
         for octet in pair {
             push(text, format_args!("{octet:02x}"));
+        }
+    }
+}
+
+/// Octets as digits, in one word.
+pub(super) fn digits(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        push(text, format_args!("{octet:02x}"));
+    }
+}
+
+/// Octets as characters, the others so that they do no harm to a terminal.
+pub(super) fn safe(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        match octet {
+            0x20..=0x7e => text.push(char::from(*octet)),
+            0x00..=0x1f | 0x7f => push(text, format_args!("^{}", char::from(octet ^ 0x40))),
+            _ => {
+                text.push_str("M-");
+                safe(text, &[octet & 0x7f]);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::dissect::{ICMPV6, TCP, UDP, checksum, ipv6, should_be, u16_at, u32_at};
 use super::ip::Ip;
-use super::{Printer, mac, push};
+use super::{Printer, hex, neighbour, push};
 
 impl Printer {
     pub(super) fn icmp6(&mut self, text: &mut String, data: &[u8], ip: &Ip<'_>) -> Option<()> {
@@ -20,6 +20,13 @@ impl Printer {
             push(text, format_args!(", length {}", ip.length));
         }
         match kind {
+            1 if code > 4 => {
+                push(text, format_args!(", unknown unreach code ({code})"));
+                if self.settings.verbose < 2 {
+                    hex::plain(text, data);
+                }
+                return Some(());
+            }
             1 => unreachable(text, code, data.get(8..)?)?,
             2 => push(text, format_args!(", mtu {}", u32_at(data, 4)?)),
             3 => {
@@ -30,7 +37,20 @@ impl Printer {
                     other => push(text, format_args!(", unknown code ({other})")),
                 }
             }
+            4 => {
+                match code {
+                    0 => text.push_str(", erroneous"),
+                    1 => text.push_str(", next header"),
+                    2 => text.push_str(", option"),
+                    3 => text.push_str(", incomplete header chain"),
+                    other => push(text, format_args!(", code-#{other}")),
+                }
+                if code <= 3 {
+                    push(text, format_args!(" - octet {}", u32_at(data, 4)?));
+                }
+            }
             128 | 129 => push(text, format_args!(", id {}, seq {}", u16_at(data, 4)?, u16_at(data, 6)?)),
+            130 if ip.length >= 28 => group_query(text, data, ip.length, self.settings.verbose)?,
             130..=132 => {
                 let (delay, group) = (u16_at(data, 4)?, ipv6(data, 8)?);
                 push(text, format_args!("max resp delay: {delay} addr: {group}"));
@@ -48,6 +68,8 @@ impl Printer {
                     push(text, format_args!(", Flags [{flags}]"));
                 }
             }
+            134 if verbose => neighbour::router(text, data)?,
+            137 => push(text, format_args!(", {} to {}", ipv6(data, 24)?, ipv6(data, 8)?)),
             143 => {
                 push(text, format_args!(", {} group record(s)", u16_at(data, 6)?));
                 if verbose {
@@ -57,12 +79,23 @@ impl Printer {
             }
             _ => {}
         }
-        if verbose && matches!(kind, 133 | 135 | 136) {
-            let begin = if kind == 133 { 8 } else { 24 };
-            options(text, data.get(begin..ip.length.min(data.len())).unwrap_or(&[]), self.settings.verbose);
+        let options = match kind {
+            133 => Some(8),
+            134 => Some(16),
+            135 | 136 => Some(24),
+            137 => Some(40),
+            _ => None,
+        };
+        if verbose && let Some(begin) = options {
+            let options = data.get(begin..ip.length.min(data.len())).unwrap_or(&[]);
+            neighbour::options(text, options, self.settings.verbose)?;
         }
-        if !verbose {
+        let is_known = name(kind).is_some();
+        if !verbose || !is_known {
             push(text, format_args!(", length {}", ip.length));
+        }
+        if !is_known && self.settings.verbose < 2 {
+            hex::plain(text, data);
         }
         Some(())
     }
@@ -97,6 +130,8 @@ fn name(kind: u8) -> Option<&'static str> {
         135 => "neighbor solicitation",
         136 => "neighbor advertisement",
         137 => "redirect",
+        141 => "inverse neighbor solicitation",
+        142 => "inverse neighbor advertisement",
         143 => "multicast listener report v2",
         _ => return None,
     })
@@ -106,7 +141,7 @@ fn unreachable(text: &mut String, code: u8, quoted: &[u8]) -> Option<()> {
     let destination = ipv6(quoted, 24)?;
     let reason = match code {
         0 => "unreachable route",
-        1 => "unreachable prohibited",
+        1 => " unreachable prohibited",
         2 => "beyond scope",
         3 => "unreachable address",
         4 => {
@@ -119,15 +154,54 @@ fn unreachable(text: &mut String, code: u8, quoted: &[u8]) -> Option<()> {
             }
             return Some(());
         }
-        other => {
-            push(text, format_args!(", unknown unreach code ({other})"));
-            return Some(());
-        }
+        _ => return Some(()),
     };
     push(text, format_args!(", {reason} {destination}"));
     if code == 2 {
         push(text, format_args!(", source address {}", ipv6(quoted, 8)?));
     }
+    Some(())
+}
+
+/// A query of the second version.
+fn group_query(text: &mut String, data: &[u8], length: usize, verbose: u8) -> Option<()> {
+    text.push_str(" v2");
+    let (code, group, sources) = (u16_at(data, 4)?, ipv6(data, 8)?, u16_at(data, 26)?);
+    let (flags, interval) = (*data.get(24)?, *data.get(25)?);
+    if verbose > 0 {
+        // Small floating-point numbers where they are large.
+        let delay = if code < 0x8000 {
+            u32::from(code)
+        } else {
+            (u32::from(code & 0x0fff) | 0x1000) << ((code >> 12 & 7) + 3)
+        };
+        push(text, format_args!(" [max resp delay={delay}]"));
+    }
+    push(text, format_args!(" [gaddr {group}"));
+    if verbose > 0 {
+        text.push_str(if flags & 8 == 0 { "" } else { " sflag" });
+        if flags & 7 != 0 {
+            push(text, format_args!(" robustness={}", flags & 7));
+        }
+        let interval = if interval < 0x80 {
+            u32::from(interval)
+        } else {
+            (u32::from(interval & 0xf) | 0x10) << ((interval >> 4 & 7) + 3)
+        };
+        push(text, format_args!(" qqi={interval}"));
+    }
+    if sources > 0 && length < 28 + usize::from(sources) * 16 {
+        push(text, format_args!(" [invalid number of sources]"));
+    } else if sources > 0 && verbose > 1 {
+        text.push_str(" {");
+        for place in 0..usize::from(sources) {
+            push(text, format_args!(" {}", ipv6(data, 28 + place * 16)?));
+        }
+        text.push_str(" }");
+    } else if sources > 0 {
+        push(text, format_args!(", {sources} source(s)"));
+    }
+    text.push(']');
     Some(())
 }
 
@@ -155,29 +229,4 @@ fn group_records(text: &mut String, mut records: &[u8], sources_too: bool) -> Op
         records = records.get(20 + count * 16 + usize::from(*records.get(1)?) * 4..).unwrap_or(&[]);
     }
     Some(())
-}
-
-/// The options of neighbour discovery.
-fn options(text: &mut String, mut options: &[u8], verbose: u8) {
-    while let (Some(kind), Some(units)) = (options.first(), options.get(1)) {
-        let length = usize::from(*units) * 8;
-        let (Some(value), true) = (options.get(2..length), length > 0) else { return };
-        let name = match kind {
-            1 => "source link-address",
-            2 => "destination link-address",
-            _ => "unknown",
-        };
-        push(text, format_args!("\n\t  {name} option ({kind}), length {length} ({units}): "));
-        if *kind <= 2 {
-            mac(text, value.get(..6).unwrap_or(value));
-        }
-        if *kind > 2 || verbose > 1 {
-            let indent = if verbose > 1 { "    " } else { "  " };
-            for (row, octets) in value.chunks(16).enumerate() {
-                push(text, format_args!("\n\t{indent}0x{:04x}: ", row * 16));
-                super::hex::words(text, octets);
-            }
-        }
-        options = options.get(length..).unwrap_or(&[]);
-    }
 }

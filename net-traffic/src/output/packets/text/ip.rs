@@ -1,9 +1,14 @@
 //! IPv4 and IPv6, and what stands between them and the protocols above.
 
+mod parts;
+
 use std::net::IpAddr;
 
-use super::super::dissect::{ICMP, ICMPV6, TCP, UDP, checksum, ipv4, ipv6, should_be, u16_at, u32_at};
-use super::{Printer, push};
+use self::parts::{hop_by_hop, options, protocol_name, routing};
+use super::super::dissect::{
+    ICMP, ICMPV6, IPV4, IPV6, TCP, UDP, checksum, ipv4, ipv6, should_be, u16_at, u32_at,
+};
+use super::{Printer, application, push};
 
 /// What the protocols above need to know of the IP header.
 #[derive(Clone, Copy)]
@@ -12,6 +17,8 @@ pub(super) struct Ip<'a> {
     pub(super) destination: IpAddr,
     /// Addresses as they are in the packet, for checksums and comparisons.
     pub(super) addresses: &'a [u8],
+    /// Where the packet goes in the end, if it is to come by somewhere else before.
+    pub(super) last: Option<&'a [u8]>,
     /// A fragment: its checksum tells nothing.
     pub(super) is_fragment: bool,
     /// Nothing stands between: the protocol above prints the addresses with its ports.
@@ -24,6 +31,10 @@ impl Ip<'_> {
     /// The header that is part of the checksum of what is above.
     pub(super) fn pseudo_header(&self, protocol: u8) -> Vec<u8> {
         let mut header = self.addresses.to_vec();
+        if let Some(last) = self.last {
+            header.truncate(header.len() - last.len());
+            header.extend(last);
+        }
         if self.source.is_ipv4() {
             header.extend([0, protocol]);
             header.extend(u16::try_from(self.length).unwrap_or(0).to_be_bytes());
@@ -38,12 +49,13 @@ impl Ip<'_> {
 impl Printer {
     pub(super) fn ipv4(&mut self, text: &mut String, data: &[u8], length: usize) -> Option<()> {
         const MORE: u16 = 0x2000;
-        if !self.settings.link {
-            text.push_str("IP ");
-        }
         let first = *data.first()?;
+        match first >> 4 {
+            4 => text.push_str(if self.settings.link { "" } else { "IP " }),
+            6 => text.push_str("IP6, wrong link-layer encapsulation (invalid)"),
+            other => push(text, format_args!("IP{other} (invalid)")),
+        }
         if first >> 4 != 4 {
-            push(text, format_args!("wrong link-layer encapsulation"));
             return Some(());
         }
         let header = usize::from(first & 0xf) * 4;
@@ -71,6 +83,7 @@ impl Printer {
             source: source.into(),
             destination: destination.into(),
             addresses: data.get(12..20)?,
+            last: None,
             is_fragment: fragment & (MORE | 0x1fff) != 0,
             is_next: true,
             length: total - header,
@@ -127,16 +140,13 @@ impl Printer {
 
     pub(super) fn ipv6(&mut self, text: &mut String, data: &[u8], length: usize) -> Option<()> {
         const HEADER: usize = 40;
+        data.get(..HEADER)?;
         if !self.settings.link {
             text.push_str("IP6 ");
         }
-        if length < HEADER {
-            push(text, format_args!("truncated-ip6 {length}"));
-            return Some(());
-        }
         let flow = u32_at(data, 0)?;
         if flow >> 28 != 6 {
-            push(text, format_args!("wrong link-layer encapsulation"));
+            push(text, format_args!("version error: {} != 6", flow >> 28));
             return Some(());
         }
         let (payload, mut next) = (u16_at(data, 4)?, *data.get(6)?);
@@ -162,12 +172,17 @@ impl Printer {
             push(text, format_args!("{source} > {destination}: "));
         }
         let mut rest = data.get(HEADER..)?;
-        let mut is_fragment = false;
+        let (mut is_fragment, mut last) = (false, None);
         // Each header is at least eight octets long, so that this ends.
         while let Some((length, is_first)) = self.extension(text, next, rest, above)? {
             is_fragment |= next == FRAGMENT;
             if !is_first {
                 return Some(());
+            }
+            if let (ROUTING, [_, _, 0 | 2 | 4, left, ..]) = (next, rest)
+                && *left > 0
+            {
+                last = length.checked_sub(16).and_then(|begin| rest.get(begin..length));
             }
             next = *rest.first()?;
             rest = rest.get(length..).unwrap_or(&[]);
@@ -178,6 +193,7 @@ impl Printer {
             source: source.into(),
             destination: destination.into(),
             addresses,
+            last,
             is_fragment,
             is_next,
             length: above,
@@ -205,12 +221,15 @@ impl Printer {
                 }
                 Some(Some((long(data)?, true)))
             }
-            43 => {
-                text.push_str("srcrt ");
+            ROUTING => {
+                routing(text, data, self.settings.verbose > 0)?;
                 Some(Some((long(data)?, true)))
             }
             60 => {
                 text.push_str("DSTOPT ");
+                if self.settings.verbose > 0 {
+                    hop_by_hop(text, data.get(..long(data)?)?)?;
+                }
                 Some(Some((long(data)?, true)))
             }
             FRAGMENT => {
@@ -238,6 +257,26 @@ impl Printer {
             (UDP, _) => self.udp(text, data, ip).ok_or("udp"),
             (ICMP, IpAddr::V4(_)) => self.icmp(text, data, ip).ok_or("icmp"),
             (ICMPV6, IpAddr::V6(_)) => self.icmp6(text, data, ip).ok_or("icmp6"),
+            (IGMP, IpAddr::V4(_)) => self.igmp(text, data, ip).ok_or("igmp"),
+            (SCTP, _) => self.sctp(text, data, ip).ok_or("sctp"),
+            (GRE, _) => self.gre(text, data, ip.length).ok_or("gre"),
+            (ESP, _) => application::encrypted(text, data, ip.length).ok_or("esp"),
+            (AH, _) => match self.signed(text, data) {
+                Some(length) => {
+                    let Some(next) = data.first() else { return };
+                    let above = Ip { is_next: false, length: ip.length.saturating_sub(length), ..*ip };
+                    return self.above(text, *next, data.get(length..).unwrap_or(&[]), &above);
+                }
+                None => Err("ah"),
+            },
+            (4, _) => {
+                self.network(text, IPV4, data, ip.length);
+                Ok(())
+            }
+            (41, _) => {
+                self.network(text, IPV6, data, ip.length);
+                Ok(())
+            }
             (59, IpAddr::V6(_)) => {
                 text.push_str("no next header");
                 Ok(())
@@ -259,78 +298,15 @@ impl Printer {
     }
 }
 
+const IGMP: u8 = 2;
+const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
+const GRE: u8 = 47;
+const ESP: u8 = 50;
+const AH: u8 = 51;
+const SCTP: u8 = 132;
 
 /// The protocols that print the addresses themselves, with ports: TCP, UDP, DCCP, SCTP.
 fn has_ports(protocol: u8) -> bool {
     matches!(protocol, TCP | UDP | 33 | 132)
-}
-
-pub(super) fn protocol_name(protocol: u8) -> &'static str {
-    match protocol {
-        0 => "Options",
-        1 => "ICMP",
-        2 => "IGMP",
-        4 => "IPIP",
-        6 => "TCP",
-        17 => "UDP",
-        33 => "DCCP",
-        41 => "IPv6",
-        43 => "Routing",
-        44 => "Fragment",
-        47 => "GRE",
-        50 => "ESP",
-        51 => "AH",
-        58 => "ICMPv6",
-        59 => "None",
-        60 => "DSTOPT",
-        89 => "OSPF",
-        112 => "VRRP",
-        132 => "SCTP",
-        136 => "UDPLite",
-        _ => "unknown",
-    }
-}
-
-/// The options of IPv4, by name.
-fn options(text: &mut String, mut options: &[u8]) {
-    let mut separator = "";
-    while let Some(kind) = options.first() {
-        let name = match kind {
-            0 => "EOL",
-            1 => "NOP",
-            7 => "RR",
-            68 => "timestamp",
-            130 => "security",
-            131 => "LSRR",
-            137 => "SSRR",
-            148 => "RA",
-            _ => "unknown",
-        };
-        push(text, format_args!("{separator}{name}"));
-        separator = ",";
-        let length = match (kind, options.get(1)) {
-            (0, _) => return,
-            (1, _) => 1,
-            (_, Some(length)) if *length >= 2 => usize::from(*length),
-            _ => return text.push_str(" [bad length]"),
-        };
-        options = options.get(length..).unwrap_or(&[]);
-    }
-}
-
-fn hop_by_hop(text: &mut String, header: &[u8]) -> Option<()> {
-    let mut rest = header.get(2..)?;
-    while let Some(kind) = rest.first() {
-        let length = if *kind == 0 { 1 } else { usize::from(*rest.get(1)?) + 2 };
-        match kind {
-            0 => text.push_str("(pad1)"),
-            1 => text.push_str("(padn)"),
-            5 => push(text, format_args!("(rtalert: 0x{:04x}) ", u16_at(rest, 2)?)),
-            other => push(text, format_args!("(opt_type 0x{other:02x}: len={})", length - 2)),
-        }
-        rest = rest.get(length..)?;
-    }
-    text.push(' ');
-    Some(())
 }

@@ -1,14 +1,23 @@
 //! Packets as `tcpdump -n` prints them, with the process at the end of the line.
 
+mod application;
 mod arp;
 mod dns;
+mod gre;
 mod hex;
 mod icmp;
 mod icmp6;
+mod igmp;
 mod ip;
+mod link;
+mod mpls;
+mod neighbour;
+mod pppoe;
+mod sctp;
 mod tcp;
 mod time;
 mod tls;
+mod tunnel;
 mod udp;
 
 use std::collections::HashMap;
@@ -19,7 +28,7 @@ use std::net::IpAddr;
 use self::time::Clock;
 pub use self::time::Stamp;
 use super::PacketSink;
-use super::dissect::{ARP, Frame, IPV4, IPV6, frame};
+use super::dissect::{ARP, IPV4, IPV6, frame};
 use crate::packet::format::LinkType;
 use crate::packet::{Direction, Interface, Ledger, Packet, Process};
 
@@ -71,11 +80,16 @@ pub struct TextPackets<W> {
 pub(super) struct Printer {
     settings: Settings,
     streams: HashMap<tcp::Stream, tcp::Begin>,
+    /// How many packets the present one is in.
+    depth: u8,
 }
+
+/// What is packed deeper is not unpacked.
+const MOST_LAYERS: u8 = 32;
 
 impl<W: Write> TextPackets<W> {
     pub fn new(out: W, settings: Settings) -> Self {
-        let printer = Printer { settings, streams: HashMap::new() };
+        let printer = Printer { settings, streams: HashMap::new(), depth: 0 };
         Self { out, printer, clock: Clock::new(settings.stamp), count: 0, text: String::new() }
     }
 }
@@ -138,95 +152,66 @@ impl Printer {
     pub(super) fn packet(&mut self, text: &mut String, link: LinkType, packet: &Packet<'_>) {
         let data = packet.data;
         let Some(frame) = frame(link, data) else {
-            match link.names() {
-                Some(_) => text.push_str("[|link]"),
-                None => push(text, format_args!("unknown link type {}, length {}", link.0, packet.length)),
+            match link {
+                LinkType::ETHERNET => text.push_str(" [|ether]"),
+                _ if link.names().is_some() => text.push_str("[|link]"),
+                _ => push(text, format_args!("unknown link type {}, length {}", link.0, packet.length)),
             }
             owner(text, packet.process);
             hex::dump(text, self.settings.dump, data, 0);
             return;
         };
         if let Some(cooked) = &frame.cooked {
-            let name = cooked.interface.map_or_else(String::new, |index| format!("if{index} "));
-            push(text, format_args!("{name}{:<3} ", cooked.type_name()));
+            if let Some(index) = cooked.interface {
+                push(text, format_args!("{:<5} ", format!("if{index}")));
+            }
+            push(text, format_args!("{:<3} ", cooked.type_name()));
         }
         let header = data.len() - frame.payload.len();
-        let missing = usize::try_from(packet.length).unwrap_or(usize::MAX).saturating_sub(data.len());
-        let known = matches!(frame.protocol, IPV4 | IPV6 | ARP);
-        if self.settings.link && header == 0 {
-            text.push_str("ip: ");
-        } else if self.settings.link || !known {
-            self.link_header(text, &frame, packet.length);
-        }
-        let length = frame.payload.len().saturating_add(missing);
-        self.network(text, frame.protocol, frame.payload, length);
+        let length = usize::try_from(packet.length).unwrap_or(usize::MAX).max(data.len());
+        self.depth = 0;
+        self.frame(text, &frame, header, length);
         owner(text, packet.process);
-        let is_shown = self.settings.dump.hex > 0;
-        if !known && !is_shown && !self.settings.quick {
-            hex::dump(text, Dump { hex: 1, characters: true, ascii: 0 }, frame.payload, 0);
-        }
         hex::dump(text, self.settings.dump, data, header);
     }
 
     /// `length` is what the network layer's packet has in all, captured or not.
     fn network(&mut self, text: &mut String, protocol: u16, data: &[u8], length: usize) {
+        if !self.deeper(text) {
+            return;
+        }
         let printed = match protocol {
             IPV4 => self.ipv4(text, data, length).ok_or("ip"),
             IPV6 => self.ipv6(text, data, length).ok_or("ip6"),
-            ARP => arp::print(text, data, length, self.settings.link, self.settings.verbose).ok_or("arp"),
+            ARP | link::REVERSE_ARP => self.arp(text, data, length).ok_or("arp"),
+            link::PPPOE_DISCOVERY | link::PPPOE_SESSION => self.pppoe(text, data, length).ok_or("pppoe"),
+            link::MPLS | link::MPLS_MULTICAST => {
+                self.mpls(text, data, length);
+                Ok(())
+            }
             _ => Ok(()),
         };
         if let Err(layer) = printed {
             push(text, format_args!(" [|{layer}]"));
         }
+        self.depth -= 1;
     }
 
-    fn link_header(&self, text: &mut String, frame: &Frame<'_>, length: u32) {
-        if let Some((destination, source)) = frame.addresses {
-            mac(text, source);
-            text.push_str(" > ");
-            mac(text, destination);
-            text.push_str(", ");
+    /// Goes one layer deeper, if that is not too deep.
+    fn deeper(&mut self, text: &mut String) -> bool {
+        if self.depth >= MOST_LAYERS {
+            text.push_str("[too many layers]");
+            return false;
         }
-        let types = frame.vlans.iter().map(|(announced, _)| *announced).chain([frame.protocol]);
-        let mut tags = frame.vlans.iter();
-        for (place, kind) in types.enumerate() {
-            let name = ethertype(kind);
-            match (kind < 1536, self.settings.quick) {
-                (true, _) => text.push_str("802.3"),
-                (_, true) if name == UNKNOWN => push(text, format_args!("{name} Ethertype (0x{kind:04x})")),
-                (_, true) => text.push_str(name),
-                (_, false) => push(text, format_args!("ethertype {name} (0x{kind:04x})")),
-            }
-            // The length stands behind the first type only.
-            if place == 0 {
-                push(text, format_args!(", length {length}: "));
-            } else {
-                text.push_str(", ");
-            }
-            if let Some((_, tag)) = tags.next() {
-                push(text, format_args!("vlan {}, p {}", tag & 0xfff, tag >> 13));
-                text.push_str(if tag & 0x1000 == 0 { ", " } else { ", DEI, " });
-            }
-        }
+        self.depth += 1;
+        true
     }
-}
 
-const UNKNOWN: &str = "Unknown";
-
-fn ethertype(kind: u16) -> &'static str {
-    match kind {
-        IPV4 => "IPv4",
-        IPV6 => "IPv6",
-        ARP => "ARP",
-        0x8100 => "802.1Q",
-        0x88a8 => "802.1Q-QinQ",
-        0x9100 => "802.1Q-9100",
-        0x8847 => "MPLS unicast",
-        0x8863 => "PPPoE D",
-        0x8864 => "PPPoE S",
-        0x88cc => "LLDP",
-        _ => UNKNOWN,
+    /// The octets of which nothing is known, unless others were asked for.
+    fn default_dump(&self, text: &mut String, data: &[u8]) {
+        if self.settings.dump.hex == 0 && !self.settings.quick {
+            hex::characters(text, data);
+        }
     }
 }
 

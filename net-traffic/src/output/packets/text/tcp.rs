@@ -2,7 +2,7 @@
 
 use super::super::dissect::{TCP, checksum, should_be, u16_at, u32_at};
 use super::ip::Ip;
-use super::{Printer, endpoint, push, tls};
+use super::{Printer, application, endpoint, hex, push, tls};
 
 /// Both directions of a connection have the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,13 +80,18 @@ impl Printer {
         }
         if header > 20 {
             text.push_str(", options [");
-            options(text, data.get(20..header)?, flags, relative.peer_began)?;
+            if !options(text, data.get(20..header)?, relative.peer_began)? {
+                return Some(());
+            }
             text.push(']');
         }
         push(text, format_args!(", length {length}"));
         let payload = data.get(header..).unwrap_or(&[]);
-        if source == 53 || destination == 53 {
-            super::dns::over_tcp(text, payload, self.settings.verbose);
+        if length == 0 {
+        } else if source == 53 || destination == 53 {
+            super::dns::over_tcp(text, payload, length, self.settings.verbose);
+        } else if let Some(protocol) = application::textual(source, destination) {
+            self.textual(text, protocol, payload, length);
         } else if self.settings.verbose > 0
             && let Some(name) = tls::server_name(payload)
         {
@@ -165,62 +170,64 @@ fn check(text: &mut String, data: &[u8], ip: &Ip<'_>) -> Option<()> {
     Some(())
 }
 
-fn options(text: &mut String, mut options: &[u8], flags: u8, peer_began: u32) -> Option<()> {
-    let mut separator = "";
+/// Gives whether they made sense.
+fn options(text: &mut String, mut options: &[u8], peer_began: u32) -> Option<bool> {
+    let mut is_first = true;
     while let Some(kind) = options.first() {
-        text.push_str(separator);
-        separator = ",";
-        let name = match kind {
-            0 => "eol",
-            1 => "nop",
-            2 => "mss",
-            3 => "wscale",
-            4 => "sackOK",
-            5 => "sack",
-            8 => "TS",
-            19 => "md5",
-            28 => "uto",
-            29 => "tcp-ao",
-            30 => "mptcp",
-            34 => "tfo",
-            _ => "",
+        text.push_str(if is_first { "" } else { "," });
+        let length = if *kind <= 1 { 1 } else { usize::from(*options.get(1)?) };
+        let Some(value) = options.get(..length).filter(|_| *kind <= 1 || length >= 2) else {
+            text.push_str(if is_first { "[bad opt]" } else { "[bad opt]]" });
+            return Some(false);
         };
-        if name.is_empty() {
-            push(text, format_args!("unknown-{kind}"));
-        } else {
-            text.push_str(name);
+        match name(*kind) {
+            Some(name) => text.push_str(name),
+            None => push(text, format_args!("unknown-{kind}")),
         }
         if *kind == 0 {
-            return Some(());
+            return Some(true);
         }
-        if *kind == 1 {
-            options = &options[1..];
-            continue;
+        if *kind > 1 && option_value(text, *kind, &value[2..], peer_began).is_none() {
+            text.push_str(if is_first { "[bad opt]" } else { "[bad opt]]" });
+            return Some(false);
         }
-        let length = usize::from(*options.get(1)?);
-        let Some(value) = options.get(2..length) else {
-            text.push_str("[bad opt]");
-            return Some(());
-        };
-        option_value(text, *kind, value, flags, peer_began)?;
-        options = options.get(length..)?;
+        is_first = false;
+        options = &options[length..];
     }
-    Some(())
+    Some(true)
 }
 
-/// Octets as digits, in one word.
-fn digits(text: &mut String, octets: &[u8]) {
-    for octet in octets {
-        push(text, format_args!("{octet:02x}"));
-    }
+fn name(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        0 => "eol",
+        1 => "nop",
+        2 => "mss",
+        3 => "wscale",
+        4 => "sackOK",
+        5 => "sack",
+        6 => "echo",
+        7 => "echoreply",
+        8 => "TS",
+        11 => "cc",
+        12 => "ccnew",
+        13 => "ccecho",
+        19 => "md5",
+        28 => "uto",
+        29 => "tcp-ao",
+        30 => "mptcp",
+        34 => "tfo",
+        254 => "exp",
+        _ => return None,
+    })
 }
 
-fn option_value(text: &mut String, kind: u8, value: &[u8], flags: u8, peer_began: u32) -> Option<()> {
+/// `None` if the option is too short.
+fn option_value(text: &mut String, kind: u8, value: &[u8], peer_began: u32) -> Option<()> {
     match kind {
         2 => push(text, format_args!(" {}", u16_at(value, 0)?)),
         3 => push(text, format_args!(" {}", value.first()?)),
         4 => {}
-        5 if !value.len().is_multiple_of(8) || flags & ACK == 0 => text.push_str("malformed "),
+        5 if !value.len().is_multiple_of(8) || value.is_empty() => text.push_str(" invalid sack"),
         5 => {
             push(text, format_args!(" {} ", value.len() / 8));
             for block in value.chunks_exact(8) {
@@ -228,17 +235,38 @@ fn option_value(text: &mut String, kind: u8, value: &[u8], flags: u8, peer_began
                 push(text, format_args!("{{{}:{}}}", edge(0)?, edge(4)?));
             }
         }
+        6 | 7 | 11..=13 => push(text, format_args!(" {}", u32_at(value, 0)?)),
         8 => push(text, format_args!(" val {} ecr {}", u32_at(value, 0)?, u32_at(value, 4)?)),
-        34 if value.is_empty() => text.push_str("  cookiereq"),
-        34 => {
-            text.push_str("  cookie ");
-            digits(text, value);
+        19 => {
+            text.push_str(" shared secret not supplied with -M, can't check - ");
+            hex::digits(text, value.get(..16)?);
         }
+        28 => {
+            // The lowest bit says that it is in minutes.
+            let word = u16_at(value, 0)?;
+            let seconds = u32::from(word >> 1) * if word & 1 == 1 { 60 } else { 1 };
+            push(text, format_args!(" 0x{word:x} {seconds}"));
+        }
+        29 => {
+            push(text, format_args!(" keyid {} rnextkeyid {} mac 0x", value.first()?, value.get(1)?));
+            hex::digits(text, value.get(2..)?);
+        }
+        34 => fast_open(text, "", value),
+        254 if value.starts_with(&[0xf9, 0x89]) => fast_open(text, "-tfo", &value[2..]),
         _ if value.is_empty() => {}
         _ => {
             text.push_str(" 0x");
-            digits(text, value);
+            hex::digits(text, value);
         }
     }
     Some(())
+}
+
+fn fast_open(text: &mut String, experimental: &str, cookie: &[u8]) {
+    text.push_str(if experimental.is_empty() { " " } else { experimental });
+    if cookie.is_empty() {
+        return text.push_str(" cookiereq");
+    }
+    text.push_str(" cookie ");
+    hex::digits(text, cookie);
 }

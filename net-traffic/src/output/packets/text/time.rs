@@ -74,3 +74,18 @@ impl Clock {
         };
     }
 }
+
+/// `1d2h3m4s`
+pub(super) fn duration(mut seconds: u32) -> String {
+    let mut text = String::new();
+    if seconds == 0 {
+        return "0s".to_owned();
+    }
+    for (unit, length) in [("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
+        if seconds >= length {
+            push(&mut text, format_args!("{}{unit}", seconds / length));
+            seconds %= length;
+        }
+    }
+    text
+}

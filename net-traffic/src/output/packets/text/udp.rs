@@ -2,7 +2,7 @@
 
 use super::super::dissect::{UDP, checksum, should_be, u16_at};
 use super::ip::Ip;
-use super::{Printer, dns, endpoint, push};
+use super::{Printer, application, dns, endpoint, push};
 
 impl Printer {
     pub(super) fn udp(&mut self, text: &mut String, data: &[u8], ip: &Ip<'_>) -> Option<()> {
@@ -37,7 +37,7 @@ impl Printer {
         // IPv6 has no other checksum.
         let least = if ip.source.is_ipv6() { 1 } else { 2 };
         if self.settings.verbose >= least && !self.settings.unchecked && !ip.is_fragment {
-            if found == 0 {
+            if found == 0 && ip.source.is_ipv4() {
                 text.push_str("[no cksum] ");
             } else if let Some(datagram) = data.get(..ip.length.min(stated)) {
                 let sum = checksum(&[&ip.pseudo_header(UDP), datagram]);
@@ -50,10 +50,24 @@ impl Printer {
             }
         }
         let payload = data.get(HEADER..).unwrap_or(&[]);
-        if is(53) || is(5353) {
-            dns::print(text, payload, length, is(5353) && !is(53), self.settings.verbose);
-        } else {
-            push(text, format_args!("UDP, length {length}"));
+        let within = ip.length - HEADER;
+        let (layer, printed) = match () {
+            () if is(53) || is(5353) => {
+                dns::print(text, payload, length, is(5353) && !is(53), self.settings.verbose);
+                return Some(());
+            }
+            () if is(67) || is(68) => ("bootp", application::host_configuration(text, payload, length)),
+            () if is(123) => ("ntp", application::time_protocol(text, payload, length)),
+            () if destination == 4789 => ("vxlan", self.vxlan(text, payload, within.min(length))),
+            () if destination == 4790 => ("vxlan-gpe", self.vxlan_gpe(text, payload, within.min(length))),
+            () if destination == 6081 => ("geneve", self.geneve(text, payload, within.min(length))),
+            () => {
+                push(text, format_args!("UDP, length {length}"));
+                return Some(());
+            }
+        };
+        if printed.is_none() {
+            push(text, format_args!(" [|{layer}]"));
         }
         Some(())
     }

@@ -1,0 +1,102 @@
+//! The names of the kinds of records and of the codes of answers.
+
+pub(super) fn kind_name(kind: u16) -> String {
+    /// From 1 on.
+    const FIRST: [&str; 53] = [
+        "A",
+        "NS",
+        "MD",
+        "MF",
+        "CNAME",
+        "SOA",
+        "MB",
+        "MG",
+        "MR",
+        "NULL",
+        "WKS",
+        "PTR",
+        "HINFO",
+        "MINFO",
+        "MX",
+        "TXT",
+        "RP",
+        "AFSDB",
+        "X25",
+        "ISDN",
+        "RT",
+        "NSAP",
+        "NSAP_PTR",
+        "SIG",
+        "KEY",
+        "PX",
+        "GPOS",
+        "AAAA",
+        "LOC",
+        "NXT",
+        "EID",
+        "NIMLOC",
+        "SRV",
+        "ATMA",
+        "NAPTR",
+        "KX",
+        "CERT",
+        "A6",
+        "DNAME",
+        "SINK",
+        "OPT",
+        "APL",
+        "DS",
+        "SSHFP",
+        "IPSECKEY",
+        "RRSIG",
+        "NSEC",
+        "DNSKEY",
+        "DHCID",
+        "NSEC3",
+        "NSEC3PARAM",
+        "TLSA",
+        "SMIMEA",
+    ];
+    let name = match kind {
+        1..=53 => FIRST[usize::from(kind) - 1],
+        64 => "SVCB",
+        65 => "HTTPS",
+        99 => "SPF",
+        100 => "UINFO",
+        101 => "UID",
+        102 => "GID",
+        103 => "UNSPEC",
+        104 => "UNSPECA",
+        249 => "TKEY",
+        250 => "TSIG",
+        251 => "IXFR",
+        252 => "AXFR",
+        253 => "MAILB",
+        254 => "MAILA",
+        255 => "ANY",
+        256 => "URI",
+        257 => "CAA",
+        other => return format!("Type{other}"),
+    };
+    name.to_owned()
+}
+
+pub(super) fn response_code(code: u16) -> String {
+    const NAMES: [&str; 11] = [
+        "",
+        " FormErr",
+        " ServFail",
+        " NXDomain",
+        " NotImp",
+        " Refused",
+        " YXDomain",
+        " YXRRSet",
+        " NXRRSet",
+        " NotAuth",
+        " NotZone",
+    ];
+    if code == 15 {
+        return " NoChange".to_owned();
+    }
+    NAMES.get(usize::from(code)).map_or_else(|| format!(" Resp{code}"), |name| (*name).to_owned())
+}
