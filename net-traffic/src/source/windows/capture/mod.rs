@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use self::monitor::{Adapter, Monitor, Seen, Session};
+use self::monitor::{Adapter, Monitor, Packets, Seen, Session};
 use self::owners::Owners;
 use self::refusal::Refusal;
 use super::children::{Children, descendants};
@@ -37,7 +37,9 @@ const TURN: Duration = Duration::from_millis(100);
 /// A capture that runs.
 pub struct LiveCapture {
     options: LiveCaptureOptions,
-    session: Session,
+    /// `None` once it was stopped.
+    session: Option<Session>,
+    packets: Packets,
     filter: UserFilter,
     adapters: Vec<Adapter>,
     once: Once,
@@ -88,11 +90,24 @@ impl LiveCapture {
             filter: (!expression.is_empty()).then(|| expression.to_owned()),
         });
         let interfaces = interfaces.collect();
-        let session = monitor.start(&adapters).map_err(|cause| Refusal::of(&cause).error())?;
+        let started = monitor.start(&adapters).map_err(|cause| Refusal::of(&cause).error())?;
+        let (session, packets) = started;
+        Ok(Self { session: Some(session), ..Self::of(options, packets, filter, adapters, interfaces) })
+    }
+
+    /// A capture of what comes from anywhere.
+    fn of(
+        options: &LiveCaptureOptions,
+        packets: Packets,
+        filter: UserFilter,
+        adapters: Vec<Adapter>,
+        interfaces: Vec<Interface>,
+    ) -> Self {
         let components = adapters.iter().flat_map(|adapter| adapter.components.clone()).collect();
-        Ok(Self {
+        Self {
             options: options.clone(),
-            session,
+            session: None,
+            packets,
             filter,
             adapters,
             once: Once::new(components),
@@ -101,7 +116,7 @@ impl LiveCapture {
             children: None,
             received: 0,
             left_over: 0,
-        })
+        }
     }
 
     /// Starts a command of which, and of whose children, the packets are wanted.
@@ -133,7 +148,7 @@ impl LiveCapture {
         {
             return Some(End::Command);
         }
-        let mut seen = match self.session.packets.recv_timeout(TURN) {
+        let mut seen = match self.packets.queue.recv_timeout(TURN) {
             Ok(seen) => Some(seen),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Some(End::Enough),
@@ -144,15 +159,16 @@ impl LiveCapture {
             {
                 return Some(End::Enough);
             }
-            seen = self.session.packets.try_recv().ok();
+            seen = self.packets.queue.try_recv().ok();
         }
         None
     }
 
     /// Stops the capture and hands over what is still on its way; without a taker it is left over.
     pub fn finish(&mut self, mut take: Option<&mut Take<'_>>) {
-        self.session.stop();
-        while let Ok(seen) = self.session.packets.try_recv() {
+        // With the session the queue gets its end.
+        self.session = None;
+        while let Ok(seen) = self.packets.queue.try_recv() {
             let Some(chosen) = self.choose(&seen) else { continue };
             match &mut take {
                 None => self.left_over += 1,
@@ -169,7 +185,7 @@ impl LiveCapture {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let count = |what: &std::sync::atomic::AtomicU64| what.load(Ordering::Relaxed);
-        let losses = &self.session.losses;
+        let losses = &self.packets.losses;
         Ledger {
             received: self.received
                 + count(&losses.monitor)
@@ -303,3 +319,6 @@ fn packet(seen: &Seen, interface: usize) -> Packet<'_> {
         lost_before: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

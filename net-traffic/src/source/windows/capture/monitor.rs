@@ -34,7 +34,7 @@ pub(super) struct Losses {
 }
 
 /// A network adapter that the monitor knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Adapter {
     /// What packets name as their component: one of these.
     pub(super) components: Vec<u16>,
@@ -58,13 +58,26 @@ pub(super) struct Session {
     stream: Object,
     /// What the callback is given: it lives until the stream is closed.
     context: *mut Context,
-    pub(super) packets: Receiver<Seen>,
+}
+
+/// What comes of a session.
+#[derive(Debug)]
+pub(super) struct Packets {
+    pub(super) queue: Receiver<Seen>,
     pub(super) losses: Arc<Losses>,
 }
 
 struct Context {
     queue: SyncSender<Seen>,
     losses: Arc<Losses>,
+}
+
+impl Context {
+    fn new(most: usize) -> (Self, Packets) {
+        let (sender, queue) = sync_channel(most);
+        let losses = Arc::new(Losses::default());
+        (Self { queue: sender, losses: Arc::clone(&losses) }, Packets { queue, losses })
+    }
 }
 
 impl Monitor {
@@ -95,12 +108,10 @@ impl Monitor {
     }
 
     /// Begins to hand over what passes these adapters.
-    pub(super) fn start(self, adapters: &[Adapter]) -> io::Result<Session> {
-        let (queue, packets) = sync_channel(QUEUE);
-        let losses = Arc::new(Losses::default());
-        let context = Box::into_raw(Box::new(Context { queue, losses: Arc::clone(&losses) }));
-        let mut it =
-            Session { monitor: self, object: null_mut(), stream: null_mut(), context, packets, losses };
+    pub(super) fn start(self, adapters: &[Adapter]) -> io::Result<(Session, Packets)> {
+        let (context, packets) = Context::new(QUEUE);
+        let context = Box::into_raw(Box::new(context));
+        let mut it = Session { monitor: self, object: null_mut(), stream: null_mut(), context };
         let name = wide("net-traffic");
         let api = &it.monitor.api;
         // SAFETY: the name has an end; the session is writable.
@@ -126,7 +137,7 @@ impl Monitor {
         done("attach the stream", unsafe { (api.attach)(it.object, it.stream) })?;
         // SAFETY: the session is open.
         done("start the session", unsafe { (api.set_active)(it.object, 1) })?;
-        Ok(it)
+        Ok((it, packets))
     }
 
     /// Asks with a buffer that grows until the list fits.
@@ -247,4 +258,66 @@ fn done(attempt: &str, outcome: Outcome) -> io::Result<()> {
     }
     let cause = io::Error::from_raw_os_error(outcome);
     Err(io::Error::new(cause.kind(), format!("failed to {attempt}: {cause}")))
+}
+
+#[cfg(test)]
+pub(super) mod by_hand {
+    //! Reports that no monitor made, through the callback that a monitor calls.
+
+    use super::*;
+
+    /// A callback and what comes of it.
+    pub(in crate::source::windows::capture) struct Reporter {
+        context: Box<Context>,
+    }
+
+    impl Reporter {
+        pub(in crate::source::windows::capture) fn new(most: usize) -> (Self, Packets) {
+            let (context, packets) = Context::new(most);
+            (Self { context: Box::new(context) }, packets)
+        }
+
+        /// Calls back with these octets: the description, then the packet. `beyond` lies outside.
+        pub(in crate::source::windows::capture) fn report(
+            &mut self,
+            octets: &[u8],
+            beyond: u32,
+            missed: u32,
+        ) {
+            const METADATA: u32 = 40;
+            let size = u32::try_from(octets.len()).unwrap();
+            let descriptor = Descriptor {
+                data: if octets.is_empty() { std::ptr::null() } else { octets.as_ptr() },
+                data_size: size,
+                metadata_offset: 0,
+                packet_offset: METADATA,
+                packet_length: size.saturating_sub(METADATA) + beyond,
+                missed_writes: missed,
+                missed_reads: 0,
+            };
+            let context: *mut Context = &raw mut *self.context;
+            // SAFETY: both live, and the octets are as many as said.
+            unsafe { take(context.cast(), &raw const descriptor) };
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_nothing_is_no_packet() {
+        let (mut reporter, packets) = Reporter::new(2);
+        reporter.report(&[], 0, 0);
+        reporter.report(&[0; 39], 0, 3);
+        reporter.report(&[0; 60], 1, 0);
+        for _ in 0..5 {
+            reporter.report(&[0; 60], 0, 0);
+        }
+        let count = |what: &AtomicU64| what.load(Ordering::Relaxed);
+        let Packets { queue, losses } = packets;
+        assert_eq!(queue.try_iter().filter(|seen| seen.octets.len() == 20).count(), 2);
+        assert_eq!((count(&losses.monitor), count(&losses.unreadable), count(&losses.queue_full)), (3, 2, 3));
+        // SAFETY: a callback without a packet, and one without anybody to tell.
+        unsafe {
+            take((&raw mut *reporter.context).cast(), std::ptr::null());
+            take(null_mut(), std::ptr::null());
+        }
+    }
 }
