@@ -3,7 +3,7 @@
 use aya_ebpf::{
     bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, bpf_map_type::BPF_MAP_TYPE_SK_STORAGE},
     btf_maps::{
-        ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, ProgramArray, RingBuf, SkStorage,
+        Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, ProgramArray, RingBuf, SkStorage,
     },
     macros::btf_map,
 };
@@ -50,6 +50,10 @@ pub(crate) static CLOSED_SOCKETS: RingBuf<SocketRecord, 4_194_304> = RingBuf::ne
 /// How often something could not be counted, by cause; per CPU, because nothing may be lost here.
 #[btf_map]
 pub(crate) static LOSS: PerCpuArray<u64, { loss::CAUSES as usize }> = PerCpuArray::new();
+
+/// How many events there were, where one in so many is lost on purpose.
+#[btf_map]
+pub(crate) static EVENTS: Array<u64, 1> = Array::new();
 
 /// A call that a kretprobe will see return: which socket it was about.
 #[repr(C)]

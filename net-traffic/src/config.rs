@@ -117,6 +117,7 @@ impl Config {
                 let source_args = SourceArgs { replay: None, tier: args.tier, netns: None };
                 let mut source = source(&source_args)?;
                 count_bytes(&mut source);
+                ask_for_waits(&mut source);
                 let (quiet, verbose) = messages(&args.verbosity);
                 let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: None };
                 Ok(Self { job: Job::Iperf(iperf::options(args)?), source, pace, quiet, verbose })
@@ -340,6 +341,12 @@ fn watch_interfaces(source: &mut SourceConfig) {
 fn count_bytes(source: &mut SourceConfig) {
     if let SourceConfig::Live(live) = source {
         live.counting = true;
+    }
+}
+
+fn ask_for_waits(source: &mut SourceConfig) {
+    if let SourceConfig::Live(live) = source {
+        live.waits = true;
     }
 }
 

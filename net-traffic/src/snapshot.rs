@@ -170,6 +170,9 @@ pub struct TcpInfo {
     /// The window that the receiver advertised last, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snd_wnd: Option<u32>,
+    /// By how many bits it is shifted, which bounds what the receiver can advertise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snd_wscale: Option<u8>,
 }
 
 /// How long one processor has done what since boot, in clock ticks.

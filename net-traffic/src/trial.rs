@@ -44,6 +44,8 @@ pub struct CaseTrial {
 pub struct Speed {
     /// For one byte there and one back: two calls that send and two that receive.
     pub round_trip_ns: u64,
+    /// What it takes of the processors: both ends, and all that is counted within their calls.
+    pub round_trip_cpu_ns: u64,
     pub bps: u64,
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod family;
 pub(crate) mod loss;
 pub(crate) mod process;
 pub(crate) mod record;
+pub(crate) mod sabotage;
 pub(crate) mod socket;
 pub(crate) mod storage;
 pub(crate) mod stream;

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use net_traffic_common::FAMILY_INET6;
 
 use crate::{
-    account::socket,
+    account::{sabotage, socket},
     kernel::{Memory, Typed, offset},
 };
 
@@ -102,6 +102,7 @@ pub(crate) unsafe fn sent<M: Memory>(sk: *const c_void, ret: i32) -> i32 {
     // SAFETY: as the caller promises.
     unsafe {
         if ret > 0
+            && !sabotage::takes_it()
             && socket::is_ours::<M>(sk)
             && let Some(counters) = socket::met::<M>(sk)
         {
@@ -119,6 +120,7 @@ pub(crate) unsafe fn received<M: Memory>(sk: *const c_void, ret: i32, flags: u32
     unsafe {
         if ret > 0
             && flags & NOT_CONSUMING == 0
+            && !sabotage::takes_it()
             && socket::is_ours::<M>(sk)
             && let Some(counters) = socket::met::<M>(sk)
         {

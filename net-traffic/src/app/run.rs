@@ -11,7 +11,7 @@ use super::ticks::Ticks;
 use crate::config::{Config, Job, SourceConfig, Viewing};
 use crate::model::{Model, Retention};
 use crate::output::Output;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Status};
 use crate::source::{Live, Recorder, Replay, Source, Stop, exists};
 
 /// Does what the configuration says, until it is done or somebody stops it.
@@ -119,9 +119,7 @@ fn explain(config: &Config, snapshot: &Snapshot, explained: &mut HashSet<String>
     let mut said: Vec<String> = Vec::new();
     let concerned = snapshot.status.iter().filter(|status| config.verbose || status.tier.is_none());
     for status in concerned.filter(|status| !explained.contains(&status.slot)) {
-        let Some(reason) = &status.reason else { continue };
-        let remedy = status.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
-        let message = format!("{reason}{remedy}");
+        let Some(message) = explanation(status) else { continue };
         slots.push(status.slot.clone());
         if !said.contains(&message) {
             note(&format!("{}: {message}", status.slot));
@@ -129,6 +127,17 @@ fn explain(config: &Config, snapshot: &Snapshot, explained: &mut HashSet<String>
         }
     }
     explained.extend(slots);
+}
+
+/// What does not work here, why, and what to do about it.
+pub(super) fn remarks(status: &[Status]) -> Vec<String> {
+    let lacking = status.iter().filter(|status| status.tier.is_none());
+    lacking.filter_map(|status| Some(format!("{}: {}", status.slot, explanation(status)?))).collect()
+}
+
+fn explanation(status: &Status) -> Option<String> {
+    let remedy = status.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
+    Some(format!("{}{remedy}", status.reason.as_ref()?))
 }
 
 /// What becomes of a snapshot.

@@ -36,8 +36,28 @@ pub fn lines(cause: &Cause<'_>) -> Vec<String> {
         ));
     }
     lines.extend(others(seen));
+    lines.extend(cause.remarks.iter().map(|remark| format!("  {remark}")));
     lines
 }
+
+/// The line that stands below the report while a test runs: how its rate went, what it is, and how far the test is.
+#[must_use]
+pub fn progress(rates_bps: &[u64], elapsed: Duration, whole: Option<Duration>) -> String {
+    let most = rates_bps.iter().copied().max().unwrap_or(0).max(1);
+    let steps = u64::try_from(BARS.len() - 1).unwrap_or(0);
+    let bar = |bps: &u64| {
+        let step = (u128::from(*bps) * u128::from(steps)).div_ceil(u128::from(most));
+        BARS[usize::try_from(step).unwrap_or(0).min(BARS.len() - 1)]
+    };
+    let line: String = rates_bps.iter().map(bar).collect();
+    let now =
+        rates_bps.last().map_or_else(|| "-".to_owned(), |bps| format::value(Value::LinkRate(*bps), None));
+    let whole = whole.map_or_else(String::new, |whole| format!("/{}", whole.as_secs()));
+    format!("{line} {now}/s  {}{whole} s", elapsed.as_secs())
+}
+
+/// From nothing to the most that there was.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// The same for programs; the value of the key `net_traffic`.
 #[must_use]
@@ -48,6 +68,7 @@ pub fn json(cause: &Cause<'_>) -> serde_json::Value {
         explanation: cause.limit.label,
         share: cause.share,
         seen: cause.seen,
+        remarks: cause.remarks,
     };
     serde_json::to_value(record).unwrap_or_default()
 }
@@ -68,6 +89,7 @@ struct Record<'c> {
     share: Option<f64>,
     #[serde(flatten)]
     seen: &'c Observations,
+    remarks: &'c [String],
 }
 
 /// All sending streams together: parts of their time, round trips, what was sent again.

@@ -89,6 +89,8 @@ pub enum Event {
     Line(String),
     /// A whole JSON object of the report, without the end of its last line.
     Document(String),
+    /// Of the datagrams of the whole test, how many were lost, and how many were sent.
+    Datagrams { lost: u64, sent: u64 },
     /// A line for standard error.
     Message(String),
     /// Everything was said about this test; a server waits for the next.

@@ -21,6 +21,11 @@ pub struct LiveOptions {
     pub descendants: bool,
     /// Say of what crosses each interface whose it is. Takes `counting`.
     pub wire: bool,
+    /// Where programs count, too, ask the kernel for what it alone knows of established TCP connections: what they
+    /// waited for, and their windows.
+    pub waits: bool,
+    /// Lose one event in so many, for the test of the self-test alone; 0 for none.
+    pub lose_one_in: u32,
 }
 
 /// How bytes are counted. The order is the order of preference.

@@ -29,6 +29,8 @@ const COST: &[Column] = &[
     Column::text("tier"),
     Column::number("round_trip_ns"),
     Column::number("added_ns_per_call"),
+    Column::number("cpu_ns_per_call"),
+    Column::number("added_cpu_ns_per_call"),
     Column::number("throughput_bps"),
     Column::text("refused"),
 ];
@@ -37,6 +39,8 @@ const COST_TEXT: &[Shown] = &[
     Shown::whole("TIER", "tier"),
     Shown::whole("ROUND-TRIP-NS", "round_trip_ns"),
     Shown::whole("ADDED-NS/CALL", "added_ns_per_call"),
+    Shown::whole("CPU-NS/CALL", "cpu_ns_per_call"),
+    Shown::whole("ADDED-CPU-NS/CALL", "added_cpu_ns_per_call"),
     Shown::whole("THROUGHPUT", "throughput_bps"),
     Shown::whole("REFUSED", "refused"),
 ];
@@ -102,13 +106,16 @@ fn cost(trial: &Trial) -> Table<'_> {
     let mut cells = Vec::new();
     let mut add = |tier: &'static str, speed: Option<Speed>, refused| {
         // Where it was faster than without, the difference is lost in the machine's noise, and not known.
-        let added = speed
-            .and_then(|speed| speed.round_trip_ns.checked_sub(uncounted.round_trip_ns))
-            .map(|added| added / CALLS_IN_ROUND_TRIP);
+        let added = |part: fn(Speed) -> u64| {
+            let more = part(speed?).checked_sub(part(uncounted))?;
+            Some(more / CALLS_IN_ROUND_TRIP)
+        };
         cells.extend([
             Value::Text(tier),
             Value::of(speed, |speed| Value::Count(speed.round_trip_ns)),
-            Value::of(added, Value::Count),
+            Value::of(added(|speed| speed.round_trip_ns), Value::Count),
+            Value::of(speed, |speed| Value::Count(speed.round_trip_cpu_ns / CALLS_IN_ROUND_TRIP)),
+            Value::of(added(|speed| speed.round_trip_cpu_ns), Value::Count),
             Value::of(speed, |speed| Value::LinkRate(speed.bps)),
             Value::maybe_text(refused),
         ]);

@@ -11,13 +11,15 @@ pub struct Cause<'o> {
     /// For which part of the time, where that is known.
     pub share: Option<f64>,
     pub seen: &'o Observations,
+    /// What could not be seen here, and what to do about it.
+    pub remarks: &'o [String],
 }
 
 /// The cause of what was observed.
 #[must_use]
-pub fn cause<'o>(seen: &'o Observations, asked: &Asked) -> Cause<'o> {
+pub fn cause<'o>(seen: &'o Observations, asked: &Asked, remarks: &'o [String]) -> Cause<'o> {
     let verdict = verdict(seen, asked);
-    Cause { limit: label(verdict.limit), share: verdict.share, seen }
+    Cause { limit: label(verdict.limit), share: verdict.share, seen, remarks }
 }
 
 const fn label(limit: Limit) -> Label {

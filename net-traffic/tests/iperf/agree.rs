@@ -4,7 +4,7 @@ use net_traffic::snapshot::{Bytes, Protocol, Snapshot, Socket};
 use net_traffic::source::{Live, LiveOptions};
 use serde_json::Value;
 
-use crate::stage::{End, IPERF3, OURS, Stage, THERE, THERE_V6, on_stage};
+use crate::stage::{End, IPERF3, OURS, Reports, Stage, THERE, THERE_V6, on_stage};
 
 struct Mode {
     name: &'static str,
@@ -42,6 +42,36 @@ fn our_server_agrees_with_iperf3_as_client() {
     on_stage("our_server_agrees_with_iperf3_as_client", |stage| {
         for (port, mode) in (5301..).zip(MODES) {
             Run::new(stage, mode, port, IPERF3, OURS).check();
+        }
+    });
+}
+
+/// The program itself, as users run it: its rows of both processes' connections against both reports.
+#[test]
+fn top_counts_what_both_sides_report() {
+    on_stage("top_counts_what_both_sides_report", |stage| {
+        for (port, client, server) in [(5321, OURS, IPERF3), (5322, IPERF3, OURS)] {
+            let top = stage.start(End::Here, OURS, "top --json -d 0.3");
+            let reports = Reports::follow(top);
+            let serving = stage.serve(End::There, server, port, "-1 -J");
+            let base = if client == OURS { "iperf -c" } else { "-c" };
+            let testing = stage.start(End::Here, client, &format!("{base} {THERE} -p {port} -n 20M -P 2 -J"));
+            let (from, to) = (testing.pid(), serving.pid());
+            let (tested, heard) = (testing.end().json(), serving.end().json());
+            let last = reports.last_of(&[from, to]);
+            let sent = bytes(&tested, "sum_sent/bytes");
+            assert!(sent >= 20 << 20, "{client} to {server}: {sent}");
+            for (pid, key) in [(from, "tx_bytes"), (to, "rx_bytes")] {
+                let rows = last["connections"].as_array().unwrap().iter().filter(|row| row["pid"] == pid);
+                let mut moved: Vec<u64> = rows.map(|row| row[key].as_u64().unwrap()).collect();
+                // The connection that controls the test moves the least.
+                moved.sort_unstable();
+                let counted: u64 = moved.iter().rev().take(2).sum();
+                assert_eq!(counted, sent + 2 * 37, "{client} to {server}, {key}: {moved:?}");
+            }
+            let received = bytes(&heard, "sum_received/bytes");
+            // Ours reads on after the end, so that nothing is reset, and reports what it had at the end.
+            assert!(received == sent || server == OURS && received < sent, "{received} of {sent}");
         }
     });
 }
@@ -93,6 +123,8 @@ impl<'m> Run<'m> {
             assert_eq!(bytes(client, "sum_sent/bytes"), back_sent, "{name}: the server's half");
         }
         let Some([of_client, of_server]) = self.counted else { return };
+        let ours = if self.is_client_ours { (client, of_client) } else { (server, of_server) };
+        assert_eq!(seen(ours.0), ours.1, "{name}: what our own report has of its connections");
         let (there, back_again) = self.mode.greetings();
         self.check_sent("the client", self.is_client_ours, of_client.tx, sent + there);
         self.check_sent("the server", !self.is_client_ours, of_server.tx, back_sent + back_again);
@@ -106,10 +138,12 @@ impl<'m> Run<'m> {
         assert!(ours.1 <= ours.0 && ours.0 <= ours.2, "{name}: we received {ours:?}");
     }
 
-    /// iperf3 reports what it sent. Ours reports whole blocks: of the one under way at the end, part may have gone.
+    /// iperf3 reports what it sent. Ours reports whole blocks: of the one under way when the time is over, part may have
+    /// gone. An amount is a number of whole blocks.
     fn check_sent(&self, who: &str, is_ours: bool, counted: u64, reported: u64) {
         const BLOCK: u64 = 128 << 10;
-        let more = if is_ours { BLOCK * self.mode.streams } else { 1 };
+        let is_cut = is_ours && self.mode.options.contains("-t") && !self.mode.is_udp();
+        let more = if is_cut { BLOCK * self.mode.streams } else { 1 };
         let is_right = (reported..reported + more).contains(&counted);
         assert!(is_right, "{}: {who} sent {counted}, and reports {reported}", self.mode.name);
     }
@@ -141,6 +175,13 @@ impl Mode {
     fn greetings(&self) -> (u64, u64) {
         if self.is_udp() { (4 * self.streams, 4 * self.streams) } else { (37 * self.streams, 0) }
     }
+}
+
+/// What the kernel counted of our connections, by our own report.
+fn seen(report: &Value) -> Bytes {
+    let streams = report["net_traffic"]["streams"].as_array().unwrap();
+    let sum = |key: &str| streams.iter().map(|stream| stream[key].as_u64().unwrap()).sum();
+    Bytes { rx: sum("received_bytes"), tx: sum("sent_bytes") }
 }
 
 fn bytes(report: &Value, what: &str) -> u64 {

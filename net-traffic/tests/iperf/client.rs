@@ -1,11 +1,13 @@
 //! The client's own manners: its errors, its end by Ctrl-C, its text.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::stage::{End, IPERF3, OURS, THERE, on_stage};
+use crate::stage::{End, Ended, IPERF3, OURS, Stage, THERE, on_stage};
 
 #[test]
 fn a_refusal_is_an_error_in_words() {
@@ -19,6 +21,42 @@ fn a_refusal_is_an_error_in_words() {
         let unreachable = stage.start(End::Here, OURS, "iperf 203.0.113.1 -p 5601").end();
         assert_eq!(unreachable.code, Some(1));
         assert!(unreachable.err.contains("unreachable"), "{}", unreachable.err);
+    });
+}
+
+/// What a client says of a server that answers with this, and then nothing more.
+fn against(stage: &Stage, port: u16, answer: &'static [u8], options: &str) -> Ended {
+    let listener = stage.inside(End::There, || TcpListener::bind((THERE, port)).unwrap());
+    let answering = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.write_all(answer).unwrap();
+        // Until the client has gone.
+        let _read = client.read_to_end(&mut Vec::new());
+    });
+    let ended = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} -t 1 {options}")).end();
+    answering.join().unwrap();
+    ended
+}
+
+#[test]
+fn a_server_of_another_kind_or_version_is_named_as_the_reason() {
+    on_stage("a_server_of_another_kind_or_version_is_named_as_the_reason", |stage| {
+        for (port, answer, options) in [
+            (5606, &b""[..], ""),
+            (5607, b"", "-J"),
+            (5608, b"220 mail.example ESMTP\r\n", ""),
+            (5609, b"SSH-2.0-x\r\n", "-J"),
+        ] {
+            let ended = against(stage, port, answer, options);
+            assert_eq!(ended.code, Some(1), "{answer:?}: {}", ended.out);
+            let said = if options.is_empty() {
+                ended.err.clone()
+            } else {
+                ended.json()["error"].as_str().unwrap().to_owned()
+            };
+            let reason = "does not answer as iperf3 does: it is another program, or an iperf that is too old";
+            assert!(said.contains(reason), "{answer:?}: {said}");
+        }
     });
 }
 
@@ -43,6 +81,14 @@ fn an_interrupted_test_ends_with_its_summary_and_cause() {
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert!(ended.out.contains("sender"), "{}", ended.out);
         assert!(ended.out.contains("Limited by: "), "{}", ended.out);
+        let testing = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5602 -t 20 -J"));
+        thread::sleep(Duration::from_secs(2));
+        testing.signal(Signal::SIGINT);
+        let ended = testing.end();
+        let report = ended.json();
+        assert_eq!(ended.code, Some(0), "{report}");
+        assert!(report["end"]["sum_sent"]["bytes"].as_u64().unwrap() > 0, "{report}");
+        assert!(report["net_traffic"]["limited_by"].is_string(), "{report}");
     });
 }
 

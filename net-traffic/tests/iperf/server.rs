@@ -32,11 +32,11 @@ fn garbage_and_early_leavers_do_no_harm() {
         huge.write_all(&[0xff; 4]).unwrap();
         drop(huge);
         serves(stage, &mut server, 5501, "parameters of 4 GiB");
-        for _ in 0..12 {
+        for _ in 0..100 {
             drop(connect(stage, 5501));
         }
-        serves(stage, &mut server, 5501, "twelve that came and went");
-        for _ in 0..10 {
+        serves(stage, &mut server, 5501, "a hundred that came and went");
+        for _ in 0..100 {
             serves(stage, &mut server, 5501, "a test");
         }
     });
@@ -50,6 +50,10 @@ fn half_a_handshake_does_not_block_the_others() {
         silent.write_all(&[b'c'; 37]).unwrap();
         // It waits until the server has lost its patience with the silent one.
         serves(stage, &mut server, 5502, "half a handshake");
+        let mut cut = connect(stage, 5502);
+        cut.write_all(&[b'c'; 20]).unwrap();
+        drop(cut);
+        serves(stage, &mut server, 5502, "half a cookie");
     });
 }
 
@@ -81,5 +85,20 @@ fn a_second_client_hears_that_the_server_is_busy() {
         let ended = server.end();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert_eq!(ended.out.matches("Limited by: ").count(), 2, "{}", ended.out);
+    });
+}
+
+#[test]
+fn an_interrupted_server_tells_what_it_has_and_its_client() {
+    on_stage("an_interrupted_server_tells_what_it_has_and_its_client", |stage| {
+        let server = stage.serve(End::There, OURS, 5505, "");
+        let client = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5505 -t 20"));
+        thread::sleep(Duration::from_secs(2));
+        server.signal(Signal::SIGINT);
+        let ended = server.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ended.out.contains("receiver") && ended.out.contains("Limited by: "), "{}", ended.out);
+        let told = client.end();
+        assert!(told.err.contains("the server has terminated"), "{}{}", told.out, told.err);
     });
 }

@@ -1,9 +1,11 @@
 //! Two network namespaces with a cable between them, and the programs that run there.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,14 +20,24 @@ pub(crate) const HERE: &str = "10.77.0.1";
 pub(crate) const THERE: &str = "10.77.0.2";
 pub(crate) const HERE_V6: &str = "fd77::1";
 pub(crate) const THERE_V6: &str = "fd77::2";
+const NOBODY: u32 = 65534;
 /// No program of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs `test` with two namespaces, or says why not.
+/// Runs `test` with two namespaces, or says why not; `NET_TRAFFIC_NO_SKIP=1` makes that a failure.
 pub(crate) fn on_stage(name: &str, test: impl FnOnce(&Stage)) {
     match Stage::build() {
         Ok(stage) => test(&stage),
         Err(reason) => crate::skip::skip(&format!("{name}: {reason}")),
+    }
+}
+
+/// Looks until something is so.
+pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -81,7 +93,17 @@ impl Stage {
     }
 
     pub(crate) fn start(&self, end: End, program: &str, arguments: &str) -> Program {
+        self.spawn(end, Command::new(program), program, arguments)
+    }
+
+    /// As a user without any right.
+    pub(crate) fn start_as_nobody(&self, end: End, program: &str, arguments: &str) -> Program {
         let mut command = Command::new(program);
+        command.uid(NOBODY).gid(NOBODY);
+        self.spawn(end, command, program, arguments)
+    }
+
+    fn spawn(&self, end: End, mut command: Command, program: &str, arguments: &str) -> Program {
         command.args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Program {
             child: self.inside(end, || command.spawn().unwrap()),
@@ -93,20 +115,19 @@ impl Stage {
     pub(crate) fn serve(&self, end: End, program: &str, port: u16, more: &str) -> Program {
         let base = if program == OURS { "iperf -s" } else { "-s" };
         let server = self.start(end, program, &format!("{base} -p {port} {more}"));
+        self.wait_until_listening(end, port);
+        server
+    }
+
+    pub(crate) fn wait_until_listening(&self, end: End, port: u16) {
         let listening = format!(":{port:04X} ");
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let listens = self.inside(end, || {
+        wait_for(&format!("a server on port {port}"), || {
+            self.inside(end, || {
                 let tables = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
                 let lines = tables.map(|table| std::fs::read_to_string(table).unwrap_or_default());
                 lines.concat().lines().any(|line| line.contains(&listening) && line.contains(" 0A "))
-            });
-            if listens {
-                return server;
-            }
-            assert!(Instant::now() < deadline, "{} does not listen", server.what);
-            thread::sleep(Duration::from_millis(20));
-        }
+            })
+        });
     }
 }
 
@@ -177,6 +198,42 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+/// The reports of a program that goes on reporting, as they come.
+pub(crate) struct Reports {
+    _program: Program,
+    lines: mpsc::Receiver<serde_json::Value>,
+}
+
+impl Reports {
+    /// Returns with the first.
+    pub(crate) fn follow(mut program: Program) -> Self {
+        let output = BufReader::new(program.child.stdout.take().unwrap());
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let reports = output.lines().map_while(Result::ok);
+            reports.map(|line| serde_json::from_str(&line).unwrap()).try_for_each(|report| send.send(report))
+        });
+        let it = Self { _program: program, lines };
+        it.next();
+        it
+    }
+
+    fn next(&self) -> serde_json::Value {
+        self.lines.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// The first that says of all these processes that they have ended.
+    pub(crate) fn last_of(&self, pids: &[u32]) -> serde_json::Value {
+        loop {
+            let report = self.next();
+            let rows = report["processes"].as_array().unwrap();
+            if pids.iter().all(|pid| rows.iter().any(|row| row["pid"] == *pid && row["exited"] == true)) {
+                return report;
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: what net-traffic costs, each figure against something else measured in the same minutes.
 
+mod cable;
+mod iperf;
 mod paired;
 mod pingpong;
 mod readout;
@@ -28,14 +30,18 @@ struct Benchmark {
     run: fn(pairs: usize) -> Result<()>,
 }
 
-const BENCHMARKS: [Benchmark; 3] = [
+const BENCHMARKS: [Benchmark; 6] = [
     Benchmark { name: "startup", run: startup::run },
     Benchmark { name: "pingpong", run: pingpong::run },
     Benchmark { name: "readout", run: readout::run },
+    Benchmark { name: "iperf-stream", run: iperf::one_stream },
+    Benchmark { name: "iperf-streams", run: iperf::four_streams },
+    Benchmark { name: "iperf-udp", run: iperf::datagrams },
 ];
 
-/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange) or `readout` (what it
-/// costs to read 20 000 sockets once a second); without a name, all.
+/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it costs to
+/// read 20 000 sockets once a second), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against iperf3);
+/// without a name, all.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     name: Option<String>,
@@ -45,7 +51,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let chosen = |benchmark: &&Benchmark| args.name.as_deref().is_none_or(|name| name == benchmark.name);
+    let chosen = |benchmark: &&Benchmark| {
+        let names = |name: &str| name == benchmark.name || benchmark.name.starts_with(&format!("{name}-"));
+        args.name.as_deref().is_none_or(names)
+    };
     let chosen: Vec<_> = BENCHMARKS.iter().filter(chosen).collect();
     if chosen.is_empty() {
         let names = BENCHMARKS.map(|benchmark| benchmark.name);

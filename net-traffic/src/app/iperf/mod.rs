@@ -1,5 +1,6 @@
 //! A throughput test, or a server for tests: what it says goes out as it comes.
 
+mod progress;
 mod watcher;
 
 use std::io::{self, Write};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, interval, sleep_until};
 
+use self::progress::Progress;
 use self::watcher::Watcher;
 use super::failure::Failure;
 use crate::config::{Config, SourceConfig};
@@ -18,6 +20,8 @@ use crate::source::iperf::{Event, Iperf, IperfError, IperfOptions, Outlets, Role
 
 /// How often the sockets are looked at while a test runs.
 const PACE: Duration = Duration::from_millis(250);
+/// iperf3's own.
+const DEFAULT_SECONDS: u32 = 10;
 /// How long an interrupted test may take to say what it moved.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -28,7 +32,7 @@ pub(super) fn run(config: &Config, options: &IperfOptions) -> Result<ExitCode, F
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     let result = runtime.block_on(async {
         let stop = Stop::listen().map_err(failed)?;
-        follow(Iperf::start(options)?, stop, options, watcher).await
+        follow(Iperf::start(options)?, stop, options, config.quiet, watcher).await
     });
     // Streams of a test that was abandoned must not keep the program from ending.
     runtime.shutdown_background();
@@ -50,15 +54,14 @@ async fn follow(
     started: Started,
     mut stop: Stop,
     options: &IperfOptions,
+    quiet: bool,
     watcher: Watcher,
 ) -> Result<(), Failure> {
     let Started { iperf, mut events, outlets } = started;
-    let mut teller = Teller { outlets, told_document: false, json: options.json, watcher };
+    let progress = (!options.json && !quiet).then(|| Progress::for_terminal(&outlets.out, duration(options)));
+    let mut teller =
+        Teller { outlets, told_document: false, json: options.json, watcher, progress: progress.flatten() };
     let mut looks = interval(PACE);
-    if options.json && matches!(options.role, Role::Client(_)) {
-        // Its JSON comes as a whole, when all is over.
-        teller.watcher.begin();
-    }
     let mut deadline = None;
     loop {
         let patience = async {
@@ -81,13 +84,14 @@ async fn follow(
                 iperf.interrupt();
                 deadline = Some(Instant::now() + LAST_WORDS);
             }
-            _ = looks.tick(), if teller.watcher.is_watching() => block_in_place(|| teller.watcher.look()),
+            _ = looks.tick(), if teller.watcher.is_watching() => block_in_place(|| teller.look())?,
             () = patience => {
                 iperf.abandon();
                 break;
             }
         }
     }
+    teller.end()?;
     match iperf.outcome().await {
         Err(IperfError::Failed(message)) if options.json => {
             if !teller.told_document {
@@ -100,16 +104,43 @@ async fn follow(
     }
 }
 
+/// How long the client was told to send; a server is told nothing.
+fn duration(options: &IperfOptions) -> Option<Duration> {
+    match &options.role {
+        Role::Client(test) if test.bytes.is_none() => {
+            Some(Duration::from_secs(test.seconds.unwrap_or(DEFAULT_SECONDS).into()))
+        }
+        _ => None,
+    }
+}
+
 /// Writes what the test says.
 struct Teller {
     outlets: Outlets,
     told_document: bool,
     json: bool,
     watcher: Watcher,
+    progress: Option<Progress>,
 }
 
 impl Teller {
+    fn look(&mut self) -> io::Result<()> {
+        self.watcher.look();
+        let Some(progress) = &mut self.progress else { return Ok(()) };
+        if let Some((at_ns, bytes)) = self.watcher.moved() {
+            progress.advance(at_ns, bytes);
+        }
+        progress.draw(&mut self.outlets.out)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.progress.as_mut().map_or(Ok(()), |progress| progress.end(&mut self.outlets.out))
+    }
+
     fn tell(&mut self, event: Event) -> io::Result<()> {
+        if let Some(progress) = &mut self.progress {
+            progress.clear(&mut self.outlets.out)?;
+        }
         match event {
             Event::Line(line) => writeln!(self.outlets.out, "{line}"),
             Event::Document(document) => {
@@ -119,6 +150,10 @@ impl Teller {
                     None => writeln!(self.outlets.out, "{document}"),
                 }
             }
+            Event::Datagrams { lost, sent } => {
+                self.watcher.report(lost, sent);
+                Ok(())
+            }
             Event::Message(message) => writeln!(self.outlets.err, "net-traffic: {message}"),
             Event::Started => {
                 self.watcher.begin();
@@ -127,7 +162,7 @@ impl Teller {
             Event::Stopped => {
                 self.watcher.look();
                 self.watcher.pause();
-                Ok(())
+                self.end()
             }
             Event::Finished => match self.watcher.end(None) {
                 Some(findings) if !self.json => findings.write(&mut self.outlets.out),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::app::run::remarks;
 use crate::model::throughput::{Asked, Observations, Surroundings as Around, Watch};
 use crate::output::throughput;
 use crate::source::{Live, LiveOptions, OpenError, Surroundings};
@@ -14,6 +15,8 @@ pub(super) struct Watcher {
     port: u16,
     watch: Option<Watch>,
     asked: Asked,
+    /// What these rights do not let it see.
+    remarks: Vec<String>,
     paused: bool,
 }
 
@@ -22,7 +25,7 @@ impl Watcher {
         let live = Live::open(options)?;
         // Without them the sockets still tell.
         let surroundings = Surroundings::open().ok();
-        Ok(Self { live, surroundings, port, watch: None, asked, paused: false })
+        Ok(Self { live, surroundings, port, watch: None, asked, remarks: Vec::new(), paused: false })
     }
 
     pub(super) fn is_watching(&self) -> bool {
@@ -50,17 +53,29 @@ impl Watcher {
             around.queues = surroundings.queues().unwrap_or_default();
         }
         if let Ok(snapshot) = self.live.snapshot() {
+            self.remarks = remarks(&snapshot.status);
             watch.advance(snapshot, around);
         }
     }
 
-    /// The test is over. What its own report says of lost datagrams belongs to the cause.
+    /// When it was read last, and what the test had moved by then.
+    pub(super) fn moved(&self) -> Option<(u64, u64)> {
+        self.watch.as_ref().filter(|_| !self.paused)?.moved()
+    }
+
+    /// What the test's own report says of lost datagrams belongs to the cause.
+    pub(super) fn report(&mut self, lost: u64, sent: u64) {
+        self.asked.datagrams = Some((lost, sent));
+    }
+
+    /// The test is over; a document has of it what lines say.
     pub(super) fn end(&mut self, document: Option<&str>) -> Option<Findings> {
         // The sockets are closed by now: where something counts, these are their last figures.
         self.look();
         let seen = self.watch.take()?.observations();
-        let asked = Asked { datagrams: document.and_then(datagrams), ..self.asked };
-        Some(Findings { seen, asked })
+        let lost = document.and_then(datagrams).or(self.asked.datagrams.take());
+        let asked = Asked { datagrams: lost, ..self.asked };
+        Some(Findings { seen, asked, remarks: self.remarks.clone() })
     }
 }
 
@@ -68,15 +83,16 @@ impl Watcher {
 pub(super) struct Findings {
     seen: Observations,
     asked: Asked,
+    remarks: Vec<String>,
 }
 
 impl Findings {
     pub(super) fn lines(&self) -> Vec<String> {
-        throughput::lines(&cause(&self.seen, &self.asked))
+        throughput::lines(&cause(&self.seen, &self.asked, &self.remarks))
     }
 
     pub(super) fn add_to(&self, document: &str) -> String {
-        throughput::with_key(document, &cause(&self.seen, &self.asked))
+        throughput::with_key(document, &cause(&self.seen, &self.asked, &self.remarks))
     }
 
     pub(super) fn write(&self, out: &mut impl io::Write) -> io::Result<()> {

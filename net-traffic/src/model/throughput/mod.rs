@@ -1,12 +1,12 @@
 //! What was seen while a throughput test ran, and what limited it.
 
 mod observe;
+mod seen;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::observe::{
-    Asked, Core, InterfaceSeen, Observations, OtherSeen, StreamSeen, Surroundings, Watch,
-};
+pub use self::observe::Watch;
+pub use self::seen::{Asked, Core, InterfaceSeen, Observations, OtherSeen, StreamSeen, Surroundings};
 pub use self::verdict::{Limit, Verdict, verdict};

@@ -3,94 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use serde::Serialize;
-
-use crate::snapshot::{
-    Bytes, Cpu, Endpoint, Interface, ProcessId, Protocol, Queue, Snapshot, Socket, SocketId,
-};
-
-/// What the user asked of the test.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Asked {
-    pub udp: bool,
-    /// Bits per second that each stream was not to exceed.
-    pub bps: Option<u64>,
-    /// Datagrams lost and sent, where the test's own report has them.
-    pub datagrams: Option<(u64, u64)>,
-}
-
-/// What is around the sockets.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    pub cpus: Vec<Cpu>,
-    pub queues: Vec<Queue>,
-}
-
-/// Everything that tells why a test was as fast as it was, between its first and its last reading.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Observations {
-    pub seconds: f64,
-    pub streams: Vec<StreamSeen>,
-    pub interfaces: Vec<InterfaceSeen>,
-    /// Who else used the same interface, the busiest first.
-    pub other_processes: Vec<OtherSeen>,
-    pub cores: Vec<Core>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StreamSeen {
-    #[serde(skip)]
-    pub local: Endpoint,
-    #[serde(skip)]
-    pub remote: Option<Endpoint>,
-    pub local_port: u16,
-    pub remote_port: Option<u16>,
-    pub sent_bytes: u64,
-    pub received_bytes: u64,
-    pub seconds: f64,
-    /// How long there was something to send; the next two are parts of it.
-    pub busy_us: Option<u64>,
-    pub rwnd_limited_us: Option<u64>,
-    pub sndbuf_limited_us: Option<u64>,
-    pub retransmits: Option<u32>,
-    pub retransmitted_bytes: Option<u64>,
-    pub rtt_min_us: Option<u32>,
-    /// The longest that was read under load.
-    pub rtt_max_us: Option<u32>,
-    /// The receiver's window: the widest and the narrowest that was read.
-    pub rwnd_max_bytes: Option<u32>,
-    pub rwnd_min_bytes: Option<u32>,
-    /// The most that waited here to be read.
-    pub unread_max_bytes: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InterfaceSeen {
-    pub name: String,
-    pub rx_bytes: u64,
-    pub tx_bytes: u64,
-    /// By the interface itself, in both directions.
-    pub dropped: u64,
-    /// The kind of its queue, and how often it dropped a packet, or held one back to keep a rate.
-    pub queue: Option<String>,
-    pub queue_drops: u64,
-    pub queue_overlimits: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OtherSeen {
-    pub pid: Option<u32>,
-    pub process: Option<String>,
-    pub bytes: u64,
-}
-
-/// Parts of the time, from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Core {
-    pub id: u32,
-    pub busy: f64,
-    pub softirq: f64,
-}
+use super::seen::{Core, InterfaceSeen, Observations, OtherSeen, StreamSeen, Surroundings};
+use crate::snapshot::{Bytes, Cpu, Interface, ProcessId, Protocol, Queue, Snapshot, Socket, SocketId};
 
 /// Watches one test through the process that takes part in it.
 #[derive(Debug)]
@@ -176,6 +90,13 @@ impl Watch {
         self.last = Some(reading);
     }
 
+    /// When it was read last, and what all connections of the test had moved by then, as far as it is known.
+    #[must_use]
+    pub fn moved(&self) -> Option<(u64, u64)> {
+        let bytes = self.streams.values().filter_map(|followed| moved(&followed.socket));
+        Some((self.last.as_ref()?.at_ns, bytes.reduce(|sum, more| sum + more)?))
+    }
+
     /// The figures until now.
     #[must_use]
     pub fn observations(&self) -> Observations {
@@ -226,6 +147,7 @@ impl Watch {
                 now.busy_us = now.busy_us.max(before.busy_us);
                 now.rwnd_limited_us = now.rwnd_limited_us.max(before.rwnd_limited_us);
                 now.sndbuf_limited_us = now.sndbuf_limited_us.max(before.sndbuf_limited_us);
+                now.snd_wscale = now.snd_wscale.or(before.snd_wscale);
             }
             (now @ None, before) => *now = before,
             (Some(_), None) => {}
@@ -276,6 +198,9 @@ impl Watch {
     }
 }
 
+/// RFC 7323 allows no wider shift of a window.
+const WIDEST_SCALE: u8 = 14;
+
 impl Followed {
     fn seen(&self) -> StreamSeen {
         let socket = &self.socket;
@@ -298,6 +223,7 @@ impl Followed {
             rtt_max_us: self.rtt_max_us,
             rwnd_max_bytes: self.rwnd.map(|(_, most)| most),
             rwnd_min_bytes: self.rwnd.map(|(least, _)| least),
+            rwnd_possible_bytes: tcp.snd_wscale.map(|bits| u32::from(u16::MAX) << bits.min(WIDEST_SCALE)),
             unread_max_bytes: self.unread_max,
         }
     }

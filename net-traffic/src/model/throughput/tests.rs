@@ -23,6 +23,7 @@ fn stream() -> StreamSeen {
         rtt_max_us: Some(1500),
         rwnd_max_bytes: Some(6_000_000),
         rwnd_min_bytes: Some(5_000_000),
+        rwnd_possible_bytes: Some(65_535 << 7),
         unread_max_bytes: 0,
     }
 }
@@ -69,6 +70,12 @@ fn a_window_that_closes_is_a_slow_reader() {
         seen.streams[0].rwnd_min_bytes = Some(0);
     };
     assert_eq!(limit(closing), Limit::ReceiverApplication);
+    // Nobody looked while it was open: it could have been wide all the same.
+    let closed = |seen: &mut Observations, asked: &mut Asked| {
+        closing(seen, asked);
+        seen.streams[0].rwnd_max_bytes = Some(2000);
+    };
+    assert_eq!(limit(closed), Limit::ReceiverApplication);
 }
 
 #[test]
@@ -76,6 +83,7 @@ fn a_narrow_window_is_no_slow_reader() {
     let narrow = |seen: &mut Observations, _: &mut Asked| {
         (seen.streams[0].busy_us, seen.streams[0].rwnd_limited_us) = (Some(4_500_000), Some(4_000_000));
         (seen.streams[0].rwnd_min_bytes, seen.streams[0].rwnd_max_bytes) = (Some(0), Some(10_000));
+        seen.streams[0].rwnd_possible_bytes = Some(65_535);
     };
     assert_eq!(limit(narrow), Limit::ReceiverWindow);
 }
@@ -94,7 +102,13 @@ fn a_path_that_is_full_shows_how() {
     assert_eq!(limit(|seen, _| far(seen, 10)), Limit::Processor);
     assert_eq!(limit(|seen, _| far(seen, 5000)), Limit::Bottleneck);
     let other = OtherSeen { pid: Some(7), process: Some("curl".to_owned()), bytes: 400_000_000 };
-    assert_eq!(limit(|seen, _| seen.other_processes.push(other)), Limit::OtherTraffic);
+    assert_eq!(limit(|seen, _| seen.other_processes.push(other.clone())), Limit::OtherTraffic);
+    let shared = |seen: &mut Observations, _: &mut Asked| {
+        seen.other_processes.push(other.clone());
+        (seen.interfaces[0].queue_overlimits, seen.interfaces[0].queue_drops) = (500, 20);
+        seen.streams[0].retransmitted_bytes = Some(8_000_000);
+    };
+    assert_eq!(limit(shared), Limit::OtherTraffic);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What limited a test: a decision on what was observed. Pure.
 
-use super::observe::{Asked, Observations, StreamSeen, ratio};
+use super::observe::ratio;
+use super::seen::{Asked, Observations, StreamSeen};
 
 /// What kept the test from being faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +55,10 @@ const SATURATED: f64 = 0.9;
 /// How many times longer a round trip under load is when packets wait, and by how much at least.
 const BLOATED: f64 = 3.0;
 const BLOAT_US: u32 = 3000;
-/// A window that closes to this part of its width was closed by an unread buffer.
+/// A window that closes to this part of its width, or to so little, was closed by an unread buffer.
 const CLOSED: u32 = 4;
-/// A narrower window is full, and so reads as closed, whenever the receiver is a moment late.
+const NEARLY_CLOSED: u32 = 16 << 10;
+/// A window that cannot be wider is full, and so reads as closed, whenever the receiver is a moment late.
 const WIDE: u32 = 256 << 10;
 /// What TCP could advertise before its windows were scaled.
 const NARROW: u32 = 64 << 10;
@@ -105,7 +107,9 @@ fn by_time(seen: &Observations, asked: &Asked, sending: &[&StreamSeen]) -> Verdi
         return Verdict { limit: idle(seen), share: Some(application) };
     }
     // So narrow a window bounds what is on the way, also while the sender waits for an acknowledgement.
-    let narrow = |stream: &&StreamSeen| stream.rwnd_max_bytes.is_some_and(|window| window < NARROW);
+    let narrow = |stream: &&StreamSeen| {
+        stream.rwnd_max_bytes.is_some_and(|window| window < NARROW) && !can_be_wide(stream)
+    };
     if rwnd > 0 && sending.iter().all(narrow) && share(sndbuf) < share(rwnd) {
         return Verdict { limit: Limit::ReceiverWindow, share: Some(share(rwnd)) };
     }
@@ -122,11 +126,16 @@ fn by_time(seen: &Observations, asked: &Asked, sending: &[&StreamSeen]) -> Verdi
 /// Why the receiver's window is what holds the sender back.
 fn receiver(sending: &[&StreamSeen]) -> Limit {
     let closes = |stream: &&&StreamSeen| match (stream.rwnd_min_bytes, stream.rwnd_max_bytes) {
-        (Some(least), Some(most)) => most >= WIDE && least < most / CLOSED,
+        (Some(least), Some(most)) => can_be_wide(stream) && (least < NEARLY_CLOSED || least < most / CLOSED),
         _ => false,
     };
     let closing = sending.iter().filter(closes).count();
     if closing * 2 > sending.len() { Limit::ReceiverApplication } else { Limit::ReceiverWindow }
+}
+
+/// Where the scale is not known, by what was seen.
+fn can_be_wide(stream: &StreamSeen) -> bool {
+    stream.rwnd_possible_bytes.or(stream.rwnd_max_bytes).is_some_and(|window| window >= WIDE)
 }
 
 /// Why there was nothing to send.
@@ -138,14 +147,16 @@ fn idle(seen: &Observations) -> Limit {
 fn network(seen: &Observations, sending: &[&StreamSeen]) -> Limit {
     let sent: u64 = sending.iter().map(|stream| stream.sent_bytes).sum();
     let again: u64 = sending.iter().filter_map(|stream| stream.retransmitted_bytes).sum();
+    let others: u64 = seen.other_processes.iter().map(|other| other.bytes).sum();
+    let shared = sent > 0 && ratio(others, sent) >= NOTABLE;
     if shapes(seen) {
-        return Limit::InterfaceQueue;
+        // Who shares a queue that is full takes from its rate, and has it drop.
+        return if shared { Limit::OtherTraffic } else { Limit::InterfaceQueue };
     }
     if sent > 0 && ratio(again, sent) >= LOSSY {
         return Limit::Loss;
     }
-    let others: u64 = seen.other_processes.iter().map(|other| other.bytes).sum();
-    if sent > 0 && ratio(others, sent) >= NOTABLE {
+    if shared {
         return Limit::OtherTraffic;
     }
     let near = sending.iter().all(|stream| stream.rtt_min_us.is_none_or(|least| least < NEAR_US));

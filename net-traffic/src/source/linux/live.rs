@@ -29,7 +29,8 @@ impl Live {
     /// # Errors
     /// When something that was asked for does not exist, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, everywhere, wanted, survey, descendants, wire } = options;
+        let LiveOptions { counting, tier, netns, everywhere, wanted, survey, descendants, wire, .. } =
+            options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
@@ -40,14 +41,14 @@ impl Live {
         let mut ebpf = if *descendants {
             Some(Ebpf::start(*tier, tracing(), watched).map_err(|error| refusal(*tier, &error))?)
         } else if *counting {
-            start_counting(*tier, watched, &mut status)?
+            start_counting(options, watched, &mut status)?
         } else {
             None
         };
         let wire = ebpf.as_mut().and_then(Ebpf::take_wire);
         let wire = wire.map(|programs| Wire::start(programs, &netns)).transpose();
         let wire = wire.map_err(failed("watch the interfaces"))?;
-        let dumps = dumps(*wanted, ebpf.is_some());
+        let dumps = dumps(*wanted, ebpf.is_some() && !options.waits);
         let scope = (!everywhere).then(|| netns.inode());
         let everyone = *everywhere && ebpf.is_none();
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
@@ -101,14 +102,15 @@ impl std::fmt::Debug for Live {
 
 /// Loads the programs. Without a tier that the user insists on, a refusal is a fact to show and not an error.
 fn start_counting(
-    tier: Tier,
+    options: &LiveOptions,
     watched: Option<&NetNs>,
     status: &mut Vec<Status>,
 ) -> Result<Option<Ebpf>, OpenError> {
+    let LiveOptions { tier, lose_one_in, .. } = *options;
     if tier == Tier::Polling {
         return Ok(None);
     }
-    match Ebpf::start(tier, Sizes::default(), watched) {
+    match Ebpf::start(tier, Sizes { lose_one_in, ..Sizes::default() }, watched) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
             if tier == Tier::Auto {

@@ -44,6 +44,8 @@ pub struct Sizes {
     pub wire: u32,
     /// Packets are captured, in this way.
     pub capture: Option<CaptureSettings>,
+    /// One event in so many is lost on purpose; 0 for none.
+    pub lose_one_in: u32,
 }
 
 impl Default for Sizes {
@@ -55,6 +57,7 @@ impl Default for Sizes {
             descendants: 0,
             wire: 8192,
             capture: None,
+            lose_one_in: 0,
         }
     }
 }
@@ -189,6 +192,7 @@ impl<'a> Round<'a> {
             .override_global("CAPTURE", &settings, true)
             .map_max_entries("FLOWS", if sizes.capture.is_some() { 16_384 } else { 1 })
             .override_global("BY_ADDRESS", &by_address, true)
+            .override_global("LOSE_ONE_IN", &sizes.lose_one_in, true)
             .override_global("ANCESTOR", &ancestor, true)
             .override_global("HIERARCHY", &layout.hierarchy, true)
             .map_max_entries("FAMILY", sizes.descendants.max(1))

@@ -177,8 +177,16 @@ impl Collector for SockDiag {
 
 /// What only the kernel's own report has.
 fn complete(known: &mut TcpInfo, asked: &TcpInfo) {
-    let TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, .. } = *asked;
-    *known = TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, ..known.clone() };
+    let TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, snd_wscale, .. } = *asked;
+    *known = TcpInfo {
+        min_rtt_us,
+        busy_us,
+        rwnd_limited_us,
+        sndbuf_limited_us,
+        snd_wnd,
+        snd_wscale,
+        ..known.clone()
+    };
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;

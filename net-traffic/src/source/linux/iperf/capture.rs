@@ -27,13 +27,25 @@ pub struct Outlets {
     pub err: File,
 }
 
-/// Whether a test is moving data.
+/// Whether a test is moving data, and whether one ever did.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Phase(Arc<AtomicBool>);
+pub(super) struct Phase {
+    running: Arc<AtomicBool>,
+    begun: Arc<AtomicBool>,
+}
 
 impl Phase {
     pub(super) fn is_running(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.running.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    fn set(&self, running: bool) {
+        self.running.store(running, Ordering::SeqCst);
+        self.begun.fetch_or(running, Ordering::SeqCst);
     }
 }
 
@@ -79,7 +91,7 @@ fn follow(from: PipeReader, is_server: bool, phase: &Phase, events: &UnboundedSe
     let tell = |event| drop(events.send(event));
     for line in BufReader::new(from).lines().map_while(Result::ok) {
         lines.take(&line, tell);
-        phase.0.store(lines.is_running(), Ordering::SeqCst);
+        phase.set(lines.is_running());
     }
     lines.end(tell);
 }

@@ -4,17 +4,15 @@
 //! they can be used from here.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use nix::sys::socket::{SockType, getsockopt, sockopt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, interval, timeout};
 
 use super::capture::Phase;
+use super::own::{connections, listener};
 
 /// Looks after the server on one port.
 pub(super) struct Door {
@@ -92,41 +90,4 @@ async fn refuse(client: TcpStream) -> io::Result<()> {
     client.shutdown().await?;
     while client.read(&mut [0; 1024]).await? > 0 {}
     Ok(())
-}
-
-/// This process's listening socket on the port.
-fn listener(port: u16) -> Option<TcpListener> {
-    own_sockets().into_iter().find_map(|socket| {
-        let listens = getsockopt(&socket, sockopt::AcceptConn).ok()?;
-        let listener = TcpListener::from(socket);
-        (listens && listener.local_addr().ok()?.port() == port).then_some(listener)
-    })
-}
-
-/// This process's connections that the server accepted on the port.
-fn connections(port: u16) -> Vec<(SocketAddr, TcpStream)> {
-    let accepted = |socket: OwnedFd| {
-        let stream = TcpStream::from(socket);
-        let peer = stream.peer_addr().ok()?;
-        (stream.local_addr().ok()?.port() == port).then_some((peer, stream))
-    };
-    own_sockets().into_iter().filter_map(accepted).collect()
-}
-
-/// Duplicates of all stream sockets of this process: what is done with one of them is done with that socket, whatever
-/// its number stands for by then.
-fn own_sockets() -> Vec<OwnedFd> {
-    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
-    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
-    numbers.filter_map(duplicate).filter(is_stream_socket).collect()
-}
-
-fn duplicate(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: it is used for one call, which answers EBADF for a number that is not open any more.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    borrowed.try_clone_to_owned().ok()
-}
-
-fn is_stream_socket(socket: &OwnedFd) -> bool {
-    getsockopt(socket, sockopt::SockType).is_ok_and(|kind| kind == SockType::Stream)
 }

@@ -37,7 +37,7 @@ impl Lines {
             document.push_str(line);
             if line == "}" {
                 self.stop(&mut tell);
-                tell(Event::Document(self.document.take().unwrap_or_default()));
+                tell(Event::Document(in_our_name(&self.document.take().unwrap_or_default())));
                 self.finish(&mut tell);
             }
         } else if line == "{" {
@@ -61,6 +61,11 @@ impl Lines {
             self.stop(tell);
         } else if self.is_server && line.starts_with("-----") && self.stage != Stage::Idle {
             self.finish(tell);
+        }
+        if self.stage == Stage::Summary
+            && let Some((lost, sent)) = datagrams(line)
+        {
+            tell(Event::Datagrams { lost, sent });
         }
         let started = line.starts_with('[') && line.contains(" connected to ") && self.stage == Stage::Idle;
         tell(Event::Line(line.to_owned()));
@@ -101,6 +106,24 @@ impl Lines {
     }
 }
 
+/// `… 0.011 ms  7/1730 (0.4%)  receiver`; the line of all streams together comes last.
+fn datagrams(line: &str) -> Option<(u64, u64)> {
+    let counts = line.trim_end().strip_suffix("receiver")?.split_once('(')?.0;
+    let (lost, sent) = counts.split_whitespace().last()?.split_once('/')?;
+    Some((lost.parse().ok()?, sent.parse().ok()?))
+}
+
+/// Names this program where the document names riperf3: scripts look for iperf's version there, and this is the one
+/// whose keys the document has at least.
+pub(super) fn in_our_name(document: &str) -> String {
+    const KEY: &str = r#""version": ""#;
+    let Some((before, rest)) = document.split_once(concat!(r#""version": ""#, "riperf3")) else {
+        return document.to_owned();
+    };
+    let after = rest.split_once('"').map_or("", |(_, after)| after);
+    format!("{before}{KEY}iperf 3.12 (net-traffic {})\"{after}", env!("CARGO_PKG_VERSION"))
+}
+
 /// A line of standard error, in this program's name.
 pub(super) fn message(line: &str) -> Event {
     Event::Message(line.strip_prefix("riperf3: ").unwrap_or(line).to_owned())
@@ -131,6 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn lost_datagrams_are_read_from_the_summary_alone() {
+        let text = "[  5] local 1.2.3.4 port 5201 connected to 1.2.3.5 port 5\n\
+                    [  5]   0.00-1.00   sec   611 KBytes  5.00 Mbits/sec  0.003 ms  9/432 (2.1%)  receiver\n\
+                    - - - - -\n[ ID] Interval\n\
+                    [  5]   0.00-1.00   sec   611 KBytes  5.00 Mbits/sec  0.000 ms  0/432 (0%)  sender\n\
+                    [  5]   0.00-1.00   sec   604 KBytes  4.95 Mbits/sec  0.003 ms  5/432 (1.2%)  receiver\n";
+        let datagrams = Event::Datagrams { lost: 5, sent: 432 };
+        assert_eq!(events(false, text), [Event::Started, Event::Stopped, datagrams, Event::Finished]);
+        assert_eq!(super::datagrams("[  5]   0.00-1.00   sec  1.16 GBytes  9.95 Gbits/sec   receiver"), None);
+    }
+
+    #[test]
     fn a_test_without_streams_never_started() {
         assert_eq!(events(true, "-----\nServer listening on 1\n-----\n-----\n"), []);
     }
@@ -141,6 +176,18 @@ mod tests {
                     {\"event\":\"end\",\"data\":{}}\n{\n  \"start\": {\n  }\n}\n";
         let whole = Event::Document("{\n  \"start\": {\n  }\n}".to_owned());
         assert_eq!(events(true, text), [Event::Started, Event::Stopped, whole, Event::Finished]);
+    }
+
+    #[test]
+    fn a_document_names_this_program_and_an_iperf() {
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            in_our_name("{\n  \"start\": {\n    \"version\": \"riperf3 0.8.0\",\n    \"x\": 1\n  }\n}"),
+            format!(
+                "{{\n  \"start\": {{\n    \"version\": \"iperf 3.12 (net-traffic {version})\",\n    \"x\": 1\n  }}\n}}"
+            )
+        );
+        assert_eq!(in_our_name("{}"), "{}");
     }
 
     #[test]

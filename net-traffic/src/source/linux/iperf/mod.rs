@@ -3,6 +3,8 @@
 mod capture;
 mod door;
 mod lines;
+mod own;
+mod silence;
 
 use std::io;
 
@@ -27,7 +29,7 @@ pub struct Started {
 /// A test or a server that is running. What it says is in its events, which end when it does.
 #[derive(Debug)]
 pub struct Iperf {
-    task: JoinHandle<Result<(), RiperfError>>,
+    task: JoinHandle<Result<(), IperfError>>,
     interrupt: watch::Sender<Option<String>>,
     is_server: bool,
 }
@@ -41,7 +43,9 @@ impl Iperf {
     pub fn start(options: &IperfOptions) -> Result<Started, IperfError> {
         let (interrupt, interrupted) = watch::channel(None);
         let peer = match &options.role {
-            Role::Client(test) => Peer::Client(Box::new(client(options, test)?.with_interrupt(interrupted))),
+            Role::Client(test) => {
+                Peer::Client(Box::new(client(options, test)?.with_interrupt(interrupted)), options.port)
+            }
             Role::Server { one_off } => {
                 Peer::Server(Box::new(server(options, *one_off)?.with_interrupt(interrupted)), options.port)
             }
@@ -74,7 +78,7 @@ impl Iperf {
     /// When the test did not take place, or ended early.
     pub async fn outcome(self) -> Result<(), IperfError> {
         match self.task.await {
-            Ok(outcome) => outcome.map_err(|error| explain(&error)),
+            Ok(outcome) => outcome,
             Err(error) if error.is_cancelled() => Ok(()),
             Err(error) => Err(IperfError::Failed(format!("the test broke off: {error}"))),
         }
@@ -84,21 +88,27 @@ impl Iperf {
 /// The JSON that stands for a test that did not come about.
 #[must_use]
 pub fn error_document(message: &str) -> String {
-    riperf3::json_report::error_document(&format!("error - {message}"))
+    lines::in_our_name(&riperf3::json_report::error_document(&format!("error - {message}")))
 }
 
 enum Peer {
-    Client(Box<Client>),
+    Client(Box<Client>, u16),
     Server(Box<Server>, u16),
 }
 
-async fn run(peer: Peer, capture: Capture) -> Result<(), RiperfError> {
+async fn run(peer: Peer, capture: Capture) -> Result<(), IperfError> {
     let outcome = match peer {
-        Peer::Client(client) => client.run().await.map(drop),
+        Peer::Client(client, port) => {
+            let phase = capture.phase();
+            tokio::select! {
+                outcome = client.run() => outcome.map(drop).map_err(|error| explain(&error)),
+                () = silence::of_server(port, &phase) => Err(IperfError::Failed(silence::MEANING.to_owned())),
+            }
+        }
         Peer::Server(server, port) => {
             let door = Door::new(port, capture.phase());
             tokio::select! {
-                outcome = server.run() => outcome,
+                outcome = server.run() => outcome.map_err(|error| explain(&error)),
                 () = door.keep() => Ok(()),
             }
         }
@@ -117,7 +127,9 @@ fn client(options: &IperfOptions, test: &Test) -> Result<Client, IperfError> {
         .num_streams(*streams)
         .reverse(*reverse)
         .bidir(*bidirectional)
-        .json_output(options.json);
+        // As a stream of objects JSON tells when a test starts, too; the whole object follows.
+        .json_stream(options.json)
+        .json_stream_full_output(options.json);
     builder = with(builder, seconds.as_ref(), |builder, seconds| Ok(builder.duration(*seconds)))?;
     builder = with(builder, bytes.as_ref(), |builder, bytes| builder.bytes_str(bytes))?;
     builder = with(builder, bitrate.as_ref(), |builder, rate| builder.bandwidth_str(rate))?;
@@ -134,7 +146,6 @@ fn client(options: &IperfOptions, test: &Test) -> Result<Client, IperfError> {
 }
 
 fn server(options: &IperfOptions, one_off: bool) -> Result<Server, IperfError> {
-    // As a stream of objects JSON tells when a test starts, too; the whole object follows.
     let mut builder = ServerBuilder::new()
         .port(Some(options.port))
         .one_off(one_off)
@@ -175,6 +186,10 @@ fn explain(error: &RiperfError) -> IperfError {
         RiperfError::AccessDenied => "the server is busy running a test. try again later".to_owned(),
         RiperfError::PeerDisconnected => "control socket has closed unexpectedly".to_owned(),
         RiperfError::Io(error) if is_end(error) => "control socket has closed unexpectedly".to_owned(),
+        RiperfError::Protocol(what) if what.starts_with("unknown state byte") => {
+            format!("{what}: {}", silence::MEANING)
+        }
+        RiperfError::Protocol(what) => what.clone(),
         error => error.to_string(),
     };
     IperfError::Failed(message)

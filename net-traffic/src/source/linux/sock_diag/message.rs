@@ -162,6 +162,7 @@ fn tcp_info(info: &[u8]) -> TcpInfo {
         rwnd_limited_us: read_u64(info, 176),
         sndbuf_limited_us: read_u64(info, 184),
         snd_wnd: read_u32(info, 228),
+        snd_wscale: info.get(6).map(|scales| scales & 0xf),
     }
 }
 

@@ -3,6 +3,7 @@
 mod connections;
 mod report;
 mod run;
+mod selftest;
 mod server;
 mod storm;
 mod top;
@@ -21,7 +22,7 @@ pub(crate) use self::worker::act_if_told;
 type Check = fn() -> Result<(), Failed>;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let checks = [run::CHECKS, top::CHECKS, connections::CHECKS, storm::CHECKS].concat();
+    let checks = [run::CHECKS, top::CHECKS, connections::CHECKS, storm::CHECKS, selftest::CHECKS].concat();
     let trial = |(name, check): (&str, Check)| {
         let name = format!("program::{name}");
         Trial::ignorable_test(name.clone(), move || alone(&name, check))

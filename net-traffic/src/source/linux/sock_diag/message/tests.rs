@@ -118,7 +118,10 @@ fn what_held_a_sender_back_is_read_as_far_as_the_kernel_has_it() {
     for (at, value) in [(148, 33_u32), (228, 65_536)] {
         info[at..at + 4].copy_from_slice(&value.to_ne_bytes());
     }
+    // The upper half is our own scale.
+    info[6] = 0x27;
     let tcp = tcp_info(&info);
+    assert_eq!(tcp.snd_wscale, Some(7));
     assert_eq!((tcp.busy_us, tcp.rwnd_limited_us, tcp.sndbuf_limited_us), (Some(10), Some(7), Some(2)));
     assert_eq!((tcp.min_rtt_us, tcp.snd_wnd), (Some(33), Some(65_536)));
     // Without a measurement yet, and on a kernel that knows less.

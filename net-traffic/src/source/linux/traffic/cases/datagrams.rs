@@ -15,6 +15,7 @@ use super::super::sockets::{open, own_address};
 /// Few enough to fit into the receiver's buffer all at once: nothing is dropped.
 const DATAGRAMS: usize = 64;
 const SIZE: usize = 1000;
+const EXCHANGES: u64 = 1000;
 const TOTAL: u64 = (DATAGRAMS * SIZE) as u64;
 /// In one `UDP_SEGMENT` batch.
 const SEGMENTS: usize = 16;
@@ -68,27 +69,20 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "udp_echo",
         about: "a datagram there and a smaller one back, 32 times",
-        client: |actor| {
-            let link = connect_udp(actor, V4)?;
-            actor.tell(&own_address(&link)?)?;
-            for _ in 0..32 {
-                link.send(&PAYLOAD[..900], MsgFlags::empty())?;
-                link.recv(&mut [0; 2000], MsgFlags::empty())?;
-            }
-            Ok(vec![link])
-        },
-        server: |actor| {
-            let link = bind_and_tell(actor, V4)?;
-            let client: SocketAddr = actor.hear()?;
-            for _ in 0..32 {
-                link.recv(&mut [0; 2000], MsgFlags::empty())?;
-                link.send_to(client, &PAYLOAD[..100], MsgFlags::empty())?;
-            }
-            Ok(vec![link])
-        },
+        client: |actor| ask(actor, 32, 900),
+        server: |actor| answer(actor, 32, 100),
         older: false,
         sent: 32 * 1000,
         received: 32 * 1000,
+    },
+    Case {
+        name: "udp_exchange",
+        about: "a thousand small datagrams there and back, one after the other",
+        client: |actor| ask(actor, EXCHANGES, 64),
+        server: |actor| answer(actor, EXCHANGES, 64),
+        older: false,
+        sent: 2 * EXCHANGES * 64,
+        received: 2 * EXCHANGES * 64,
     },
     Case {
         name: "udp_many_messages",
@@ -233,6 +227,26 @@ pub(super) const CASES: &[Case] = &[
         received: 0,
     },
 ];
+
+fn ask(actor: &mut Actor, times: u64, size: usize) -> Result<Vec<Link>, TrafficError> {
+    let link = connect_udp(actor, V4)?;
+    actor.tell(&own_address(&link)?)?;
+    for _ in 0..times {
+        link.send(&PAYLOAD[..size], MsgFlags::empty())?;
+        link.recv(&mut [0; 2000], MsgFlags::empty())?;
+    }
+    Ok(vec![link])
+}
+
+fn answer(actor: &mut Actor, times: u64, size: usize) -> Result<Vec<Link>, TrafficError> {
+    let link = bind_and_tell(actor, V4)?;
+    let client: SocketAddr = actor.hear()?;
+    for _ in 0..times {
+        link.recv(&mut [0; 2000], MsgFlags::empty())?;
+        link.send_to(client, &PAYLOAD[..size], MsgFlags::empty())?;
+    }
+    Ok(vec![link])
+}
 
 fn connect_udp(actor: &mut Actor, family: Family) -> Result<Link, TrafficError> {
     let server = actor.hear()?;

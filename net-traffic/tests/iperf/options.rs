@@ -1,0 +1,183 @@
+//! Each option does what it says: seen in the kernel's sockets, or in what iperf3 at the other end reports.
+
+use serde_json::Value;
+
+use crate::stage::{End, Ended, IPERF3, OURS, Program, Stage, THERE, THERE_V6, on_stage, wait_for};
+
+/// Both reports of a test by our client against iperf3.
+fn test(stage: &Stage, port: u16, options: &str) -> (Value, Value) {
+    let server = stage.serve(End::There, IPERF3, port, "-1 -J");
+    let client = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} {options} -J")).end();
+    assert_eq!(client.code, Some(0), "{options}: {}{}", client.out, client.err);
+    (client.json(), server.end().json())
+}
+
+fn number(report: &Value, path: &str) -> f64 {
+    report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {path} in {report}"))
+}
+
+fn count(report: &Value, path: &str) -> u64 {
+    report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {report}"))
+}
+
+/// What `ss` says of the client's connection that moves data, once it says `wanted` of it.
+fn check_socket(stage: &Stage, port: u16, options: &str, wanted: &str) {
+    let _serving = stage.serve(End::There, IPERF3, port, "");
+    let testing = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} -t 3 {options}"));
+    let mut said = String::new();
+    wait_for(&format!("{options}: {wanted}"), || {
+        said = stage.start(End::Here, "ss", &format!("-tinmH dst {THERE} dport = {port}")).end().out;
+        said.contains(wanted)
+    });
+    drop(testing);
+}
+
+#[test]
+fn sockets_are_as_was_asked() {
+    on_stage("sockets_are_as_was_asked", |stage| {
+        // Twelve octets of each segment are the timestamps.
+        check_socket(stage, 5901, "-M 900", "mss:888");
+        check_socket(stage, 5902, "-C reno", " reno ");
+        // The kernel doubles what it is asked for.
+        check_socket(stage, 5903, "-w 32K", "tb65536");
+        let (client, _) = test(stage, 5904, "-C reno -t 1");
+        assert_eq!(client["end"]["sender_tcp_congestion"], "reno");
+    });
+}
+
+#[test]
+fn a_window_holds_on_both_sides() {
+    on_stage("a_window_holds_on_both_sides", |stage| {
+        let (client, server) = test(stage, 5905, "-w 32K -t 1");
+        for report in [client, server] {
+            let buffers = ["/start/sock_bufsize", "/start/sndbuf_actual", "/start/rcvbuf_actual"];
+            assert_eq!(buffers.map(|path| count(&report, path)), [32 << 10, 64 << 10, 64 << 10], "{report}");
+        }
+    });
+}
+
+#[test]
+fn blocks_are_as_long_as_was_asked() {
+    on_stage("blocks_are_as_long_as_was_asked", |stage| {
+        let (client, server) = test(stage, 5906, "-u -b 2M -t 1 -l 300");
+        let (bytes, packets) = (count(&client, "/end/sum/bytes"), count(&client, "/end/sum/packets"));
+        assert_eq!(bytes, 300 * packets, "{client}");
+        assert_eq!(count(&server, "/start/test_start/blksize"), 300);
+        let (client, server) = test(stage, 5907, "-t 1 -l 5000");
+        assert_eq!(count(&client, "/end/sum_sent/bytes") % 5000, 0);
+        assert_eq!(count(&server, "/start/test_start/blksize"), 5000);
+    });
+}
+
+#[test]
+fn amounts_and_times_are_kept() {
+    on_stage("amounts_and_times_are_kept", |stage| {
+        let (client, server) = test(stage, 5908, "-n 3M");
+        for report in [&client, &server] {
+            assert_eq!(count(report, "/end/sum_received/bytes"), 3 << 20, "{report}");
+        }
+        let (client, _) = test(stage, 5909, "-t 2 -b 8M");
+        let seconds = number(&client, "/end/sum_sent/seconds");
+        assert!((1.9..2.5).contains(&seconds), "{seconds}");
+    });
+}
+
+#[test]
+fn a_bitrate_is_kept_by_each_stream() {
+    on_stage("a_bitrate_is_kept_by_each_stream", |stage| {
+        for (port, options, wanted) in
+            [(5910, "-b 8M -t 2", 8e6), (5911, "-b 4M -P 3 -t 2", 12e6), (5912, "-u -b 6M -t 2", 6e6)]
+        {
+            let (client, server) = test(stage, port, options);
+            let rates = if options.contains("-u") {
+                vec![number(&client, "/end/sum/bits_per_second")]
+            } else {
+                [&client, &server].map(|report| number(report, "/end/sum_received/bits_per_second")).to_vec()
+            };
+            for rate in rates {
+                assert!((wanted * 0.9..wanted * 1.1).contains(&rate), "{options}: {rate}");
+            }
+            let streams = if options.contains("-P 3") { 3 } else { 1 };
+            assert_eq!(server["end"]["streams"].as_array().unwrap().len(), streams, "{server}");
+        }
+    });
+}
+
+#[test]
+fn an_interval_is_the_time_between_two_lines() {
+    on_stage("an_interval_is_the_time_between_two_lines", |stage| {
+        let (client, _) = test(stage, 5913, "-t 2 -i 0.5 -b 20M");
+        let intervals = client["intervals"].as_array().unwrap();
+        assert_eq!(intervals.len(), 4, "{client}");
+        for interval in intervals {
+            let seconds = number(interval, "/sum/seconds");
+            assert!((0.4..0.6).contains(&seconds), "{seconds}");
+        }
+        let lines = |program: &str, word: &str| {
+            let _serving = stage.serve(End::There, IPERF3, 5914, "-1");
+            let told =
+                stage.start(End::Here, program, &format!("{word} -c {THERE} -p 5914 -t 2 -i 0 -b 20M")).end();
+            told.out.lines().filter(|line| line.contains(" sec ")).count()
+        };
+        assert_eq!(lines(OURS, "iperf"), lines(IPERF3, ""), "no lines but the last");
+    });
+}
+
+#[test]
+fn a_family_is_kept_to() {
+    on_stage("a_family_is_kept_to", |stage| {
+        let reach = |host: &str, port: u16, options: &str| {
+            stage.start(End::Here, OURS, &format!("iperf {host} -p {port} -n 128K {options}")).end()
+        };
+        let is_ok = |ended: &Ended| ended.code == Some(0);
+        let four = stage.serve(End::There, OURS, 5915, "-4");
+        assert!(is_ok(&reach(THERE, 5915, "")));
+        assert!(reach(THERE_V6, 5915, "").err.contains("Connection refused"));
+        drop(four);
+        let six = stage.serve(End::There, OURS, 5916, "-6");
+        assert!(is_ok(&reach(THERE_V6, 5916, "-6")));
+        assert!(reach(THERE, 5916, "").err.contains("Connection refused"));
+        drop(six);
+        let _both = stage.serve(End::There, OURS, 5917, "");
+        assert!(is_ok(&reach(THERE, 5917, "-4")) && is_ok(&reach(THERE_V6, 5917, "-6")));
+        for (host, option) in [(THERE_V6, "-4"), (THERE, "-6")] {
+            let refused = reach(host, 5917, option);
+            assert_eq!(refused.code, Some(1), "{host} {option}: {}", refused.out);
+            assert!(!refused.err.is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_port_is_the_one_that_was_asked_for() {
+    on_stage("a_port_is_the_one_that_was_asked_for", |stage| {
+        let listening = |program: &Program| {
+            let said = stage.start(End::There, "ss", "-tlnpH").end().out;
+            let own = format!("pid={},", program.pid());
+            said.lines().filter(|line| line.contains(&own)).map(str::to_owned).collect::<Vec<_>>()
+        };
+        for (options, port) in [("", 5201), ("-p 5918", 5918)] {
+            let server = stage.start(End::There, OURS, &format!("iperf -s {options}"));
+            stage.wait_until_listening(End::There, port);
+            let sockets = listening(&server);
+            assert!(sockets.len() == 1 && sockets[0].contains(&format!(":{port} ")), "{sockets:?}");
+            let tested = stage.start(End::Here, OURS, &format!("iperf {THERE} {options} -n 128K")).end();
+            assert_eq!(tested.code, Some(0), "{}", tested.err);
+        }
+    });
+}
+
+#[test]
+fn a_server_for_one_test_ends_with_it() {
+    on_stage("a_server_for_one_test_ends_with_it", |stage| {
+        let once = stage.serve(End::There, OURS, 5919, "-1");
+        let mut ever = stage.serve(End::There, OURS, 5920, "");
+        for port in [5919, 5920] {
+            let tested = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p {port} -n 128K")).end();
+            assert_eq!(tested.code, Some(0), "{}", tested.err);
+        }
+        let ended = once.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ever.is_running());
+    });
+}
