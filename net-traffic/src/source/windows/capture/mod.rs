@@ -2,6 +2,7 @@
 //!
 //! The monitor cannot filter by an expression: every packet comes here, and is filtered here.
 
+mod adapters;
 mod api;
 mod monitor;
 mod owners;
@@ -14,12 +15,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use self::adapters::{known, name_of};
 use self::monitor::{Adapter, Monitor, Packets, Seen, Session};
 use self::owners::Owners;
 use self::refusal::Refusal;
 use super::children::{Children, descendants};
-use super::interfaces::Known;
-use super::{host, interfaces};
+use super::host;
 use crate::packet::format::LinkType;
 use crate::packet::{Interface, Ledger, Packet};
 use crate::snapshot::{ProcessId, Status};
@@ -289,22 +290,6 @@ pub(super) fn status() -> Status {
         reason: refusal.as_ref().map(ToString::to_string),
         remedy: refusal.as_ref().and_then(Refusal::remedy),
     }
-}
-
-/// The interfaces of this machine; those that the user named must be among them.
-fn known(wanted: &[String]) -> Result<Vec<Known>, OpenError> {
-    let failed = |cause| OpenError::Failed { attempt: "list the interfaces".to_owned(), cause };
-    let all = interfaces::hardware().map_err(failed)?;
-    match wanted.iter().find(|name| !all.iter().any(|interface| interface.name == **name)) {
-        Some(name) => Err(OpenError::Usage(format!("-i {name}: there is no such interface"))),
-        None => Ok(all),
-    }
-}
-
-/// The name that the system's tables have for the adapter; the monitor has another one.
-fn name_of(adapter: &Adapter, known: &[Known]) -> String {
-    let same = known.iter().find(|interface| interface.address == adapter.hardware);
-    same.map_or_else(|| adapter.description.clone(), |interface| interface.name.clone())
 }
 
 fn packet(seen: &Seen, interface: usize) -> Packet<'_> {
