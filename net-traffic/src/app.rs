@@ -5,6 +5,7 @@ mod command;
 mod failure;
 mod iperf;
 mod keys;
+mod names;
 mod run;
 mod screen;
 mod selftest;

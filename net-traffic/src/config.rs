@@ -221,7 +221,8 @@ fn view(
     }
     count_bytes(&mut source);
     let brief = matches!(output.format, Format::Table | Format::Markdown);
-    let options = Options { states: named, brief, ..options(selection_args, view)? };
+    let options =
+        Options { states: named, brief, names: output_args.resolve, ..options(selection_args, view)? };
     let (quiet, verbose) = messages(verbosity);
     let screen = screen(view, pace, output_args, terminal);
     Ok(Config {

@@ -2,6 +2,7 @@
 //!
 //! The terminal is one of tmux, with a server of its own that each test ends. Without tmux the tests say SKIP.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "how long the screen takes to answer is measured")]
 
 #[path = "support/skip.rs"]
 mod skip;
@@ -11,6 +12,9 @@ mod support;
 mod tmux;
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use net_traffic::output::tui::terminal::FullScreen;
 use support::recording;
@@ -135,7 +139,7 @@ fn a_held_screen_stands_still_while_counting_goes_on() {
     let held = terminal.screen();
     assert!(!held.contains("totals of 7s"), "{held}");
     // Longer than the rest of the recording takes.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(2));
     assert_eq!(terminal.screen(), held);
     terminal.press("Space");
     terminal.wait_for("totals of 7s");
@@ -152,8 +156,17 @@ fn the_mouse_sorts_and_scrolls() {
     terminal.send_bytes("\x1b[<0;2;5M");
     terminal.wait_for("by pid");
     terminal.send_bytes("\x1b[<65;2;8M");
+    // Three rows down by each notch, and up again.
     terminal.press("Enter");
-    terminal.wait_for("Connection  ");
+    terminal.wait_for("remote              198.51.100.8:50999");
+    terminal.press("Escape");
+    terminal.wait_for("q quit  ? help  / filter");
+    terminal.send_bytes("\x1b[<64;2;8M");
+    terminal.press("Enter");
+    terminal.wait("the wheel does not turn back", |terminal| {
+        let screen = terminal.screen();
+        screen.contains("remote              ") && !screen.contains("198.51.100.8:50999")
+    });
     terminal.press("q");
     terminal.wait_until_given_back();
 }
@@ -196,6 +209,89 @@ fn a_live_machine_is_watched_without_privileges() {
     terminal.wait_for(" 2 Processes");
     terminal.press("q");
     terminal.wait_until_given_back();
+}
+
+#[test]
+fn names_come_when_they_are_asked_for() {
+    let terminal = terminal!(80, 24);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let numbers = format!("127.0.0.1:{port}");
+    let program = format!("{} top --tier polling -d 0.2 --port {port}", program());
+    terminal.type_line(&program);
+    terminal.wait_for(&numbers);
+    terminal.press("d");
+    terminal.wait_for(&format!("localhost:{port}"));
+    terminal.press("d");
+    terminal.wait("the name stays", |terminal| !terminal.screen().contains("localhost"));
+    terminal.press("q");
+    terminal.wait_until_given_back();
+    terminal.type_line(&format!("{program} --resolve"));
+    terminal.wait_for(&format!("localhost:{port}"));
+    terminal.press("q");
+    terminal.wait_until_given_back();
+    drop(stream);
+}
+
+/// In a network of its own, where whoever asks for names is never answered.
+#[test]
+fn a_name_server_that_never_answers_holds_up_no_frame() {
+    let terminal = terminal!(80, 24);
+    let resolv_conf = tempfile::NamedTempFile::new().unwrap();
+    fs::write(resolv_conf.path(), "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n").unwrap();
+    let asked = tempfile::NamedTempFile::new().unwrap();
+    let alone =
+        format!("ip link set lo up && mount --bind {} /etc/resolv.conf", resolv_conf.path().display());
+    if let Err(reason) = may_unshare(&alone) {
+        return skip::skip(&reason);
+    }
+    let this = std::env::current_exe().unwrap();
+    terminal.type_line(&format!(
+        "unshare -rmn sh -c '{alone} && ASKED={} exec {} --ignored --nocapture --exact watches_beside_a_silent_server'",
+        asked.path().display(),
+        this.display()
+    ));
+    terminal.wait_for("END OF RECORDING");
+    terminal.wait("nobody was asked", |_| fs::read_to_string(asked.path()).unwrap().contains("asked"));
+    // Each answer of the screen in less time than one name takes that does not come.
+    let begin = Instant::now();
+    for (key, seen) in
+        [("Tab", "Processes 5"), ("4", "Destinations 5"), ("?", "Loss ledger"), ("Escape", "by rate")]
+    {
+        terminal.press(key);
+        terminal.wait_for(seen);
+    }
+    terminal.press("q");
+    terminal.wait_until_given_back();
+    assert!(begin.elapsed() < Duration::from_secs(20), "it took {:?}", begin.elapsed());
+}
+
+/// Whether a namespace of one's own can be made, and this be done in it.
+fn may_unshare(line: &str) -> Result<(), String> {
+    let tried = Command::new("unshare").args(["-rmn", "sh", "-c", line]).output();
+    match tried {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("no namespaces here: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => Err(format!("unshare: {error}")),
+    }
+}
+
+/// Run by the test above: a name server that says nothing, and the program in front of it.
+#[test]
+#[ignore = "takes the port of name servers, in a network of its own"]
+fn watches_beside_a_silent_server() {
+    let asked = std::env::var_os("ASKED").unwrap();
+    let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).unwrap();
+    std::thread::spawn(move || {
+        while server.recv_from(&mut [0; 512]).is_ok() {
+            fs::write(&asked, "asked").unwrap();
+        }
+    });
+    let arguments = ["top", "-d", "0.05", "--resolve", "--replay"];
+    let mut program = Command::new(assert_cmd::cargo::cargo_bin!("net-traffic"));
+    let status = program.args(arguments).arg(recording("rates")).status().unwrap();
+    assert!(status.success());
 }
 
 #[test]

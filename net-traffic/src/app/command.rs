@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::failure::{Failure, note};
+use super::names::Naming;
 use crate::config::{Config, Running, SourceConfig, Target};
 use crate::model::{Model, Retention};
 use crate::output::{self, Format, Output};
@@ -42,6 +43,10 @@ pub(super) fn run(config: &Config, running: &Running) -> Result<ExitCode, Failur
         model.advance(source.snapshot()?);
     }
     model.advance(source.snapshot()?);
+    if running.viewing.options.names {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(waiting)?;
+        runtime.block_on(Naming::default().look_up_once(&mut model));
+    }
     let status = children.status().unwrap_or(1);
     if let Err(error) = report(running, &model, status, target)
         && error.kind() != io::ErrorKind::BrokenPipe

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::failure::{Failure, note};
+use super::names::Naming;
 use super::screen;
 use super::ticks::Ticks;
 use crate::config::{Config, Job, SourceConfig, Viewing};
@@ -57,7 +58,11 @@ async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
             check_interfaces(config, &snapshot)?;
         }
         explain(config, &snapshot, &mut explained);
-        let bytes = sink.take(snapshot)?;
+        let is_only = config.pace.count == Some(1);
+        let bytes = tokio::select! {
+            () = stop.wait() => return Ok(()),
+            bytes = sink.take(snapshot, is_only) => bytes?,
+        };
         tokio::select! {
             () = stop.wait() => return Ok(()),
             written = write(bytes) => written?,
@@ -142,7 +147,7 @@ fn explanation(status: &Status) -> Option<String> {
 
 /// What becomes of a snapshot.
 enum Sink<'c> {
-    View { viewing: &'c Viewing, model: Box<Model>, output: Output },
+    View { viewing: &'c Viewing, model: Box<Model>, naming: Naming, output: Output },
     Record(Recorder<Box<dyn Write>>),
 }
 
@@ -162,16 +167,22 @@ impl<'c> Sink<'c> {
         Self::View {
             viewing,
             model: Box::new(Model::new(viewing.selection.within(scope), Retention::default())),
+            naming: Naming::default(),
             output: Output::new(viewing.output.clone()),
         }
     }
 
     /// What is to be written to standard output.
-    fn take(&mut self, snapshot: Snapshot) -> Result<Vec<u8>, Failure> {
+    async fn take(&mut self, snapshot: Snapshot, is_only: bool) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         match self {
-            Self::View { viewing, model, output } => {
+            Self::View { viewing, model, naming, output } => {
                 model.advance(snapshot);
+                match (viewing.options.names, is_only) {
+                    (true, true) => naming.look_up_once(model).await,
+                    (true, false) => naming.look_up(model),
+                    (false, _) => {}
+                }
                 output.write(&mut bytes, &viewing.view.report(model, &viewing.options))?;
             }
             Self::Record(recorder) => recorder.add(&snapshot)?,

@@ -7,6 +7,7 @@ use tokio::task::spawn_blocking;
 
 use super::failure::Failure;
 use super::keys;
+use super::names::Naming;
 use super::run::{check_interfaces, open, write};
 use super::ticks::Ticks;
 use crate::config::{Config, Viewing};
@@ -34,7 +35,7 @@ pub(super) async fn show(
         () = stop.wait() => return Ok(()),
         first = snapshots.recv() => first,
     };
-    let mut model = Model::new(selection, Retention::default());
+    let mut model = Model::new(selection, Retention::of_screen());
     if let Some(first) = first {
         let first = first?;
         check_interfaces(config, &first)?;
@@ -43,9 +44,15 @@ pub(super) async fn show(
     let state = State::new(screen, viewing.options.clone(), viewing.output.units, viewing.output.color);
     let full_screen = FullScreen::enter().map_err(failed)?;
     let keys = keys::listen().map_err(failed)?;
-    let result = Showing { state, model, held: None, full_screen, inputs: Inputs { snapshots, keys, stop } }
-        .run()
-        .await;
+    let result = Showing {
+        state,
+        model,
+        held: None,
+        full_screen,
+        inputs: Inputs { snapshots, keys, naming: Naming::default(), stop },
+    }
+    .run()
+    .await;
     pump.abort();
     result
 }
@@ -101,6 +108,7 @@ struct Showing {
 struct Inputs {
     snapshots: Receiver<Reading>,
     keys: Receiver<Event>,
+    naming: Naming,
     stop: Stop,
 }
 
@@ -141,7 +149,10 @@ impl Showing {
     /// Projects the model once, and draws that until something else is to be shown.
     async fn one_picture(&mut self) -> Result<Turn, Failure> {
         let Self { state, model, held, full_screen, inputs } = self;
-        let model = held.as_deref().unwrap_or(model);
+        let model = held.as_deref_mut().unwrap_or(model);
+        if state.options.names {
+            inputs.naming.look_up(model);
+        }
         let picture = Picture {
             live: view::live(model, state.screen, &state.options),
             details: state.opened().and_then(|id| view::details(model, id)),
@@ -181,6 +192,7 @@ impl Inputs {
             biased;
             () = self.stop.wait() => Ok(Next::Event(Event::Signal)),
             key = self.keys.recv() => Ok(Next::Event(key.unwrap_or(Event::Signal))),
+            () = self.naming.arrived() => Ok(Next::Event(Event::Names)),
             reading = self.snapshots.recv(), if !at_end => match reading {
                 Some(reading) => reading.map(Next::Snapshot),
                 None => Ok(Next::Event(Event::End)),

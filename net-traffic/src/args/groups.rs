@@ -42,8 +42,11 @@ pub struct OutputArgs {
     #[arg(long, help = "No colours; NO_COLOR does the same")]
     pub no_color: bool,
     /// Show addresses and ports as numbers (the default)
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, overrides_with = "resolve")]
     pub no_resolve: bool,
+    /// Show remote hosts by name: reverse DNS, in the background
+    #[arg(long, overrides_with = "no_resolve")]
+    pub resolve: bool,
 }
 
 /// What to show. The same in every view.

@@ -61,7 +61,7 @@ pub(super) fn config(args: &RunArgs, terminal: Terminal) -> Result<Config, Confi
     };
     let view = &Run { exit_status: 0 };
     let states = selection::states(&args.selection.states)?;
-    let options = Options { states, ..options(&args.selection, view)? };
+    let options = Options { states, names: args.format.resolve, ..options(&args.selection, view)? };
     let (quiet, verbose) = messages(&args.verbosity);
     let viewing = Viewing { view, options, selection, output, screen: None };
     let pace = Pace { interval: Duration::from_secs(1), chosen: false, count: None };

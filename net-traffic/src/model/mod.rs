@@ -10,13 +10,16 @@ mod balance;
 mod baseline;
 mod connection;
 mod destination;
+mod histories;
 mod history;
 mod interface;
+mod names;
 mod network;
 mod process;
 mod rate;
 mod selection;
 pub mod throughput;
+mod traces;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +29,7 @@ use std::net::IpAddr;
 
 pub use self::balance::Balance;
 pub use self::connection::Connection;
+pub use self::histories::Row;
 pub use self::history::History;
 pub use self::interface::InterfaceState;
 pub use self::network::{Network, NetworkError};
@@ -40,7 +44,9 @@ pub use crate::snapshot::{
 use self::baseline::Baseline;
 use self::connection::{Connections, Keep, Moment};
 use self::destination::Destinations;
+use self::histories::Histories;
 use self::interface::Interfaces;
+use self::names::HostNames;
 use self::process::Processes;
 
 /// Everything known about the machine up to the last snapshot.
@@ -58,6 +64,8 @@ pub struct Model {
     users: BTreeMap<u32, String>,
     interfaces: Interfaces,
     wire: Vec<Wire>,
+    names: HostNames,
+    histories: Histories,
     loss: Loss,
     cost: Cost,
     status: Vec<Status>,
@@ -71,15 +79,23 @@ pub struct Retention {
     pub connections: usize,
     pub processes: usize,
     pub destinations: usize,
+    /// Of how many connections, containers and remote hosts it is remembered how their rates were.
+    pub histories: usize,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { snapshots: 5, connections: 10_000, processes: 5_000, destinations: 50_000 }
+        Self { snapshots: 5, connections: 10_000, processes: 5_000, destinations: 50_000, histories: 0 }
     }
 }
 
 impl Retention {
+    /// Keeps what a screen draws and a report does not.
+    #[must_use]
+    pub fn of_screen() -> Self {
+        Self { histories: 4096, ..Self::default() }
+    }
+
     /// Keeps every connection of a run until its one report.
     #[must_use]
     pub fn of_run() -> Self {
@@ -96,6 +112,8 @@ pub struct Flow<'m> {
     pub user: Option<&'m str>,
     /// The name of its interface.
     pub interface: Option<&'m str>,
+    /// The name of the remote host, where names are looked up.
+    pub remote_name: Option<&'m str>,
     /// The names of all interfaces of this namespace that it passes on its way from another one.
     pub passed: &'m [String],
 }
@@ -147,6 +165,7 @@ impl Model {
             self.fold(&ended);
         }
         self.users.extend(users);
+        self.remember();
         self.host = host;
         self.wire = wire;
         self.loss = loss;
@@ -163,6 +182,31 @@ impl Model {
         self.destinations = Destinations::default();
         self.interfaces.reset(self.at);
         self.first = Some(self.at);
+    }
+
+    /// Takes over names of remote hosts. From the first call on, names count as looked up.
+    pub fn name_hosts(&mut self, found: Vec<(IpAddr, String)>) {
+        let mut names = std::mem::take(&mut self.names);
+        names.add(found, || self.remotes().collect());
+        self.names = names;
+    }
+
+    /// Whether names of remote hosts are looked up.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        self.names.are_looked_up()
+    }
+
+    /// The name of a remote host, where it is known.
+    #[must_use]
+    pub fn host_name(&self, address: IpAddr) -> Option<&str> {
+        self.names.get(address)
+    }
+
+    /// The addresses of the remote hosts of the selected connections; one may come more than once.
+    pub fn remotes(&self) -> impl Iterator<Item = IpAddr> {
+        let remotes = self.flows().filter_map(|flow| flow.connection.socket.remote);
+        remotes.map(|remote| remote.address.to_canonical()).filter(|address| !address.is_unspecified())
     }
 
     /// When the last snapshot was read.
@@ -240,6 +284,25 @@ impl Model {
         self.destinations.iter()
     }
 
+    /// How the rates of a row were, oldest first; `None` where it moved nothing lately, or no histories are kept.
+    #[must_use]
+    pub fn history(&self, of: Row<'_>) -> Option<History> {
+        self.histories.get(of)
+    }
+
+    /// Adds the rates of this snapshot to the histories.
+    fn remember(&mut self) {
+        if self.retention.histories == 0 {
+            return;
+        }
+        let mut histories = std::mem::take(&mut self.histories);
+        let moving = self.connections.iter().filter(|connection| connection.rates.total() > Some(0));
+        let moving = moving.filter(|connection| self.selection.wants_flow(&self.flow(connection)));
+        let processes = self.processes.iter().filter(|state| self.selection.wants_process(state));
+        histories.advance(moving, processes, self.retention.histories);
+        self.histories = histories;
+    }
+
     fn flow<'m>(&'m self, connection: &'m Connection) -> Flow<'m> {
         let process = connection.socket.owner.and_then(|owner| self.processes.get(owner));
         let socket = &connection.socket;
@@ -250,6 +313,7 @@ impl Model {
             process,
             user: running_as.or_else(made_by),
             interface: self.interfaces.of(socket),
+            remote_name: socket.remote.and_then(|remote| self.names.get(remote.address)),
             passed: self.interfaces.passed(socket),
         }
     }

@@ -19,6 +19,12 @@ impl Rates {
         }
     }
 
+    /// Adds other rates; what is unknown of one is what is known of the other.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rx_bps = add(self.rx_bps, other.rx_bps);
+        self.tx_bps = add(self.tx_bps, other.tx_bps);
+    }
+
     /// Both directions together; `None` only where neither is known.
     #[must_use]
     pub fn total(self) -> Option<u64> {

@@ -12,7 +12,8 @@ use crate::view::{Kind, Report, Value};
 /// Those of the writer.
 pub fn write(out: &mut impl Write, report: &Report<'_>, header: bool, time: bool) -> io::Result<()> {
     let Some(table) = report.tables.get(report.main) else { return Ok(()) };
-    let columns = || table.columns.iter().enumerate().filter(|(_, column)| !column.derived);
+    let columns =
+        || table.columns.iter().enumerate().filter(|(_, column)| column.is_written(report.has_names));
     let mut line = Line::default();
     if header {
         if time {

@@ -59,6 +59,15 @@ pub fn write(text: &mut String, value: Value<'_>, part: Part, units: Option<Unit
     debug_assert!(written.is_ok(), "writing to a string cannot fail");
 }
 
+/// Appends the name of a host in place of its address.
+pub fn write_named(text: &mut String, name: &str, value: Value<'_>, part: Part) {
+    write(text, Value::Text(name), Part::Whole, None);
+    if let (Value::Endpoint { port, .. }, Part::Whole) = (value, part) {
+        text.push(':');
+        write(text, if port == 0 { Value::Text("*") } else { Value::Count(u64::from(port)) }, part, None);
+    }
+}
+
 /// A value as a text of its own.
 #[must_use]
 pub fn value(value: Value<'_>, units: Option<Units>) -> String {
@@ -168,6 +177,24 @@ mod tests {
         assert_eq!(value(endpoint("192.0.2.1", 443), None), "192.0.2.1:443");
         assert_eq!(value(endpoint("2001:db8::1", 443), None), "[2001:db8::1]:443");
         assert_eq!(value(endpoint("0.0.0.0", 0), None), "0.0.0.0:*");
+    }
+
+    #[test]
+    fn writes_a_name_in_place_of_an_address() {
+        let endpoint = |port| Value::Endpoint { address: "192.0.2.1".parse().unwrap(), port };
+        for (value, part, written) in [
+            (endpoint(443), Part::Whole, "web.example:443"),
+            (endpoint(0), Part::Whole, "web.example:*"),
+            (endpoint(443), Part::Address, "web.example"),
+            (Value::Address("192.0.2.1".parse().unwrap()), Part::Whole, "web.example"),
+        ] {
+            let mut text = String::new();
+            write_named(&mut text, "web.example", value, part);
+            assert_eq!(text, written);
+        }
+        let mut text = String::new();
+        write_named(&mut text, "a\u{1b}[31m", endpoint(1), Part::Whole);
+        assert_eq!(text, "a?[31m:1", "a name server is not to be trusted with the terminal");
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub fn write(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
 }
 
 struct Line<'r, 'm>(&'r Report<'m>);
-struct Rows<'r, 'm>(&'r Table<'m>);
-struct Row<'r, 'm>(&'static [Column], &'r [Value<'m>]);
+struct Rows<'r, 'm>(&'r Table<'m>, bool);
+struct Row<'r, 'm>(&'static [Column], &'r [Value<'m>], bool);
 struct Record<'r, 'm>(&'r Facts<'m>);
 struct Cell<'m>(Value<'m>);
 
@@ -36,7 +36,7 @@ impl Serialize for Line<'_, '_> {
         map.serialize_entry("elapsed_s", &seconds(report.elapsed_ns))?;
         for table in &report.tables {
             if let Some(key) = table.key {
-                map.serialize_entry(key, &Rows(table))?;
+                map.serialize_entry(key, &Rows(table, report.has_names))?;
             }
         }
         for (key, value) in &report.facts {
@@ -44,7 +44,7 @@ impl Serialize for Line<'_, '_> {
         }
         map.serialize_entry("loss", &Record(&report.loss))?;
         map.serialize_entry("cost", &Record(&report.cost))?;
-        map.serialize_entry("sources", &Rows(&report.sources))?;
+        map.serialize_entry("sources", &Rows(&report.sources, report.has_names))?;
         map.end()
     }
 }
@@ -54,7 +54,7 @@ impl Serialize for Rows<'_, '_> {
         let rows = self.0.rows();
         let mut list = serializer.serialize_seq(Some(rows.len()))?;
         for row in rows {
-            list.serialize_element(&Row(self.0.columns, row))?;
+            list.serialize_element(&Row(self.0.columns, row, self.1))?;
         }
         list.end()
     }
@@ -63,7 +63,7 @@ impl Serialize for Rows<'_, '_> {
 impl Serialize for Row<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (column, value) in self.0.iter().zip(self.1).filter(|(column, _)| !column.derived) {
+        for (column, value) in self.0.iter().zip(self.1).filter(|(column, _)| column.is_written(self.2)) {
             map.serialize_entry(column.key, &Cell(*value))?;
         }
         map.end()

@@ -9,6 +9,8 @@ pub(super) struct Field {
     /// On a narrow terminal the highest is left out first; 0 never is.
     pub rank: u8,
     place: usize,
+    /// The place of a name that is written instead, where there is one.
+    name: Option<usize>,
     part: Part,
 }
 
@@ -16,7 +18,10 @@ impl Field {
     /// Appends this field of the row.
     pub(super) fn write(&self, text: &mut String, row: &[Value<'_>], units: Option<Units>) {
         let value = row.get(self.place).copied().unwrap_or(Value::Unknown);
-        format::write(text, value, self.part, units);
+        match self.name.and_then(|name| row.get(name)) {
+            Some(Value::Text(name)) => format::write_named(text, name, value, self.part),
+            _ => format::write(text, value, self.part, units),
+        }
     }
 }
 
@@ -30,7 +35,8 @@ pub(super) fn fields(table: &Table<'_>, shown: &'static [Shown]) -> Vec<Field> {
                 Part::Port => Kind::Number,
                 Part::Whole | Part::Address | Part::Plain => table.columns.get(place)?.kind,
             };
-            Some(Field { heading: shown.heading, kind, rank: shown.rank, place, part: shown.part })
+            let name = shown.name.and_then(|name| table.column(name));
+            Some(Field { heading: shown.heading, kind, rank: shown.rank, place, name, part: shown.part })
         })
         .collect()
 }

@@ -8,6 +8,7 @@ pub mod iperf;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod live;
+pub mod names;
 pub mod record;
 mod recording;
 pub mod replay;
@@ -21,6 +22,7 @@ use self::linux as system;
 use self::windows as system;
 
 pub use self::live::{LiveOptions, Netns, OpenError, Progress, StartError, Tier, Wanted};
+pub use self::names::Names;
 pub use self::record::Recorder;
 pub use self::replay::{Replay, ReplayError};
 pub use self::system::children::Children;

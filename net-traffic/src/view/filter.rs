@@ -22,7 +22,7 @@ pub struct Filter {
     problem: Option<String>,
 }
 
-/// A network where the text is one, else the beginning of an address as it is written.
+/// A network where the text is one, else the beginning of an address as it is written, or a part of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Remote {
     Within(Network),
@@ -98,7 +98,11 @@ impl Filter {
         }) && any(&self.remotes, |wanted| {
             socket.remote.is_some_and(|remote| match wanted {
                 Remote::Within(network) => network.contains(remote.address),
-                Remote::Begins(text) => remote.address.to_canonical().to_string().starts_with(text),
+                Remote::Begins(text) => {
+                    let name = flow.remote_name.map(str::to_ascii_lowercase);
+                    remote.address.to_canonical().to_string().starts_with(text)
+                        || name.is_some_and(|name| name.contains(text))
+                }
             })
         }) && (!self.is_about_processes() || flow.process.is_some_and(|process| self.wants_process(process)))
     }

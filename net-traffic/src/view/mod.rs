@@ -21,7 +21,7 @@ pub use self::doctor::Doctor;
 pub use self::filter::{Filter, PREFIXES};
 pub use self::live::{Details, Live, Past, RowId, Rows, Screen, details, live};
 pub use self::options::{By, Options, States};
-pub use self::report::{Column, Facts, Kind, Label, Part, Report, Series, Shown, Table, Value};
+pub use self::report::{Column, Facts, Kind, Label, Part, Presence, Report, Series, Shown, Table, Value};
 pub use self::run::Run;
 pub use self::top::Top;
 

@@ -5,6 +5,7 @@ use crate::model::{Flow, Protocol, State};
 
 /// What a user can change while looking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as a flag or a key")]
 pub struct Options {
     /// The key of a column; views without such a column keep their own order.
     pub sort: Option<String>,
@@ -21,6 +22,8 @@ pub struct Options {
     pub filter: Filter,
     /// Who moved most since the start comes first, not who moves most now.
     pub totals: bool,
+    /// Names of remote hosts in place of their addresses, where they are known.
+    pub names: bool,
 }
 
 /// The tables that can stand for a report.

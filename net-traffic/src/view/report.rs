@@ -24,6 +24,8 @@ pub struct Report<'m> {
     pub cost: Facts<'m>,
     /// What counts in each slot, and why nothing better does.
     pub sources: Table<'m>,
+    /// Names of remote hosts are looked up, so that columns of such names are there.
+    pub has_names: bool,
     /// The place in `tables` of the one that stands for the report where only one can be shown.
     pub main: usize,
 }
@@ -76,8 +78,17 @@ impl<'m> Table<'m> {
 pub struct Column {
     pub key: &'static str,
     pub kind: Kind,
-    /// Follows from other columns: people read it, programs compute it.
-    pub derived: bool,
+    pub presence: Presence,
+}
+
+/// When programs get a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    Always,
+    /// It follows from other columns: people read it, programs compute it.
+    Derived,
+    /// Where names of remote hosts are looked up.
+    WithNames,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,19 +101,32 @@ pub enum Kind {
 
 impl Column {
     pub(crate) const fn text(key: &'static str) -> Self {
-        Self { key, kind: Kind::Text, derived: false }
+        Self { key, kind: Kind::Text, presence: Presence::Always }
     }
 
     pub(crate) const fn number(key: &'static str) -> Self {
-        Self { key, kind: Kind::Number, derived: false }
+        Self { key, kind: Kind::Number, presence: Presence::Always }
     }
 
     pub(crate) const fn derived(key: &'static str) -> Self {
-        Self { key, kind: Kind::Number, derived: true }
+        Self { key, kind: Kind::Number, presence: Presence::Derived }
     }
 
     pub(crate) const fn endpoint(key: &'static str) -> Self {
-        Self { key, kind: Kind::Endpoint, derived: false }
+        Self { key, kind: Kind::Endpoint, presence: Presence::Always }
+    }
+
+    pub(crate) const fn host_name(key: &'static str) -> Self {
+        Self { key, kind: Kind::Text, presence: Presence::WithNames }
+    }
+
+    /// Whether programs get it, in a report with or without names of remote hosts.
+    pub(crate) fn is_written(&self, has_names: bool) -> bool {
+        match self.presence {
+            Presence::Always => true,
+            Presence::Derived => false,
+            Presence::WithNames => has_names,
+        }
     }
 }
 
@@ -112,6 +136,8 @@ pub struct Shown {
     pub heading: &'static str,
     /// The column's key.
     pub key: &'static str,
+    /// The key of the column whose text, where there is one, people read in place of the address.
+    pub name: Option<&'static str>,
     pub part: Part,
     /// On a narrow terminal the highest is left out first; 0 never is.
     pub rank: u8,
@@ -128,19 +154,24 @@ pub enum Part {
 
 impl Shown {
     pub(crate) const fn whole(heading: &'static str, key: &'static str) -> Self {
-        Self { heading, key, part: Part::Whole, rank: 0 }
+        Self::ranked(heading, key, 0)
     }
 
     pub(crate) const fn plain(heading: &'static str, key: &'static str) -> Self {
-        Self { heading, key, part: Part::Plain, rank: 0 }
+        Self::part(heading, key, Part::Plain)
     }
 
     pub(crate) const fn part(heading: &'static str, key: &'static str, part: Part) -> Self {
-        Self { heading, key, part, rank: 0 }
+        Self { heading, key, name: None, part, rank: 0 }
     }
 
     pub(crate) const fn ranked(heading: &'static str, key: &'static str, rank: u8) -> Self {
-        Self { heading, key, part: Part::Whole, rank }
+        Self { heading, key, name: None, part: Part::Whole, rank }
+    }
+
+    /// The same, with the name of a host from another column in place of its address.
+    pub(crate) const fn named(self, name: &'static str) -> Self {
+        Self { name: Some(name), ..self }
     }
 }
 

@@ -33,7 +33,7 @@ impl Shown {
     pub(crate) fn empty(screen: Screen, size: (u16, u16), color: bool) -> Self {
         Self {
             state: State::new(screen, Options::default(), None, color),
-            model: Model::new(Selection::default(), Retention::default()),
+            model: Model::new(Selection::default(), Retention::of_screen()),
             terminal: Terminal::new(TestBackend::new(size.0, size.1)).unwrap(),
             size,
         }

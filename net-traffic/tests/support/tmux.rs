@@ -109,7 +109,8 @@ impl Terminal {
         self.capture(&["display-message", "-p", format]).trim().to_owned()
     }
 
-    fn wait(&self, complaint: &str, holds: impl Fn(&Self) -> bool) {
+    /// Waits until this holds.
+    pub(crate) fn wait(&self, complaint: &str, holds: impl Fn(&Self) -> bool) {
         for _ in 0..LOOKS {
             if holds(self) {
                 return;

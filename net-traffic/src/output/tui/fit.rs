@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use ratatui::text::Span;
 
-use crate::output::{Units, format};
-use crate::view::{Kind, Rows, Shown, Value};
+use super::State;
+use crate::output::format;
+use crate::view::{Kind, Part, Rows, Shown, Value};
 
 /// A column that has room, and the texts of its visible rows.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ const NUMBER: usize = 8;
 /// A longer name is shortened before another column is left out; and never to less than the least.
 const NAME: usize = 20;
 const LEAST_NAME: usize = 8;
+/// As long as the longest addresses of version 4 with some room.
+const HOST: usize = 26;
 
 /// The columns for the rows at these places; and how many columns have no room.
 pub(super) fn fit(
@@ -36,7 +39,7 @@ pub(super) fn fit(
     shown: &[Shown],
     sorted: Option<&str>,
     width: usize,
-    units: Option<Units>,
+    state: &State,
 ) -> (Vec<Fitted>, usize) {
     let cells: Vec<Vec<Value<'_>>> = places.map(|place| rows.cells(place)).collect();
     let columns = rows.columns();
@@ -45,9 +48,14 @@ pub(super) fn fit(
         .filter_map(|shown| {
             let place = columns.iter().position(|column| column.key == shown.key)?;
             let kind = columns.get(place)?.kind;
+            let name = shown.name.filter(|_| state.options.names);
+            let name = name.and_then(|name| columns.iter().position(|column| column.key == name));
             let texts = cells.iter().map(|row| {
                 let value = row.get(place).copied().unwrap_or(Value::Unknown);
-                format::value(value, units)
+                match name.and_then(|name| row.get(name)) {
+                    Some(Value::Text(name)) => host(name, value),
+                    _ => format::value(value, state.units),
+                }
             });
             Some(Fitted {
                 key: shown.key,
@@ -88,6 +96,13 @@ pub(super) fn fit(
     }
     let hidden = all - fitted.len();
     (fitted, hidden)
+}
+
+/// A host by its name. A long name must not drive out the other columns; the details have all of it.
+fn host(name: &str, value: Value<'_>) -> String {
+    let mut text = String::new();
+    format::write_named(&mut text, &shorten(name, HOST), value, Part::Whole);
+    text
 }
 
 /// The text, or its beginning and a mark where it is longer.

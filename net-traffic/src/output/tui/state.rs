@@ -11,6 +11,8 @@ use crate::view::{By, Filter, Options, Past, RowId, Rows, Screen};
 pub enum Event {
     /// The model took a snapshot.
     Snapshot,
+    /// Names of remote hosts came.
+    Names,
     /// The recording has no more snapshots.
     End,
     Key(KeyEvent),

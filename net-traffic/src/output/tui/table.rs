@@ -57,7 +57,7 @@ fn list(
     let sorted = state.options.sort.as_deref().filter(|_| selected.is_some());
     let shown = rows.shown(state.options.totals);
     let width = usize::from(area.width);
-    let (columns, hidden) = fit(rows, places.clone(), &shown, sorted, width, state.units);
+    let (columns, hidden) = fit(rows, places.clone(), &shown, sorted, width, state);
     let (line, drawn) = headings(&columns, area.x, state, sorted);
     frame.render_widget(line, Rect { height: 1, ..area });
     for (line, place) in (1u16..).zip(places.clone()) {

@@ -18,6 +18,7 @@ pub fn update(state: &mut State, event: Event) -> Change {
             state.at_end = true;
             Change::Frame
         }
+        Event::Names => Change::Picture,
         Event::Resize => Change::Frame,
         Event::Signal => Change::Quit,
         Event::Mouse(mouse) => on_mouse(state, mouse),
@@ -120,6 +121,10 @@ fn everywhere(state: &mut State, key: KeyCode) -> Change {
             Change::Picture
         }
         KeyCode::Char('r') => Change::Reset,
+        KeyCode::Char('d') => {
+            state.options.names = !state.options.names;
+            Change::Picture
+        }
         _ => Change::Nothing,
     }
 }

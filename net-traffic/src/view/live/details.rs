@@ -1,8 +1,8 @@
 //! Everything that is known of one row.
 
-use crate::model::{Connection, Flow, History, InterfaceState, Model, ProcessState, Rates, UNOWNED};
+use crate::model::{Connection, Flow, History, InterfaceState, Model, ProcessState, Rates, Row, UNOWNED};
 use crate::view::rows::{connections, containers, interfaces, usage};
-use crate::view::{Column, Facts, Value};
+use crate::view::{Column, Facts, Presence, Value};
 
 use super::RowId;
 
@@ -13,7 +13,7 @@ pub struct Details<'m> {
     pub facts: Facts<'m>,
     /// Bits per second, received and sent, now.
     pub rates: (Option<u64>, Option<u64>),
-    /// The same over time, oldest first; `None` where the model keeps no history of such rows.
+    /// The same over time, oldest first; `None` where it moved nothing lately.
     pub history: Option<Past>,
     pub ended: bool,
 }
@@ -26,7 +26,8 @@ pub type Past = (Vec<Option<u64>>, Vec<Option<u64>>);
 pub fn details<'m>(model: &'m Model, id: &RowId) -> Option<Details<'m>> {
     match id {
         RowId::Connection(id) => {
-            model.flows().find(|flow| flow.connection.socket.id == *id).map(|flow| of_connection(&flow))
+            let flow = model.flows().find(|flow| flow.connection.socket.id == *id)?;
+            Some(Details { history: past_of(model.history(Row::Connection(*id))), ..of_connection(&flow) })
         }
         RowId::Process(id, container) => {
             let same =
@@ -43,7 +44,7 @@ pub fn details<'m>(model: &'m Model, id: &RowId) -> Option<Details<'m>> {
 }
 
 fn of_connection<'m>(flow: &Flow<'m>) -> Details<'m> {
-    let Flow { connection, process, user: _, interface: _, passed: _ } = flow;
+    let Flow { connection, process, user: _, interface: _, remote_name: _, passed: _ } = flow;
     let Connection { socket, rates, ended, seen_ns: _ } = connection;
     let mut facts = named(connections::COLUMNS, &connections::row(flow));
     let tcp = socket.tcp.as_ref();
@@ -110,22 +111,25 @@ fn of_container<'m>(model: &'m Model, id: &str) -> Option<Details<'m>> {
     let mut facts = named(containers::COLUMNS, &containers::row(&sum));
     facts.push(("processes", Value::Count(inside.clone().count() as u64)));
     facts.push(("connections", Value::Count(inside.map(|usage| usage.connections).sum())));
-    Some(Details { title: "Container", facts, rates: pair(sum.rates), history: None, ended: false })
+    let history = past_of(model.history(Row::Container(id)));
+    Some(Details { title: "Container", facts, rates: pair(sum.rates), history, ended: false })
 }
 
 fn of_destination(model: &Model, address: Option<std::net::IpAddr>) -> Option<Details<'_>> {
     let flows: Vec<Flow<'_>> = model.flows().collect();
     let hosts = usage::since_start(model, &flows);
     let host = hosts.get(&address)?;
-    let facts = vec![
-        ("address", Value::of(address, Value::Address)),
+    let mut facts = vec![("address", Value::of(address, Value::Address))];
+    facts.extend(host.name.map(|name| ("name", Value::Text(name))));
+    facts.extend([
         ("connections", Value::Count(host.connections)),
         ("rx_bytes", Value::of(host.bytes, |bytes| Value::Bytes(bytes.rx))),
         ("tx_bytes", Value::of(host.bytes, |bytes| Value::Bytes(bytes.tx))),
         ("rx_bps", Value::of(host.rates.rx_bps, Value::Rate)),
         ("tx_bps", Value::of(host.rates.tx_bps, Value::Rate)),
-    ];
-    Some(Details { title: "Destination", facts, rates: pair(host.rates), history: None, ended: false })
+    ]);
+    let history = past_of(address.and_then(|address| model.history(Row::Destination(address))));
+    Some(Details { title: "Destination", facts, rates: pair(host.rates), history, ended: false })
 }
 
 fn of_interface(state: &InterfaceState) -> Details<'_> {
@@ -142,12 +146,21 @@ fn of_interface(state: &InterfaceState) -> Details<'_> {
     Details { title: "Interface", facts, rates: pair(state.rates), history, ended: !interface.up }
 }
 
+/// What is known only where names are looked up is left out where it is not.
 fn named<'m>(columns: &[Column], row: &[Value<'m>]) -> Facts<'m> {
-    columns.iter().map(|column| column.key).zip(row.iter().copied()).collect()
+    let facts = columns.iter().zip(row.iter().copied());
+    facts
+        .filter(|(column, value)| column.presence == Presence::Always || *value != Value::Unknown)
+        .map(|(column, value)| (column.key, value))
+        .collect()
 }
 
 fn pair(rates: Rates) -> (Option<u64>, Option<u64>) {
     (rates.rx_bps, rates.tx_bps)
+}
+
+fn past_of(history: Option<History>) -> Option<Past> {
+    history.map(|history| past(&history))
 }
 
 fn past(history: &History) -> Past {

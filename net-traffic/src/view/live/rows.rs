@@ -34,7 +34,7 @@ pub(super) enum Items<'m> {
     Connections(Vec<Flow<'m>>),
     Processes(Vec<Usage<'m>>),
     Containers(Vec<ContainerUsage<'m>>),
-    Destinations(Vec<(Option<IpAddr>, HostUsage)>),
+    Destinations(Vec<(Option<IpAddr>, HostUsage<'m>)>),
     Interfaces(Vec<&'m InterfaceState>),
 }
 

@@ -36,7 +36,7 @@ pub(super) fn containers<'m>(mut usages: Vec<ContainerUsage<'m>>, of: usize, opt
 }
 
 pub(super) fn destinations<'m>(
-    hosts: HashMap<Option<IpAddr>, HostUsage>,
+    hosts: HashMap<Option<IpAddr>, HostUsage<'m>>,
     of: usize,
     options: &Options,
 ) -> Rows<'m> {

@@ -22,6 +22,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column::number("retransmits"),
     Column::number("age_ms"),
     Column::text("closed"),
+    Column::host_name("remote_name"),
 ];
 
 /// For a list of what is connected.
@@ -31,7 +32,7 @@ pub(crate) const TEXT: &[Shown] = &[
     Shown::whole("PROCESS", "process"),
     Shown::whole("PROTO", "protocol"),
     Shown::whole("LOCAL", "local"),
-    Shown::whole("REMOTE", "remote"),
+    Shown::whole("REMOTE", "remote").named("remote_name"),
     Shown::whole("STATE", "state"),
     Shown::whole("RX", "rx_bytes"),
     Shown::whole("TX", "tx_bytes"),
@@ -48,7 +49,7 @@ pub(crate) const RATES: &[Shown] = &[
     Shown::whole("PROCESS", "process"),
     Shown::whole("PROTO", "protocol"),
     Shown::whole("LOCAL", "local"),
-    Shown::whole("REMOTE", "remote"),
+    Shown::whole("REMOTE", "remote").named("remote_name"),
     Shown::whole("STATE", "state"),
     Shown::whole("RX/s", "rx_bps"),
     Shown::whole("TX/s", "tx_bps"),
@@ -67,7 +68,7 @@ pub(crate) const LIVE: &[Shown] = &[
     Shown::whole("PROCESS", "process"),
     Shown::ranked("PROTO", "protocol", 3),
     Shown::ranked("LOCAL", "local", 6),
-    Shown::whole("REMOTE", "remote"),
+    Shown::whole("REMOTE", "remote").named("remote_name"),
     Shown::ranked("STATE", "state", 4),
     Shown::whole("RX/s", "rx_bps"),
     Shown::whole("TX/s", "tx_bps"),
@@ -81,7 +82,7 @@ pub(crate) const LIVE: &[Shown] = &[
 
 pub(crate) const MARKDOWN: &[Shown] = &[
     Shown::whole("Local", "local"),
-    Shown::part("Remote", "remote", Part::Address),
+    Shown::part("Remote", "remote", Part::Address).named("remote_name"),
     Shown::part("Port", "remote", Part::Port),
     Shown::whole("Process", "process"),
     Shown::whole("State", "state"),
@@ -126,6 +127,7 @@ pub(crate) fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
         Value::of(tcp.and_then(|tcp| tcp.retransmits), |count| Value::Count(u64::from(count))),
         Value::of(connection.age_ns(), |ns| Value::Milliseconds(ns / 1_000_000)),
         Value::Flag(connection.ended.is_some()),
+        Value::maybe_text(flow.remote_name),
     ]
 }
 

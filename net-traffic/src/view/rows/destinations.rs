@@ -13,10 +13,11 @@ const COLUMNS: &[Column] = &[
     Column::number("rx_bytes"),
     Column::number("tx_bytes"),
     Column::derived("bytes"),
+    Column::host_name("name"),
 ];
 
 const TEXT: &[Shown] = &[
-    Shown::whole("ADDRESS", "address"),
+    Shown::whole("ADDRESS", "address").named("name"),
     Shown::whole("CONNECTIONS", "connections"),
     Shown::whole("RX", "rx_bytes"),
     Shown::whole("TX", "tx_bytes"),
@@ -30,10 +31,11 @@ pub(crate) const LIVE_COLUMNS: &[Column] = &[
     Column::number("tx_bytes"),
     Column::number("rx_bps"),
     Column::number("tx_bps"),
+    Column::host_name("name"),
 ];
 
 pub(crate) const LIVE: &[Shown] = &[
-    Shown::whole("ADDRESS", "address"),
+    Shown::whole("ADDRESS", "address").named("name"),
     Shown::ranked("CONNS", "connections", 1),
     Shown::whole("RX/s", "rx_bps"),
     Shown::whole("TX/s", "tx_bps"),
@@ -42,7 +44,7 @@ pub(crate) const LIVE: &[Shown] = &[
 ];
 
 const MARKDOWN: &[Shown] = &[
-    Shown::whole("IP", "address"),
+    Shown::whole("IP", "address").named("name"),
     Shown::whole("Connections", "connections"),
     Shown::plain("Bytes", "bytes"),
 ];
@@ -51,8 +53,8 @@ const MARKDOWN: &[Shown] = &[
 pub(crate) const BRIEF: usize = 10;
 
 /// The table of remote hosts, who moved most first.
-pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage>) -> Table<'m> {
-    let mut hosts: Vec<(Option<IpAddr>, HostUsage)> = hosts.into_iter().collect();
+pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage<'m>>) -> Table<'m> {
+    let mut hosts: Vec<(Option<IpAddr>, HostUsage<'m>)> = hosts.into_iter().collect();
     hosts.sort_unstable_by_key(|(address, host)| {
         (Reverse((total(host), host.connections)), address.is_none(), *address)
     });
@@ -64,6 +66,7 @@ pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage>) -> Table<'m> 
             Value::of(host.bytes, |bytes| Value::Bytes(bytes.rx)),
             Value::of(host.bytes, |bytes| Value::Bytes(bytes.tx)),
             Value::of(total(host), Value::Bytes),
+            Value::maybe_text(host.name),
         ]);
     }
     let title = "Top destinations".to_owned();
@@ -79,7 +82,9 @@ pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage>) -> Table<'m> 
 }
 
 /// The values of one host, in the order of `LIVE_COLUMNS`.
-pub(crate) fn live_row<'m>((address, host): &(Option<IpAddr>, HostUsage)) -> [Value<'m>; LIVE_COLUMNS.len()] {
+pub(crate) fn live_row<'m>(
+    (address, host): &(Option<IpAddr>, HostUsage<'m>),
+) -> [Value<'m>; LIVE_COLUMNS.len()] {
     [
         Value::of(*address, Value::Address),
         Value::Count(host.connections),
@@ -87,9 +92,10 @@ pub(crate) fn live_row<'m>((address, host): &(Option<IpAddr>, HostUsage)) -> [Va
         Value::of(host.bytes, |bytes| Value::Bytes(bytes.tx)),
         Value::of(host.rates.rx_bps, Value::Rate),
         Value::of(host.rates.tx_bps, Value::Rate),
+        Value::maybe_text(host.name),
     ]
 }
 
-fn total(host: &HostUsage) -> Option<u64> {
+fn total(host: &HostUsage<'_>) -> Option<u64> {
     host.bytes.map(|bytes| bytes.rx.saturating_add(bytes.tx))
 }

@@ -19,6 +19,7 @@ pub(crate) fn report<'m>(view: &'static str, model: &'m Model, tables: Vec<Table
         loss: loss(model.loss()),
         cost: cost(model.cost()),
         sources: sources(model),
+        has_names: model.has_names(),
         main: 0,
     }
 }

@@ -17,7 +17,9 @@ pub(crate) struct Usage<'m> {
 
 /// What was moved to and from one remote host.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct HostUsage {
+pub(crate) struct HostUsage<'m> {
+    /// Its name, where names are looked up.
+    pub name: Option<&'m str>,
     /// Connections to it now.
     pub connections: u64,
     pub bytes: Option<Bytes>,
@@ -58,17 +60,21 @@ pub(crate) fn processes<'m>(model: &'m Model, flows: &[Flow<'m>]) -> Vec<Usage<'
 }
 
 /// The remote hosts with what was moved since the tool started, also by connections that have ended.
-pub(crate) fn since_start<'m>(model: &'m Model, flows: &[Flow<'m>]) -> HashMap<Option<IpAddr>, HostUsage> {
-    let folded = model.folded_destinations();
-    let mut hosts: HashMap<_, _> = folded
-        .map(|(address, bytes)| (address, HostUsage { bytes: Some(bytes), ..HostUsage::default() }))
-        .collect();
+pub(crate) fn since_start<'m>(
+    model: &'m Model,
+    flows: &[Flow<'m>],
+) -> HashMap<Option<IpAddr>, HostUsage<'m>> {
+    let folded = model.folded_destinations().map(|(address, bytes)| {
+        let name = address.and_then(|address| model.host_name(address));
+        (address, HostUsage { name, bytes: Some(bytes), ..HostUsage::default() })
+    });
+    let mut hosts: HashMap<_, _> = folded.collect();
     add_flows(&mut hosts, flows, |flow| flow.connection.socket.counted);
     hosts
 }
 
 /// The remote hosts with what these connections moved in their lives.
-pub(crate) fn of_lifetime(flows: &[Flow<'_>]) -> HashMap<Option<IpAddr>, HostUsage> {
+pub(crate) fn of_lifetime<'m>(flows: &[Flow<'m>]) -> HashMap<Option<IpAddr>, HostUsage<'m>> {
     let mut hosts = HashMap::new();
     add_flows(&mut hosts, flows, |flow| flow.connection.bytes());
     hosts
@@ -105,14 +111,15 @@ fn by_owner(flows: &[Flow<'_>]) -> HashMap<ProcessId, Held> {
     owners
 }
 
-fn add_flows(
-    hosts: &mut HashMap<Option<IpAddr>, HostUsage>,
-    flows: &[Flow<'_>],
-    bytes: impl Fn(&Flow<'_>) -> Option<Bytes>,
+fn add_flows<'m>(
+    hosts: &mut HashMap<Option<IpAddr>, HostUsage<'m>>,
+    flows: &[Flow<'m>],
+    bytes: impl Fn(&Flow<'m>) -> Option<Bytes>,
 ) {
     for flow in flows {
         let Some(remote) = flow.connection.socket.remote else { continue };
         let host = hosts.entry(Some(remote.address.to_canonical())).or_default();
+        host.name = flow.remote_name;
         host.connections += u64::from(flow.connection.ended.is_none());
         host.bytes = add_bytes(host.bytes, bytes(flow));
         host.rates = add_rates(host.rates, flow.connection.rates);
