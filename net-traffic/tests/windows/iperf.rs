@@ -33,14 +33,14 @@ fn a_client_and_a_server_agree_on_what_was_moved() {
         output = client();
     }
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let served = server.wait_with_output().unwrap();
-    assert_eq!(served.status.code(), Some(0), "{}", stderr(&served));
+    let answered = server.wait_with_output().unwrap();
+    assert_eq!(answered.status.code(), Some(0), "{}", stderr(&answered));
     let end = |octets: &[u8]| -> serde_json::Value { serde_json::from_slice(octets).unwrap() };
-    let (client, server) = (end(&output.stdout), end(&served.stdout));
+    let (ours, theirs) = (end(&output.stdout), end(&answered.stdout));
     let received = |report: &serde_json::Value| report["end"]["sum_received"]["bytes"].as_u64().unwrap();
-    assert!(received(&client) > 0, "{client}");
-    assert_eq!(received(&client), received(&server));
-    assert!(client.get("net_traffic").is_some());
+    assert!(received(&ours) > 0, "{ours}");
+    assert_eq!(received(&ours), received(&theirs));
+    assert!(ours.get("net_traffic").is_some());
 }
 
 #[test]
