@@ -43,7 +43,7 @@ pub(super) struct Adapter {
     pub(super) components: Vec<u16>,
     pub(super) description: String,
     pub(super) hardware: [u8; 6],
-    place: usize,
+    pub(super) place: usize,
 }
 
 /// The monitor, before anything is captured.
