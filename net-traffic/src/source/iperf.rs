@@ -1,6 +1,13 @@
 //! What a throughput test is asked for, and what it says while it runs; the same on every system.
 
-pub use super::system::iperf::{Iperf, Outlets, Started, error_document};
+mod capture;
+mod door;
+mod lines;
+mod run;
+mod silence;
+
+pub use self::capture::Outlets;
+pub use self::run::{Iperf, Started, error_document};
 
 /// A test, or a server for tests. Amounts and rates are as the user wrote them, with iperf3's suffixes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 #![cfg(windows)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod iperf;
 mod program;
 mod real;
 mod refusals;

@@ -3,14 +3,8 @@
 use windows_sys::Win32::Foundation::CloseHandle;
 use windows_sys::Win32::System::Threading::CreateMutexW;
 
-use crate::program::{alone, find, program, reports, run, show, stderr};
+use crate::program::{alone, find, is_wine, program, reports, run, show, stderr};
 use crate::support::schema::Json;
-
-/// Event tracing is not to be had under Wine. On Windows these tests say nothing: as administrator it is.
-fn is_wine() -> bool {
-    // What Wine puts into the environment of its programs.
-    std::env::var_os("WINEPREFIX").is_some()
-}
 
 #[test]
 fn without_event_tracing_tables_and_interfaces_are_shown_and_the_reason_is_said() {

@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 
 /// This process's listening socket on the port.
-pub(super) fn listener(port: u16) -> Option<TcpListener> {
+pub(in crate::source) fn listener(port: u16) -> Option<TcpListener> {
     own_sockets().into_iter().find_map(|socket| {
         let listens = getsockopt(&socket, sockopt::AcceptConn).ok()?;
         let listener = TcpListener::from(socket);
@@ -16,7 +16,7 @@ pub(super) fn listener(port: u16) -> Option<TcpListener> {
 }
 
 /// This process's connections that the server accepted on the port.
-pub(super) fn connections(port: u16) -> Vec<(SocketAddr, TcpStream)> {
+pub(in crate::source) fn connections(port: u16) -> Vec<(SocketAddr, TcpStream)> {
     let accepted = |socket: OwnedFd| {
         let stream = TcpStream::from(socket);
         let peer = stream.peer_addr().ok()?;
@@ -26,7 +26,7 @@ pub(super) fn connections(port: u16) -> Vec<(SocketAddr, TcpStream)> {
 }
 
 /// Whether a connection of this process to that port stands.
-pub(super) fn is_connected_to(port: u16) -> bool {
+pub(in crate::source) fn is_connected_to(port: u16) -> bool {
     let is_peer = |socket| TcpStream::from(socket).peer_addr().is_ok_and(|peer| peer.port() == port);
     own_sockets().into_iter().any(is_peer)
 }

@@ -2,6 +2,7 @@
 //!
 //! The monitor cannot filter by an expression: every packet comes here, and is filtered here.
 
+mod adapters;
 mod api;
 mod monitor;
 mod owners;
@@ -14,12 +15,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use self::monitor::{Adapter, Monitor, Seen, Session};
+use self::adapters::{known, name_of};
+use self::monitor::{Adapter, Monitor, Packets, Seen, Session};
 use self::owners::Owners;
 use self::refusal::Refusal;
 use super::children::{Children, descendants};
-use super::interfaces::Known;
-use super::{host, interfaces};
+use super::host;
 use crate::packet::format::LinkType;
 use crate::packet::{Interface, Ledger, Packet};
 use crate::snapshot::{ProcessId, Status};
@@ -37,7 +38,9 @@ const TURN: Duration = Duration::from_millis(100);
 /// A capture that runs.
 pub struct LiveCapture {
     options: LiveCaptureOptions,
-    session: Session,
+    /// `None` once it was stopped.
+    session: Option<Session>,
+    packets: Packets,
     filter: UserFilter,
     adapters: Vec<Adapter>,
     once: Once,
@@ -95,11 +98,24 @@ impl LiveCapture {
             ..Interface::default()
         });
         let interfaces = interfaces.collect();
-        let session = monitor.start(&adapters).map_err(|cause| Refusal::of(&cause).error())?;
+        let started = monitor.start(&adapters).map_err(|cause| Refusal::of(&cause).error())?;
+        let (session, packets) = started;
+        Ok(Self { session: Some(session), ..Self::of(options, packets, filter, adapters, interfaces) })
+    }
+
+    /// A capture of what comes from anywhere.
+    fn of(
+        options: &LiveCaptureOptions,
+        packets: Packets,
+        filter: UserFilter,
+        adapters: Vec<Adapter>,
+        interfaces: Vec<Interface>,
+    ) -> Self {
         let components = adapters.iter().flat_map(|adapter| adapter.components.clone()).collect();
-        Ok(Self {
+        Self {
             options: options.clone(),
-            session,
+            session: None,
+            packets,
             filter,
             adapters,
             once: Once::new(components),
@@ -108,7 +124,7 @@ impl LiveCapture {
             children: None,
             received: 0,
             left_over: 0,
-        })
+        }
     }
 
     /// Starts a command of which, and of whose children, the packets are wanted.
@@ -145,7 +161,7 @@ impl LiveCapture {
         {
             return Some(End::Command);
         }
-        let mut seen = match self.session.packets.recv_timeout(TURN) {
+        let mut seen = match self.packets.queue.recv_timeout(TURN) {
             Ok(seen) => Some(seen),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Some(End::Enough),
@@ -156,15 +172,16 @@ impl LiveCapture {
             {
                 return Some(End::Enough);
             }
-            seen = self.session.packets.try_recv().ok();
+            seen = self.packets.queue.try_recv().ok();
         }
         None
     }
 
     /// Stops the capture and hands over what is still on its way; without a taker it is left over.
     pub fn finish(&mut self, mut take: Option<&mut Take<'_>>) {
-        self.session.stop();
-        while let Ok(seen) = self.session.packets.try_recv() {
+        // With the session the queue gets its end.
+        self.session = None;
+        while let Ok(seen) = self.packets.queue.try_recv() {
             let Some(chosen) = self.choose(&seen) else { continue };
             match &mut take {
                 None => self.left_over += 1,
@@ -181,7 +198,7 @@ impl LiveCapture {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let count = |what: &std::sync::atomic::AtomicU64| what.load(Ordering::Relaxed);
-        let losses = &self.session.losses;
+        let losses = &self.packets.losses;
         Ledger {
             received: self.received
                 + count(&losses.monitor)
@@ -287,22 +304,6 @@ pub(super) fn status() -> Status {
     }
 }
 
-/// The interfaces of this machine; those that the user named must be among them.
-fn known(wanted: &[String]) -> Result<Vec<Known>, OpenError> {
-    let failed = |cause| OpenError::Failed { attempt: "list the interfaces".to_owned(), cause };
-    let all = interfaces::hardware().map_err(failed)?;
-    match wanted.iter().find(|name| !all.iter().any(|interface| interface.name == **name)) {
-        Some(name) => Err(OpenError::Usage(format!("-i {name}: there is no such interface"))),
-        None => Ok(all),
-    }
-}
-
-/// The name that the system's tables have for the adapter; the monitor has another one.
-fn name_of(adapter: &Adapter, known: &[Known]) -> String {
-    let same = known.iter().find(|interface| interface.address == adapter.hardware);
-    same.map_or_else(|| adapter.description.clone(), |interface| interface.name.clone())
-}
-
 fn packet(seen: &Seen, interface: usize) -> Packet<'_> {
     Packet {
         time_ns: u64::try_from(host::unix_ns(seen.metadata.time)).unwrap_or_default(),
@@ -315,3 +316,6 @@ fn packet(seen: &Seen, interface: usize) -> Packet<'_> {
         lost_before: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

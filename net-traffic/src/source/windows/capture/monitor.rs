@@ -1,5 +1,8 @@
 //! A session of the packet monitor: what passes the network adapters comes through a queue with an end.
 
+#[cfg(test)]
+pub(super) mod by_hand;
+
 use std::ffi::c_void;
 use std::io;
 use std::ptr::null_mut;
@@ -34,13 +37,13 @@ pub(super) struct Losses {
 }
 
 /// A network adapter that the monitor knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Adapter {
     /// What packets name as their component: one of these.
     pub(super) components: Vec<u16>,
     pub(super) description: String,
     pub(super) hardware: [u8; 6],
-    place: usize,
+    pub(super) place: usize,
 }
 
 /// The monitor, before anything is captured.
@@ -58,13 +61,26 @@ pub(super) struct Session {
     stream: Object,
     /// What the callback is given: it lives until the stream is closed.
     context: *mut Context,
-    pub(super) packets: Receiver<Seen>,
+}
+
+/// What comes of a session.
+#[derive(Debug)]
+pub(super) struct Packets {
+    pub(super) queue: Receiver<Seen>,
     pub(super) losses: Arc<Losses>,
 }
 
 struct Context {
     queue: SyncSender<Seen>,
     losses: Arc<Losses>,
+}
+
+impl Context {
+    fn new(most: usize) -> (Self, Packets) {
+        let (sender, queue) = sync_channel(most);
+        let losses = Arc::new(Losses::default());
+        (Self { queue: sender, losses: Arc::clone(&losses) }, Packets { queue, losses })
+    }
 }
 
 impl Monitor {
@@ -95,12 +111,10 @@ impl Monitor {
     }
 
     /// Begins to hand over what passes these adapters.
-    pub(super) fn start(self, adapters: &[Adapter]) -> io::Result<Session> {
-        let (queue, packets) = sync_channel(QUEUE);
-        let losses = Arc::new(Losses::default());
-        let context = Box::into_raw(Box::new(Context { queue, losses: Arc::clone(&losses) }));
-        let mut it =
-            Session { monitor: self, object: null_mut(), stream: null_mut(), context, packets, losses };
+    pub(super) fn start(self, adapters: &[Adapter]) -> io::Result<(Session, Packets)> {
+        let (context, packets) = Context::new(QUEUE);
+        let context = Box::into_raw(Box::new(context));
+        let mut it = Session { monitor: self, object: null_mut(), stream: null_mut(), context };
         let name = wide("net-traffic");
         let api = &it.monitor.api;
         // SAFETY: the name has an end; the session is writable.
@@ -126,7 +140,7 @@ impl Monitor {
         done("attach the stream", unsafe { (api.attach)(it.object, it.stream) })?;
         // SAFETY: the session is open.
         done("start the session", unsafe { (api.set_active)(it.object, 1) })?;
-        Ok(it)
+        Ok((it, packets))
     }
 
     /// Asks with a buffer that grows until the list fits.

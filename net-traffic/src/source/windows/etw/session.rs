@@ -196,3 +196,52 @@ fn stop_at_exit() {
         let _registered = unsafe { atexit(stop) };
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::etw::queue;
+
+    /// Calls back as the system does, with an event of this number.
+    fn tell(callback: &Callback, id: u16, octets: &[u8]) {
+        let mut raw = EVENT_RECORD::default();
+        raw.EventHeader.EventDescriptor.Id = id;
+        raw.EventHeader.TimeStamp = 77;
+        // The header names whoever ran at that moment.
+        raw.EventHeader.ProcessId = 4;
+        raw.UserDataLength = u16::try_from(octets.len()).unwrap();
+        raw.UserData =
+            if octets.is_empty() { std::ptr::null_mut() } else { octets.as_ptr().cast_mut().cast() };
+        let raw: *const EVENT_RECORD = &raw const raw;
+        // SAFETY: the one type is transparently the other, and it lives until the end of the call.
+        take(callback, unsafe { &*raw.cast::<EventRecord>() });
+    }
+
+    /// Process 812 sent 1460 octets from 192.0.2.1:40000 to 198.51.100.7:443.
+    const SENT: [u8; 20] =
+        [0x2c, 0x03, 0, 0, 0xb4, 0x05, 0, 0, 198, 51, 100, 7, 192, 0, 2, 1, 0x01, 0xbb, 0x9c, 0x40];
+
+    #[test]
+    fn an_event_of_the_system_reaches_the_queue() {
+        let (callback, queue) = queue(8);
+        tell(&callback, 10, &SENT);
+        tell(&callback, 18, &SENT);
+        tell(&callback, 10, &SENT[..19]);
+        tell(&callback, 10, &[]);
+        let events: Vec<_> = queue.events.try_iter().collect();
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].pid, events[0].bytes, events[0].time), (812, 1460, 77));
+        assert_eq!(events[0].source.to_string(), "192.0.2.1:40000");
+        assert_eq!(queue.losses.malformed.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_million_events_of_the_system_are_in_the_queue_or_counted() {
+        let (callback, queue) = queue(1000);
+        for _ in 0..1_000_000 {
+            tell(&callback, 10, &SENT);
+        }
+        assert_eq!(queue.events.try_iter().count(), 1000);
+        assert_eq!(queue.losses.queue_full.load(Ordering::Relaxed), 999_000);
+    }
+}

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, interval, timeout};
 
 use super::capture::Phase;
-use super::own::{connections, listener};
+use crate::source::system::iperf::own::{connections, listener};
 
 /// Looks after the server on one port.
 pub(super) struct Door {

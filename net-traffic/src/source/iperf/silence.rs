@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, interval};
 
 use super::capture::Phase;
-use super::own;
+use crate::source::system::iperf::own;
 
 /// What such a silence means.
 pub(super) const MEANING: &str =

@@ -2,21 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use nix::unistd::{dup2_stderr, dup2_stdout};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::lines::{Lines, message};
 use crate::source::iperf::Event;
+use crate::source::system::iperf::Redirected;
 
 /// While it lives, standard output and standard error lead to its events; [`Outlets`] lead past it.
 pub(super) struct Capture {
-    out: OwnedFd,
-    err: OwnedFd,
+    redirected: Redirected,
     phase: Phase,
 }
 
@@ -52,22 +50,20 @@ impl Phase {
 impl Capture {
     pub(super) fn begin(is_server: bool) -> io::Result<(Self, UnboundedReceiver<Event>)> {
         io::stdout().flush()?;
-        let out = io::stdout().as_fd().try_clone_to_owned()?;
-        let err = io::stderr().as_fd().try_clone_to_owned()?;
         let (from_out, to_out) = io::pipe()?;
         let (from_err, to_err) = io::pipe()?;
         let (events, receiver) = unbounded_channel();
-        let capture = Self { out, err, phase: Phase::default() };
-        let (phase, other) = (capture.phase.clone(), events.clone());
-        thread::Builder::new().spawn(move || follow(from_out, is_server, &phase, &events))?;
+        let phase = Phase::default();
+        let (watched, other) = (phase.clone(), events.clone());
+        thread::Builder::new().spawn(move || follow(from_out, is_server, &watched, &events))?;
         thread::Builder::new().spawn(move || follow_messages(from_err, &other))?;
-        dup2_stdout(to_out)?;
-        dup2_stderr(to_err)?;
-        Ok((capture, receiver))
+        let redirected = Redirected::begin(to_out, to_err)?;
+        Ok((Self { redirected, phase }, receiver))
     }
 
     pub(super) fn outlets(&self) -> io::Result<Outlets> {
-        Ok(Outlets { out: self.out.try_clone()?.into(), err: self.err.try_clone()?.into() })
+        let (out, err) = self.redirected.originals()?;
+        Ok(Outlets { out, err })
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -76,12 +72,9 @@ impl Capture {
 }
 
 impl Drop for Capture {
-    /// With the last end to write to, the readers end, and with them the events.
+    /// Once all is written, the ends to write to go: then the readers end, and with them the events.
     fn drop(&mut self) {
         drop(io::stdout().flush());
-        // The descriptors are open and to be replaced: neither call can fail, and nobody could be told.
-        dup2_stdout(&self.out).unwrap_or_default();
-        dup2_stderr(&self.err).unwrap_or_default();
     }
 }
 
