@@ -32,9 +32,6 @@ enum Command {
     Fuzz(fuzz::Args),
     #[command(hide = true)]
     BenchSockets(bench::SocketsArgs),
-    /// Read what the benchmarks send; a part of them.
-    #[command(hide = true)]
-    BenchReceiver,
 }
 
 fn main() -> ExitCode {
@@ -54,7 +51,6 @@ fn dispatch() -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&args)?,
         Command::Fuzz(args) => fuzz::run(&args)?,
         Command::BenchSockets(args) => bench::hold_sockets(&args)?,
-        Command::BenchReceiver => bench::receive()?,
         Command::VmTest(args) => return vm::test(&args).map(ExitCode::from),
         Command::VmRun(args) => return vm::run(&args).map(ExitCode::from),
     }

@@ -1,19 +1,20 @@
-//! A pair of interfaces with a namespace at each end, and streams of 64-byte messages over it: from this process, on
-//! one CPU, to a process in the other namespace, on the other CPU.
+//! A pair of interfaces with a namespace at each end, and streams of 64-byte messages over it, as fast as two CPUs go.
+//!
+//! Each CPU has a thread that holds both ends of a stream of its own, sends a burst and receives it: nobody waits for
+//! another CPU, to which a virtual machine pays more than to all that is measured here.
 
 use std::{
-    env,
+    fs::File,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::atomic::{AtomicU64, Ordering},
+    process::{Child, ChildStdin, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use nix::{
-    sched::{CpuSet, sched_setaffinity},
+    sched::{CloneFlags, CpuSet, sched_setaffinity, setns},
     unistd::Pid,
 };
 
@@ -24,11 +25,9 @@ pub(super) const MESSAGE: usize = 64;
 /// The interface of this side.
 pub(super) const INTERFACE: &str = "a";
 const THERE: &str = "10.9.0.2";
-const PORT: u16 = 5000;
-const SENDER_CPU: usize = 0;
-const RECEIVER_CPU: usize = 1;
-/// Messages between two looks at the clock.
-const BATCH: u32 = 256;
+const CPUS: usize = 2;
+/// Messages under way at a time; they fit into the buffers of any socket.
+const BURST: u32 = 32;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stream {
@@ -36,146 +35,150 @@ pub(super) enum Stream {
     Tcp,
 }
 
-/// Both namespaces. The other one ends with its process, when this is dropped.
+/// Both namespaces, and on each CPU a stream of each kind. The other namespace ends with its process, when this is
+/// dropped.
 pub(super) struct Link {
-    receiver: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-    udp: UdpSocket,
-    tcp: TcpStream,
+    holder: Child,
+    stdin: Option<ChildStdin>,
+    ends: Vec<Ends>,
+}
+
+/// The near and the far end of the streams of one CPU.
+struct Ends {
+    udp: (UdpSocket, UdpSocket),
+    tcp: (TcpStream, TcpStream),
 }
 
 impl Link {
     /// Called in a namespace of its own.
     pub(super) fn new() -> Result<Self> {
-        let own = env::current_exe().context("find the chores' own program")?;
-        let mut receiver = Command::new("unshare")
-            .arg("--net")
-            .arg(own)
-            .arg("bench-receiver")
+        let mut holder = Command::new("unshare")
+            .args(["--net", "cat"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("start the receiver")?;
-        let mut orders = receiver.stdin.take().context("talk to the receiver")?;
-        let mut answers = BufReader::new(receiver.stdout.take().context("listen to the receiver")?);
-        answer(&mut answers).context("wait for the receiver's namespace")?;
-        let peer = receiver.id().to_string();
+            .context("start the holder of the other namespace")?;
+        let mut stdin = holder.stdin.take().context("talk to the holder")?;
+        // What it says again it says from inside.
+        writeln!(stdin, "here").context("talk to the holder")?;
+        let stdout = holder.stdout.take().context("listen to the holder")?;
+        BufReader::new(stdout).read_line(&mut String::new()).context("listen to the holder")?;
+        let mut link = Self { holder, stdin: Some(stdin), ends: Vec::new() };
+        link.configure()?;
+        for _ in 0..CPUS {
+            link.ends.push(link.open()?);
+        }
+        Ok(link)
+    }
+
+    fn configure(&self) -> Result<()> {
+        let other = self.holder.id();
         for line in [
-            format!("ip link add name {INTERFACE} type veth peer name b netns {peer}"),
+            format!("ip link add name {INTERFACE} type veth peer name b netns {other}"),
             format!("ip addr add 10.9.0.1/24 dev {INTERFACE}"),
             format!("ip link set dev {INTERFACE} up"),
-            format!("nsenter --net=/proc/{peer}/ns/net ip addr add {THERE}/24 dev b"),
-            format!("nsenter --net=/proc/{peer}/ns/net ip link set dev b up"),
+            format!("nsenter --net=/proc/{other}/ns/net ip addr add {THERE}/24 dev b"),
+            format!("nsenter --net=/proc/{other}/ns/net ip link set dev b up"),
         ] {
             let mut words = line.split(' ');
             process::run(Command::new(words.next().unwrap_or_default()).args(words))?;
         }
-        writeln!(orders, "listen").context("talk to the receiver")?;
-        answer(&mut answers).context("wait for the receiver's sockets")?;
-        let udp = UdpSocket::bind("0.0.0.0:0").context("make a socket")?;
-        udp.connect((THERE, PORT)).context("connect to the receiver")?;
-        let tcp = TcpStream::connect((THERE, PORT)).context("connect to the receiver")?;
-        Ok(Self { receiver, orders: Some(orders), answers, udp, tcp })
-    }
-
-    /// Sends for that long as fast as it goes, and gives the messages that arrived in a second.
-    pub(super) fn block(&mut self, stream: Stream, time: Duration) -> Result<f64> {
-        pin(SENDER_CPU)?;
-        let before = self.received()?;
-        let began = Instant::now();
-        while began.elapsed() < time {
-            for _ in 0..BATCH {
-                self.send(stream)?;
-            }
-        }
-        // Together with the count: what waits in the socket of the receiver is neither counted nor waited for.
-        let elapsed = began.elapsed();
-        let bytes = self.received()? - before;
-        let messages = f64::from(u32::try_from(bytes / MESSAGE as u64).context("count the messages")?);
-        Ok(messages / elapsed.as_secs_f64())
-    }
-
-    fn send(&mut self, stream: Stream) -> Result<()> {
-        let message = [b'm'; MESSAGE];
-        match stream {
-            Stream::Tcp => self.tcp.write_all(&message).context("send to the receiver")?,
-            Stream::Udp => match self.udp.send(&message) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error).context("send to the receiver"),
-            },
-        }
         Ok(())
     }
 
-    /// How many bytes the other side has read so far.
-    fn received(&mut self) -> Result<u64> {
-        let orders = self.orders.as_mut().context("talk to the receiver")?;
-        writeln!(orders, "count").context("talk to the receiver")?;
-        answer(&mut self.answers)?.parse().context("understand the receiver")
+    fn open(&self) -> Result<Ends> {
+        let (far, listener) = self.there(|| {
+            let far = UdpSocket::bind((THERE, 0)).context("make a socket")?;
+            Ok((far, TcpListener::bind((THERE, 0)).context("listen")?))
+        })?;
+        let near = UdpSocket::bind("0.0.0.0:0").context("make a socket")?;
+        near.connect(far.local_addr()?).context("connect")?;
+        far.set_nonblocking(true)?;
+        let client = TcpStream::connect(listener.local_addr()?).context("connect")?;
+        // A message is a packet, as it is with UDP.
+        client.set_nodelay(true)?;
+        let server = listener.accept().context("accept")?.0;
+        server.set_nonblocking(true)?;
+        Ok(Ends { udp: (near, far), tcp: (client, server) })
     }
+
+    /// Does something in the other namespace.
+    fn there<T: Send>(&self, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.holder.id()))?;
+        thread::scope(|scope| {
+            let inside = scope.spawn(move || {
+                setns(namespace, CloneFlags::CLONE_NEWNET).context("enter the other namespace")?;
+                act()
+            });
+            inside.join().map_err(|_panic| anyhow!("a thread of the benchmark panicked"))?
+        })
+    }
+
+    /// Sends and receives for that long, and gives the messages that arrived in a second.
+    pub(super) fn block(&mut self, stream: Stream, time: Duration) -> Result<f64> {
+        thread::scope(|scope| {
+            let workers: Vec<_> = self
+                .ends
+                .iter_mut()
+                .enumerate()
+                .map(|(cpu, ends)| scope.spawn(move || ends.work(cpu, stream, time)))
+                .collect();
+            let mut rate = 0.0;
+            for worker in workers {
+                rate += worker.join().map_err(|_panic| anyhow!("a thread of the benchmark panicked"))??;
+            }
+            Ok(rate)
+        })
+    }
+}
+
+impl Ends {
+    fn work(&mut self, cpu: usize, stream: Stream, time: Duration) -> Result<f64> {
+        let mut cpus = CpuSet::new();
+        cpus.set(cpu)?;
+        sched_setaffinity(Pid::from_raw(0), &cpus).context("pin a stream to a CPU")?;
+        let mut received = 0;
+        let began = Instant::now();
+        while began.elapsed() < time {
+            received += match stream {
+                Stream::Udp => {
+                    let (near, far) = &self.udp;
+                    burst(|message| near.send(message).map(drop), |buffer| far.recv(buffer))?
+                }
+                Stream::Tcp => {
+                    let (near, far) = &mut self.tcp;
+                    burst(|message| near.write_all(message), |buffer| far.read(buffer))?
+                }
+            };
+        }
+        Ok(f64::from(received) / began.elapsed().as_secs_f64())
+    }
+}
+
+/// Sends so many messages and receives what arrived; what is still under way is received by the next.
+fn burst(
+    mut send: impl FnMut(&[u8]) -> std::io::Result<()>,
+    mut receive: impl FnMut(&mut [u8]) -> std::io::Result<usize>,
+) -> Result<u32> {
+    let mut message = [b'm'; MESSAGE];
+    for _ in 0..BURST {
+        send(&message).context("send")?;
+    }
+    for count in 0..BURST {
+        match receive(&mut message) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(count),
+            Err(error) => return Err(error).context("receive"),
+        }
+    }
+    Ok(BURST)
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        drop(self.orders.take());
-        if let Err(error) = self.receiver.wait() {
-            eprintln!("the receiver: {error}");
+        drop(self.stdin.take());
+        if let Err(error) = self.holder.wait() {
+            eprintln!("the holder of the other namespace: {error}");
         }
     }
-}
-
-fn answer(answers: &mut impl BufRead) -> Result<String> {
-    let mut line = String::new();
-    answers.read_line(&mut line).context("listen to the receiver")?;
-    match line.trim_end() {
-        "" => bail!("the receiver ended"),
-        line => Ok(line.to_owned()),
-    }
-}
-
-/// What the process in the other namespace does, until its standard input ends.
-#[expect(clippy::print_stdout, reason = "its answers")]
-pub(crate) fn receive() -> Result<()> {
-    static RECEIVED: AtomicU64 = AtomicU64::new(0);
-    println!("here");
-    for order in std::io::stdin().lines() {
-        match order.context("wait for orders")?.as_str() {
-            "listen" => {
-                let udp = UdpSocket::bind((THERE, PORT)).context("make a socket")?;
-                // It asks again and again: to be woken for each message would cost the sender more than to send it.
-                udp.set_nonblocking(true).context("make a socket that does not sleep")?;
-                let listener = TcpListener::bind((THERE, PORT)).context("listen")?;
-                thread::spawn(move || read_all(&RECEIVED, |buffer| udp.recv(buffer)));
-                thread::spawn(move || {
-                    let (mut tcp, _) = listener.accept().context("accept")?;
-                    read_all(&RECEIVED, |buffer| tcp.read(buffer))
-                });
-                println!("listening");
-            }
-            "count" => println!("{}", RECEIVED.load(Ordering::Relaxed)),
-            order => bail!("nobody can {order}"),
-        }
-    }
-    Ok(())
-}
-
-fn read_all(received: &AtomicU64, mut read: impl FnMut(&mut [u8]) -> std::io::Result<usize>) -> Result<()> {
-    pin(RECEIVER_CPU)?;
-    let mut buffer = [0; MESSAGE];
-    loop {
-        match read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(length) => _ = received.fetch_add(length as u64, Ordering::Relaxed),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error).context("receive"),
-        }
-    }
-}
-
-fn pin(cpu: usize) -> Result<()> {
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &cpus).context("pin a stream to a CPU")
 }

@@ -23,7 +23,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{self, target_dir};
 
-pub(crate) use link::receive;
 pub(crate) use sockets::{Args as SocketsArgs, hold as hold_sockets};
 
 /// Tells the process that it runs inside the namespace made for the benchmark.

@@ -1,5 +1,5 @@
 //! What `net-traffic top` costs a busy link, against nethogs, iftop and bandwhich in the same minutes: streams of
-//! 64-byte messages, sent as fast as it goes on one CPU and received on the other.
+//! 64-byte messages, as fast as two CPUs go.
 
 use std::{
     path::PathBuf,
