@@ -40,6 +40,7 @@ impl Connection {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
     /// Each keeps its place in memory from one snapshot to the next: there may be many.
+    #[expect(clippy::vec_box, reason = "the list is made anew for each snapshot, the connections are not")]
     live: Vec<Box<Connection>>,
     index: HashMap<SocketId, usize>,
     ended: BTreeMap<SocketId, Connection>,
