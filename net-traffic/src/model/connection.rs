@@ -135,8 +135,7 @@ impl Connections {
         for connection in before {
             let id = connection.socket.id;
             if id != SocketId::default() && !self.index.contains_key(&id) && !self.ended.contains_key(&id) {
-                self.ended
-                    .insert(id, Connection { ended: Some(0), rates: Rates::default(), ..*connection });
+                self.ended.insert(id, Connection { ended: Some(0), rates: Rates::default(), ..*connection });
             }
         }
     }
