@@ -51,9 +51,10 @@ const BENCHMARKS: [Benchmark; 10] = [
 ];
 
 /// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it
-/// costs to read 20 000 sockets once a second), `capture` (against tcpdump and dumpcap), `churn` (whether memory grows while connections and processes come and
-/// go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against iperf3) or `top` (what it
-/// costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and `top-tcp`); without a name, all.
+/// costs to read 20 000 sockets once a second), `capture` (against tcpdump and dumpcap), `churn` (whether memory grows
+/// while connections and processes come and go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and
+/// `iperf-udp`, against iperf3) or `top` (what it costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and
+/// `top-tcp`); without a name, all.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     name: Option<String>,
