@@ -14,8 +14,9 @@ const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-
 
 /// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft;
 /// and the compiler that libFuzzer is built with.
-const PEERS: [&str; 12] = [
+const PEERS: [&str; 14] = [
     "busybox-static",
+    "curl",
     "docker.io",
     "g++",
     "iperf3",
@@ -27,6 +28,7 @@ const PEERS: [&str; 12] = [
     "tcpdump",
     "tmux",
     "tshark",
+    "wget",
 ];
 
 /// One step: a line in [`STEPS`].

@@ -108,17 +108,23 @@ fn ledger(frame: &mut Frame<'_>, area: Rect, report: &Report<'_>, units: Option<
     let lost = total.is_some_and(|total| total != Value::Count(0));
     let text = format!("  lost {}", format::value(total.unwrap_or(Value::Unknown), None));
     spans.push(if lost { Span::styled(text, theme.warning()) } else { Span::raw(text) });
+    let used: usize = spans.iter().map(Span::width).sum();
+    let room = usize::from(area.width).saturating_sub(used);
     let mut cost = String::from("  cost");
     for (key, name) in
-        [("user_cpu_ms", "cpu"), ("bpf_run_ns", "bpf"), ("rss_bytes", "memory"), ("map_bytes", "maps")]
+        [("user_cpu_ms", "cpu"), ("bpf_run_ns", "bpf"), ("rss_bytes", "mem"), ("map_bytes", "maps")]
     {
         let value = report.cost.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
         if let Some(value) = value.filter(|value| *value != Value::Unknown) {
-            cost.extend([" ", name, " ", &format::value(value, units)]);
+            let item = format!(" {name} {}", format::value(value, units));
+            // A figure that has no room is left out, with those of less interest; none is cut.
+            if width_of(&cost) + width_of(&item) > room {
+                break;
+            }
+            cost.push_str(&item);
         }
     }
-    let used: usize = spans.iter().map(Span::width).sum();
-    spans.push(Span::styled(shorten(&cost, usize::from(area.width).saturating_sub(used)), DIM));
+    spans.push(Span::styled(shorten(&cost, room), DIM));
     frame.render_widget(Line::from(spans), area);
 }
 

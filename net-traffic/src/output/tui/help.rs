@@ -16,7 +16,7 @@ const KEYS: &[(&str, &str)] = &[
     ("Enter", "everything that is known of the row; Esc goes back"),
     ("s S", "order by the next column, in reverse; a click on a heading too"),
     ("t", "totals since the start, or rates now"),
-    ("d", "names of remote hosts, or numbers; names are asked of the system's resolver"),
+    ("d", "names of remote hosts, or numbers; the system's resolver is asked"),
     ("/", "show only some rows; Esc shows all again"),
     ("space", "hold the screen; counting goes on"),
     ("r", "begin the totals, averages and maxima again"),

@@ -1,5 +1,7 @@
 //! The only place that loads and attaches eBPF programs.
 
+mod refusal;
+
 use std::{
     collections::HashSet,
     fs::File,
@@ -13,21 +15,23 @@ use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::Map,
     programs::{
-        BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, ProgramError,
-        SchedClassifier,
+        BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, SchedClassifier,
     },
 };
 use net_traffic_common::{Ancestor, Hierarchy, Offsets, packet::CaptureSettings};
 
 use super::{
     bpf::IterLink,
-    btf::{self, BtfError},
+    btf,
     cgroup::{hierarchy, mounted},
     netns::NetNs,
     plan::{self, Attach, Filled, SLOTS, Storage, WIRE_SLOTS},
     wire,
 };
 use crate::source::Tier;
+
+pub(super) use self::refusal::chain;
+pub use self::refusal::{AttachError, LoadError};
 
 /// The object, built by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/net-traffic.bpf.o");
@@ -83,25 +87,6 @@ pub struct WirePrograms {
     /// The Ethernet addresses of the interfaces, and the ports of tunnels, which the collector fills in.
     pub addresses: Map,
     pub tunnel_ports: Map,
-}
-
-/// Why no tier holds.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error(transparent)]
-    Btf(#[from] BtfError),
-    #[error("load the eBPF maps: {0}")]
-    Maps(String),
-    /// No tier could fill each slot that it must; the refusals of the best one.
-    #[error("attach: {}", summary(.0))]
-    Refused(Vec<Filled>),
-}
-
-fn summary(slots: &[Filled]) -> String {
-    let refusals = slots.iter().filter(|slot| !slot.holds()).flat_map(|slot| &slot.refusals);
-    let mut reasons: Vec<String> = refusals.map(|r| format!("{}: {}", r.program, r.reason)).collect();
-    reasons.dedup();
-    reasons.join("; ")
 }
 
 /// Loads and attaches the best tier that holds, or the one that is wanted; with the programs that watch the
@@ -369,34 +354,4 @@ fn ancestor() -> Result<Ancestor, LoadError> {
 pub(super) fn cgroup2_root() -> io::Result<PathBuf> {
     mounted::version_2()
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no cgroup v2 hierarchy is mounted"))
-}
-
-/// Why one program does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    #[error("the object lacks it")]
-    NotInObject,
-    #[error(transparent)]
-    Program(#[from] ProgramError),
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-/// An error with its causes, on one line, without the verifier's log.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let line = error.to_string();
-        let line = line.split(". Verifier output").next().unwrap_or(&line);
-        let line = line.lines().next().unwrap_or_default().trim_end_matches(':');
-        if !text.ends_with(line) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(line);
-        }
-        next = error.source();
-    }
-    text
 }

@@ -65,6 +65,7 @@ fn is_explained(reason: &Reason) -> bool {
         Reason::Feature(Feature::FastOpen, _) => !Path::new("/proc/sys/net/ipv4/tcp_fastopen").exists(),
         Reason::Kind(kind, _) => !contains("/proc/kallsyms", format!(" {}", kind.function).as_bytes()),
         Reason::Tool("nft", _) => !Path::new("/usr/sbin/nft").exists(),
+        Reason::Tool(tool @ ("curl" | "wget"), _) => !Path::new("/usr/bin").join(tool).exists(),
         Reason::Tool(..)
         | Reason::Rights(_)
         | Reason::Feature(Feature::UdpSegment, _)

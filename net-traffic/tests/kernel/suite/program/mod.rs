@@ -1,11 +1,13 @@
 //! The program itself, as users run it: `run` and `top` against known traffic, read as JSON.
 
 mod connections;
+mod plug;
 mod report;
 mod run;
 mod selftest;
 mod server;
 mod storm;
+mod tools;
 mod top;
 mod worker;
 
@@ -22,12 +24,21 @@ pub(crate) use self::worker::act_if_told;
 type Check = fn() -> Result<(), Failed>;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let checks = [run::CHECKS, top::CHECKS, connections::CHECKS, storm::CHECKS, selftest::CHECKS].concat();
+    let checks =
+        [run::CHECKS, top::CHECKS, connections::CHECKS, plug::CHECKS, storm::CHECKS, selftest::CHECKS]
+            .concat();
     let trial = |(name, check): (&str, Check)| {
         let name = format!("program::{name}");
         Trial::ignorable_test(name.clone(), move || alone(&name, check))
     };
-    checks.into_iter().map(trial).collect()
+    let with_tool = |(name, tool, check): &(&str, &'static str, Check)| {
+        let (name, tool, check) = (format!("program::{name}"), *tool, *check);
+        Trial::ignorable_test(name.clone(), move || match tools::missing(tool) {
+            Some(reason) => skip(&name, &Reason::Tool(tool, reason)),
+            None => alone(&name, check),
+        })
+    };
+    checks.into_iter().map(trial).chain(tools::CHECKS.iter().map(with_tool)).collect()
 }
 
 fn alone(name: &str, check: Check) -> Result<Completion, Failed> {
