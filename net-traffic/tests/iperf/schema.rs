@@ -45,6 +45,27 @@ fn the_json_has_iperf3s_keys_and_kinds() {
 }
 
 #[test]
+fn the_text_has_iperf3s_headings() {
+    on_stage("the_text_has_iperf3s_headings", |stage| {
+        let headings = |text: &str| {
+            let lines = text.lines().filter(|line| line.starts_with("[ ID]") || *line == "iperf Done.");
+            lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+        };
+        for (ports, mode) in (5750..).step_by(2).zip(["-t 1", "-t 1 -P 2", "-t 1 --bidir", "-u -b 5M -t 1"]) {
+            let texts = |program: &str, port: u16, word: &str| {
+                let server = stage.serve(End::There, program, port, "-1");
+                let client =
+                    stage.start(End::Here, program, &format!("{word} -c {THERE} -p {port} {mode}")).end();
+                [headings(&client.out), headings(&server.end().out)]
+            };
+            let (theirs, ours) = (texts(IPERF3, ports, ""), texts(OURS, ports + 1, "iperf"));
+            assert_eq!(theirs[0].len(), 3, "{theirs:?}");
+            assert_eq!(ours, theirs, "{mode}");
+        }
+    });
+}
+
+#[test]
 fn a_failed_test_is_a_document_too() {
     on_stage("a_failed_test_is_a_document_too", |stage| {
         let ended = |program: &str, word: &str| {
