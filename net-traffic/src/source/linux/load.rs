@@ -72,8 +72,7 @@ pub struct Loaded {
     pub wire: Option<WirePrograms>,
 }
 
-/// The programs that count what crosses the interfaces. They are loaded and proved on loopback; the collector
-/// attaches them to each interface.
+/// The programs that count what crosses interfaces, loaded and proved on loopback; the collector attaches them.
 pub struct WirePrograms {
     /// One for each of [`plan::WIRE_SLOTS`]: how it attaches here, and what was refused.
     pub slots: Vec<Filled>,
@@ -104,8 +103,7 @@ fn summary(slots: &[Filled]) -> String {
     reasons.join("; ")
 }
 
-/// Loads and attaches the best tier that holds, or the one that is wanted; with the programs that watch the
-/// interfaces of `netns`, if it is named.
+/// Loads the best tier that holds, or the one that is wanted; with what watches the interfaces of `netns`, if named.
 ///
 /// # Errors
 /// When none holds: with every refusal of the last that was tried.
