@@ -36,12 +36,13 @@ impl Connection {
     }
 }
 
+/// A connection keeps its place in memory from one snapshot to the next: there may be many.
+type Place = Box<Connection>;
+
 /// The sockets of the last snapshot in its order, and those that ended a while ago.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
-    /// Each keeps its place in memory from one snapshot to the next: there may be many.
-    #[expect(clippy::vec_box, reason = "the list is made anew for each snapshot, the connections are not")]
-    live: Vec<Box<Connection>>,
+    live: Vec<Place>,
     index: HashMap<SocketId, usize>,
     ended: BTreeMap<SocketId, Connection>,
 }
@@ -103,7 +104,7 @@ impl Connections {
     }
 
     /// Adds a socket, with its rates since it was last seen.
-    fn take(&mut self, mut socket: Socket, known: Option<Box<Connection>>, moment: Moment) {
+    fn take(&mut self, mut socket: Socket, known: Option<Place>, moment: Moment) {
         let Moment { at_ns: seen_ns, elapsed_ns } = moment;
         let id = socket.id;
         if !socket.closed && self.ended.get(&id).is_some_and(|ended| ended.socket.closed) {
@@ -131,7 +132,7 @@ impl Connections {
     }
 
     /// What the snapshot no longer has, and whose end nobody reported, has ended with the counters last seen.
-    fn end_missing(&mut self, before: impl Iterator<Item = Box<Connection>>) {
+    fn end_missing(&mut self, before: impl Iterator<Item = Place>) {
         for connection in before {
             let id = connection.socket.id;
             if id != SocketId::default() && !self.index.contains_key(&id) && !self.ended.contains_key(&id) {
@@ -164,7 +165,7 @@ impl Connections {
 }
 
 /// Puts a connection where it was before.
-fn in_place(known: Option<Box<Connection>>, connection: Connection) -> Box<Connection> {
+fn in_place(known: Option<Place>, connection: Connection) -> Place {
     match known {
         Some(mut place) => {
             *place = connection;

@@ -51,8 +51,6 @@ pub struct Ebpf {
     wire: Option<WirePrograms>,
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
-    /// How many sockets the last walk found: so much room is made at once for the next.
-    found: usize,
 }
 
 /// What the kernel hands out at once of a walk.
@@ -95,7 +93,6 @@ impl Ebpf {
             slots,
             wire,
             ended: StdHashMap::new(),
-            found: 0,
             programs: bpf,
         })
     }
@@ -250,14 +247,12 @@ impl Collector for Ebpf {
         // Live sockets first: one that is destroyed meanwhile is in both, and its final record counts.
         let others = snapshot.sockets.len();
         let sockets = &mut snapshot.sockets;
-        sockets.reserve(self.found + self.found / 16);
         let mut owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
         if self.orphans.found_new(&owners.lacking) {
             self.adopt.run().map_err(failed("find who holds the sockets"))?;
             sockets.truncate(others);
             owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
         }
-        self.found = sockets.len() - others;
         let closed = self.closed.take();
         if !closed.is_empty() {
             let gone: HashSet<SocketId> = closed.iter().map(|record| SocketId(record.cookie)).collect();
