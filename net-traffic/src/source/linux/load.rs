@@ -57,7 +57,7 @@ impl Default for Sizes {
         Self {
             processes: 16_384,
             sockets_by_address: 131_072,
-            ring_bytes: 4 << 20,
+            ring_bytes: 2 << 20,
             descendants: 0,
             wire: 8192,
             capture: None,
