@@ -151,7 +151,7 @@ impl Printer {
         }
         let (payload, mut next) = (u16_at(data, 4)?, *data.get(6)?);
         let (source, destination) = (ipv6(data, 8)?, ipv6(data, 24)?);
-        let mut above = if payload == 0 { length - HEADER } else { usize::from(payload) };
+        let mut above = if payload == 0 { length.saturating_sub(HEADER) } else { usize::from(payload) };
         if length < above + HEADER {
             push(text, format_args!("truncated-ip6 - {} bytes missing!", above + HEADER - length));
         }
