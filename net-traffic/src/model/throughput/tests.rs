@@ -79,6 +79,17 @@ fn a_window_that_closes_is_a_slow_reader() {
 }
 
 #[test]
+fn what_a_full_receiver_drops_is_not_lost_on_the_way() {
+    let dropping = |seen: &mut Observations, least| {
+        seen.streams[0].rwnd_limited_us = Some(4_200_000);
+        seen.streams[0].rwnd_min_bytes = Some(least);
+        seen.streams[0].retransmitted_bytes = Some(8_000_000);
+    };
+    assert_eq!(limit(|seen, _| dropping(seen, 0)), Limit::ReceiverApplication);
+    assert_eq!(limit(|seen, _| dropping(seen, 5_000_000)), Limit::Loss);
+}
+
+#[test]
 fn a_narrow_window_is_no_slow_reader() {
     let narrow = |seen: &mut Observations, _: &mut Asked| {
         (seen.streams[0].busy_us, seen.streams[0].rwnd_limited_us) = (Some(4_500_000), Some(4_000_000));

@@ -113,11 +113,12 @@ fn by_time(seen: &Observations, asked: &Asked, sending: &[&StreamSeen]) -> Verdi
     if rwnd > 0 && sending.iter().all(narrow) && share(sndbuf) < share(rwnd) {
         return Verdict { limit: Limit::ReceiverWindow, share: Some(share(rwnd)) };
     }
-    let mut causes = [
-        (share(rwnd), receiver(sending)),
-        (share(sndbuf), Limit::SendBuffer),
-        (path, network(seen, sending)),
-    ];
+    let (receiver, network) = (receiver(sending), network(seen, sending));
+    // A receiver that does not read has no room for what is on the way: it drops that, and has it sent again.
+    if receiver == Limit::ReceiverApplication && network == Limit::Loss && share(rwnd) >= NOTABLE {
+        return Verdict { limit: receiver, share: Some(share(rwnd)) };
+    }
+    let mut causes = [(share(rwnd), receiver), (share(sndbuf), Limit::SendBuffer), (path, network)];
     causes.sort_by(|one, other| other.0.total_cmp(&one.0));
     let [(share, limit), ..] = causes;
     Verdict { limit, share: Some(share) }
