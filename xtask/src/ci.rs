@@ -8,17 +8,15 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{apt, build_ebpf, clippy_ebpf, fuzz, process, toolchain::Toolchain, vm, windows};
+use crate::{apt, build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm, windows};
 
 const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
 
-/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft;
-/// and the compiler that libFuzzer is built with.
-const PEERS: [&str; 14] = [
+/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft.
+const PEERS: [&str; 13] = [
     "busybox-static",
     "curl",
     "docker.io",
-    "g++",
     "iperf3",
     "iproute2",
     "iputils-ping",
@@ -38,14 +36,13 @@ struct Step {
 }
 
 /// The cheapest first; the tests last, so that what ends the output is theirs.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 7] = [
     Step { name: "fmt", run: fmt },
     Step { name: "clippy", run: clippy },
     Step { name: "doc", run: doc },
     Step { name: "clippy-ebpf", run: clippy_ebpf::run },
     Step { name: "build-ebpf --check", run: build_ebpf::check },
     Step { name: "windows", run: windows::all },
-    Step { name: "fuzz", run: fuzz::smoke },
     Step { name: "vm-test", run: vm::test_everywhere },
 ];
 

@@ -67,11 +67,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Some seconds of each target, from the committed inputs on.
-pub(crate) fn smoke() -> Result<()> {
-    run(&Args { targets: Vec::new(), runs: 10_000_000, seconds: Some(10) })
-}
-
 /// Builds all targets; gives the directory that they are in.
 fn build() -> Result<PathBuf> {
     // With the target named, what runs at build time is compiled without the flags.
