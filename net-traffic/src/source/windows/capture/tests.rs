@@ -26,9 +26,11 @@ fn capture(options: &LiveCaptureOptions, filter: &str, packets: Packets) -> Live
         let interface = Interface {
             index: 0,
             name: Some(name.to_owned()),
+            description: None,
             link: LinkType::ETHERNET,
             snaplen: options.snaplen,
             filter: None,
+            missed: Missed::default(),
         };
         (Adapter { components: vec![component], ..Adapter::default() }, interface)
     };

@@ -286,9 +286,9 @@ fn by_namespace() -> Result<(), Failed> {
     result
 }
 
-/// What the connections received that have counters.
+/// What came from each remote host. A connection that has ended is in it also when its row is gone.
 fn lengths(report: &Value) -> Vec<u64> {
-    let all = rows(report, "connections", |_| true);
+    let all = rows(report, "destinations", |_| true);
     let mut lengths: Vec<u64> = all.iter().filter_map(|row| row["rx_bytes"].as_u64()).collect();
     lengths.sort_unstable();
     lengths
