@@ -60,18 +60,23 @@ impl Tables {
     /// The address of the table's row that this local end of a datagram belongs to.
     pub(super) fn row_of(&self, local: Endpoint, pid: u32) -> Option<Endpoint> {
         let sockets = self.datagrams.get(&local.port)?;
-        let of_process = |exact: bool| {
-            sockets.iter().find(|(address, owner)| {
-                *owner == pid && if exact { *address == local.address } else { address.is_unspecified() }
-            })
+        let of_process = |is_it: &dyn Fn(IpAddr) -> bool| {
+            sockets.iter().find(|(address, owner)| *owner == pid && is_it(*address))
         };
-        let (address, _) = of_process(true).or_else(|| of_process(false))?;
+        let is_family = |address: IpAddr| address.is_ipv4() == local.address.is_ipv4();
+        // A row of both families is one of IPv6.
+        let (address, _) = of_process(&|address| address == local.address)
+            .or_else(|| of_process(&|address| address.is_unspecified() && is_family(address)))
+            .or_else(|| of_process(&|address| address.is_unspecified()))?;
         Some(Endpoint { address: *address, port: local.port })
     }
 
     fn owner(&self, protocol: Protocol, (local, remote): Ends, pid: u32) -> Knowledge {
         if protocol == Protocol::Udp {
-            return if self.row_of(local, pid).is_some() { Knowledge::Owned } else { Knowledge::None };
+            // A row for any address says nothing of an address that is not this machine's.
+            let is_here = self.addresses.is_empty() || self.addresses.contains(&local.address);
+            let is_owned = is_here && self.row_of(local, pid).is_some();
+            return if is_owned { Knowledge::Owned } else { Knowledge::None };
         }
         match self.connections.get(&(local, remote)) {
             Some(owner) if *owner == pid => Knowledge::Owned,

@@ -58,11 +58,12 @@ impl Tallies {
         let Event { time, pid, protocol, action, bytes, destination, source } = *event;
         let received = action == Action::Received;
         let mut key = Key { pid, protocol, source, destination, received };
-        if self.running.len() >= MOST && !self.running.contains_key(&key) {
+        let full = self.running.len() + self.over.len() >= MOST;
+        if full && (action == Action::Opened || !self.running.contains_key(&key)) {
             key = Key { source: NOWHERE, destination: NOWHERE, ..key };
             self.map_full += 1;
         }
-        if action == Action::Opened {
+        if action == Action::Opened && !full {
             self.end(key);
         }
         let tally = self.running.entry(key).or_insert_with(|| key.tally(time));

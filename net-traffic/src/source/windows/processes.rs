@@ -20,6 +20,8 @@ use crate::source::etw::Owners;
 pub(super) struct Processes {
     current: HashMap<u32, Known>,
     ended: Vec<Known>,
+    /// The names and the sums of those that have ended, as they were last reported.
+    last: HashMap<ProcessId, (String, Bytes)>,
     users: Users,
     listing: Listing,
     /// Whom nobody may look at, by the last count.
@@ -82,13 +84,27 @@ impl Processes {
             processes.push(Process { counted, ..known.process.clone() });
         }
         for known in self.ended.drain(..).filter(|known| known.reported || is_wanted(known.process.id)) {
+            // Whoever may not be looked at is looked up anew in each snapshot, and lives as long as it is found.
+            if known.handle.is_none() && told.contains(&known.process.id) {
+                continue;
+            }
             told.insert(known.process.id);
             let counted = bytes_of(known.process.id);
+            if let Some(bytes) = counted {
+                self.last.insert(known.process.id, (known.process.name.clone(), bytes));
+            }
             processes.push(Process { counted, exited: true, ..known.process });
         }
-        // Sums that are no process, and processes that were gone before anybody looked.
-        let others = counted.into_iter().flatten().filter(|(id, _)| !told.contains(id));
-        processes.extend(others.map(|(id, bytes)| Process { counted: Some(*bytes), ..gone(*id) }));
+        // Sums that are no process, processes that were gone before anybody looked, and those that have gained since
+        // they ended.
+        for (id, bytes) in counted.into_iter().flatten().filter(|(id, _)| !told.contains(id)) {
+            let last = self.last.get(id);
+            if last.is_none_or(|(_, before)| before != bytes) {
+                let name = last.map_or_else(|| UNKNOWN.to_owned(), |(name, _)| name.clone());
+                processes.push(Process { counted: Some(*bytes), name: name.clone(), ..gone(*id) });
+                self.last.insert(*id, (name, *bytes));
+            }
+        }
         processes
     }
 
@@ -234,6 +250,26 @@ mod tests {
         let ended = processes.report(&HashSet::new(), None);
         assert!(ended.len() == 1 && ended[0].exited && ended[0].id == id);
         assert!(processes.report(&HashSet::new(), None).is_empty());
+    }
+
+    #[test]
+    fn an_ended_process_that_was_counted_keeps_its_name_and_is_not_repeated() {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .arg("--list")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut processes = Processes::default();
+        let id = processes.now(child.id());
+        let counted = |rx| HashMap::from([(id, Bytes { rx, tx: 0 })]);
+        let name = processes.report(&HashSet::new(), Some(&counted(1)))[0].name.clone();
+        assert_ne!(name, UNKNOWN);
+        child.wait().unwrap();
+        processes.begin();
+        assert!(processes.report(&HashSet::new(), Some(&counted(2)))[0].exited);
+        assert!(processes.report(&HashSet::new(), Some(&counted(2))).is_empty());
+        let late = processes.report(&HashSet::new(), Some(&counted(3)));
+        assert!(late.len() == 1 && late[0].name == name);
     }
 
     #[test]

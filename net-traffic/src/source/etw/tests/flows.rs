@@ -179,6 +179,28 @@ fn datagrams_are_those_of_the_row_that_holds_their_port() {
 }
 
 #[test]
+fn datagrams_are_those_of_the_row_of_their_family() {
+    let mut story = Story::default();
+    let rows =
+        [entry(Protocol::Udp, 7, "0.0.0.0:5353", None, 9), entry(Protocol::Udp, 7, "[::]:5353", None, 10)];
+    let events = [(58, payload(7, 5, "[2001:db8::1]:5353", "[ff02::fb]:5353"))];
+    let sockets = story.read(&events, &rows);
+    let of_v6 = sockets.iter().find(|socket| socket.local.address.is_ipv6()).unwrap();
+    assert_eq!(of_v6.counted, moved(0, 5));
+}
+
+#[test]
+fn a_row_for_any_address_is_not_for_an_address_elsewhere() {
+    let mut story = Story::default();
+    // A name server asks another one, from a port that has no row.
+    let rows = [entry(Protocol::Udp, 7, "0.0.0.0:53", None, 9)];
+    let events = [(42, payload(7, 30, "192.0.2.1:50000", "198.51.100.53:53"))];
+    let sockets = story.read(&events, &rows);
+    let asking = sockets.iter().find(|socket| socket.local.port == 50_000).unwrap();
+    assert_eq!((asking.remote, asking.counted), (Some(end("198.51.100.53:53")), moved(0, 30)));
+}
+
+#[test]
 fn datagrams_of_a_socket_without_a_row_are_reported_with_their_peer() {
     let mut story = Story::default();
     let events = [

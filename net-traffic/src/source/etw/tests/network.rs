@@ -132,6 +132,19 @@ fn flows_without_end_do_not_fill_the_memory() {
     assert_eq!(batch.running.iter().map(|tally| tally.bytes.tx).sum::<u64>(), all * 10);
 }
 
+#[test]
+fn connections_that_begin_anew_do_not_fill_the_memory() {
+    let mut tallies = Tallies::default();
+    let octets = payload(5, 10, V4[0], V4[1]);
+    let opened = decode(12, 0, &octets).unwrap().unwrap();
+    for _ in 0..3 << 17 {
+        tallies.add(&opened);
+    }
+    let batch = tallies.take();
+    assert!(batch.running.len() + batch.over.len() <= (1 << 17) + 1);
+    assert!(tallies.map_full() > 0);
+}
+
 proptest! {
     #[test]
     fn no_octets_make_the_callback_panic(id: u16, time: i64, octets: Vec<u8>) {

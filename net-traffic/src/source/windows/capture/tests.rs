@@ -2,7 +2,7 @@
 
 use super::monitor::by_hand::Reporter;
 use super::*;
-use crate::packet::Direction;
+use crate::packet::{Direction, Missed};
 
 /// A report of a component at an edge: the description, then a frame of UDP between these ports.
 fn report(component: u16, edge: u16, direction: u16, ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
