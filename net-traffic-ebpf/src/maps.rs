@@ -110,11 +110,10 @@ pub(crate) const PATHS: usize = 4;
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Stream {
-    pub ifindex: u32,
-    /// The sequence number after the last byte.
-    pub next: u32,
-    /// Bytes before `next` that have not passed.
-    pub missing: u32,
+    /// 0: free.
+    pub ifindex: u64,
+    /// [`crate::account::stream::Position`] in one word; 0 until the first segment.
+    pub position: u64,
 }
 
 /// Capture: a ring for each CPU, made and put in by the loader.

@@ -5,7 +5,7 @@ use core::{ffi::c_void, ptr};
 use aya_ebpf::{bindings::BPF_SK_STORAGE_GET_F_CREATE, helpers::generated::bpf_sk_storage_get};
 use net_traffic_common::{WIRE_TX, loss as causes};
 
-use super::loss;
+use super::{loss, replace};
 use crate::{
     maps::{PATHS, STREAMS, Stream, Streams},
     packet::{Packet, SYN},
@@ -28,44 +28,110 @@ pub(crate) unsafe fn first_time(sk: *mut c_void, packet: &Packet, ifindex: u32, 
     let begin = packet.sequence.wrapping_add(u32::from(is_syn));
     // SAFETY: as the caller promises.
     let Some(streams) = (unsafe { streams_of(sk) }) else { return packet.payload };
-    // SAFETY: a live map value. One stack at a time handles the segments of a socket in one direction.
-    let (paths, known) = unsafe {
-        let paths = if direction == WIRE_TX { &mut (*streams).tx } else { &mut (*streams).rx };
-        let known = paths.iter().position(|stream| stream.ifindex == ifindex);
-        (paths, known)
-    };
-    let stream = &mut paths[known.unwrap_or(oldest(paths)) & (PATHS - 1)];
-    if known.is_none() || is_syn {
-        *stream = Stream { ifindex, next: begin, missing: 0 };
-    }
-    pass(stream, begin, packet.payload)
+    // SAFETY: a live map value.
+    let paths = unsafe { if direction == WIRE_TX { &raw mut (*streams).tx } else { &raw mut (*streams).rx } };
+    // SAFETY: as above.
+    let position = unsafe { place(paths.cast(), u64::from(ifindex), is_syn) };
+    // SAFETY: as above.
+    unsafe { pass(position, begin, packet.payload) }
 }
 
+/// Where the position on this interface is kept.
+///
+/// # Safety
+/// `paths` is a live `[Stream; PATHS]` of a map's value.
 #[inline(always)]
-fn pass(stream: &mut Stream, begin: u32, length: u32) -> u32 {
-    let ahead = begin.wrapping_sub(stream.next).cast_signed();
-    let end = begin.wrapping_add(length);
-    let beyond = end.wrapping_sub(stream.next).cast_signed();
-    if ahead >= 0 {
-        stream.missing = stream.missing.wrapping_add(ahead.cast_unsigned());
-        stream.next = end;
-        return length;
+unsafe fn place(paths: *mut Stream, ifindex: u64, is_new: bool) -> *mut u64 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        for index in 0..PATHS {
+            let stream = paths.add(index);
+            // Another CPU may take the free place first, for this interface or for another.
+            let is_here = (*stream).ifindex == ifindex
+                || ((*stream).ifindex == 0 && replace(&raw mut (*stream).ifindex, 0, ifindex))
+                || (*stream).ifindex == ifindex;
+            if is_here {
+                if is_new {
+                    (*stream).position = 0;
+                }
+                return &raw mut (*stream).position;
+            }
+        }
+        // None is free: the last is given up.
+        let stream = paths.add(PATHS - 1);
+        *stream = Stream { ifindex, position: 0 };
+        &raw mut (*stream).position
     }
-    // What lies below fills gaps; what lies above is new.
-    let new = if beyond > 0 { beyond.cast_unsigned() } else { 0 };
-    let below = length.wrapping_sub(new);
-    let filled = if below < stream.missing { below } else { stream.missing };
-    stream.missing -= filled;
-    if beyond > 0 {
-        stream.next = end;
-    }
-    new + filled
 }
 
-/// A free place, or one that is given up.
+/// Moves the position past a segment. Received segments of one stream are handled by several CPUs at once when their
+/// sender moved from one to another.
+///
+/// # Safety
+/// `cell` is in a live map value.
 #[inline(always)]
-fn oldest(paths: &[Stream; PATHS]) -> usize {
-    paths.iter().position(|stream| stream.ifindex == 0).unwrap_or(PATHS - 1)
+unsafe fn pass(cell: *mut u64, begin: u32, length: u32) -> u32 {
+    for _ in 0..TRIES {
+        // SAFETY: as the caller promises.
+        let before = unsafe { ptr::read_volatile(cell) };
+        let mut position = if before == 0 { Position { next: begin, missing: 0 } } else { before.into() };
+        let new = position.advance(begin, length);
+        if replace(cell, before, position.into()) {
+            return new;
+        }
+    }
+    loss::count(causes::MAP_BUSY);
+    length
+}
+
+/// More CPUs than that do not come in between, each within nanoseconds.
+const TRIES: u32 = 8;
+
+/// How far a stream has come, in one word, so that it changes in one step.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    /// The sequence number after the last byte.
+    next: u32,
+    /// Bytes before `next` that have not passed.
+    missing: u32,
+}
+
+impl Position {
+    /// The bytes of the segment that had not passed.
+    #[inline(always)]
+    fn advance(&mut self, begin: u32, length: u32) -> u32 {
+        let ahead = begin.wrapping_sub(self.next).cast_signed();
+        let end = begin.wrapping_add(length);
+        let beyond = end.wrapping_sub(self.next).cast_signed();
+        if ahead >= 0 {
+            self.missing = self.missing.wrapping_add(ahead.cast_unsigned());
+            self.next = end;
+            return length;
+        }
+        // What lies below fills gaps; what lies above is new.
+        let new = if beyond > 0 { beyond.cast_unsigned() } else { 0 };
+        let below = length.wrapping_sub(new);
+        let filled = if below < self.missing { below } else { self.missing };
+        self.missing -= filled;
+        if beyond > 0 {
+            self.next = end;
+        }
+        new + filled
+    }
+}
+
+impl From<u64> for Position {
+    #[inline(always)]
+    fn from(word: u64) -> Self {
+        Self { next: word as u32, missing: (word >> 32) as u32 }
+    }
+}
+
+impl From<Position> for u64 {
+    #[inline(always)]
+    fn from(position: Position) -> Self {
+        Self::from(position.next) | Self::from(position.missing) << 32
+    }
 }
 
 /// # Safety
