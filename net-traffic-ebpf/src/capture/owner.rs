@@ -48,9 +48,7 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
     let sender = of_packet(skb);
     let Some(flow) = flow::read(skb) else { return sender };
     if sender != UNOWNED {
-        if !is_remembered(skb, &flow, now_ns) {
-            remember(&flow, sender);
-        }
+        remember_now_and_then(skb, &flow, sender, now_ns);
         return sender;
     }
     let owner = match flow.protocol {
@@ -59,6 +57,17 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
         _ => UNOWNED,
     };
     if owner == UNOWNED { remembered(&flow) } else { owner }
+}
+
+/// Remembers whose a packet is that comes from another namespace of this machine.
+#[inline(always)]
+pub(crate) fn learn(skb: *mut __sk_buff, now_ns: u64) {
+    let sender = of_packet(skb);
+    if sender != UNOWNED
+        && let Some(flow) = flow::read(skb)
+    {
+        remember_now_and_then(skb, &flow, sender, now_ns);
+    }
 }
 
 /// The owner of the socket that the packet has, if it has one.
@@ -165,6 +174,13 @@ fn is_remembered(skb: *mut __sk_buff, flow: &Flow, now_ns: u64) -> bool {
         let is_same = (*holder).remembered == folded;
         (*holder).remembered = folded;
         is_same
+    }
+}
+
+#[inline(always)]
+fn remember_now_and_then(skb: *mut __sk_buff, flow: &Flow, owner: ProcessKey, now_ns: u64) {
+    if !is_remembered(skb, flow, now_ns) {
+        remember(flow, owner);
     }
 }
 

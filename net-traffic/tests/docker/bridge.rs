@@ -34,7 +34,7 @@ pub(super) fn client(bytes: u64, address: &str, port: u16) -> String {
 
 /// A container that lives for a report or two before it works: long enough for its interface and its name to be read.
 pub(super) fn later(line: &str) -> String {
-    format!("sleep 1; {line}")
+    format!("sleep 2; {line}")
 }
 
 fn check(engine: &Engine) -> Result<(), Failed> {
