@@ -130,8 +130,7 @@ fn ledger(frame: &mut Frame<'_>, area: Rect, report: &Report<'_>, units: Option<
 
 /// The slots whose tier is the one in use: those of the calls that move bytes, or, where no hook sees them, what lists
 /// the sockets with the kernel's own counters.
-const COUNTING: [&[&str]; 2] =
-    [&["tcp_send", "tcp_recv", "udp_send", "udp_recv", "counting"], &["sockets"]];
+const COUNTING: [&[&str]; 2] = [&["tcp_send", "tcp_recv", "udp_send", "udp_recv", "counting"], &["sockets"]];
 
 /// The tier in use, more than one where the kernel grants no single one, and how many slots nothing fills.
 fn tier(report: &Report<'_>) -> (String, usize) {

@@ -63,7 +63,8 @@ fn queued() -> Result<(), Failed> {
     accepted[0].write_all(&[1; 77])?;
     clients[0].read_exact(&mut [0; 77])?;
     let moved = |report: &Value| bytes(&rows(report, "connections", accepting));
-    let owned = |report: &Value| rows(report, "connections", |row| accepting(row) && row["pid"].is_u64()).len();
+    let owned =
+        |report: &Value| rows(report, "connections", |row| accepting(row) && row["pid"].is_u64()).len();
     let mut report = connections.fresh()?;
     equal("bytes", &moved(&report), &(1000, 77), &report)?;
     // Who holds one that is idle is looked for less and less often.

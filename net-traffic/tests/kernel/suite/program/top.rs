@@ -11,10 +11,10 @@ use libtest_mimic::Failed;
 use net_traffic::source::linux::traffic::NetNs;
 use serde_json::Value;
 
+use super::super::tracer::{Machine, Tier, Tracer};
 use super::Check;
 use super::report::{Top, bytes, equal, program, rows};
 use super::server::{ANSWER, REPLY, answer, datagrams, streams};
-use super::super::tracer::{Machine, Tier, Tracer};
 use super::worker::{DROP, command};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
