@@ -218,23 +218,21 @@ impl Owners {
     }
 }
 
-/// Sockets that have no owner, by how often one was looked for: nobody has sent or received on them yet, or by calls
+/// Sockets that have no owner, by how many readings found none: nobody has sent or received on them yet, or by calls
 /// that no hook sees.
 #[derive(Default)]
-struct Orphans(StdHashMap<u64, u8>);
+struct Orphans(StdHashMap<u64, u32>);
 
 impl Orphans {
-    /// The kernel's own sockets are held by nobody: they are looked for in vain, and not for ever.
-    const SEARCHES: u8 = 2;
-
-    /// Whether there are some for whose holder it is worth to look.
+    /// Whether there are some for whose holder it is worth to look: less and less often, since the kernel's own sockets
+    /// are held by nobody, and a connection may wait for long to be accepted.
     fn found_new(&mut self, lacking: &[u64]) -> bool {
         let before = std::mem::take(&mut self.0);
         let mut worth = false;
         for &cookie in lacking {
-            let searches = before.get(&cookie).copied().unwrap_or(0);
-            worth |= searches < Self::SEARCHES;
-            self.0.insert(cookie, searches.saturating_add(1));
+            let readings = before.get(&cookie).copied().unwrap_or(0).saturating_add(1);
+            worth |= readings.is_power_of_two();
+            self.0.insert(cookie, readings);
         }
         worth
     }
