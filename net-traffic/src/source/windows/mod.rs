@@ -7,7 +7,7 @@ mod console;
 mod estats;
 mod etw;
 pub mod exists;
-mod host;
+pub mod host;
 mod interfaces;
 mod ip_helper;
 pub mod iperf;
