@@ -25,10 +25,10 @@ impl Tracing for Fake {
     fn hand_over(&self) {}
 
     fn lost(&self) -> io::Result<u64> {
-        match self.said.gone.load(Ordering::SeqCst) {
-            true => Err(io::ErrorKind::NotFound.into()),
-            false => Ok(self.said.lost.load(Ordering::SeqCst)),
+        if self.said.gone.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::NotFound.into());
         }
+        Ok(self.said.lost.load(Ordering::SeqCst))
     }
 
     fn ended(&self) -> Option<String> {
@@ -98,6 +98,7 @@ impl Story {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as sockets have it")]
 fn sent(octets: u64) -> Option<Bytes> {
     Some(Bytes { rx: 0, tx: octets })
 }

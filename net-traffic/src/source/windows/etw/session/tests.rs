@@ -47,7 +47,7 @@ fn a_million_events_of_the_system_are_in_the_queue_or_counted() {
     assert_eq!(queue.losses.queue_full.load(Ordering::Relaxed), 999_000);
 }
 
-/// Process 813 received 1461 octets from [2001:db8::2]:443 at [2001:db8::1]:40001.
+/// Process 813 received 1461 octets from `[2001:db8::2]:443` at `[2001:db8::1]:40001`.
 const RECEIVED_V6: [u8; 44] = [
     0x2d, 0x03, 0, 0, 0xb5, 0x05, 0, 0, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x20,
     0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x9c, 0x41, 0x01, 0xbb,
