@@ -9,7 +9,7 @@ mod descendants;
 mod estats;
 mod etw;
 pub mod exists;
-mod host;
+pub mod host;
 mod interfaces;
 mod ip_helper;
 pub mod iperf;

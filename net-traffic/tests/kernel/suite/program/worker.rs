@@ -1,7 +1,7 @@
 //! What the watched processes do: the test binary again, told by its arguments.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -45,6 +45,7 @@ fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
     match role {
         "stream" => stream(server()?, number(1)?)?,
         "datagrams" => datagrams(server()?, number(1)?, number(2)?)?,
+        "late_peer" => late_peer(server()?)?,
         "threads" => threads(server()?, number(1)?, number(2)?)?,
         "many" => {
             for _ in 0..number(1)? {
@@ -120,6 +121,15 @@ fn datagrams(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Faile
         socket.send(&vec![b'x'; bytes])?;
         socket.recv(&mut [0; 2048])?;
     }
+    Ok(())
+}
+
+/// One datagram without a peer, one with; the address that it sends from is the kernel's choice.
+fn late_peer(server: SocketAddr) -> Result<(), Failed> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.send_to(&[b'x'; DROP], server)?;
+    socket.connect(server)?;
+    socket.send(&[b'x'; DROP])?;
     Ok(())
 }
 
