@@ -121,6 +121,8 @@ fn client(options: &IperfOptions, test: &Test) -> Result<Client, IperfError> {
         .num_streams(*streams)
         .reverse(*reverse)
         .bidir(*bidirectional)
+        // Many datagrams in one call, where the system has one for that; a server sends them one by one.
+        .sendmmsg(*udp && cfg!(target_os = "linux"))
         // As a stream of objects JSON tells when a test starts, too; the whole object follows.
         .json_stream(options.json)
         .json_stream_full_output(options.json);

@@ -49,6 +49,8 @@ pub struct Ebpf {
     tier: Tier,
     slots: Vec<Filled>,
     wire: Option<WirePrograms>,
+    /// What the maps take, which is known once they are made; `None` until somebody asks.
+    map_bytes: Option<u64>,
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
 }
@@ -92,6 +94,7 @@ impl Ebpf {
             tier,
             slots,
             wire,
+            map_bytes: None,
             ended: StdHashMap::new(),
             programs: bpf,
         })
@@ -259,7 +262,8 @@ impl Collector for Ebpf {
         }
         self.read_processes(&owners.known, snapshot).map_err(failed("read the processes"))?;
         snapshot.loss = self.read_loss().map_err(failed("read the loss ledger"))?;
-        snapshot.cost.map_bytes = bpf::map_bytes().ok();
+        self.map_bytes = self.map_bytes.or_else(|| bpf::map_bytes().ok());
+        snapshot.cost.map_bytes = self.map_bytes;
         if bpf::measures_run_time() {
             let programs = self.read_programs().map_err(failed("read what the programs cost"))?;
             snapshot.cost.bpf_run_ns = Some(programs.run_time_ns);
