@@ -36,6 +36,25 @@ struct Known {
 
 const UNKNOWN: Known = Known { owner: UNOWNED, holder: ptr::null_mut() };
 
+impl Known {
+    /// Remembers whose the flow is, unless it is the one of this socket that was remembered last. After a second it is
+    /// to be remembered again: the map forgets what is not used.
+    #[inline(always)]
+    fn remember(self, flow: &Flow, now_ns: u64) {
+        if !self.holder.is_null() {
+            let folded = flow.fold() ^ now_ns >> 30;
+            // SAFETY: the socket's storage, which lives while the program runs.
+            unsafe {
+                if (*self.holder).remembered == folded {
+                    return;
+                }
+                (*self.holder).remembered = folded;
+            }
+        }
+        remember(flow, self.owner);
+    }
+}
+
 /// The owner of a packet that goes out, or [`UNOWNED`].
 #[inline(always)]
 pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
@@ -58,19 +77,10 @@ pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
 pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
     // From another namespace of this machine it comes with the sender's socket.
     let sender = of_packet(skb);
-<<<<<<< HEAD
-    let Some(flow) = flow::read(skb) else { return sender };
-    if sender != UNOWNED {
-        remember_now_and_then(skb, &flow, sender, now_ns);
-        return sender;
-=======
     let Some(flow) = flow::read(skb) else { return sender.owner };
     if sender.owner != UNOWNED {
-        if !is_remembered(sender.holder, &flow, now_ns) {
-            remember(&flow, sender.owner);
-        }
+        sender.remember(&flow, now_ns);
         return sender.owner;
->>>>>>> main
     }
     let owner = match flow.protocol {
         TCP => of_tcp(skb, &flow),
@@ -80,22 +90,18 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
     if owner == UNOWNED { remembered(&flow) } else { owner }
 }
 
-<<<<<<< HEAD
 /// Remembers whose a packet is that comes from another namespace of this machine.
 #[inline(always)]
 pub(crate) fn learn(skb: *mut __sk_buff, now_ns: u64) {
     let sender = of_packet(skb);
-    if sender != UNOWNED
+    if sender.owner != UNOWNED
         && let Some(flow) = flow::read(skb)
     {
-        remember_now_and_then(skb, &flow, sender, now_ns);
+        sender.remember(&flow, now_ns);
     }
 }
 
-/// The owner of the socket that the packet has, if it has one.
-=======
 /// Of the socket that the packet has, if it has one.
->>>>>>> main
 #[inline(always)]
 fn of_packet(skb: *mut __sk_buff) -> Known {
     // SAFETY: the program's context; the helpers give null for sockets that are none in full.
@@ -167,29 +173,6 @@ fn of_socket(sk: *mut bpf_sock) -> Known {
         }
         let owner = if holder.is_null() { UNOWNED } else { (*holder).owner };
         Known { owner, holder }
-    }
-}
-
-/// Whether the packet's socket has the flow as the one that was remembered last. After a second it is to be remembered
-/// again: the map forgets what is not used.
-#[inline(always)]
-fn is_remembered(holder: *mut Holder, flow: &Flow, now_ns: u64) -> bool {
-    if holder.is_null() {
-        return false;
-    }
-    let folded = flow.fold() ^ now_ns >> 30;
-    // SAFETY: the socket's storage, which lives while the program runs.
-    unsafe {
-        let is_same = (*holder).remembered == folded;
-        (*holder).remembered = folded;
-        is_same
-    }
-}
-
-#[inline(always)]
-fn remember_now_and_then(skb: *mut __sk_buff, flow: &Flow, owner: ProcessKey, now_ns: u64) {
-    if !is_remembered(skb, flow, now_ns) {
-        remember(flow, owner);
     }
 }
 
