@@ -24,7 +24,8 @@ pub(super) struct Arrivals {
 struct Attached {
     _link: XdpLink,
     mode: XdpMode,
-    base: ArrivalCounters,
+    /// What had arrived when it was first read, which is when the interface's own counters were.
+    base: Option<ArrivalCounters>,
 }
 
 /// Whether the program attaches to the loopback interface of the namespace; it does not stay there.
@@ -50,9 +51,9 @@ impl Arrivals {
         let modes = if is_virtual { &[XdpMode::Generic][..] } else { &[XdpMode::Driver, XdpMode::Generic] };
         for &mode in modes {
             let attached = netns.run(|| XdpLink::attach(program.as_fd(), ifindex, mode));
-            match attached.and_then(|attached| Ok((attached?, self.counted(ifindex)?))) {
-                Ok((link, base)) => {
-                    self.links.insert(ifindex, Attached { _link: link, mode, base });
+            match attached.and_then(std::convert::identity) {
+                Ok(link) => {
+                    self.links.insert(ifindex, Attached { _link: link, mode, base: None });
                     return;
                 }
                 Err(refusal) => self.refusals.push(format!("{name}, {}: {refusal}", mode_name(mode))),
@@ -71,13 +72,14 @@ impl Arrivals {
         }
     }
 
-    /// What has arrived since the program was attached; `None` where it is not.
-    pub(super) fn of(&self, ifindex: u32) -> io::Result<Option<Arrived>> {
-        let Some(attached) = self.links.get(&ifindex) else { return Ok(None) };
+    /// What has arrived since this was asked first; `None` where the program is not attached.
+    pub(super) fn of(&mut self, ifindex: u32) -> io::Result<Option<Arrived>> {
         let now = self.counted(ifindex)?;
+        let Some(attached) = self.links.get_mut(&ifindex) else { return Ok(None) };
+        let base = *attached.base.get_or_insert(now);
         Ok(Some(Arrived {
-            packets: now.packets.saturating_sub(attached.base.packets),
-            bytes: now.bytes.saturating_sub(attached.base.bytes),
+            packets: now.packets.saturating_sub(base.packets),
+            bytes: now.bytes.saturating_sub(base.bytes),
             native: attached.mode == XdpMode::Driver,
         }))
     }

@@ -173,8 +173,8 @@ impl Wire {
     }
 
     /// After the counters of the stack: what is between the two is then never less than nothing.
-    fn add_arrivals(&self, rows: &mut [Row]) -> io::Result<()> {
-        let Some(arrivals) = &self.arrivals else { return Ok(()) };
+    fn add_arrivals(&mut self, rows: &mut [Row]) -> io::Result<()> {
+        let Some(arrivals) = &mut self.arrivals else { return Ok(()) };
         for row in rows.iter_mut().filter(|row| row.direction == Direction::Rx) {
             row.arrived = arrivals.of(row.ifindex)?;
         }
@@ -213,7 +213,7 @@ impl Wire {
         }
         for link in links {
             if !self.interfaces.contains_key(&link.ifindex) {
-                // Before the base of the counters is taken, so that nothing is counted there and not here.
+                // Before the counters are read first, so that nothing is counted there and not here.
                 if let Some(arrivals) = &mut self.arrivals {
                     arrivals.watch(&self.netns, link.ifindex, &link.name, link.kind.is_some());
                 }
