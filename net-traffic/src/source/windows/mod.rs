@@ -1,9 +1,11 @@
 //! The Windows side of the sources.
 
+mod at_end;
 pub mod capture;
 pub mod children;
 mod connections;
 mod console;
+mod descendants;
 mod estats;
 mod etw;
 pub mod exists;
