@@ -70,7 +70,9 @@ impl Section {
     }
 
     pub(super) fn packet(&mut self, out: &mut Vec<u8>, interfaces: &[Interface], packet: &Packet<'_>) {
-        self.interfaces(out, interfaces);
+        if self.described < interfaces.len() {
+            self.interfaces(out, interfaces);
+        }
         if let Some(count) = self.delivered.get_mut(packet.interface) {
             *count += 1;
         }
@@ -100,21 +102,24 @@ impl Section {
             let text = format!("Segments: {} of at most {} octets", segments.count, segments.size);
             option(out, OPT_COMMENT, text.as_bytes());
         }
-        if let Some(direction) = packet.direction {
-            let flag = match direction {
-                Direction::In => FLAG_IN,
-                Direction::Out => FLAG_OUT,
-            };
-            option(out, EPB_FLAGS, &flag.to_le_bytes());
-        }
         if packet.lost_before > 0 {
             option(out, EPB_DROPCOUNT, &packet.lost_before.to_le_bytes());
         }
-        if let Some((process, thread)) = packet.process.and_then(|process| Some((process, process.thread?))) {
-            let mut numbers = [0; 8];
-            numbers[..4].copy_from_slice(&process.pid.to_le_bytes());
-            numbers[4..].copy_from_slice(&thread.to_le_bytes());
-            option(out, EPB_PROCESS, &numbers);
+        let flags = packet.direction.map(|direction| match direction {
+            Direction::In => FLAG_IN,
+            Direction::Out => FLAG_OUT,
+        });
+        let numbers = packet.process.and_then(|process| Some([process.pid, process.thread?]));
+        // What nearly every packet has, in one piece.
+        match (flags, numbers) {
+            (Some(flags), Some([pid, thread])) => {
+                let (flags_head, numbers_head) = (option_head(EPB_FLAGS, 4), option_head(EPB_PROCESS, 8));
+                extend(out, [flags_head, flags, numbers_head, pid, thread, OPT_END.into()]);
+                return;
+            }
+            (Some(flags), None) => extend(out, [option_head(EPB_FLAGS, 4), flags]),
+            (None, Some([pid, thread])) => extend(out, [option_head(EPB_PROCESS, 8), pid, thread]),
+            (None, None) => {}
         }
         if out.len() > before {
             end(out);
@@ -227,13 +232,21 @@ fn close(out: &mut Vec<u8>, begin: usize) {
 fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
     let value = &value[..length.into()];
-    out.extend_from_slice(&(u32::from(code) | u32::from(length) << 16).to_le_bytes());
+    extend(out, [option_head(code, length)]);
     out.extend_from_slice(value);
     pad(out, value.len());
 }
 
+fn option_head(code: u16, length: u16) -> u32 {
+    u32::from(code) | u32::from(length) << 16
+}
+
+fn extend<const WORDS: usize>(out: &mut Vec<u8>, words: [u32; WORDS]) {
+    out.extend_from_slice(words.map(u32::to_le_bytes).as_flattened());
+}
+
 fn end(out: &mut Vec<u8>) {
-    out.extend_from_slice(&u32::from(OPT_END).to_le_bytes());
+    extend(out, [OPT_END.into()]);
 }
 
 fn pad(out: &mut Vec<u8>, length: usize) {
