@@ -5,7 +5,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::file::{LONGEST, read_all, read_long, read_or_end};
+use super::reading::{LONGEST, read_all, read_long, read_or_end};
 use super::{CaptureError, Endian, Take};
 use crate::packet::format::{
     BYTE_ORDER, ENHANCED_PACKET, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_DESCRIPTION, IF_FILTER,
