@@ -2,7 +2,10 @@
 
 use core::{ffi::c_void, ptr};
 
-use aya_ebpf::{bindings::BPF_SK_STORAGE_GET_F_CREATE, helpers::generated::bpf_sk_storage_get};
+use aya_ebpf::{
+    bindings::BPF_SK_STORAGE_GET_F_CREATE,
+    helpers::generated::{bpf_sk_storage_get, bpf_tcp_sock},
+};
 use net_traffic_common::{WIRE_TX, loss as causes};
 
 use super::{loss, replace};
@@ -33,7 +36,25 @@ pub(crate) unsafe fn first_time(sk: *mut c_void, packet: &Packet, ifindex: u32, 
     // SAFETY: as above.
     let position = unsafe { place(paths.cast(), u64::from(ifindex), is_syn) };
     // SAFETY: as above.
-    unsafe { pass(position, begin, packet.payload) }
+    unsafe {
+        // What came first may have been lost before us: what the socket has received is where its stream stands.
+        let is_first = direction != WIRE_TX && !is_syn && ptr::read_volatile(position) == 0;
+        let start = if is_first { received(sk).unwrap_or(begin) } else { begin };
+        pass(position, start, begin, packet.payload)
+    }
+}
+
+/// The sequence number that the socket waits for.
+///
+/// # Safety
+/// `sk` is a socket that the verifier knows.
+#[inline(always)]
+unsafe fn received(sk: *mut c_void) -> Option<u32> {
+    // SAFETY: as the caller promises; the helper gives what can be read of a TCP socket, or null.
+    unsafe {
+        let tp = bpf_tcp_sock(sk.cast());
+        if tp.is_null() { None } else { Some((*tp).rcv_nxt) }
+    }
 }
 
 /// Where the position on this interface is kept.
@@ -76,16 +97,16 @@ unsafe fn is_for(cell: *mut u64, ifindex: u64) -> bool {
 }
 
 /// Moves the position past a segment. Received segments of one stream are handled by several CPUs at once when their
-/// sender moved from one to another.
+/// sender moved from one to another. `start`: where the stream stands if nothing of it has passed.
 ///
 /// # Safety
 /// `cell` is in a live map value.
 #[inline(always)]
-unsafe fn pass(cell: *mut u64, begin: u32, length: u32) -> u32 {
+unsafe fn pass(cell: *mut u64, start: u32, begin: u32, length: u32) -> u32 {
     for _ in 0..TRIES {
         // SAFETY: as the caller promises.
         let before = unsafe { ptr::read_volatile(cell) };
-        let mut position = if before == 0 { Position { next: begin, missing: 0 } } else { before.into() };
+        let mut position = if before == 0 { Position { next: start, missing: 0 } } else { before.into() };
         let new = position.advance(begin, length);
         if replace(cell, before, position.into()) {
             return new;
