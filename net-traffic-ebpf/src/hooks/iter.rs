@@ -65,7 +65,7 @@ extern "C" fn baseline(ctx: *const TaskFile) -> i32 {
         let leader = Typed::read::<u64>(task, offset!(group_leader)) as *const c_void;
         let owner = process_key::<Typed>(leader);
         let row = ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
-        if let Some(counters) = storage::get::<Typed>(sk) {
+        if let Some(counters) = storage::find::<Typed>(sk) {
             if (*counters).owner == UNOWNED && socket::adopt(counters, owner) {
                 process::announce(owner, &row);
             }

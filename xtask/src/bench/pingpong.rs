@@ -4,6 +4,8 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::Command,
+    thread::sleep,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -23,6 +25,8 @@ const MESSAGE: usize = 64;
 /// About 5 ms: short enough that both blocks of a pair meet the same machine.
 const EXCHANGES: u32 = 800;
 const NULL_TOLERANCE: f64 = 0.005;
+/// Before each block, whichever side: what starting or ending a program leaves to be done is not what an exchange costs.
+const SETTLE: Duration = Duration::from_millis(100);
 /// The exchange runs here, and the tracer's own work elsewhere.
 const MEASURED_CPU: usize = 1;
 const TRACER_CPU: &str = "0";
@@ -54,6 +58,7 @@ fn measure(pairs: usize, mut tracer: impl FnMut(bool) -> Result<()>) -> Result<s
     let mut exchange = Exchange::open()?;
     compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| {
         tracer(side == Side::Subject)?;
+        sleep(SETTLE);
         // Caches and branch predictors meet the new code before it counts.
         exchange.block()?;
         exchange.block()
@@ -98,7 +103,7 @@ impl Exchange {
 /// This thread's.
 fn cpu_time_ns() -> Result<f64> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("read the thread's CPU time")?;
-    Ok(std::time::Duration::from(time).as_secs_f64() * 1e9)
+    Ok(Duration::from(time).as_secs_f64() * 1e9)
 }
 
 #[cfg(test)]
