@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap as StdHashMap, HashSet},
-    io::{self, BufRead, BufReader, Read},
+    io,
     os::fd::AsFd,
 };
 
@@ -19,6 +19,7 @@ use super::{
     bpf,
     cgroup::hierarchy::Hierarchy,
     closed::ClosedSockets,
+    harvest::Harvest,
     kernel_log::KernelLog,
     load::{self, LoadError, Loaded, Sizes, WirePrograms},
     netns::NetNs,
@@ -35,7 +36,7 @@ const NAME: &str = "ebpf";
 /// Programs that count, and what was read of them.
 pub struct Ebpf {
     programs: Programs,
-    harvest: bpf::IterLink,
+    harvest: Harvest,
     /// Gives the sockets without an owner to whoever holds them.
     adopt: bpf::IterLink,
     orphans: Orphans,
@@ -52,9 +53,6 @@ pub struct Ebpf {
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
 }
-
-/// What the kernel hands out at once of a walk.
-const WALK_BUFFER: usize = 32 << 10;
 
 impl Ebpf {
     /// Loads and attaches the programs: counting begins when this returns.
@@ -76,13 +74,14 @@ impl Ebpf {
             rows.insert(row, ProcessCounters::default(), 0).map_err(|error| missing(&error))?;
         }
         let ring = RingBuf::try_from(take("CLOSED_SOCKETS")?).map_err(|error| missing(&error))?;
+        let open = RingBuf::try_from(take("OPEN_SOCKETS")?).map_err(|error| missing(&error))?;
         let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;
         let made = HashMap::try_from(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
         let log = KernelLog::open(&mut bpf).map_err(|error| missing(&error))?;
         Ok(Self {
             cgroups: Hierarchy::read(),
             made,
-            harvest,
+            harvest: Harvest::new(harvest, open),
             adopt: baseline,
             orphans: Orphans::default(),
             processes,
@@ -118,17 +117,13 @@ impl Ebpf {
         rows.get(&key, 0).ok()
     }
 
-    /// Reads every socket, which settles what its owner moved. Adds them to `sockets`, one by one: there may be many.
-    fn read_sockets(&self, sockets: &mut Vec<Socket>) -> io::Result<Owners> {
+    /// Reads every socket, which settles what its owner moved, and adds it to `sockets`.
+    fn read_sockets(&mut self, sockets: &mut Vec<Socket>) -> io::Result<Owners> {
         let mut owners = Owners::default();
-        let mut walk = BufReader::with_capacity(WALK_BUFFER, self.harvest.walk()?);
-        let mut bytes = [0; size_of::<SocketRecord>()];
-        while !walk.fill_buf()?.is_empty() {
-            walk.read_exact(&mut bytes)?;
-            let Some(record) = records::read_record(&bytes) else { continue };
-            owners.note(&record);
-            sockets.extend(records::socket(&record));
-        }
+        self.harvest.read(|record| {
+            owners.note(record);
+            sockets.extend(records::socket(record));
+        })?;
         Ok(owners)
     }
 

@@ -123,6 +123,7 @@ pub(super) fn load_for_capture(settings: CaptureSettings, watches: bool) -> Resu
         .map_max_entries("FLOWS", most(16_384))
         .map_max_entries("FAMILY", 1)
         .map_max_entries("CLOSED_SOCKETS", 65_536)
+        .map_max_entries("OPEN_SOCKETS", 65_536)
         .map_max_entries("SOCKETS_BY_ADDR", 1)
         .map_max_entries("CALLS", 1)
         .map_max_entries("WIRE", 1)
