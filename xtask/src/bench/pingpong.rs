@@ -4,7 +4,6 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::Command,
-    thread::sleep,
     time::Duration,
 };
 
@@ -17,16 +16,19 @@ use nix::{
 
 use super::{
     net_traffic,
-    paired::{Plan, Side, compare},
+    paired::{Plan, Side, compare, median},
     running::{Ready, Running},
 };
 
 const MESSAGE: usize = 64;
-/// About 5 ms: short enough that both blocks of a pair meet the same machine.
-const EXCHANGES: u32 = 800;
+/// About 5 ms: short enough that a disturbance spoils few blocks.
+const EXCHANGES: u32 = 400;
+/// The first blocks of a side do not count: the processor comes out of the second that starting the tracer takes, caches
+/// and branch predictors meet the new code, and the machine tidies up behind what was started or ended.
+const WARM_UP: usize = 20;
+/// The median of so many does.
+const BLOCKS: usize = 9;
 const NULL_TOLERANCE: f64 = 0.005;
-/// Before each block, whichever side: what starting or ending a program leaves to be done is not what an exchange costs.
-const SETTLE: Duration = Duration::from_millis(100);
 /// The exchange runs here, and the tracer's own work elsewhere.
 const MEASURED_CPU: usize = 1;
 const TRACER_CPU: &str = "0";
@@ -58,10 +60,11 @@ fn measure(pairs: usize, mut tracer: impl FnMut(bool) -> Result<()>) -> Result<s
     let mut exchange = Exchange::open()?;
     compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| {
         tracer(side == Side::Subject)?;
-        sleep(SETTLE);
-        // Caches and branch predictors meet the new code before it counts.
-        exchange.block()?;
-        exchange.block()
+        for _ in 0..WARM_UP {
+            exchange.block()?;
+        }
+        let blocks = (0..BLOCKS).map(|_| exchange.block()).collect::<Result<Vec<f64>>>();
+        Ok(median(&mut blocks?))
     })
 }
 

@@ -67,12 +67,7 @@ impl Ebpf {
         let mut take = |name: &str| {
             bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
         };
-        let mut processes = take("PROCESSES")?;
-        let mut rows: HashMap<_, ProcessKey, ProcessCounters> =
-            HashMap::try_from(&mut processes).map_err(|error| missing(&error))?;
-        for row in [UNOWNED, OTHER] {
-            rows.insert(row, ProcessCounters::default(), 0).map_err(|error| missing(&error))?;
-        }
+        let processes = take("PROCESSES")?;
         let ring = RingBuf::try_from(take("CLOSED_SOCKETS")?).map_err(|error| missing(&error))?;
         let open = RingBuf::try_from(take("OPEN_SOCKETS")?).map_err(|error| missing(&error))?;
         let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;

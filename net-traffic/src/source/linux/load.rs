@@ -13,12 +13,14 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::Map,
+    maps::{HashMap, Map, MapError},
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, SchedClassifier,
     },
 };
-use net_traffic_common::{Ancestor, Hierarchy, Offsets, packet::CaptureSettings};
+use net_traffic_common::{
+    Ancestor, Hierarchy, OTHER, Offsets, ProcessCounters, ProcessKey, UNOWNED, packet::CaptureSettings,
+};
 
 use super::{
     bpf::IterLink,
@@ -42,6 +44,8 @@ pub struct Sizes {
     pub processes: u32,
     pub sockets_by_address: u32,
     pub ring_bytes: u32,
+    /// The same of a walk over the sockets, which pauses when there is no more room.
+    pub walk_bytes: u32,
     /// How many descendants of this process can be traced at a time; with 0 none are.
     pub descendants: u32,
     /// Rows of what crossed: up to eight for each interface.
@@ -58,6 +62,7 @@ impl Default for Sizes {
             processes: 16_384,
             sockets_by_address: 131_072,
             ring_bytes: 2 << 20,
+            walk_bytes: 512 << 10,
             descendants: 0,
             wire: 8192,
             capture: None,
@@ -183,7 +188,7 @@ impl<'a> Round<'a> {
         let by_address = u32::from(storage == Storage::ByAddress);
         let ancestor = if sizes.descendants > 0 { ancestor()? } else { Ancestor::default() };
         let settings = sizes.capture.unwrap_or_default();
-        let bpf = EbpfLoader::new()
+        let mut bpf = EbpfLoader::new()
             .btf(Some(kernel_btf))
             .override_global("OFFSETS", &layout.offsets, true)
             .override_global("CAPTURE", &settings, true)
@@ -196,6 +201,7 @@ impl<'a> Round<'a> {
             .map_max_entries("FAMILY", sizes.descendants.max(1))
             .map_max_entries("PROCESSES", sizes.processes)
             .map_max_entries("CLOSED_SOCKETS", sizes.ring_bytes)
+            .map_max_entries("OPEN_SOCKETS", sizes.walk_bytes)
             .map_max_entries("SOCKETS_BY_ADDR", if by_address == 1 { sizes.sockets_by_address } else { 1 })
             .map_max_entries("CALLS", if by_address == 1 { 16_384 } else { 1 })
             .map_max_entries("WIRE", if netns.is_some() { sizes.wire } else { 1 })
@@ -203,6 +209,7 @@ impl<'a> Round<'a> {
             .map_max_entries("FRAGMENTED", if netns.is_some() { 4096 } else { 1 })
             .load(OBJECT)
             .map_err(|error| LoadError::Maps(chain(&error)))?;
+        make_own_rows(&mut bpf).map_err(|error| LoadError::Maps(chain(&error)))?;
         let mut round =
             Self { bpf, kernel_btf, netns, attached: HashSet::new(), harvest: None, baseline: None };
         let mut slots = Vec::new();
@@ -320,6 +327,16 @@ impl<'a> Round<'a> {
         }
         Ok(())
     }
+}
+
+/// The rows that are no process's, before any program runs: they must find room.
+fn make_own_rows(bpf: &mut Ebpf) -> Result<(), MapError> {
+    let Some(map) = bpf.map_mut("PROCESSES") else { return Ok(()) };
+    let mut rows: HashMap<_, ProcessKey, ProcessCounters> = HashMap::try_from(map)?;
+    for row in [UNOWNED, OTHER] {
+        rows.insert(row, ProcessCounters::default(), 0)?;
+    }
+    Ok(())
 }
 
 fn iterator<'p>(program: &'p mut Program, target: &str, btf: &Btf) -> Result<BorrowedFd<'p>, AttachError> {
