@@ -41,7 +41,7 @@ pub struct CaptureSettings {
     pub name: [u8; 16],
     /// How much may lie in a ring before the reader is woken.
     pub wake_bytes: u32,
-    /// 1: find out whose the packets are.
+    /// How to find out whose the packets are: `OWNERS_*`; 0 for not at all.
     pub owners: u32,
     /// The user for [`CHOOSE_UID`].
     pub uid: u32,
@@ -56,6 +56,11 @@ pub const CHOOSE_NAME: u32 = 2;
 pub const CHOOSE_CGROUP: u32 = 4;
 /// Only processes of this user.
 pub const CHOOSE_UID: u32 = 8;
+
+/// By what is stored for the capture alone.
+pub const OWNERS_HELD: u32 = 1;
+/// By the accounting, and else as before.
+pub const OWNERS_COUNTED: u32 = 2;
 
 /// In the map `CHOSEN_PIDS`: the children of the process are chosen, too.
 pub const CHOSEN_WITH_CHILDREN: u32 = 1;

@@ -24,6 +24,7 @@ use crate::{output, source};
 /// The whole program: from the command line to the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
+    source::begin();
     // The self-test's processes are this program too; they start no thread.
     if let Some(status) = source::act_if_told() {
         return status;

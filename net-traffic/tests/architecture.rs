@@ -21,12 +21,8 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 
 /// What only `source` may do, by how it looks in the code.
 const ONLY_IN_SOURCE: &[&str] = &[
-    "cfg(target_os",
-    "cfg(unix",
-    "cfg(windows",
-    "cfg(not(target_os",
-    "cfg(not(unix",
-    "cfg(not(windows",
+    "os::unix",
+    "os::windows",
     "unsafe {",
     "unsafe fn",
     "unsafe impl",
@@ -37,6 +33,9 @@ const ONLY_IN_SOURCE: &[&str] = &[
     "std::time::Instant",
     "std::time::SystemTime",
 ];
+
+/// The words that name a system in a condition of the compiler.
+const SYSTEMS: &[&str] = &["windows", "unix", "target_os", "target_family", "target_vendor"];
 
 /// What the pure modules must not touch.
 const IMPURE: &[&str] = &[
@@ -99,6 +98,34 @@ fn the_system_is_reached_through_source_only() {
 }
 
 #[test]
+fn a_system_is_named_in_its_folder_and_in_the_wiring_only() {
+    let mut wrong = Vec::new();
+    let mut wiring = 0;
+    for file in rust_files(&source_dir()) {
+        let path = module_path(&file);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let text: String = code_lines(&file).into_iter().map(|(_, line)| line + "\n").collect();
+        let named = conditions(&text).filter(|condition| names_a_system(condition));
+        match path.as_slice() {
+            ["source", "linux" | "windows", ..] => {}
+            ["source"] => wiring += named.count(),
+            _ => wrong
+                .extend(named.map(|condition| format!("{}: {condition} has no place here", file.display()))),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(wiring >= 2, "the wiring was not found");
+}
+
+#[test]
+fn on_windows_the_process_ends_where_what_outlives_it_is_stopped() {
+    let folder = source_dir().join("source/windows");
+    let ends = |file: &Path| code_lines(file).iter().any(|(_, line)| line.contains("process::exit"));
+    let files: Vec<PathBuf> = rust_files(&folder).into_iter().filter(|file| ends(file)).collect();
+    assert_eq!(files, [folder.join("at_end.rs")]);
+}
+
+#[test]
 fn files_are_short_and_say_what_they_are_for() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut wrong = Vec::new();
@@ -133,6 +160,19 @@ fn the_rules_would_be_noticed_when_broken() {
     assert_eq!(longest_supers("use super::super::snapshot;"), "super::super::");
     assert_eq!(module_path(&source_dir().join("source/linux/live.rs")), ["source", "linux", "live"]);
     assert_eq!(module_path(&source_dir().join("model/mod.rs")), ["model"]);
+    let named = |text: &str| conditions(text).filter(|condition| names_a_system(condition)).count();
+    for text in [
+        "#[cfg(windows)]",
+        "#[cfg(not(unix))]",
+        "#[cfg(all(test, not(target_os = \"linux\")))]",
+        "#[cfg(any(\n    test,\n    windows,\n))]",
+        "#[cfg_attr(windows, expect(unused))]",
+        "let it = if cfg!(windows) { 1 } else { 2 };",
+        "#![cfg(target_family = \"unix\")]",
+    ] {
+        assert_eq!(named(text), 1, "{text}");
+    }
+    assert_eq!(named("#[cfg(test)] let unix_ns = 7; cfg!(target_endian = \"little\")"), 0);
 }
 
 fn source_dir() -> PathBuf {
@@ -166,6 +206,30 @@ fn code_lines(file: &Path) -> Vec<(usize, String)> {
     let text = fs::read_to_string(file).unwrap();
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
     lines.map(|(place, line)| (place + 1, line.to_owned())).collect()
+}
+
+/// What stands between the parentheses of each condition of the compiler.
+fn conditions(text: &str) -> impl Iterator<Item = &str> {
+    ["cfg(", "cfg!(", "cfg_attr("].into_iter().flat_map(move |begin| {
+        text.match_indices(begin).map(move |(at, _)| {
+            let rest = &text[at + begin.len()..];
+            let mut depth = 1;
+            let end = rest.find(|it| {
+                depth += match it {
+                    '(' => 1,
+                    ')' => -1,
+                    _ => 0,
+                };
+                depth == 0
+            });
+            &rest[..end.unwrap_or(rest.len())]
+        })
+    })
+}
+
+fn names_a_system(condition: &str) -> bool {
+    let mut words = condition.split(|it: char| !it.is_alphanumeric() && it != '_');
+    words.any(|word| SYSTEMS.contains(&word))
 }
 
 /// The first names after each `prefix`, those in braces too.

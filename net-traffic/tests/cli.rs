@@ -280,6 +280,23 @@ fn a_signal_ends_it_even_while_nobody_reads() {
     }
 }
 
+/// A program that was executed in the place of another goes on in its account: that of `cargo run` is cargo's.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_cost_is_without_that_of_the_program_before() {
+    // In ticks of 10 ms; the program itself takes less than a tenth of it.
+    let before = 30;
+    let script = format!(
+        "used=0; while [ $used -lt {before} ]; do read -r stat < /proc/$$/stat; set -- $stat; used=${{14}}; done; \
+         exec {} --json -c 1",
+        assert_cmd::cargo::cargo_bin!("net-traffic").display()
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let used = report["cost"]["user_cpu_ms"].as_u64().unwrap();
+    assert!(used < before * 10, "{used} ms");
+}
+
 #[test]
 fn text_for_a_pipe_has_no_colour_and_no_control_characters() {
     for format in ["table", "markdown"] {

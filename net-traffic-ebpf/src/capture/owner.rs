@@ -16,18 +16,30 @@ use aya_ebpf::{
         bpf_skc_lookup_tcp,
     },
 };
-use net_traffic_common::{ProcessKey, SocketCounters, UNOWNED};
+use net_traffic_common::{ProcessKey, SocketCounters, UNOWNED, packet::OWNERS_COUNTED};
 
-use super::flow::{self, Flow, TCP, UDP};
+use super::{
+    flow::{self, Flow, TCP, UDP},
+    setting,
+};
 use crate::maps::{FLOWS, HOLDERS, Holder, SOCKETS};
 
 const FIN_OR_RST: u8 = 0x05;
 const CURRENT_NETNS: u64 = u64::MAX;
 
+/// Whose a socket is, and what the capture stored in it, which may be null.
+#[derive(Clone, Copy)]
+struct Known {
+    owner: ProcessKey,
+    holder: *mut Holder,
+}
+
+const UNKNOWN: Known = Known { owner: UNOWNED, holder: ptr::null_mut() };
+
 /// The owner of a packet that goes out, or [`UNOWNED`].
 #[inline(always)]
 pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
-    let owner = of_packet(skb);
+    let owner = of_packet(skb).owner;
     if owner != UNOWNED && flow::is_ordinary(skb) {
         return owner;
     }
@@ -46,12 +58,12 @@ pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
 pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
     // From another namespace of this machine it comes with the sender's socket.
     let sender = of_packet(skb);
-    let Some(flow) = flow::read(skb) else { return sender };
-    if sender != UNOWNED {
-        if !is_remembered(skb, &flow, now_ns) {
-            remember(&flow, sender);
+    let Some(flow) = flow::read(skb) else { return sender.owner };
+    if sender.owner != UNOWNED {
+        if !is_remembered(sender.holder, &flow, now_ns) {
+            remember(&flow, sender.owner);
         }
-        return sender;
+        return sender.owner;
     }
     let owner = match flow.protocol {
         TCP => of_tcp(skb, &flow),
@@ -61,14 +73,14 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
     if owner == UNOWNED { remembered(&flow) } else { owner }
 }
 
-/// The owner of the socket that the packet has, if it has one.
+/// Of the socket that the packet has, if it has one.
 #[inline(always)]
-fn of_packet(skb: *mut __sk_buff) -> ProcessKey {
+fn of_packet(skb: *mut __sk_buff) -> Known {
     // SAFETY: the program's context; the helpers give null for sockets that are none in full.
     unsafe {
         let sk = (*skb).__bindgen_anon_2.sk;
         if sk.is_null() {
-            return UNOWNED;
+            return UNKNOWN;
         }
         let full = bpf_sk_fullsock(sk);
         if !full.is_null() {
@@ -76,7 +88,7 @@ fn of_packet(skb: *mut __sk_buff) -> ProcessKey {
         }
         // A connection that is being accepted belongs to whoever listens.
         let listener = bpf_get_listener_sock(sk);
-        if listener.is_null() { UNOWNED } else { of_socket(listener) }
+        if listener.is_null() { UNKNOWN } else { of_socket(listener) }
     }
 }
 
@@ -92,9 +104,9 @@ fn of_tcp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
         let full = bpf_sk_fullsock(sk);
         let owner = if full.is_null() {
             let listener = bpf_get_listener_sock(sk);
-            if listener.is_null() { UNOWNED } else { of_socket(listener) }
+            if listener.is_null() { UNOWNED } else { of_socket(listener).owner }
         } else {
-            of_socket(full)
+            of_socket(full).owner
         };
         bpf_sk_release(sk.cast());
         owner
@@ -110,7 +122,7 @@ fn of_udp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
         if sk.is_null() {
             return UNOWNED;
         }
-        let owner = of_socket(sk);
+        let owner = of_socket(sk).owner;
         bpf_sk_release(sk.cast());
         owner
     }
@@ -118,50 +130,34 @@ fn of_udp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
 
 /// Who uses the socket, or else who made it.
 #[inline(always)]
-fn of_socket(sk: *mut bpf_sock) -> ProcessKey {
+fn of_socket(sk: *mut bpf_sock) -> Known {
     let sockets: *mut c_void = ptr::from_ref(&SOCKETS).cast_mut().cast();
+    let holders: *mut c_void = ptr::from_ref(&HOLDERS).cast_mut().cast();
     // SAFETY: a full socket; the helper gives its storage or null.
     unsafe {
-        let counters: *const SocketCounters =
-            bpf_sk_storage_get(sockets, sk.cast(), ptr::null_mut(), 0).cast();
-        if !counters.is_null() && (*counters).owner != UNOWNED {
-            return (*counters).owner;
+        let holder: *mut Holder = bpf_sk_storage_get(holders, sk.cast(), ptr::null_mut(), 0).cast();
+        if setting!(owners) == OWNERS_COUNTED {
+            let counters: *const SocketCounters =
+                bpf_sk_storage_get(sockets, sk.cast(), ptr::null_mut(), 0).cast();
+            if !counters.is_null() && (*counters).owner != UNOWNED {
+                return Known { owner: (*counters).owner, holder };
+            }
         }
-        let holder = holder(sk);
-        if holder.is_null() { UNOWNED } else { (*holder).owner }
+        let owner = if holder.is_null() { UNOWNED } else { (*holder).owner };
+        Known { owner, holder }
     }
-}
-
-/// What is stored in a socket, or null.
-///
-/// # Safety
-/// `sk` is a full socket.
-#[inline(always)]
-unsafe fn holder(sk: *mut bpf_sock) -> *mut Holder {
-    let holders: *mut c_void = ptr::from_ref(&HOLDERS).cast_mut().cast();
-    // SAFETY: as the caller promises; the helper gives its storage or null.
-    unsafe { bpf_sk_storage_get(holders, sk.cast(), ptr::null_mut(), 0).cast() }
 }
 
 /// Whether the packet's socket has the flow as the one that was remembered last. After a second it is to be remembered
 /// again: the map forgets what is not used.
 #[inline(always)]
-fn is_remembered(skb: *mut __sk_buff, flow: &Flow, now_ns: u64) -> bool {
-    // SAFETY: the program's context; the helper gives null for sockets that are none in full.
+fn is_remembered(holder: *mut Holder, flow: &Flow, now_ns: u64) -> bool {
+    if holder.is_null() {
+        return false;
+    }
+    let folded = flow.fold() ^ now_ns >> 30;
+    // SAFETY: the socket's storage, which lives while the program runs.
     unsafe {
-        let sk = (*skb).__bindgen_anon_2.sk;
-        if sk.is_null() {
-            return false;
-        }
-        let full = bpf_sk_fullsock(sk);
-        if full.is_null() {
-            return false;
-        }
-        let holder = holder(full);
-        if holder.is_null() {
-            return false;
-        }
-        let folded = flow.fold() ^ now_ns >> 30;
         let is_same = (*holder).remembered == folded;
         (*holder).remembered = folded;
         is_same

@@ -159,7 +159,7 @@ fn release_kp(ctx: ProbeContext) -> u32 {
         if let Some(socket) = ctx.arg::<*const c_void>(0) {
             let sk = Untyped::read::<u64>(socket, offset!(socket_sk)) as *const c_void;
             if matches!(Untyped::read(sk, offset!(skc_family)), FAMILY_INET | FAMILY_INET6) {
-                super::socket::released::<Untyped>(sk);
+                super::socket::released::<Untyped, Untyped>(sk);
             }
         }
     }

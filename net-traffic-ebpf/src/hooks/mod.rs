@@ -8,4 +8,5 @@ mod process;
 mod socket;
 mod state;
 mod transfer;
+mod unheld;
 mod wire;

@@ -11,14 +11,15 @@ use net_traffic_common::{FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, UNOWNED};
 
 use crate::{
     account::{process, record, socket, storage},
-    kernel::{Memory, Typed, offset},
+    kernel::{Memory, Typed, Untyped, offset},
 };
 
-/// Runs when a socket of a cgroup is released by its last descriptor, since Linux 5.9.
+/// Runs when a socket of a cgroup is released by its last descriptor, since Linux 5.9. The context is the socket; the
+/// verifier knows it by another type, which lacks most members.
 #[cgroup_sock(sock_release)]
 fn release_cgroup(ctx: SockContext) -> i32 {
     // SAFETY: the socket of the context.
-    unsafe { released::<Typed>(ctx.sock.cast()) };
+    unsafe { released::<Typed, Untyped>(ctx.sock.cast()) };
     1
 }
 
@@ -30,7 +31,7 @@ fn release_fe(ctx: FEntryContext) -> i32 {
     unsafe {
         let sk = Typed::read::<u64>(socket, offset!(socket_sk)) as *const c_void;
         if !sk.is_null() && matches!(Typed::read(sk, offset!(skc_family)), FAMILY_INET | FAMILY_INET6) {
-            released::<Typed>(sk);
+            released::<Typed, Typed>(sk);
         }
     }
     0
@@ -44,14 +45,13 @@ fn create_cgroup(ctx: SockContext) -> i32 {
     1
 }
 
-/// The final counters of a socket, unless it is TCP, whose end comes later.
-///
-/// Its members are out of reach in a cgroup's program: the tuple is the one that the counters have.
+/// The final counters of a socket, unless it is TCP, whose end comes later. It may have been bound or connected since
+/// they were last looked at.
 ///
 /// # Safety
-/// `sk` is a socket.
+/// `sk` is a socket of the internet families whose storage `M` reaches, and whose members `T` can read.
 #[inline(always)]
-pub(crate) unsafe fn released<M: Memory>(sk: *const c_void) {
+pub(crate) unsafe fn released<M: Memory, T: Memory>(sk: *const c_void) {
     if let Some(counters) = storage::get::<M>(sk) {
         // SAFETY: as the caller promises.
         unsafe {
@@ -60,6 +60,7 @@ pub(crate) unsafe fn released<M: Memory>(sk: *const c_void) {
                 socket::adopt(counters, process::current());
             }
             if (*counters).flags & KERNEL_COUNTS == 0 {
+                record::read_tuple::<T>(sk, &mut *counters);
                 record::send_closed::<M>(core::ptr::null(), counters);
                 storage::remove::<M>(sk);
             }

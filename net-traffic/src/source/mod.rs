@@ -27,6 +27,7 @@ pub use self::record::Recorder;
 pub use self::replay::{Replay, ReplayError};
 pub use self::system::children::Children;
 pub use self::system::exists;
+pub use self::system::host::begin;
 pub use self::system::live::Live;
 pub use self::system::selftest::{act_if_told, run as selftest};
 pub use self::system::stop::Stop;

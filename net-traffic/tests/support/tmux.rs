@@ -56,15 +56,20 @@ impl Terminal {
 
     /// Sends a signal to the program that runs in the foreground.
     pub(crate) fn signal_foreground(&self, signal: &str) {
+        let pid = self.foreground().to_string();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// The process that runs the program.
+    pub(crate) fn foreground(&self) -> u32 {
         let tty = self.ask("#{pane_tty}");
         let name = tty.trim_start_matches("/dev/");
         let listed = Command::new("ps").args(["-t", name, "-o", "pid=,stat=,comm="]).output().unwrap();
         let listed = String::from_utf8(listed.stdout).unwrap();
         let line =
             listed.lines().find(|line| line.contains("net-traffic")).unwrap_or_else(|| panic!("{listed}"));
-        let pid = line.split_whitespace().next().unwrap();
-        let sent = Command::new("kill").args([&format!("-{signal}"), pid]).status().unwrap();
-        assert!(sent.success());
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// Waits until the screen shows the text.

@@ -164,7 +164,8 @@ fn connections_have_round_trip_times() {
     let reader = std::thread::spawn(move || std::io::copy(&mut server, &mut std::io::sink()));
     let reports = reports(&format!("-t -d 0.5 -c 3 --port {port}"));
     let row = find(&reports[2], "connections", &[("local.port", &port.to_string())]).unwrap();
-    assert_ne!(show(row, "retransmits"), "null");
+    assert_ne!((show(row, "retransmits"), show(row, "rtt_us")), ("null".to_owned(), "null".to_owned()));
+    assert!(number(row, "tx_bytes") > 0.0, "{row:?}");
     writer.join().unwrap();
     reader.join().unwrap().unwrap();
 }
@@ -175,24 +176,52 @@ fn packets_of_an_adapter_are_captured_once_with_their_owner() {
     let doctor = &reports("doctor")[0];
     let capture = find(doctor, "slots", &[("slot", "capture")]).unwrap();
     assert_eq!(show(capture, "tier"), "pktmon", "{capture:?}");
+    let own = std::process::id().to_string();
     let mut child = program()
-        .args(["capture", "--json", "-c", "2", "udp port 9", "--pid", &std::process::id().to_string()])
+        .args(["capture", "--json", "-c", "20", "udp port 9", "--pid", &own])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let out = child.stdout.take().unwrap();
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let sender = std::thread::spawn(move || {
-        // To a network for documentation: it leaves by the adapter, and nobody answers.
-        for number in 0..100_u8 {
-            socket.send_to(&[number; 10], "198.51.100.1:9").unwrap();
+        // To a network for documentation: it leaves by the adapter, and nobody answers. Each is longer than those before.
+        for length in 1..=100 {
+            socket.send_to(&[7; 100][..length], "198.51.100.1:9").unwrap();
             std::thread::sleep(Duration::from_millis(100));
         }
     });
     let text = std::io::read_to_string(out).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     sender.join().unwrap();
-    let packets: Vec<Json> = text.lines().map(Json::parse).collect();
-    assert!(packets.len() >= 2, "{text}");
-    assert_ne!(packets[0], packets[1], "a packet that was reported twice");
+    let packets: Vec<Json> =
+        text.lines().map(Json::parse).filter(|it| it.get("report").text() == "packet").collect();
+    assert_eq!(packets.len(), 20, "{text}");
+    let lengths: Vec<f64> = packets.iter().map(|packet| number(packet, "length")).collect();
+    assert!(
+        lengths.is_sorted_by(|one, next| (next - one - 1.0).abs() < 0.5),
+        "each once, none left out: {lengths:?}"
+    );
+    for packet in &packets {
+        assert_eq!((show(packet, "pid"), show(packet, "direction")), (own.clone(), "out".to_owned()));
+        assert_eq!(show(packet, "destination.address"), "198.51.100.1");
+    }
+}
+
+#[test]
+#[ignore = "needs event tracing: a real Windows, as administrator"]
+fn a_session_that_somebody_stops_is_said_to_be_and_the_tables_go_on() {
+    let mut counting = Counting::start(Some(alone()));
+    let stopped = Command::new("logman").args(["stop", "net-traffic", "-ets"]).output().unwrap();
+    assert!(stopped.status.success(), "{}", stderr(&stopped));
+    let is_told = |report: &Json| {
+        let source = find(report, "sources", &[("slot", "counting")]).unwrap();
+        show(source, "tier") == "null" && show(source, "reason").contains("stopped from outside")
+    };
+    let report = counting.until(is_told);
+    assert!(number(report.get("loss"), "missed_hooks") >= 1.0);
+    let later = counting.report();
+    assert!(is_told(&later));
+    assert!(later.get("connections").list().iter().all(|row| show(row, "tx_bps") == "null"));
+    assert_eq!(counting.stop(), Some(0));
 }

@@ -4,6 +4,7 @@
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
+    thread::sleep,
     time::Duration,
 };
 
@@ -25,6 +26,10 @@ const LONG_BLOCK: Duration = Duration::from_secs(1);
 const PAIRS_A_ROUND: usize = 16;
 /// Caches, the socket's buffers and the congestion window meet the tool before it counts.
 const WARM_UP: Duration = Duration::from_millis(50);
+/// What belongs to a tool's start or end, within the kernel too, is over.
+const SETTLED: Duration = Duration::from_millis(300);
+/// The same for what it does in its first reports only: who held sockets before it came is searched for.
+const AT_HOME: Duration = Duration::from_millis(2500);
 /// None of the peers says when it listens.
 const PEERS_START: Duration = Duration::from_millis(700);
 const NULL_TOLERANCE: f64 = 0.02;
@@ -93,9 +98,12 @@ fn on_and_off(link: &mut Link, stream: Stream, pairs: usize) -> Result<Outcome> 
     let mut running = None;
     compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| {
         if side == Side::Base {
-            drop(running.take());
+            if running.take().is_some() {
+                sleep(SETTLED);
+            }
         } else if running.is_none() {
             running = Some(Running::start(top(), Ready::FirstLine)?);
+            sleep(SETTLED);
         }
         link.block(stream, WARM_UP)?;
         link.block(stream, BLOCK)
@@ -113,6 +121,7 @@ impl Rounds {
         for at in order {
             let Tool { name, command, ready } = &TOOLS[at];
             let mut running = Running::start(command(), *ready)?;
+            sleep(AT_HOME);
             link.block(stream, WARM_UP)?;
             let before = running.cpu_time()?;
             rates[at] = link.block(stream, LONG_BLOCK)?;

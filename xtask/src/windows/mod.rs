@@ -53,7 +53,9 @@ pub(crate) fn install() -> Result<()> {
 pub(crate) fn all() -> Result<()> {
     let rust = Rust::find()?;
     let mut clippy = rust.cargo("clippy", rust::GNU)?;
-    process::run(clippy.args(package_and_tests()).args(["--bins", "--", "-D", "warnings"]))?;
+    // With this profile the library's own tests are linted too.
+    let parts = ["--bins", "--profile", "test", "--", "-D", "warnings"];
+    process::run(clippy.args(package_and_tests()).args(parts))?;
     let wine = Wine::prepare()?;
     test(&rust, &wine, None)?;
     screen::check(&wine, &rust::program())?;

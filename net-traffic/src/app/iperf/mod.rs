@@ -4,7 +4,9 @@ mod progress;
 mod watcher;
 
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::task::block_in_place;
@@ -20,6 +22,8 @@ use crate::source::iperf::{Event, Iperf, IperfError, IperfOptions, Outlets, Role
 
 /// How often the sockets are looked at while a test runs.
 const PACE: Duration = Duration::from_millis(250);
+/// So many processors are all busy with one stream: one sends, the other receives.
+const FEW: usize = 2;
 /// iperf3's own.
 const DEFAULT_SECONDS: u32 = 10;
 /// How long an interrupted test may take to say what it moved.
@@ -29,7 +33,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 pub(super) fn run(config: &Config, options: &IperfOptions) -> Result<ExitCode, Failure> {
     let failed = |error: io::Error| Failure::Failed(format!("failed to start: {error}"));
     let watcher = watcher(config, options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    let workers = workers(options);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    let runtime = runtime.map_err(failed)?;
     let result = runtime.block_on(async {
         let stop = Stop::listen().map_err(failed)?;
         follow(Iperf::start(options)?, stop, options, config.quiet, watcher).await
@@ -37,6 +43,18 @@ pub(super) fn run(config: &Config, options: &IperfOptions) -> Result<ExitCode, F
     // Streams of a test that was abandoned must not keep the program from ending.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Threads that move data. One that has nothing to do wakes whenever a packet arrives: where there are but two
+/// processors, it takes one from the test.
+fn workers(options: &IperfOptions) -> usize {
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    match &options.role {
+        _ if processors > FEW => processors,
+        Role::Client(test) => usize::try_from(test.streams).unwrap_or(1).clamp(1, processors),
+        // How many streams will come is not known.
+        Role::Server { .. } => 1,
+    }
 }
 
 fn watcher(config: &Config, options: &IperfOptions) -> Result<Watcher, Failure> {

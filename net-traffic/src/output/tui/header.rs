@@ -99,8 +99,8 @@ impl Places {
 
 /// What counts, what was lost, and the tool's own cost. What is missing is a warning.
 fn ledger(frame: &mut Frame<'_>, area: Rect, report: &Report<'_>, units: Option<Units>, theme: Theme) {
-    let (tiers, missing) = tiers(report);
-    let mut spans = vec![Span::raw(format!("counted by {tiers}"))];
+    let (tier, missing) = tier(report);
+    let mut spans = vec![Span::raw(format!("counted by {tier}"))];
     if missing > 0 {
         spans.push(Span::styled(format!(", {missing} missing (?)"), theme.warning()));
     }
@@ -128,23 +128,32 @@ fn ledger(frame: &mut Frame<'_>, area: Rect, report: &Report<'_>, units: Option<
     frame.render_widget(Line::from(spans), area);
 }
 
-/// The tiers by how many slots they fill, and how many slots nothing fills.
-fn tiers(report: &Report<'_>) -> (String, usize) {
+/// The slots whose tier is the one in use: those of the calls that move bytes, or, where no hook sees them, what lists
+/// the sockets with the kernel's own counters.
+const COUNTING: [&[&str]; 2] = [&["tcp_send", "tcp_recv", "udp_send", "udp_recv", "counting"], &["sockets"]];
+
+/// The tier in use, more than one where the kernel grants no single one, and how many slots nothing fills.
+fn tier(report: &Report<'_>) -> (String, usize) {
     let sources = &report.sources;
-    let Some(column) = sources.column("tier") else { return ("-".to_owned(), 0) };
-    let mut tiers: Vec<(&str, usize)> = Vec::new();
-    let mut missing = 0;
-    for row in sources.rows() {
-        match row.get(column) {
-            Some(Value::Text(tier)) => match tiers.iter_mut().find(|(known, _)| known == tier) {
-                Some((_, count)) => *count += 1,
-                None => tiers.push((tier, 1)),
-            },
-            _ => missing += 1,
+    let (Some(slot), Some(tier)) = (sources.column("slot"), sources.column("tier")) else {
+        return ("-".to_owned(), 0);
+    };
+    let rows: Vec<_> = sources.rows().filter_map(|row| Some((row.get(slot)?, row.get(tier)?))).collect();
+    let missing = rows.iter().filter(|(_, tier)| !matches!(tier, Value::Text(_))).count();
+    let used = |slots: &[&str]| {
+        let mut tiers: Vec<&str> = Vec::new();
+        for (slot, tier) in &rows {
+            if let (Value::Text(slot), Value::Text(tier)) = (slot, tier)
+                && slots.contains(slot)
+                && !tiers.contains(tier)
+            {
+                tiers.push(tier);
+            }
         }
-    }
-    let names: Vec<&str> = tiers.iter().map(|(tier, _)| *tier).collect();
-    (if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }, missing)
+        tiers.join(", ")
+    };
+    let named = COUNTING.into_iter().map(used).find(|tiers| !tiers.is_empty());
+    (named.unwrap_or_else(|| "nothing".to_owned()), missing)
 }
 
 fn text(rows: &Rows<'_>, key: &str) -> Option<String> {

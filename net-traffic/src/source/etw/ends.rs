@@ -20,6 +20,25 @@ pub fn ends(kind: Kind, packet: &[u8]) -> Option<(Protocol, Endpoint, Endpoint)>
     }
 }
 
+/// The length of a packet by what its headers say of it, for when it was cut; `None` where they do not say: of large
+/// packets that the adapter will divide they may not.
+#[must_use]
+pub fn length_by_headers(kind: Kind, packet: &[u8]) -> Option<u32> {
+    const V6_HEADER: usize = 40;
+    let ip = match kind {
+        Kind::Ethernet => network_layer(packet)?,
+        Kind::Ip => packet,
+        Kind::Wifi | Kind::Other(_) => return None,
+    };
+    let field = |at: usize| Some(usize::from(u16::from_be_bytes(*ip.get(at..)?.first_chunk()?)));
+    let length = match ip.first()? >> 4 {
+        4 => field(2)?,
+        6 => field(4)?.checked_add(V6_HEADER).filter(|length| *length > V6_HEADER)?,
+        _ => return None,
+    };
+    u32::try_from(packet.len() - ip.len() + length).ok()
+}
+
 /// What follows the link header and its VLAN tags.
 fn network_layer(frame: &[u8]) -> Option<&[u8]> {
     let mut rest = frame.get(12..)?;

@@ -10,6 +10,7 @@ mod orientation;
 pub mod pktmon;
 mod queue;
 mod tally;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub use self::accounts::{Accounts, Owners, Reading};
 pub use self::queue::{Callback, Losses, Queue, queue};
 pub use self::tally::{Batch, Tallies, Tally};
+pub use self::watch::{STOPPED, Watch};
 
 use crate::snapshot::{Endpoint, Protocol, Socket, SocketId, State};
 

@@ -45,7 +45,7 @@ struct Key {
 }
 
 /// What came since it was taken last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tallies {
     running: HashMap<Key, Tally>,
     /// Those of connections that ended, and whose addresses were used again.

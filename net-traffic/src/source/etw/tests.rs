@@ -3,6 +3,7 @@
 mod flows;
 mod network;
 mod packets;
+mod watch;
 
 use std::net::IpAddr;
 

@@ -11,6 +11,7 @@ use super::capture::{Capture, Outlets};
 use super::door::Door;
 use super::{lines, silence};
 use crate::source::iperf::{Event, Family, Interval, IperfError, IperfOptions, Role, Test};
+use crate::source::system::iperf::SENDS_MANY;
 
 /// A test that was started, what it says, and where to say it.
 #[derive(Debug)]
@@ -121,6 +122,8 @@ fn client(options: &IperfOptions, test: &Test) -> Result<Client, IperfError> {
         .num_streams(*streams)
         .reverse(*reverse)
         .bidir(*bidirectional)
+        // Many datagrams in one call, where the system has one for that; a server sends them one by one.
+        .sendmmsg(*udp && SENDS_MANY)
         // As a stream of objects JSON tells when a test starts, too; the whole object follows.
         .json_stream(options.json)
         .json_stream_full_output(options.json);

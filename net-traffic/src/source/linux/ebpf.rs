@@ -50,6 +50,8 @@ pub struct Ebpf {
     tier: Tier,
     slots: Vec<Filled>,
     wire: Option<WirePrograms>,
+    /// What the maps take, which is known once they are made; `None` until somebody asks.
+    map_bytes: Option<u64>,
     /// Rows of processes that have ended, as they were last reported.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
 }
@@ -86,6 +88,7 @@ impl Ebpf {
             tier,
             slots,
             wire,
+            map_bytes: None,
             ended: StdHashMap::new(),
             programs: bpf,
         })
@@ -205,23 +208,21 @@ impl Owners {
     }
 }
 
-/// Sockets that have no owner, by how often one was looked for: nobody has sent or received on them yet, or by calls
+/// Sockets that have no owner, by how many readings found none: nobody has sent or received on them yet, or by calls
 /// that no hook sees.
 #[derive(Default)]
-struct Orphans(StdHashMap<u64, u8>);
+struct Orphans(StdHashMap<u64, u32>);
 
 impl Orphans {
-    /// The kernel's own sockets are held by nobody: they are looked for in vain, and not for ever.
-    const SEARCHES: u8 = 2;
-
-    /// Whether there are some for whose holder it is worth to look.
+    /// Whether there are some for whose holder it is worth to look: less and less often, since the kernel's own sockets
+    /// are held by nobody, and a connection may wait for long to be accepted.
     fn found_new(&mut self, lacking: &[u64]) -> bool {
         let before = std::mem::take(&mut self.0);
         let mut worth = false;
         for &cookie in lacking {
-            let searches = before.get(&cookie).copied().unwrap_or(0);
-            worth |= searches < Self::SEARCHES;
-            self.0.insert(cookie, searches.saturating_add(1));
+            let readings = before.get(&cookie).copied().unwrap_or(0).saturating_add(1);
+            worth |= readings.is_power_of_two();
+            self.0.insert(cookie, readings);
         }
         worth
     }
@@ -251,7 +252,8 @@ impl Collector for Ebpf {
         }
         self.read_processes(&owners.known, snapshot).map_err(failed("read the processes"))?;
         snapshot.loss = self.read_loss().map_err(failed("read the loss ledger"))?;
-        snapshot.cost.map_bytes = bpf::map_bytes().ok();
+        self.map_bytes = self.map_bytes.or_else(|| bpf::map_bytes().ok());
+        snapshot.cost.map_bytes = self.map_bytes;
         if bpf::measures_run_time() {
             let programs = self.read_programs().map_err(failed("read what the programs cost"))?;
             snapshot.cost.bpf_run_ns = Some(programs.run_time_ns);

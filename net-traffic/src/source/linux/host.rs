@@ -1,10 +1,20 @@
 //! The host's name and clocks, and what this process costs it.
 
 use std::io;
+use std::sync::OnceLock;
 
 use nix::sys::utsname::uname;
 
 use crate::snapshot::{Cost, Time};
+
+/// The processor time that this process had used when the program began: whoever executed it in its own place (as
+/// `cargo run` and a shell's `exec` do) has left its own.
+static BEFORE_NS: OnceLock<i64> = OnceLock::new();
+
+/// The program begins: what was used until now is not its own. The first call holds.
+pub fn begin() {
+    BEFORE_NS.get_or_init(|| read_clock(libc::CLOCK_PROCESS_CPUTIME_ID));
+}
 
 /// Now, on both clocks.
 #[must_use]
@@ -22,7 +32,7 @@ pub fn name() -> io::Result<String> {
     Ok(uname()?.nodename().to_string_lossy().into_owned())
 }
 
-/// What this process has used until now: processor time and the memory it holds. The rest is not known here.
+/// What this program has used until now: processor time and the memory it holds. The rest is not known here.
 #[must_use]
 pub fn cost() -> Cost {
     Cost { user_cpu_ms: cpu_ms(), rss_bytes: rss_bytes(), ..Cost::default() }
@@ -37,7 +47,8 @@ fn read_clock(clock: libc::clockid_t) -> i64 {
 
 /// In user space and in the kernel on our behalf.
 fn cpu_ms() -> Option<u64> {
-    u64::try_from(read_clock(libc::CLOCK_PROCESS_CPUTIME_ID) / 1_000_000).ok()
+    let used = read_clock(libc::CLOCK_PROCESS_CPUTIME_ID) - BEFORE_NS.get().copied().unwrap_or_default();
+    u64::try_from(used / 1_000_000).ok()
 }
 
 /// The second number of /proc/self/statm is in pages.

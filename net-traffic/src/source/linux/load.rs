@@ -317,6 +317,15 @@ impl<'a> Round<'a> {
                 link.run()?;
                 self.baseline = Some(link);
             }
+            Attach::Connections => {
+                let link = IterLink::attach(iterator(loaded, "tcp", btf)?, None)?;
+                link.run()?;
+                let own = NetNs::own().map_or(0, |own| own.inode());
+                for netns in NetNs::all().iter().filter(|netns| netns.inode() != own) {
+                    // Without the right to enter it, what waits there is seen when somebody takes it.
+                    let _walked = netns.run(|| link.run());
+                }
+            }
             Attach::Map(map) => {
                 let target = if map == "SOCKETS" { "bpf_sk_storage_map" } else { "bpf_map_elem" };
                 iterator(loaded, target, btf)?;

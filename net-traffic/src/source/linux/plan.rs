@@ -38,6 +38,8 @@ pub enum Attach {
     CgroupCreate,
     /// An iterator over all descriptors.
     Descriptors,
+    /// An iterator over the TCP sockets of each network namespace.
+    Connections,
     /// An iterator over a map, named here.
     Map(&'static str),
     /// Every packet that crosses an interface, by a link that the kernel removes when we end.
@@ -62,7 +64,7 @@ impl Attach {
             Self::Entry(_) | Self::Exit(_) => Tier::Fentry.name(),
             Self::Probe(_) | Self::ReturnProbe(_) => Tier::Kprobe.name(),
             Self::CgroupRelease | Self::CgroupCreate => "cgroup",
-            Self::Descriptors | Self::Map(_) => "iter",
+            Self::Descriptors | Self::Connections | Self::Map(_) => "iter",
             Self::Tcx(_) => "tcx",
             Self::Clsact(_) => "clsact",
         }
@@ -119,7 +121,7 @@ macro_rules! hook {
 }
 
 /// Every slot, in the order in which they are filled: the baseline first, so that whatever moves between it and
-/// the hooks is found by the first settlement.
+/// the hooks is found by the first settlement; what nobody holds after them, so that nobody can take it unseen.
 pub const SLOTS: &[Slot] = &[
     Slot {
         name: "cookies",
@@ -253,6 +255,12 @@ pub const SLOTS: &[Slot] = &[
         required: false,
         covers: "containers that end before anybody looks",
         hooks: &[hook!(None, None, "cgroup_tp": Attach::Tracepoint("cgroup_mkdir"))],
+    },
+    Slot {
+        name: "unheld",
+        required: false,
+        covers: "connections older than the tool that no process holds: they wait to be accepted",
+        hooks: &[hook!(None, None, "unheld": Attach::Connections)],
     },
     Slot {
         name: "sockets",

@@ -3,15 +3,19 @@
 //! Needs no rights. Owners are found by `procfs`, from the inode. Sockets of `IPPROTO_ICMP` that were opened
 //! without raw rights (ping) have no dump in any kernel, and packet sockets have another one: neither is listed.
 
+mod handshakes;
 pub mod lifetime;
 mod message;
+mod request;
 
 use std::collections::HashMap;
 use std::io;
 
 use nix::sys::socket::SockProtocol;
 
-use super::netlink::{Netlink, encode_attribute};
+use self::handshakes::Handshakes;
+use self::request::{SOCK_DIAG_BY_FAMILY, request};
+use super::netlink::Netlink;
 use super::netns::NetNs;
 use crate::snapshot::{Protocol, Snapshot, Socket, SocketId, State, Status, TcpInfo};
 use crate::source::{CollectError, Collector};
@@ -22,6 +26,9 @@ pub struct SockDiag {
     netns: u32,
     wanted: Vec<Wanted>,
     refused: Vec<Protocol>,
+    mptcp: Handshakes,
+    /// The kernel has been asked for everything once, so that it is known what it does not list.
+    asked: bool,
     /// Where the socket of each cookie is in one snapshot; kept for its memory only.
     seen: HashMap<SocketId, usize>,
 }
@@ -89,14 +96,25 @@ impl SockDiag {
     /// When the namespace cannot be entered or the kernel refuses the socket.
     pub fn new(netns: &NetNs, wanted: &[Wanted]) -> io::Result<Self> {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkSockDiag))??;
-        let wanted = wanted.to_vec();
-        Ok(Self { netlink, netns: netns.inode(), wanted, refused: Vec::new(), seen: HashMap::new() })
+        Ok(Self {
+            netlink,
+            netns: netns.inode(),
+            wanted: wanted.to_vec(),
+            refused: Vec::new(),
+            mptcp: Handshakes::open(netns),
+            asked: false,
+            seen: HashMap::new(),
+        })
     }
 
     /// A protocol that the kernel does not list is not asked for again.
     fn dump_wanted(&mut self, snapshot: &mut Snapshot) -> io::Result<()> {
         let mut at = 0;
         while let Some(wanted) = self.wanted.get(at).copied() {
+            if self.asked && self.has_none(wanted) {
+                at += 1;
+                continue;
+            }
             match self.dump(wanted, snapshot) {
                 Ok(()) => at += 1,
                 Err(refusal) if is_missing(&refusal) => {
@@ -106,7 +124,14 @@ impl SockDiag {
                 Err(error) => return Err(error),
             }
         }
+        self.asked = true;
         Ok(())
+    }
+
+    /// Whether there can be no such socket. One that listens has shaken no hands.
+    fn has_none(&mut self, wanted: Wanted) -> bool {
+        let connected = wanted.states.without(&[State::Listen, State::Closed]) == wanted.states;
+        wanted.protocol == Protocol::Mptcp && connected && !self.mptcp.may_have_been()
     }
 
     fn dump(&mut self, wanted: Wanted, snapshot: &mut Snapshot) -> io::Result<()> {
@@ -196,35 +221,6 @@ fn complete(known: &mut TcpInfo, asked: &TcpInfo) {
         snd_wscale,
         ..known.clone()
     };
-}
-
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const INET_DIAG_REQ_PROTOCOL: u16 = 3;
-/// Asks for the attribute `INET_DIAG_INFO`.
-const WITH_INFO: u8 = 1 << (2 - 1);
-/// `struct inet_diag_sockid`, all zero: any.
-const ANY_SOCKET: [u8; 48] = [0; 48];
-
-/// `struct inet_diag_req_v2`; `None` for a protocol that has no such dump.
-fn request(family: libc::c_int, wanted: Wanted) -> Option<Vec<u8>> {
-    let number = match wanted.protocol {
-        Protocol::Tcp => libc::IPPROTO_TCP,
-        Protocol::Udp => libc::IPPROTO_UDP,
-        Protocol::Mptcp => libc::IPPROTO_MPTCP,
-        Protocol::Sctp => libc::IPPROTO_SCTP,
-        Protocol::Raw | Protocol::Icmp | Protocol::Icmpv6 => libc::IPPROTO_RAW,
-        Protocol::Packet => return None,
-    };
-    // A number that does not fit goes into an attribute, beside the one of plain IP.
-    let small = u8::try_from(number).unwrap_or(0);
-    let info = if wanted.protocol == Protocol::Tcp { WITH_INFO } else { 0 };
-    let mut bytes = vec![u8::try_from(family).ok()?, small, info, 0];
-    bytes.extend_from_slice(&wanted.states.0.to_ne_bytes());
-    bytes.extend_from_slice(&ANY_SOCKET);
-    if i32::from(small) != number {
-        bytes.extend(encode_attribute(INET_DIAG_REQ_PROTOCOL, &number.to_ne_bytes()));
-    }
-    Some(bytes)
 }
 
 /// Whether the kernel has no dump for what was asked, rather than having failed.

@@ -3,13 +3,11 @@
 //! The command is put into a job before it runs: whatever it starts is in the same job, which tells who comes and
 //! who goes.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::windows::io::AsRawHandle;
 use std::os::windows::process::CommandExt;
 use std::process::{Child, Command};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE, WAIT_TIMEOUT};
@@ -30,6 +28,7 @@ use windows_sys::Win32::System::Threading::{
 use windows_sys::core::BOOL;
 
 use super::console;
+use super::descendants::remember;
 use super::processes::Handle;
 use super::size;
 use crate::source::{Progress, StartError};
@@ -44,15 +43,6 @@ pub struct Children {
     over: bool,
     /// How often the user had asked for an end when the command ended.
     asked_before: u32,
-}
-
-/// Every process that this program's job ever had. A source asks for them; a process has one job of this kind.
-static DESCENDANTS: Mutex<Option<HashSet<u32>>> = Mutex::new(None);
-
-/// The ids of the processes that descend from this program.
-pub(super) fn descendants() -> Vec<u32> {
-    let descendants = DESCENDANTS.lock().unwrap_or_else(PoisonError::into_inner);
-    descendants.iter().flatten().copied().collect()
 }
 
 impl Children {
@@ -104,7 +94,7 @@ impl Children {
             drop(child.kill());
             return Err(refused(cause));
         }
-        remember(child.id());
+        remember(&self.job, child.id());
         self.command = Some(child);
         Ok(())
     }
@@ -177,17 +167,14 @@ impl Children {
             }
             patience = 0;
             match message {
-                JOB_OBJECT_MSG_NEW_PROCESS => remember(u32::try_from(about.addr()).unwrap_or_default()),
+                JOB_OBJECT_MSG_NEW_PROCESS => {
+                    remember(&self.job, u32::try_from(about.addr()).unwrap_or_default());
+                }
                 JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO => self.over = self.command.is_some(),
                 _ => {}
             }
         }
     }
-}
-
-fn remember(pid: u32) {
-    let mut descendants = DESCENDANTS.lock().unwrap_or_else(PoisonError::into_inner);
-    descendants.get_or_insert_default().insert(pid);
 }
 
 /// Lets the one thread of a new process run.
@@ -229,7 +216,14 @@ fn exit_status(code: i32) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use super::*;
+    use crate::snapshot::Snapshot;
+    use crate::source::windows::connections::Connections;
+    use crate::source::windows::descendants;
+    use crate::source::windows::processes::Processes;
+    use crate::source::{Collector, Wanted};
 
     fn ended(children: &mut Children) -> Progress {
         for _ in 0..600 {
@@ -241,19 +235,48 @@ mod tests {
         panic!("it does not end");
     }
 
+    /// Whoever looks at who is a descendant must be the only one who makes any.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[test]
     fn a_command_is_waited_for_with_what_it_starts() {
+        let _alone = alone();
+        let before = descendants::members();
         let mut children = Children::adopt().unwrap();
         // The inner one is started by the outer one, which does not wait for it.
         let line = ["cmd", "/c", "start", "/b", "cmd", "/c", "exit 3"].map(OsString::from);
         children.start(&line).unwrap();
+        let command = children.command.as_ref().unwrap().id();
         assert_eq!(ended(&mut children), Progress::Over);
         assert_eq!(children.status(), Some(0));
-        assert!(descendants().len() >= 2, "{:?}", descendants());
+        let mut members = descendants::members();
+        members.retain(|member| !before.contains(member));
+        assert!(members.iter().any(|member| member.pid == command && member.start_ticks != 0), "{members:?}");
+        assert!(members.iter().any(|member| member.pid != command), "{members:?}");
+    }
+
+    #[test]
+    fn who_has_the_id_of_a_descendant_that_is_gone_is_no_descendant() {
+        let _alone = alone();
+        let children = Children::adopt().unwrap();
+        // The job told of a process that ended before it was looked at, and whose id is this process's by now.
+        let pid = std::process::id();
+        remember(&children.job, pid);
+        let own = Processes::default().now(pid);
+        assert!(!descendants::has(own));
+        let mut connections = Connections::new(Wanted::default(), None, true);
+        let mut snapshot = Snapshot::default();
+        connections.collect(&mut snapshot).unwrap();
+        assert!(!snapshot.traced.contains(&own), "{:?}", snapshot.traced);
+        assert!(snapshot.traced.iter().any(|traced| traced.pid == pid), "its own bytes are traced");
     }
 
     #[test]
     fn the_status_is_that_of_the_command() {
+        let _alone = alone();
         let mut children = Children::adopt().unwrap();
         children.start(&["cmd", "/c", "exit 7"].map(OsString::from)).unwrap();
         assert_eq!(ended(&mut children), Progress::Over);

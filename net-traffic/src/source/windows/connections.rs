@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::descendants;
 use super::estats::Statistics;
 use super::etw::Counting;
 use super::host;
@@ -52,9 +53,9 @@ impl Connections {
         for socket in &mut sockets {
             let at = created.get(&(socket.protocol, socket.local, socket.remote));
             socket.opened_ns = at.and_then(|at| opened_ns(*at, snapshot));
-            if let Some(statistics) = statistics {
-                statistics.add(socket);
-            }
+        }
+        if let Some(statistics) = statistics {
+            statistics.add(&mut sockets);
         }
         sockets.retain(|socket| is_wanted(*wanted, socket));
         Ok(sockets)
@@ -67,17 +68,19 @@ impl Collector for Connections {
     }
 
     fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
+        for newcomer in descendants::newcomers() {
+            self.processes.adopt(newcomer);
+        }
         self.processes.begin();
         let sockets = self.sockets(snapshot);
         let failed = |cause| CollectError { collector: NAME, attempt: "read the tables of sockets", cause };
         snapshot.sockets = sockets.map_err(failed)?;
         if self.traced {
-            let pids = super::children::descendants();
-            snapshot.traced = pids.into_iter().map(|pid| self.processes.now(pid)).collect();
+            snapshot.traced = descendants::members();
         }
         let mut owners: HashSet<_> = snapshot.sockets.iter().filter_map(|socket| socket.owner).collect();
         owners.extend(&snapshot.traced);
-        let counted = self.counting.as_ref().map(|counting| counting.accounts().processes());
+        let counted = self.counting.as_ref().and_then(Counting::processes);
         snapshot.processes = self.processes.report(&owners, counted);
         snapshot.status.push(status());
         snapshot.status.push(self.processes.status());
@@ -86,7 +89,7 @@ impl Collector for Connections {
         }
         if let Some(counting) = &self.counting {
             snapshot.loss = counting.loss();
-            snapshot.status.push(Counting::status());
+            snapshot.status.push(counting.status());
         }
         Ok(())
     }

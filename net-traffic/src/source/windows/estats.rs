@@ -19,43 +19,58 @@ use crate::snapshot::{Bytes, Endpoint, Protocol, Socket, SocketId, State, Status
 /// Asks for each established connection.
 #[derive(Debug, Default)]
 pub(super) struct Statistics {
-    /// What the stack had counted when it was first asked.
+    /// What the stack had counted of each live connection when it was first asked.
     begin: HashMap<SocketId, Bytes>,
+    /// Why nobody is asked any more.
     refused: Option<String>,
+}
+
+/// The stack, as much as is asked of it; a test has one of its own.
+trait Stack {
+    /// Has it count what is read here.
+    fn enable(&self, row: &Row) -> io::Result<()>;
+    fn data(&self, row: &Row) -> io::Result<TCP_ESTATS_DATA_ROD_v0>;
+    fn path(&self, row: &Row) -> io::Result<TCP_ESTATS_PATH_ROD_v0>;
 }
 
 const SLOT: &str = "tcp_statistics";
 
 impl Statistics {
-    /// `None` where it is not allowed, and under Wine, which has none.
+    /// `None` where it is not allowed, or this system has none.
     pub(super) fn new() -> Option<Self> {
-        (rights::is_elevated() && !rights::is_wine()).then(Self::default)
+        (rights::is_elevated() && rights::has(c"iphlpapi.dll", c"GetPerTcpConnectionEStats"))
+            .then(Self::default)
     }
 
-    /// Adds what the stack knows of the connection. Where nothing else counts, its bytes since we began.
-    pub(super) fn add(&mut self, socket: &mut Socket) {
-        let is_live =
-            socket.protocol == Protocol::Tcp && socket.state == State::Established && !socket.closed;
-        let (true, Some(remote)) = (is_live, socket.remote) else {
-            self.begin.remove(&socket.id);
-            return;
-        };
-        let Some(row) = Row::of(socket.local, remote) else { return };
-        if !self.begin.contains_key(&socket.id)
-            && let Err(error) = row.enable()
-        {
-            self.refused.get_or_insert(error.to_string());
-            return;
-        }
-        let Ok(data) = row.read::<TCP_ESTATS_DATA_ROD_v0>(TcpConnectionEstatsData) else { return };
-        let now = Bytes { rx: data.ThruBytesReceived, tx: data.ThruBytesAcked };
-        let begin = *self.begin.entry(socket.id).or_insert(now);
-        socket.counted.get_or_insert(Bytes {
-            rx: now.rx.saturating_sub(begin.rx),
-            tx: now.tx.saturating_sub(begin.tx),
-        });
-        if let Ok(path) = row.read::<TCP_ESTATS_PATH_ROD_v0>(TcpConnectionEstatsPath) {
-            socket.tcp = Some(tcp_info(&path));
+    /// Adds what the stack knows of each connection. Where nothing else counts, its bytes since we began.
+    pub(super) fn add(&mut self, sockets: &mut [Socket]) {
+        self.add_from(&System, sockets);
+    }
+
+    fn add_from(&mut self, stack: &impl Stack, sockets: &mut [Socket]) {
+        // Those that are not asked for this time have ended.
+        let before = std::mem::take(&mut self.begin);
+        for socket in sockets {
+            if self.refused.is_some() {
+                return;
+            }
+            let is_live =
+                socket.protocol == Protocol::Tcp && socket.state == State::Established && !socket.closed;
+            let Some(row) =
+                socket.remote.filter(|_| is_live).and_then(|remote| Row::of(socket.local, remote))
+            else {
+                continue;
+            };
+            match describe(stack, &row, before.get(&socket.id).copied(), socket) {
+                Ok(begin) => {
+                    self.begin.insert(socket.id, begin);
+                }
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    self.refused = Some(error.to_string());
+                }
+                // It ended in between, or is one that the stack does not count; the others are asked all the same.
+                Err(_) => {}
+            }
         }
     }
 
@@ -66,9 +81,26 @@ impl Statistics {
             program: Some("GetPerTcpConnectionEStats".to_owned()),
             covers: Some("round-trip time and retransmissions of established connections".to_owned()),
             reason: self.refused.clone(),
-            remedy: None,
+            remedy: self.refused.as_ref().map(|_| "run it as administrator".to_owned()),
         }
     }
+}
+
+/// Adds to the socket what the stack says of it; returns what had been counted when it was first asked.
+fn describe(stack: &impl Stack, row: &Row, begin: Option<Bytes>, socket: &mut Socket) -> io::Result<Bytes> {
+    if begin.is_none() {
+        stack.enable(row)?;
+    }
+    let data = stack.data(row)?;
+    let now = Bytes { rx: data.ThruBytesReceived, tx: data.ThruBytesAcked };
+    let begin = begin.unwrap_or(now);
+    socket
+        .counted
+        .get_or_insert(Bytes { rx: now.rx.saturating_sub(begin.rx), tx: now.tx.saturating_sub(begin.tx) });
+    if let Ok(path) = stack.path(row) {
+        socket.tcp = Some(tcp_info(&path));
+    }
+    Ok(begin)
 }
 
 /// The stack measures in milliseconds, and counts since it was told to.
@@ -103,6 +135,26 @@ unsafe impl Plain for TCP_ESTATS_DATA_ROD_v0 {}
 // SAFETY: numbers only.
 unsafe impl Plain for TCP_ESTATS_PATH_ROD_v0 {}
 
+/// The real one.
+struct System;
+
+impl Stack for System {
+    fn enable(&self, row: &Row) -> io::Result<()> {
+        let data = TCP_ESTATS_DATA_RW_v0 { EnableCollection: true };
+        let path = TCP_ESTATS_PATH_RW_v0 { EnableCollection: true };
+        row.set(TcpConnectionEstatsData, (&raw const data).cast(), size::<TCP_ESTATS_DATA_RW_v0>())?;
+        row.set(TcpConnectionEstatsPath, (&raw const path).cast(), size::<TCP_ESTATS_PATH_RW_v0>())
+    }
+
+    fn data(&self, row: &Row) -> io::Result<TCP_ESTATS_DATA_ROD_v0> {
+        row.read(TcpConnectionEstatsData)
+    }
+
+    fn path(&self, row: &Row) -> io::Result<TCP_ESTATS_PATH_ROD_v0> {
+        row.read(TcpConnectionEstatsPath)
+    }
+}
+
 impl Row {
     fn of(local: Endpoint, remote: Endpoint) -> Option<Self> {
         let port = |end: Endpoint| u32::from(end.port.to_be());
@@ -131,14 +183,6 @@ impl Row {
         }
     }
 
-    /// Has the stack count what is read here.
-    fn enable(&self) -> io::Result<()> {
-        let data = TCP_ESTATS_DATA_RW_v0 { EnableCollection: true };
-        let path = TCP_ESTATS_PATH_RW_v0 { EnableCollection: true };
-        self.set(TcpConnectionEstatsData, (&raw const data).cast(), size::<TCP_ESTATS_DATA_RW_v0>())?;
-        self.set(TcpConnectionEstatsPath, (&raw const path).cast(), size::<TCP_ESTATS_PATH_RW_v0>())
-    }
-
     fn set(&self, kind: TCP_ESTATS_TYPE, settings: *const u8, size: u32) -> io::Result<()> {
         check(match self {
             // SAFETY: the row and the settings are read only, and the settings as large as said.
@@ -165,3 +209,6 @@ impl Row {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,15 @@
 //! The Windows side of the sources.
 
+mod at_end;
 pub mod capture;
 pub mod children;
 mod connections;
 mod console;
+mod descendants;
 mod estats;
 mod etw;
 pub mod exists;
-mod host;
+pub mod host;
 mod interfaces;
 mod ip_helper;
 pub mod iperf;

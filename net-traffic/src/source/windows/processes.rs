@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) use self::handle::Handle;
 use self::listing::Listing;
 use self::user::Users;
+use super::descendants::Newcomer;
 use crate::snapshot::{Bytes, Process, ProcessId, Status};
 use crate::source::etw::Owners;
 
@@ -22,6 +23,8 @@ pub(super) struct Processes {
     ended: Vec<Known>,
     /// The names and the sums of those that have ended, as they were last reported.
     last: HashMap<ProcessId, (String, Bytes)>,
+    /// Who had an id last, with the start: events may come after the end.
+    former: HashMap<u32, (ProcessId, i64)>,
     users: Users,
     listing: Listing,
     /// Whom nobody may look at, by the last count.
@@ -35,6 +38,8 @@ struct Known {
     started: i64,
     /// `None` for a process that may not be looked at.
     handle: Option<Handle>,
+    /// It was found, though it may not show more than its name.
+    is_there: bool,
     /// It was in a snapshot.
     reported: bool,
 }
@@ -53,6 +58,14 @@ impl Processes {
         for pid in ended {
             self.end(pid);
         }
+    }
+
+    /// Takes over a process that was looked at when it came, and may have ended by now.
+    pub(super) fn adopt(&mut self, Newcomer { pid, handle }: Newcomer) {
+        // As long as the handle is held, whoever else is known by the id is gone.
+        self.end(pid);
+        let known = self.describe(pid, Some(handle));
+        self.current.insert(pid, known);
     }
 
     /// Who has this id now.
@@ -83,15 +96,20 @@ impl Processes {
             let counted = bytes_of(known.process.id);
             processes.push(Process { counted, ..known.process.clone() });
         }
-        for known in self.ended.drain(..).filter(|known| known.reported || is_wanted(known.process.id)) {
+        for known in self.ended.drain(..) {
+            let id = known.process.id;
+            if known.started != 0 {
+                remember(&mut self.former, id, known.started);
+            }
             // Whoever may not be looked at is looked up anew in each snapshot, and lives as long as it is found.
-            if known.handle.is_none() && told.contains(&known.process.id) {
+            let lives = known.handle.is_none() && told.contains(&id);
+            if lives || !(known.reported || is_wanted(id)) {
                 continue;
             }
-            told.insert(known.process.id);
-            let counted = bytes_of(known.process.id);
+            told.insert(id);
+            let counted = bytes_of(id);
             if let Some(bytes) = counted {
-                self.last.insert(known.process.id, (known.process.name.clone(), bytes));
+                self.last.insert(id, (known.process.name.clone(), bytes));
             }
             processes.push(Process { counted, exited: true, ..known.process });
         }
@@ -128,20 +146,24 @@ impl Processes {
     }
 
     fn look(&mut self, pid: u32) -> Known {
-        let handle = Handle::of_process(pid);
+        self.describe(pid, Handle::of_process(pid))
+    }
+
+    /// Without a handle there is nothing but what the system lists.
+    fn describe(&mut self, pid: u32, handle: Option<Handle>) -> Known {
         let started = handle.as_ref().and_then(Handle::started);
         let path = handle.as_ref().and_then(Handle::image);
         if handle.is_none() {
             self.closed_to_us.insert(pid);
         }
-        let name = match &path {
-            Some(path) => short_name(path),
-            None => self.listing.name(pid).map_or_else(|| UNKNOWN.to_owned(), |name| short_name(&name)),
-        };
+        let listed = if path.is_some() { None } else { self.listing.name(pid) };
+        let is_there = handle.is_some() || listed.is_some();
+        let name =
+            path.as_ref().or(listed.as_ref()).map_or_else(|| UNKNOWN.to_owned(), |path| short_name(path));
         let user = handle.as_ref().and_then(|handle| self.users.of(handle));
-        let id = ProcessId { pid, start_ticks: ticks(started.unwrap_or(0)) };
+        let id = identity(pid, started);
         let process = Process { command: path, user, name, exited: false, ..gone(id) };
-        Known { process, started: started.unwrap_or(0), handle, reported: false }
+        Known { process, started: started.unwrap_or(0), handle, is_there, reported: false }
     }
 }
 
@@ -150,28 +172,27 @@ impl Owners for Processes {
         if pid == 0 {
             return ProcessId::default();
         }
-        if let Some(known) = self.current.get(&pid)
-            && known.started <= time
-        {
+        let had_it = |known: &Known| known.is_there && known.started <= time;
+        if let Some(known) = self.current.get(&pid).filter(|known| had_it(known)) {
             return known.process.id;
         }
-        let before = self
-            .ended
-            .iter()
-            .rev()
-            .find(|known| known.process.id.pid == pid && known.started <= time && time != i64::MAX);
-        if let Some(known) = before {
+        let is_now = time == i64::MAX;
+        let same = |known: &&Known| known.process.id.pid == pid && had_it(known);
+        if let Some(known) = self.ended.iter().rev().find(same).filter(|_| !is_now) {
             return known.process.id;
         }
-        let known = self.current.entry(pid);
-        let known = match known {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(_) => {
-                let known = self.look(pid);
-                self.current.entry(pid).or_insert(known)
-            }
-        };
-        if known.started <= time { known.process.id } else { ProcessId { pid, start_ticks: 0 } }
+        if !self.current.contains_key(&pid) {
+            let known = self.look(pid);
+            self.current.insert(pid, known);
+        }
+        if let Some(known) = self.current.get(&pid).filter(|known| had_it(known)) {
+            return known.process.id;
+        }
+        match self.former.get(&pid) {
+            // Its last events come after it was told that it ended.
+            Some((former, started)) if !is_now && *started <= time => *former,
+            _ => identity(pid, None),
+        }
     }
 }
 
@@ -191,6 +212,21 @@ fn gone(id: ProcessId) -> Process {
 }
 
 const UNKNOWN: &str = "?";
+/// As many ids as a system has at a time.
+const MOST_FORMER: usize = 1 << 16;
+
+/// Bounded, and so is what may come late.
+fn remember(former: &mut HashMap<u32, (ProcessId, i64)>, id: ProcessId, started: i64) {
+    if former.len() >= MOST_FORMER {
+        former.clear();
+    }
+    former.insert(id.pid, (id, started));
+}
+
+/// The identity of a process that was started then, or nobody knows when.
+pub(super) fn identity(pid: u32, started: Option<i64>) -> ProcessId {
+    ProcessId { pid, start_ticks: ticks(started.unwrap_or(0)) }
+}
 
 /// In steps of 10 ms, of which as many as fit are kept: as good as a counter since boot.
 fn ticks(started: i64) -> u32 {
@@ -209,81 +245,4 @@ fn short_name(path: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_process_has_a_name_a_user_and_a_start() {
-        let mut processes = Processes::default();
-        let id = processes.now(std::process::id());
-        assert!(id.start_ticks != 0);
-        assert_eq!(processes.now(std::process::id()), id);
-        let listed = processes.report(&HashSet::from([id]), None);
-        assert_eq!(listed.len(), 1);
-        let own = std::env::current_exe().unwrap();
-        assert_eq!(listed[0].name, own.file_stem().unwrap().to_string_lossy());
-        assert!(listed[0].user.as_ref().is_some_and(|user| !user.is_empty()));
-        assert!(!listed[0].exited);
-    }
-
-    #[test]
-    fn an_event_before_the_start_is_of_another_process() {
-        let mut processes = Processes::default();
-        let id = processes.now(std::process::id());
-        let before = processes.at(std::process::id(), 1);
-        assert_ne!(before, id);
-        assert_eq!(before.pid, id.pid);
-    }
-
-    #[test]
-    fn an_ended_process_is_reported_once() {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .arg("--list")
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut processes = Processes::default();
-        let id = processes.now(child.id());
-        assert_eq!(processes.report(&HashSet::from([id]), None).len(), 1);
-        child.wait().unwrap();
-        processes.begin();
-        let ended = processes.report(&HashSet::new(), None);
-        assert!(ended.len() == 1 && ended[0].exited && ended[0].id == id);
-        assert!(processes.report(&HashSet::new(), None).is_empty());
-    }
-
-    #[test]
-    fn an_ended_process_that_was_counted_keeps_its_name_and_is_not_repeated() {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .arg("--list")
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut processes = Processes::default();
-        let id = processes.now(child.id());
-        let counted = |rx| HashMap::from([(id, Bytes { rx, tx: 0 })]);
-        let name = processes.report(&HashSet::new(), Some(&counted(1)))[0].name.clone();
-        assert_ne!(name, UNKNOWN);
-        child.wait().unwrap();
-        processes.begin();
-        assert!(processes.report(&HashSet::new(), Some(&counted(2)))[0].exited);
-        assert!(processes.report(&HashSet::new(), Some(&counted(2))).is_empty());
-        let late = processes.report(&HashSet::new(), Some(&counted(3)));
-        assert!(late.len() == 1 && late[0].name == name);
-    }
-
-    #[test]
-    fn names_are_those_of_the_files() {
-        for (path, name) in [
-            (r"C:\Windows\System32\svchost.exe", "svchost"),
-            ("X.EXE", "X"),
-            ("System", "System"),
-            ("a.b", "a.b"),
-            ("é.exe", "é"),
-            ("äöü", "äöü"),
-            ("", ""),
-        ] {
-            assert_eq!(short_name(path), name);
-        }
-    }
-}
+mod tests;

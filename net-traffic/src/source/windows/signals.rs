@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::console;
+use super::{at_end, console};
 
 /// Asked by whoever writes.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,7 @@ fn watch(done: &AtomicBool) {
         let asked = console::asked();
         waited += u32::from(asked > 0);
         if asked > 1 || waited > PATIENCE {
-            std::process::exit(0);
+            at_end::exit(0);
         }
     }
 }

@@ -33,9 +33,20 @@ pub(super) struct Kind {
     pub(super) function: &'static str,
 }
 
-/// Says what was skipped and why, and as the last line how much.
+/// What trials have found that no verdict depends on.
+static NOTES: Mutex<Vec<String>> = Mutex::new(vec![]);
+
+/// Says it at the end of the run.
+pub(super) fn note(text: &str) {
+    NOTES.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+}
+
+/// Says what was noted, what was skipped and why, and as the last line how much.
 #[expect(clippy::print_stdout, reason = "it belongs below the harness's own lines")]
 pub(super) fn print() {
+    for line in &*NOTES.lock().unwrap_or_else(PoisonError::into_inner) {
+        println!("{line}");
+    }
     let skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
     for line in &*skipped {
         println!("SKIP {line}");

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::packet::Direction;
 use crate::source::etw::ends::ends;
-use crate::source::etw::pktmon::{Kind, METADATA, Metadata, Once, Parts, decode};
+use crate::source::etw::pktmon::{Kind, METADATA, MOST, Metadata, Missed, Once, Parts, decode};
 
 /// A report as the monitor lays it out: the description, then the packet.
 fn report(direction: u16, kind: u16, component: u16, edge: u16, drop_reason: u32, packet: &[u8]) -> Vec<u8> {
@@ -40,6 +40,7 @@ fn a_report_says_where_a_packet_passed() {
         edge: 2,
         drop_reason: 0,
         time: 133_000_000_000_000_000,
+        length: 5,
     };
     assert_eq!((metadata, packet), (expected, &b"frame"[..]));
 }
@@ -72,6 +73,54 @@ fn parts_that_lie_outside_are_no_packet() {
     }
 }
 
+/// A report of a packet of IP, cut as the monitor cuts it, and decoded.
+fn cut(kind: u16, link: &[u8], header: &[u8], said: usize) -> Option<(u32, usize)> {
+    let mut octets = [link, header].concat();
+    octets.resize(MOST, 0);
+    let data = report(1, kind, 1, 1, 0, &octets);
+    let (metadata, packet) = decode(&Parts { packet_length: said, ..parts(&data) })?;
+    Some((metadata.length, packet.len()))
+}
+
+#[test]
+fn a_packet_that_was_cut_keeps_its_length() {
+    let v4 = [&[0x45, 0], &40_000_u16.to_be_bytes()[..]].concat();
+    let v6 = [&[0x60, 0, 0, 0], &40_000_u16.to_be_bytes()[..]].concat();
+    let link = |kind: u16| [&[2; 12], &kind.to_be_bytes()[..]].concat();
+    // The monitor tells the length before it was cut.
+    assert_eq!(cut(1, &link(0x0800), &v4, 50_000), Some((50_000, MOST)));
+    // It tells what is left, and the headers tell the rest.
+    assert_eq!(cut(1, &link(0x0800), &v4, MOST), Some((40_014, MOST)));
+    assert_eq!(cut(1, &link(0x86dd), &v6, MOST), Some((40_054, MOST)));
+    assert_eq!(cut(3, &[], &v4, MOST), Some((40_000, MOST)));
+    // Nobody tells.
+    assert_eq!(cut(1, &link(0x0806), &[], MOST), Some((9000, MOST)));
+    assert_eq!(cut(3, &[], &[0x45, 0, 0, 0], MOST), Some((9000, MOST)));
+    assert_eq!(cut(3, &[], &[0x60, 0, 0, 0, 0, 0], MOST), Some((9000, MOST)));
+    // One that was not cut is as long as it is, padding included.
+    let short = report(1, 3, 1, 1, 0, &[&v4[..], &[0; 60]].concat());
+    assert_eq!(described(&short).length, 64);
+}
+
+#[test]
+fn what_was_missed_adds_up_whichever_way_it_is_told() {
+    let count = |numbers: &[u32]| {
+        let missed = Missed::default();
+        let mut before = 0;
+        for number in numbers {
+            missed.hear(*number);
+            assert!(missed.count() >= before, "a loss does not shrink");
+            before = missed.count();
+        }
+        before
+    };
+    assert_eq!(count(&[]), 0);
+    assert_eq!(count(&[0, 3, 3, 3, 8, 8]), 8, "from the beginning");
+    assert_eq!(count(&[0, 3, 0, 0, 5, 0, 2]), 10, "from the report before");
+    assert_eq!(count(&[3, 5, 0]), 8);
+    assert_eq!(count(&[3, 3, 0]), 6);
+}
+
 #[test]
 fn a_packet_counts_where_it_is_seen_first() {
     let seen = |component, edge, reason| described(&report(1, 1, component, edge, reason, b""));
@@ -91,6 +140,7 @@ proptest! {
         let [metadata_offset, packet_offset, packet_length] = places;
         if let Some((metadata, packet)) = decode(&Parts { data: &data, metadata_offset, packet_offset, packet_length }) {
             prop_assert_eq!(packet.len(), packet_length);
+            prop_assert_eq!(metadata.length as usize, packet_length);
             Once::default().is_first(&metadata);
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use aya::maps::{HashMap, Map};
 use net_traffic_common::packet::{
-    CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID, CHOOSE_UID, CHOSEN_WITH_CHILDREN, CaptureSettings,
+    CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID, CHOOSE_UID, CHOSEN_WITH_CHILDREN, CaptureSettings, OWNERS_HELD,
 };
 use nix::unistd::User;
 
@@ -72,7 +72,7 @@ pub(super) fn settings(options: &LiveCaptureOptions, uid: Option<u32>, wake_byte
             | flag(uid.is_some(), CHOOSE_UID),
         name,
         wake_bytes,
-        owners: u32::from(options.owners),
+        owners: if options.owners { OWNERS_HELD } else { 0 },
         uid: uid.unwrap_or(0),
         reserved: 0,
     }

@@ -8,7 +8,7 @@ use aya::maps::{Map, ProgramArray};
 use aya::programs::{
     BtfTracePoint, CgroupAttachMode, CgroupSock, Iter, Program, ProgramError, SchedClassifier, Xdp,
 };
-use net_traffic_common::packet::{CaptureSettings, next as stage};
+use net_traffic_common::packet::{CaptureSettings, OWNERS_COUNTED, next as stage};
 use net_traffic_common::{ProcessCounters, ProcessKey};
 
 use super::choice::{self, Chosen, settings};
@@ -177,6 +177,7 @@ fn load_object(settings: CaptureSettings) -> Result<(Programs, Option<String>), 
     if let Ok(watching) = btf.and_then(|btf| Watching::start(settings, &btf)) {
         return Ok((Programs::Watching(Box::new(watching)), None));
     }
+    let settings = CaptureSettings { owners: OWNERS_COUNTED, ..settings };
     let sizes = Sizes { capture: Some(settings), ..Sizes::default() };
     match Ebpf::start(Tier::Auto, sizes, None) {
         Ok(ebpf) => Ok((Programs::Counting(Box::new(ebpf)), None)),

@@ -20,7 +20,7 @@ pub struct Moved {
     pub local: Endpoint,
     pub remote: Option<Endpoint>,
     /// What the calls returned since the tracer started. Peeked bytes and those of an error queue are not in it;
-    /// of a datagram that was cut off, only what the buffer took.
+    /// of a datagram that was cut off, what the buffer took, or all of it where the call was asked for its length.
     pub counted: Bytes,
     /// The same over the socket's whole life.
     pub lifetime: Bytes,

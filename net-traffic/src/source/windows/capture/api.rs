@@ -78,7 +78,9 @@ macro_rules! functions {
                     $($field: {
                         // SAFETY: the library is loaded; the name has an end.
                         let found = unsafe { GetProcAddress(library, concat!($name, "\0").as_ptr()) };
-                        let found = found.ok_or_else(|| io::Error::other(concat!($name, " is missing")))?;
+                        let found = found.ok_or_else(|| {
+                            io::Error::new(io::ErrorKind::Unsupported, concat!($name, " is missing"))
+                        })?;
                         // SAFETY: the function of this name is documented to be of this type.
                         unsafe {
                             std::mem::transmute::<

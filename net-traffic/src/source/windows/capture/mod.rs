@@ -19,7 +19,8 @@ use self::adapters::{known, name_of};
 use self::monitor::{Adapter, Monitor, Packets, Seen, Session};
 use self::owners::Owners;
 use self::refusal::Refusal;
-use super::children::{Children, descendants};
+use super::children::Children;
+use super::descendants;
 use super::host;
 use crate::packet::format::LinkType;
 use crate::packet::{Interface, Ledger, Packet};
@@ -161,6 +162,7 @@ impl LiveCapture {
         {
             return Some(End::Command);
         }
+        self.owners.meet(descendants::newcomers());
         let mut seen = match self.packets.queue.recv_timeout(TURN) {
             Ok(seen) => Some(seen),
             Err(RecvTimeoutError::Timeout) => None,
@@ -201,11 +203,11 @@ impl LiveCapture {
         let losses = &self.packets.losses;
         Ledger {
             received: self.received
-                + count(&losses.monitor)
+                + losses.monitor()
                 + count(&losses.queue_full)
                 + count(&losses.unreadable),
             captured: 0,
-            ring_full: count(&losses.monitor),
+            ring_full: losses.monitor(),
             copy_failed: count(&losses.unreadable),
             queue_full: count(&losses.queue_full),
             write_failed: 0,
@@ -229,7 +231,7 @@ impl LiveCapture {
         let owner = if *owners || chooses { self.owners.of(metadata, octets, now_ns()) } else { None };
         if chooses {
             let owner = owner?;
-            let is_descendant = choice.command && descendants().contains(&owner.pid);
+            let is_descendant = choice.command && descendants::has(owner);
             let name = self.owners.get(owner).map(|process| &process.name);
             let is_named = choice.process.is_some() && choice.process.as_ref() == name;
             if !is_descendant && !is_named && !choice.pids.contains(&owner.pid) {
@@ -309,7 +311,7 @@ fn packet(seen: &Seen, interface: usize) -> Packet<'_> {
         time_ns: u64::try_from(host::unix_ns(seen.metadata.time)).unwrap_or_default(),
         interface,
         direction: seen.metadata.direction,
-        length: u32::try_from(seen.octets.len()).unwrap_or(u32::MAX),
+        length: seen.metadata.length,
         data: &seen.octets,
         segments: None,
         process: None,

@@ -11,15 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use super::api::{ADAPTERS, Api, DataSource, Descriptor, Object, Outcome, StreamConfiguration, VERSION};
-use crate::source::etw::pktmon::{Metadata, Parts, decode};
+use crate::source::etw::pktmon::{MOST, Metadata, Missed, Parts, decode};
 use crate::source::windows::{narrow, wide};
 
 /// Packets that may wait for the writer.
 const QUEUE: usize = 1 << 14;
 /// The monitor's own buffer, in units of 256 KiB; it takes no more than ten.
 const BUFFERS: u16 = 10;
-/// The monitor hands over no more of a packet than this.
-const MOST: u16 = 9000;
 
 /// A packet that passed, and what was said of it.
 #[derive(Debug)]
@@ -31,9 +29,17 @@ pub(super) struct Seen {
 /// Packets that were lost before anybody could look at them.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    pub(super) monitor: AtomicU64,
+    not_written: Missed,
+    not_read: Missed,
     pub(super) queue_full: AtomicU64,
     pub(super) unreadable: AtomicU64,
+}
+
+impl Losses {
+    /// What the monitor itself lost.
+    pub(super) fn monitor(&self) -> u64 {
+        self.not_written.count().saturating_add(self.not_read.count())
+    }
 }
 
 /// A network adapter that the monitor knows.
@@ -130,7 +136,7 @@ impl Monitor {
             on_event: None,
             on_packet: Some(take),
             buffer_multiplier: BUFFERS,
-            truncation: MOST,
+            truncation: u16::try_from(MOST).unwrap_or(u16::MAX),
         };
         // SAFETY: the configuration is read only; the stream is writable.
         let made =
@@ -232,8 +238,9 @@ unsafe extern "system" fn take(context: *mut c_void, packet: *const Descriptor) 
     let Some(context) = (unsafe { context.cast::<Context>().as_ref() }) else { return };
     // SAFETY: the monitor keeps it while it calls.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return };
-    let count = |what: &AtomicU64, by: u32| what.fetch_add(by.into(), Ordering::Relaxed);
-    count(&context.losses.monitor, packet.missed_writes.saturating_add(packet.missed_reads));
+    let count = |what: &AtomicU64| what.fetch_add(1, Ordering::Relaxed);
+    context.losses.not_written.hear(packet.missed_writes);
+    context.losses.not_read.hear(packet.missed_reads);
     if packet.data.is_null() {
         return;
     }
@@ -246,12 +253,12 @@ unsafe extern "system" fn take(context: *mut c_void, packet: *const Descriptor) 
         packet_length: packet.packet_length as usize,
     };
     let Some((metadata, octets)) = decode(&parts) else {
-        count(&context.losses.unreadable, 1);
+        count(&context.losses.unreadable);
         return;
     };
     let seen = Seen { metadata, octets: octets.to_vec() };
     if let Err(TrySendError::Full(_)) = context.queue.try_send(seen) {
-        count(&context.losses.queue_full, 1);
+        count(&context.losses.queue_full);
     }
 }
 

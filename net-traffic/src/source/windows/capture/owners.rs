@@ -7,6 +7,7 @@ use crate::snapshot::{Endpoint, ProcessId, Protocol};
 use crate::source::Wanted;
 use crate::source::etw::ends::ends;
 use crate::source::etw::pktmon::Metadata;
+use crate::source::windows::descendants::Newcomer;
 use crate::source::windows::ip_helper;
 use crate::source::windows::processes::Processes;
 
@@ -48,6 +49,13 @@ impl Owners {
             self.known.insert(id, process);
         }
         Some(id)
+    }
+
+    /// Processes that somebody held, so that they are known also if they have ended by now.
+    pub(super) fn meet(&mut self, newcomers: Vec<Newcomer>) {
+        for newcomer in newcomers {
+            self.processes.adopt(newcomer);
+        }
     }
 
     pub(super) fn get(&self, id: ProcessId) -> Option<&Process> {

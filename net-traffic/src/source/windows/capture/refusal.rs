@@ -12,6 +12,8 @@ use crate::source::windows::rights;
 pub(super) enum Refusal {
     #[error("this Windows has no PktMonApi.dll")]
     Missing,
+    #[error("the PktMonApi.dll of this Windows is too old: {0}")]
+    Old(String),
     #[error("the packet monitor needs an administrator")]
     Privilege,
     #[error("the packet monitor: {0}")]
@@ -22,6 +24,8 @@ impl Refusal {
     pub(super) fn of(cause: &io::Error) -> Self {
         if cause.raw_os_error() == Some(ERROR_MOD_NOT_FOUND.cast_signed()) {
             Self::Missing
+        } else if cause.kind() == io::ErrorKind::Unsupported {
+            Self::Old(cause.to_string())
         } else if cause.kind() == io::ErrorKind::PermissionDenied || !rights::is_elevated() {
             Self::Privilege
         } else {
@@ -31,7 +35,7 @@ impl Refusal {
 
     pub(super) fn remedy(&self) -> Option<String> {
         match self {
-            Self::Missing => Some(
+            Self::Missing | Self::Old(_) => Some(
                 "Windows 11 and Server 2022 have it; on older ones `pktmon start --capture`, `pktmon etl2pcap` \
                  and `net-traffic capture -r`, or Npcap"
                     .to_owned(),
@@ -55,5 +59,32 @@ impl Refusal {
                 OpenError::Failed { attempt: "capture packets".to_owned(), cause }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
+
+    use super::*;
+    use crate::source::windows::error;
+
+    #[test]
+    fn a_library_that_is_missing_or_old_is_told_with_what_to_use_instead() {
+        let old = io::Error::new(io::ErrorKind::Unsupported, "PacketMonitorCreateLiveSession is missing");
+        for (cause, words) in [(error(ERROR_MOD_NOT_FOUND), "no PktMonApi.dll"), (old, "is too old")] {
+            let error = Refusal::of(&cause).error();
+            let text = error.to_string();
+            assert!(text.contains(words) && text.contains("etl2pcap"), "{text}");
+            assert!(matches!(error, OpenError::Failed { .. }));
+        }
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_told_as_one() {
+        let error = Refusal::of(&error(ERROR_ACCESS_DENIED)).error();
+        let text = error.to_string();
+        assert!(matches!(error, OpenError::Privilege { .. }), "{text}");
+        assert!(text.contains("administrator"), "{text}");
     }
 }

@@ -109,3 +109,73 @@ fn packets_of_the_air_and_of_ip_have_interfaces_of_their_own() {
     }));
     assert_eq!(links, [1, 105, 101]);
 }
+
+#[test]
+fn a_packet_that_the_monitor_cut_keeps_its_length_through_filter_and_snaplen() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let options = LiveCaptureOptions { snaplen: 100, ..options() };
+    let mut capture = capture(&options, "greater 20000", packets);
+    // The headers say 30 000 octets of IP; the monitor cuts at 9000.
+    let mut octets = report(7, 1, 4, [4000, 53], &[7; 10_000]);
+    octets[40 + 14 + 2..][..2].copy_from_slice(&30_000_u16.to_be_bytes());
+    octets.truncate(40 + 9000);
+    reporter.report(&octets, 0, 0);
+    reporter.report(&report(7, 1, 4, [4000, 53], &[7; 8000]), 0, 0);
+    let mut seen = Vec::new();
+    capture.finish(Some(&mut |_, packet| {
+        seen.push((packet.length, packet.data.len()));
+        ControlFlow::Continue(())
+    }));
+    assert_eq!(seen, [(30_014, 100)]);
+}
+
+#[test]
+fn a_million_packets_at_once_are_taken_or_said_to_be_lost() {
+    const ALL: u64 = 1_000_000;
+    const ROOM: usize = 4096;
+    let (mut reporter, packets) = Reporter::new(ROOM);
+    let mut capture = capture(&options(), "", packets);
+    let octets = report(7, 1, 4, [4000, 53], b"x");
+    for _ in 0..ALL {
+        reporter.report(&octets, 0, 0);
+    }
+    let mut taken = 0;
+    capture.finish(Some(&mut |_, _| {
+        taken += 1;
+        ControlFlow::Continue(())
+    }));
+    let ledger = capture.ledger();
+    assert_eq!((taken, ledger.queue_full), (ROOM as u64, ALL - ROOM as u64));
+    assert_eq!((ledger.received, ledger.ring_full, ledger.copy_failed), (ALL, 0, 0));
+}
+
+#[test]
+fn a_million_packets_beside_a_reader_come_to_the_exact_sum() {
+    const ALL: u64 = 1_000_000;
+    let (mut reporter, packets) = Reporter::new(1 << 14);
+    let mut capture = capture(&options(), "", packets);
+    let writer = std::thread::spawn(move || {
+        let octets = report(7, 1, 4, [4000, 53], &[1, 2, 3]);
+        for number in 0..ALL {
+            // What the monitor says that it missed, it says once for ten.
+            reporter.report(&octets, 0, u32::from(number % 1000 == 999) * 10);
+        }
+        // With it the queue would get its end.
+        reporter
+    });
+    let (mut taken, mut bytes) = (0, 0);
+    let mut take = |_: &[Interface], packet: &Packet<'_>| {
+        taken += 1;
+        bytes += u64::from(packet.length);
+        ControlFlow::Continue(())
+    };
+    while !writer.is_finished() {
+        assert_eq!(capture.next(&mut take), None);
+    }
+    let _reporter = writer.join().unwrap();
+    capture.finish(Some(&mut take));
+    let ledger = capture.ledger();
+    assert_eq!(bytes, taken * 45);
+    assert_eq!(taken + ledger.queue_full, ALL);
+    assert_eq!((ledger.ring_full, ledger.received), (ALL / 1000 * 10, ALL + ALL / 1000 * 10));
+}

@@ -3,18 +3,18 @@
 mod refusal;
 mod session;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 pub(super) use self::refusal::Refusal;
-use self::session::Session;
+use self::session::{Session, Tracing};
 use super::processes::Processes;
-use crate::snapshot::{Loss, Socket, Status};
-use crate::source::etw::{Accounts, Entry, Losses, Reading, Tallies, queue};
+use crate::snapshot::{Bytes, Loss, ProcessId, Socket, Status};
+use crate::source::etw::{Accounts, Entry, Losses, Queue, Reading, Tallies, Watch, queue};
 
 /// How bytes are counted here, as `doctor` prints it.
 pub(super) const TIER: &str = "etw";
@@ -24,11 +24,14 @@ pub(super) const SLOT: &str = "counting";
 /// Events that may wait until they are added up: 5 MB.
 const QUEUE: usize = 1 << 16;
 
-/// Counts from its beginning to its drop.
+/// Counts from its beginning to its drop, or until somebody stops its session.
 #[derive(Debug)]
 pub(super) struct Counting {
     /// Ends before the thread that adds up: that ends with the last event.
-    session: Option<Session>,
+    session: Option<Box<dyn Tracing>>,
+    watch: Watch,
+    /// The session had ended before the last snapshot began: nothing of that was counted.
+    is_blind: bool,
     tallies: Arc<Mutex<Tallies>>,
     losses: Arc<Losses>,
     adder: Option<JoinHandle<()>>,
@@ -40,6 +43,11 @@ impl Counting {
     pub(super) fn start() -> Result<Self, Refusal> {
         let (callback, queue) = queue(QUEUE);
         let session = Session::start(callback)?;
+        Self::of(Box::new(session), queue)
+    }
+
+    /// Counts what a session puts into this queue.
+    fn of(session: Box<dyn Tracing>, queue: Queue) -> Result<Self, Refusal> {
         let tallies = Arc::new(Mutex::new(Tallies::default()));
         let shared = Arc::clone(&tallies);
         let events = queue.events;
@@ -55,6 +63,8 @@ impl Counting {
         let adder = adder.map_err(Refusal::Failed)?;
         Ok(Self {
             session: Some(session),
+            watch: Watch::default(),
+            is_blind: false,
             tallies,
             losses: queue.losses,
             adder: Some(adder),
@@ -62,7 +72,8 @@ impl Counting {
         })
     }
 
-    /// All sockets with what was counted by now. `tables` is asked after the events were taken.
+    /// All sockets with what was counted by now, which is not known any more once the session has ended. `tables` is
+    /// asked after the events were taken.
     pub(super) fn advance(
         &mut self,
         at_ns: u64,
@@ -70,40 +81,50 @@ impl Counting {
         processes: &mut Processes,
         tables: impl FnOnce() -> io::Result<Vec<Entry>>,
     ) -> io::Result<Vec<Socket>> {
-        /// How long the system may take to hand over what it was told to.
-        const HAND_OVER: Duration = Duration::from_millis(20);
-        if Session::flush() {
-            std::thread::sleep(HAND_OVER);
+        self.is_blind = self.watch.ended().is_some();
+        if let Some(session) = self.session.as_ref().filter(|_| !self.is_blind) {
+            session.hand_over();
+            self.watch.hear(session.lost(), session.ended());
         }
         let batch = lock(&self.tallies).take();
         let entries = tables()?;
         let reading = Reading { at_ns, entries: &entries, addresses };
-        Ok(self.accounts.advance(&batch, &reading, processes))
+        let mut sockets = self.accounts.advance(&batch, &reading, processes);
+        if self.is_blind {
+            for socket in &mut sockets {
+                socket.counted = None;
+            }
+        }
+        Ok(sockets)
     }
 
-    pub(super) fn accounts(&self) -> &Accounts {
-        &self.accounts
+    /// What each process has moved by now, as long as that is counted.
+    pub(super) fn processes(&self) -> Option<&HashMap<ProcessId, Bytes>> {
+        (!self.is_blind).then(|| self.accounts.processes())
     }
 
-    /// Events that were not counted, by cause.
+    /// Events that were not counted, by cause. A session that was stopped has lost one at least.
     pub(super) fn loss(&self) -> Loss {
         Loss {
             map_full: self.accounts.map_full() + lock(&self.tallies).map_full(),
-            ring_full: Session::lost(),
+            ring_full: self.watch.lost(),
             queue_full: self.losses.queue_full.load(Ordering::Relaxed),
-            missed_hooks: self.losses.malformed.load(Ordering::Relaxed),
+            missed_hooks: self.losses.malformed.load(Ordering::Relaxed)
+                + u64::from(self.watch.ended().is_some()),
             ..Loss::default()
         }
     }
 
-    pub(super) fn status() -> Status {
+    pub(super) fn status(&self) -> Status {
+        let ended = self.watch.ended();
         Status {
             slot: SLOT.to_owned(),
-            tier: Some(TIER.to_owned()),
+            tier: ended.is_none().then(|| TIER.to_owned()),
             program: Some("Microsoft-Windows-Kernel-Network".to_owned()),
             covers: Some("the payload of every TCP and UDP call, by process and connection".to_owned()),
-            reason: None,
-            remedy: None,
+            reason: ended.map(|why| format!("{why}; what is moved since then is not counted")),
+            remedy: ended
+                .map(|_| "start net-traffic again; `logman query -ets` lists the sessions".to_owned()),
         }
     }
 }
@@ -121,3 +142,6 @@ impl Drop for Counting {
 fn lock(tallies: &Mutex<Tallies>) -> std::sync::MutexGuard<'_, Tallies> {
     tallies.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,16 +26,16 @@ pub(in crate::source::windows) enum Refusal {
 
 impl Refusal {
     /// The meaning of an error of the system. Some of its functions return it as a plain code, some within an
-    /// `HRESULT`.
-    pub(super) fn of(error: io::Error) -> Self {
+    /// `HRESULT`. What says nothing of rights is for want of them where they are wanting.
+    pub(super) fn of(error: io::Error, may_trace: bool) -> Self {
         const CODE: u32 = 0xffff;
         let code = error.raw_os_error().map(|raw| raw.cast_unsigned() & CODE);
         match code {
             Some(ERROR_ACCESS_DENIED | ERROR_PRIVILEGE_NOT_HELD) => Self::Privilege,
             Some(ERROR_ALREADY_EXISTS) => Self::Second,
             Some(ERROR_NO_SYSTEM_RESOURCES) => Self::Sessions,
+            _ if !may_trace => Self::Privilege,
             Some(code) => Self::Failed(io::Error::from_raw_os_error(code.cast_signed())),
-            None if error.kind() == io::ErrorKind::PermissionDenied => Self::Privilege,
             None => Self::Failed(error),
         }
     }
@@ -89,10 +89,18 @@ mod tests {
         for (code, expected) in [(5, "administrator"), (183, "another"), (1450, "as many")] {
             let hresult = (0x8007_0000_u32 | code).cast_signed();
             for raw in [code.cast_signed(), hresult] {
-                let refusal = Refusal::of(io::Error::from_raw_os_error(raw));
+                let refusal = Refusal::of(io::Error::from_raw_os_error(raw), true);
                 assert!(refusal.to_string().contains(expected), "{raw:#x}: {refusal}");
                 assert!(refusal.status().remedy.is_some());
             }
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_meaning_is_a_missing_right_only_where_one_is_missing() {
+        for error in [|| io::Error::other("InvalidHandle"), || io::Error::from_raw_os_error(87)] {
+            assert!(matches!(Refusal::of(error(), false), Refusal::Privilege));
+            assert!(matches!(Refusal::of(error(), true), Refusal::Failed(_)));
         }
     }
 }

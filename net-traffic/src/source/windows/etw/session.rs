@@ -1,18 +1,20 @@
 //! One session of event tracing, whose name is always the same.
 //!
 //! A session outlives the process that made it. Hence it is stopped in every way in which this process may end that
-//! lets it do anything, and one that was left behind is stopped before a new one is made. A named object tells
+//! lets it do anything (`at_end`), and one that was left behind is stopped before a new one is made. A named object tells
 //! whether there is a living process behind a session.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ferrisetw::provider::Provider;
 use ferrisetw::trace::{LoggingMode, TraceError, TraceProperties, TraceTrait, UserTrace, stop_trace_by_name};
 use ferrisetw::{EventRecord, SchemaLocator};
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, GetLastError};
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_WMI_INSTANCE_NOT_FOUND, GetLastError,
+};
 use windows_sys::Win32::System::Diagnostics::Etw::{
     CONTROLTRACE_HANDLE, ControlTraceW, EVENT_RECORD, EVENT_TRACE_CONTROL, EVENT_TRACE_CONTROL_FLUSH,
     EVENT_TRACE_CONTROL_QUERY, EVENT_TRACE_PROPERTIES,
@@ -20,8 +22,9 @@ use windows_sys::Win32::System::Diagnostics::Etw::{
 use windows_sys::Win32::System::Threading::CreateMutexW;
 
 use super::Refusal;
-use crate::source::etw::Callback;
 use crate::source::etw::kernel_network::{KEYWORDS, LEVEL, PROVIDER, is_wanted};
+use crate::source::etw::{Callback, STOPPED};
+use crate::source::windows::at_end::AtEnd;
 use crate::source::windows::processes::Handle;
 use crate::source::windows::{rights, size, wide};
 
@@ -34,28 +37,39 @@ const BUFFER_KIB: u32 = 256;
 const LEAST_BUFFERS: u32 = 64;
 const MOST_BUFFERS: u32 = 256;
 
+/// A session, as much as counting asks of it; a test has one of its own.
+pub(super) trait Tracing: std::fmt::Debug + Send {
+    /// Has the system hand over what it holds, and waits until it may have.
+    fn hand_over(&self);
+
+    /// Events, and buffers of events, that found no room.
+    ///
+    /// # Errors
+    /// When the session cannot be asked; [`io::ErrorKind::NotFound`] when there is none any more.
+    fn lost(&self) -> io::Result<u64>;
+
+    /// Why no more events will come, if that is so.
+    fn ended(&self) -> Option<String>;
+}
+
 /// A running session.
 #[derive(Debug)]
 pub(super) struct Session {
     trace: Option<UserTrace>,
     reader: Option<JoinHandle<()>>,
+    /// Set when the system has no more events to hand over: how that came.
+    ended: Arc<OnceLock<String>>,
+    at_end: Option<AtEnd>,
     _only_one: Handle,
 }
-
-/// Whether a session runs that is this process's.
-static RUNNING: AtomicBool = AtomicBool::new(false);
 
 impl Session {
     /// Starts it; from here on events come.
     pub(super) fn start(callback: Callback) -> Result<Self, Refusal> {
         let only_one = only_one()?;
-        if rights::is_wine() {
-            // Wine has these functions by name only.
-            return Err(Refusal::Privilege);
-        }
         // Of a process that could not stop it. That there is none is the usual case.
-        drop(stop_trace_by_name(NAME));
-        stop_at_exit();
+        stop();
+        let at_end = AtEnd::new(stop).map_err(Refusal::Failed)?;
         let provider = Provider::by_guid(PROVIDER)
             .any(KEYWORDS)
             .level(LEVEL)
@@ -72,27 +86,44 @@ impl Session {
             UserTrace::new().named(NAME.to_owned()).set_trace_properties(properties).enable(provider).start();
         let (trace, handle) = started.map_err(|error| {
             // It may have been made before what failed.
-            drop(stop_trace_by_name(NAME));
-            Refusal::of(native(error))
+            stop();
+            Refusal::of(native(error), rights::may_trace())
         })?;
-        RUNNING.store(true, Ordering::SeqCst);
-        let read = move || drop(UserTrace::process_from_handle(handle));
+        let ended = Arc::new(OnceLock::new());
+        let said = Arc::clone(&ended);
+        let read = move || {
+            // Returns when the session ends, whoever ends it.
+            let result = UserTrace::process_from_handle(handle);
+            said.get_or_init(|| why(result));
+        };
         let reader = std::thread::Builder::new().name("etw-session".into()).spawn(read);
         let reader = reader.map_err(Refusal::Failed)?;
-        Ok(Self { trace: Some(trace), reader: Some(reader), _only_one: only_one })
+        Ok(Self {
+            trace: Some(trace),
+            reader: Some(reader),
+            ended,
+            at_end: Some(at_end),
+            _only_one: only_one,
+        })
     }
+}
 
-    /// Has the system hand over what it holds; whether it will.
-    pub(super) fn flush() -> bool {
-        control(EVENT_TRACE_CONTROL_FLUSH).is_ok()
-    }
-
-    /// Events, and buffers of events, that found no room.
-    pub(super) fn lost() -> u64 {
-        match control(EVENT_TRACE_CONTROL_QUERY) {
-            Ok(said) => u64::from(said.EventsLost) + u64::from(said.RealTimeBuffersLost),
-            Err(_) => 0,
+impl Tracing for Session {
+    fn hand_over(&self) {
+        /// How long the system may take to hand over what it was told to.
+        const PATIENCE: Duration = Duration::from_millis(20);
+        if control(EVENT_TRACE_CONTROL_FLUSH).is_ok() {
+            std::thread::sleep(PATIENCE);
         }
+    }
+
+    fn lost(&self) -> io::Result<u64> {
+        let said = control(EVENT_TRACE_CONTROL_QUERY).map_err(gone)?;
+        Ok(u64::from(said.EventsLost) + u64::from(said.RealTimeBuffersLost))
+    }
+
+    fn ended(&self) -> Option<String> {
+        self.ended.get().cloned()
     }
 }
 
@@ -101,12 +132,30 @@ impl Drop for Session {
         if let Some(trace) = self.trace.take() {
             // The reader ends when the session does.
             drop(trace.stop());
-            drop(stop_trace_by_name(NAME));
+            stop();
         }
-        RUNNING.store(false, Ordering::SeqCst);
+        drop(self.at_end.take());
         if let Some(reader) = self.reader.take() {
             let _ended = reader.join();
         }
+    }
+}
+
+/// That there is none of this name is no error: whoever stops it may come twice, or too late.
+fn stop() {
+    drop(stop_trace_by_name(NAME));
+}
+
+/// The system has an error of its own for a session that is not there.
+fn gone(error: io::Error) -> io::Error {
+    let is_gone = error.raw_os_error() == Some(ERROR_WMI_INSTANCE_NOT_FOUND.cast_signed());
+    if is_gone { io::ErrorKind::NotFound.into() } else { error }
+}
+
+fn why(result: Result<(), TraceError>) -> String {
+    match result {
+        Ok(()) => STOPPED.to_owned(),
+        Err(error) => format!("the session of event tracing broke off: {}", native(error)),
     }
 }
 
@@ -179,69 +228,5 @@ fn native(error: TraceError) -> io::Error {
     }
 }
 
-/// Also where no destructor runs any more: the C library calls this when the process exits by itself.
-fn stop_at_exit() {
-    unsafe extern "C" {
-        fn atexit(function: extern "C" fn()) -> i32;
-    }
-    extern "C" fn stop() {
-        if RUNNING.swap(false, Ordering::SeqCst) {
-            drop(stop_trace_by_name(NAME));
-        }
-    }
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the function lives as long as the program, and needs nothing but the system.
-        // Without it an orphan is stopped by the next start.
-        let _registered = unsafe { atexit(stop) };
-    });
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::source::etw::queue;
-
-    /// Calls back as the system does, with an event of this number.
-    fn tell(callback: &Callback, id: u16, octets: &[u8]) {
-        let mut raw = EVENT_RECORD::default();
-        raw.EventHeader.EventDescriptor.Id = id;
-        raw.EventHeader.TimeStamp = 77;
-        // The header names whoever ran at that moment.
-        raw.EventHeader.ProcessId = 4;
-        raw.UserDataLength = u16::try_from(octets.len()).unwrap();
-        raw.UserData =
-            if octets.is_empty() { std::ptr::null_mut() } else { octets.as_ptr().cast_mut().cast() };
-        let raw: *const EVENT_RECORD = &raw const raw;
-        // SAFETY: the one type is transparently the other, and it lives until the end of the call.
-        take(callback, unsafe { &*raw.cast::<EventRecord>() });
-    }
-
-    /// Process 812 sent 1460 octets from 192.0.2.1:40000 to 198.51.100.7:443.
-    const SENT: [u8; 20] =
-        [0x2c, 0x03, 0, 0, 0xb4, 0x05, 0, 0, 198, 51, 100, 7, 192, 0, 2, 1, 0x01, 0xbb, 0x9c, 0x40];
-
-    #[test]
-    fn an_event_of_the_system_reaches_the_queue() {
-        let (callback, queue) = queue(8);
-        tell(&callback, 10, &SENT);
-        tell(&callback, 18, &SENT);
-        tell(&callback, 10, &SENT[..19]);
-        tell(&callback, 10, &[]);
-        let events: Vec<_> = queue.events.try_iter().collect();
-        assert_eq!(events.len(), 1);
-        assert_eq!((events[0].pid, events[0].bytes, events[0].time), (812, 1460, 77));
-        assert_eq!(events[0].source.to_string(), "192.0.2.1:40000");
-        assert_eq!(queue.losses.malformed.load(Ordering::Relaxed), 2);
-    }
-
-    #[test]
-    fn a_million_events_of_the_system_are_in_the_queue_or_counted() {
-        let (callback, queue) = queue(1000);
-        for _ in 0..1_000_000 {
-            tell(&callback, 10, &SENT);
-        }
-        assert_eq!(queue.events.try_iter().count(), 1000);
-        assert_eq!(queue.losses.queue_full.load(Ordering::Relaxed), 999_000);
-    }
-}
+mod tests;

@@ -4,8 +4,8 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 
 use windows_sys::Win32::Foundation::{FILETIME, HANDLE, STILL_ACTIVE};
 use windows_sys::Win32::System::Threading::{
-    GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION,
-    QueryFullProcessImageNameW,
+    GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_NAME_WIN32,
+    PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
 
 use crate::source::windows::host::joined;
@@ -27,15 +27,20 @@ impl Handle {
     }
 
     /// Opens a process to look at it; `None` if it is gone, or may not be looked at.
-    pub(super) fn of_process(pid: u32) -> Option<Self> {
+    pub(in crate::source::windows) fn of_process(pid: u32) -> Option<Self> {
+        Self::open(pid, PROCESS_QUERY_LIMITED_INFORMATION)
+    }
+
+    /// With these rights to it.
+    pub(in crate::source::windows) fn open(pid: u32, rights: PROCESS_ACCESS_RIGHTS) -> Option<Self> {
         // SAFETY: takes numbers; the handle is not inherited.
-        let raw = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
+        let raw = unsafe { OpenProcess(rights, 0, pid) };
         // SAFETY: it was opened here.
         (!raw.is_null()).then(|| unsafe { Self::new(raw) })
     }
 
     /// When the process was started, in steps of 100 ns since 1601.
-    pub(super) fn started(&self) -> Option<i64> {
+    pub(in crate::source::windows) fn started(&self) -> Option<i64> {
         let none = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
         let (mut created, mut ended, mut kernel, mut user) = (none, none, none, none);
         // SAFETY: all four are writable.

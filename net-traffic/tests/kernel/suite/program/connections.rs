@@ -1,6 +1,6 @@
 //! `connections` where programs count: what netlink has to add, and where the file systems are not as usual.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
@@ -10,10 +10,13 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 
 use super::Check;
-use super::report::{equal, program, rows};
+use super::report::{Top, bytes, equal, program, rows};
 
-pub(super) const CHECKS: &[(&str, Check)] =
-    &[("connections::orphan", orphan), ("connections::hidden_cgroups", hidden_cgroups)];
+pub(super) const CHECKS: &[(&str, Check)] = &[
+    ("connections::orphan", orphan),
+    ("connections::queued", queued),
+    ("connections::hidden_cgroups", hidden_cgroups),
+];
 
 /// The second of two reports.
 fn counted() -> Result<Value, Failed> {
@@ -36,6 +39,44 @@ fn orphan() -> Result<(), Failed> {
     let found = rows(&report, "connections", |row| row["local"]["port"] == peer.port());
     let states: Vec<_> = found.iter().map(|row| row["state"].clone()).collect();
     equal("the orphan", &states, &vec![Value::from("fin_wait_1")], &report)
+}
+
+/// Connections that wait to be accepted when counting begins are shown, without an owner; once they are accepted, what
+/// they move is counted to the byte, and those that move nothing get their owner, too.
+fn queued() -> Result<(), Failed> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let server = listener.local_addr()?;
+    let mut clients = [TcpStream::connect(server)?, TcpStream::connect(server)?];
+    clients[0].write_all(&[1; 1000])?;
+    let mut follow = program(&["connections", "--json", "-d", "0.2", "--port", &server.port().to_string()]);
+    follow.arg("-e");
+    let mut connections = Top::follow(follow)?;
+    let accepting = |row: &Value| row["local"]["port"] == server.port();
+    let report = connections.fresh()?;
+    let waiting = rows(&report, "connections", accepting);
+    let owners: Vec<_> = waiting.iter().map(|row| row["pid"].clone()).collect();
+    equal("owners of those that wait", &owners, &vec![Value::Null, Value::Null], &report)?;
+    equal("bytes of those that wait", &bytes(&waiting), &(0, 0), &report)?;
+
+    let mut accepted = [listener.accept()?.0, listener.accept()?.0];
+    accepted[0].read_exact(&mut [0; 1000])?;
+    accepted[0].write_all(&[1; 77])?;
+    clients[0].read_exact(&mut [0; 77])?;
+    let moved = |report: &Value| bytes(&rows(report, "connections", accepting));
+    let owned =
+        |report: &Value| rows(report, "connections", |row| accepting(row) && row["pid"].is_u64()).len();
+    let mut report = connections.fresh()?;
+    equal("bytes", &moved(&report), &(1000, 77), &report)?;
+    // Who holds one that is idle is looked for less and less often.
+    for _ in 0..100 {
+        if owned(&report) == 2 {
+            break;
+        }
+        report = connections.fresh()?;
+    }
+    equal("owned", &owned(&report), &2, &report)?;
+    equal("bytes", &moved(&report), &(1000, 77), &report)?;
+    equal("status", &connections.stop()?.code(), &Some(0), &report)
 }
 
 /// Below a new /sys, as `ip netns exec` mounts it, no cgroup hierarchy is to be seen. Bytes are counted all the same.

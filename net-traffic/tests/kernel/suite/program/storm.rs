@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
+use super::super::skips::note;
 use super::super::slowness;
 use super::Check;
 use super::report::{Top, bytes, equal, rows, run};
@@ -49,8 +50,9 @@ fn of_the_host() -> Result<(), Failed> {
     let (mut rounds, mut first, mut took) = (0, None, 0.0);
     while rounds < 4 && took < ENOUGH {
         let words = command("storm", &[&server, &processes().to_string()]);
-        let status = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).status()?;
-        equal("the storm", &status.code(), &Some(0), &Value::Null)?;
+        let storm = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).output()?;
+        equal("the storm", &storm.status.code(), &Some(0), &Value::Null)?;
+        note(&format!("program::storm::top: {}", String::from_utf8_lossy(&storm.stderr).trim()));
         rounds += 1;
         let report = top.fresh()?;
         took = report["elapsed_s"].as_f64().unwrap_or(ENOUGH);

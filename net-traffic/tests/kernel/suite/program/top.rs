@@ -11,15 +11,17 @@ use libtest_mimic::Failed;
 use net_traffic::source::linux::traffic::NetNs;
 use serde_json::Value;
 
+use super::super::tracer::{Machine, Tier, Tracer};
 use super::Check;
 use super::report::{Top, bytes, equal, program, rows};
 use super::server::{ANSWER, REPLY, answer, datagrams, streams};
-use super::worker::command;
+use super::worker::{DROP, command};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
     ("top::ended", || ended(Ipv4Addr::LOCALHOST.into())),
     ("top::ended_ipv6", || ended(Ipv6Addr::LOCALHOST.into())),
     ("top::datagrams", udp),
+    ("top::late_peer", late_peer),
     ("top::shared_socket", shared_socket),
     ("top::equal_tuples", equal_tuples),
     ("top::container", container),
@@ -71,6 +73,26 @@ fn udp() -> Result<(), Failed> {
         equal(table, &found, &(9 * ANSWER as u64, 9000), &report)?;
     }
     equal("status", &top.stop()?.code(), &Some(0), &report)
+}
+
+/// A datagram socket that gets its peer only after it has sent, and is gone before anybody looks, has that peer, and the
+/// address that it was bound to with it. On every tier that this kernel grants: they see the end by different hooks.
+fn late_peer() -> Result<(), Failed> {
+    let server = datagrams(Ipv4Addr::LOCALHOST.into())?;
+    let tiers = [Tier::TpBtf, Tier::Fentry, Tier::Kprobe];
+    for tier in tiers.into_iter().filter(|tier| Machine::start(*tier).is_ok()) {
+        let mut top = Top::start(&["-u", "--tier", &tier.to_string()])?;
+        let pid = work("late_peer", &[&server.to_string()])?;
+        let report = top.fresh()?;
+        let found = of_process(&report, "connections", pid);
+        equal("connections", &(found.len(), bytes(&found)), &(1, (0, 2 * DROP as u64)), &report)?;
+        let remote = format!("{}:{}", found[0]["remote"]["address"], found[0]["remote"]["port"]);
+        equal("the peer", &remote, &format!("\"{}\":{}", server.ip(), server.port()), &report)?;
+        equal("its own address", &found[0]["local"]["address"], &Value::from("127.0.0.1"), &report)?;
+        equal("closed", &found[0]["closed"], &Value::from(true), &report)?;
+        equal("status", &top.stop()?.code(), &Some(0), &report)?;
+    }
+    Ok(())
 }
 
 fn shared_socket() -> Result<(), Failed> {

@@ -1,7 +1,7 @@
 //! What the watched processes do: the test binary again, told by its arguments.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::wait::wait;
-use nix::unistd::{ForkResult, fork, setsid};
+use nix::sched::{CloneFlags, clone};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::setsid;
 
 const WORK: &str = "--worker";
 /// A daemon is at work when its parent is long gone.
@@ -45,6 +46,7 @@ fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
     match role {
         "stream" => stream(server()?, number(1)?)?,
         "datagrams" => datagrams(server()?, number(1)?, number(2)?)?,
+        "late_peer" => late_peer(server()?)?,
         "threads" => threads(server()?, number(1)?, number(2)?)?,
         "many" => {
             for _ in 0..number(1)? {
@@ -123,6 +125,15 @@ fn datagrams(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Faile
     Ok(())
 }
 
+/// One datagram without a peer, one with; the address that it sends from is the kernel's choice.
+fn late_peer(server: SocketAddr) -> Result<(), Failed> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.send_to(&[b'x'; DROP], server)?;
+    socket.connect(server)?;
+    socket.send(&[b'x'; DROP])?;
+    Ok(())
+}
+
 fn threads(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Failed> {
     let threads: Vec<_> = (0..count).map(|_| thread::spawn(move || stream(server, bytes).is_ok())).collect();
     let all = threads.into_iter().all(|thread| thread.join().unwrap_or(false));
@@ -140,25 +151,30 @@ fn leaderless(server: SocketAddr, bytes: usize) {
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
-/// Processes that live for a datagram.
+/// Processes that live for a datagram, as many a second as the kernel makes: each has this one's memory and its own
+/// stack, as with `vfork(2)`. Says at the end how many that were.
+#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the rate is for people")]
 fn storm(server: SocketAddr, count: usize) -> Result<(), Failed> {
-    let local = SocketAddr::new(server.ip(), 0);
+    let began = std::time::Instant::now();
+    let mut stack = vec![0; 128 << 10];
+    let shared = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
     for _ in 0..count {
-        // SAFETY: this process has one thread.
-        match unsafe { fork() }? {
-            ForkResult::Child => {
-                let sent = UdpSocket::bind(local).and_then(|socket| {
-                    socket.connect(server)?;
-                    socket.send(&[b'x'; DROP])
-                });
-                let status = i32::from(!sent.is_ok_and(|sent| sent == DROP));
-                // SAFETY: nothing is left to be cleaned up.
-                unsafe { libc::_exit(status) };
-            }
-            ForkResult::Parent { .. } => drop(wait()?),
+        let live = Box::new(|| isize::from(!send_drop(server).is_ok_and(|sent| sent == DROP)));
+        // SAFETY: the child has the stack to itself, and this process stands still until the child has ended.
+        let child = unsafe { clone(live, &mut stack, shared, Some(libc::SIGCHLD)) }?;
+        if waitpid(child, None)? != WaitStatus::Exited(child, 0) {
+            return Err("a process could not send".into());
         }
     }
+    let seconds = began.elapsed().as_secs_f64();
+    eprintln!("{count} processes in {seconds:.1} s");
     Ok(())
+}
+
+fn send_drop(server: SocketAddr) -> std::io::Result<usize> {
+    let socket = UdpSocket::bind(SocketAddr::new(server.ip(), 0))?;
+    socket.connect(server)?;
+    socket.send(&[b'x'; DROP])
 }
 
 /// The first datagram of each socket is sent by two threads at the same moment.

@@ -194,6 +194,24 @@ pub(super) const CASES: &[Case] = &[
         received: (DATAGRAMS * 100) as u64,
     },
     Case {
+        name: "udp_whole_length",
+        about: "datagrams of 1000 bytes into a buffer of 100 with MSG_TRUNC: the call says 1000, and that counts",
+        client: |actor| send_connected(actor, V4),
+        server: |actor| receive_lengths(actor, V4),
+        older: false,
+        sent: TOTAL,
+        received: TOTAL,
+    },
+    Case {
+        name: "udp_whole_length_ipv6",
+        about: "the same over IPv6",
+        client: |actor| send_connected(actor, V6),
+        server: |actor| receive_lengths(actor, V6),
+        older: false,
+        sent: TOTAL,
+        received: TOTAL,
+    },
+    Case {
         name: "udp_unread",
         about: "datagrams that nobody reads",
         client: |actor| send_connected(actor, V4),
@@ -279,6 +297,20 @@ fn send_unconnected(actor: &mut Actor, family: Family) -> Result<Vec<Link>, Traf
 fn receive_datagrams(actor: &mut Actor, family: Family) -> Result<Vec<Link>, TrafficError> {
     let link = bind_and_tell(actor, family)?;
     link.recv_total(DATAGRAMS * SIZE, SIZE)?;
+    Ok(vec![link])
+}
+
+/// As programs do that look for the size first: peeks at nothing with `MSG_TRUNC`, then takes the datagram so.
+fn receive_lengths(actor: &mut Actor, family: Family) -> Result<Vec<Link>, TrafficError> {
+    let link = bind_and_tell(actor, family)?;
+    for _ in 0..DATAGRAMS {
+        for flags in [MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC, MsgFlags::MSG_TRUNC] {
+            let length = link.recv(&mut [0; 100], flags)?;
+            if length != SIZE {
+                return Err(TrafficError::Broken(format!("a datagram has {length} bytes")));
+            }
+        }
+    }
     Ok(vec![link])
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use nix::sys::socket::MsgFlags;
 
+use super::super::actor::Life::Whole;
 use super::super::case::Case;
 use super::super::link::PAYLOAD;
 use super::super::sockets::Family::{V4, V6};
@@ -141,6 +142,37 @@ pub(super) const CASES: &[Case] = &[
         older: true,
         sent: 2570,
         received: 2570,
+    },
+    Case {
+        name: "tcp_older_in_flight",
+        about: "a connection that no process holds when the tracer starts: it is on its way in a message",
+        client: |actor| {
+            let link = actor.connect_one(Tcp, V4)?;
+            link.send_all(&PAYLOAD[..5000])?;
+            actor.tracer_starts()?;
+            actor.signal()?;
+            link.send_all(&PAYLOAD[..300])?;
+            link.recv_total(200, 4096)?;
+            Ok(vec![link])
+        },
+        server: |actor| {
+            actor.fork(Whole, |child| {
+                child.wait()?;
+                let link = child.take_from_parent()?;
+                link.recv_total(300, 4096)?;
+                link.send_all(&PAYLOAD[..200])?;
+                Ok(vec![link])
+            })?;
+            let link = actor.accept_one(Tcp, V4)?;
+            link.recv_total(5000, 4096)?;
+            actor.pass_to_child(&link)?;
+            drop(link);
+            actor.tracer_starts()?;
+            Ok(vec![])
+        },
+        older: true,
+        sent: 5500,
+        received: 5500,
     },
     Case {
         name: "udp_older",

@@ -44,7 +44,7 @@ fn what_does_not_fit_is_counted_and_nothing_is_no_packet() {
     let count = |what: &AtomicU64| what.load(Ordering::Relaxed);
     let Packets { queue, losses } = packets;
     assert_eq!(queue.try_iter().filter(|seen| seen.octets.len() == 20).count(), 2);
-    assert_eq!((count(&losses.monitor), count(&losses.unreadable), count(&losses.queue_full)), (3, 2, 3));
+    assert_eq!((losses.monitor(), count(&losses.unreadable), count(&losses.queue_full)), (3, 2, 3));
     // SAFETY: a callback without a packet, and one without anybody to tell.
     unsafe {
         take((&raw mut *reporter.context).cast(), std::ptr::null());

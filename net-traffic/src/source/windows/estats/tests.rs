@@ -1,0 +1,117 @@
+//! A stack that says what the test wants.
+
+use std::cell::{Cell, RefCell};
+
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_NOT_FOUND};
+
+use super::*;
+use crate::source::windows::error;
+
+/// Each port of it has counted so much; those that are named fail like this.
+#[derive(Default)]
+struct Fake {
+    counted: Cell<u64>,
+    failing: Vec<(u16, u32)>,
+    enabled: RefCell<Vec<u16>>,
+}
+
+impl Fake {
+    fn of(failing: &[(u16, u32)]) -> Self {
+        Self { failing: failing.to_vec(), ..Self::default() }
+    }
+}
+
+impl Stack for Fake {
+    fn enable(&self, row: &Row) -> io::Result<()> {
+        self.enabled.borrow_mut().push(port(row));
+        match self.failing.iter().find(|(failing, _)| *failing == port(row)) {
+            Some((_, code)) => Err(error(*code)),
+            None => Ok(()),
+        }
+    }
+
+    fn data(&self, _: &Row) -> io::Result<TCP_ESTATS_DATA_ROD_v0> {
+        let counted = self.counted.get();
+        Ok(TCP_ESTATS_DATA_ROD_v0 {
+            ThruBytesReceived: counted,
+            ThruBytesAcked: 2 * counted,
+            ..Default::default()
+        })
+    }
+
+    fn path(&self, _: &Row) -> io::Result<TCP_ESTATS_PATH_ROD_v0> {
+        Ok(TCP_ESTATS_PATH_ROD_v0 { SmoothedRtt: 7, RttVar: u32::MAX, PktsRetrans: 3, ..Default::default() })
+    }
+}
+
+fn port(row: &Row) -> u16 {
+    let Row::V4(row) = row else { panic!("the sockets of this test are of IPv4") };
+    u16::try_from(row.dwLocalPort).unwrap().to_be()
+}
+
+fn socket(port: u16) -> Socket {
+    let end = |port| Endpoint { address: IpAddr::from([192, 0, 2, 1]), port };
+    let entry = crate::source::etw::Entry {
+        protocol: Protocol::Tcp,
+        local: end(port),
+        remote: Some(end(443)),
+        state: State::Established,
+        pid: 7,
+        created: 0,
+    };
+    entry.socket()
+}
+
+#[test]
+fn bytes_count_from_the_first_reading_and_times_are_in_microseconds() {
+    let (stack, mut statistics) = (Fake::default(), Statistics::default());
+    let read = |statistics: &mut Statistics, counted| {
+        stack.counted.set(counted);
+        let mut sockets = [socket(1)];
+        statistics.add_from(&stack, &mut sockets);
+        sockets[0].clone()
+    };
+    assert_eq!(read(&mut statistics, 100).counted, Some(Bytes { rx: 0, tx: 0 }));
+    let later = read(&mut statistics, 150);
+    assert_eq!(later.counted, Some(Bytes { rx: 50, tx: 100 }));
+    let tcp = later.tcp.unwrap();
+    assert_eq!((tcp.rtt_us, tcp.rtt_var_us, tcp.retransmits), (Some(7000), None, Some(3)));
+    assert_eq!(*stack.enabled.borrow(), [1], "it is told once");
+}
+
+#[test]
+fn connections_that_come_and_go_do_not_fill_the_memory() {
+    let (stack, mut statistics) = (Fake::default(), Statistics::default());
+    for port in 1..=10_000 {
+        statistics.add_from(&stack, &mut [socket(port), socket(port + 1)]);
+        assert_eq!(statistics.begin.len(), 2);
+    }
+    statistics.add_from(&stack, &mut []);
+    assert!(statistics.begin.is_empty());
+}
+
+#[test]
+fn a_connection_that_fails_is_left_out_and_the_others_are_asked() {
+    let stack = Fake::of(&[(2, ERROR_NOT_FOUND)]);
+    let mut statistics = Statistics::default();
+    for _ in 0..3 {
+        let mut sockets = [socket(1), socket(2), socket(3)];
+        statistics.add_from(&stack, &mut sockets);
+        assert_eq!(sockets.map(|socket| socket.tcp.is_some()), [true, false, true]);
+    }
+    let status = statistics.status();
+    assert_eq!((status.tier.as_deref(), status.reason), (Some("polling"), None));
+}
+
+#[test]
+fn a_right_that_is_missing_ends_it_for_good_and_is_said() {
+    let stack = Fake::of(&[(2, ERROR_ACCESS_DENIED)]);
+    let mut statistics = Statistics::default();
+    let mut sockets = [socket(1), socket(2), socket(3)];
+    statistics.add_from(&stack, &mut sockets);
+    assert_eq!(sockets.map(|socket| socket.tcp.is_some()), [true, false, false]);
+    statistics.add_from(&stack, &mut [socket(1), socket(3)]);
+    assert_eq!(*stack.enabled.borrow(), [1, 2], "nobody is asked any more");
+    let status = statistics.status();
+    assert!(status.tier.is_none() && status.reason.is_some() && status.remedy.is_some());
+}

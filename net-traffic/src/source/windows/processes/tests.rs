@@ -1,0 +1,121 @@
+//! Processes that the tests started themselves, and this one.
+
+use super::*;
+
+#[test]
+fn this_process_has_a_name_a_user_and_a_start() {
+    let mut processes = Processes::default();
+    let id = processes.now(std::process::id());
+    assert!(id.start_ticks != 0);
+    assert_eq!(processes.now(std::process::id()), id);
+    let listed = processes.report(&HashSet::from([id]), None);
+    assert_eq!(listed.len(), 1);
+    let own = std::env::current_exe().unwrap();
+    assert_eq!(listed[0].name, own.file_stem().unwrap().to_string_lossy());
+    assert!(listed[0].user.as_ref().is_some_and(|user| !user.is_empty()));
+    assert!(!listed[0].exited);
+}
+
+#[test]
+fn an_event_before_the_start_is_of_another_process() {
+    let mut processes = Processes::default();
+    let id = processes.now(std::process::id());
+    let before = processes.at(std::process::id(), 1);
+    assert_ne!(before, id);
+    assert_eq!(before.pid, id.pid);
+}
+
+#[test]
+fn an_ended_process_is_reported_once() {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg("--list")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut processes = Processes::default();
+    let id = processes.now(child.id());
+    assert_eq!(processes.report(&HashSet::from([id]), None).len(), 1);
+    child.wait().unwrap();
+    processes.begin();
+    let ended = processes.report(&HashSet::new(), None);
+    assert!(ended.len() == 1 && ended[0].exited && ended[0].id == id);
+    assert!(processes.report(&HashSet::new(), None).is_empty());
+}
+
+#[test]
+fn an_ended_process_that_was_counted_keeps_its_name_and_is_not_repeated() {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg("--list")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut processes = Processes::default();
+    let id = processes.now(child.id());
+    let counted = |rx| HashMap::from([(id, Bytes { rx, tx: 0 })]);
+    let name = processes.report(&HashSet::new(), Some(&counted(1)))[0].name.clone();
+    assert_ne!(name, UNKNOWN);
+    child.wait().unwrap();
+    processes.begin();
+    assert!(processes.report(&HashSet::new(), Some(&counted(2)))[0].exited);
+    assert!(processes.report(&HashSet::new(), Some(&counted(2))).is_empty());
+    let late = processes.report(&HashSet::new(), Some(&counted(3)));
+    assert!(late.len() == 1 && late[0].name == name);
+}
+
+#[test]
+fn names_are_those_of_the_files() {
+    for (path, name) in [
+        (r"C:\Windows\System32\svchost.exe", "svchost"),
+        ("X.EXE", "X"),
+        ("System", "System"),
+        ("a.b", "a.b"),
+        ("é.exe", "é"),
+        ("äöü", "äöü"),
+        ("", ""),
+    ] {
+        assert_eq!(short_name(path), name);
+    }
+}
+/// A process that has ended, held so that its id is still its own.
+fn ended() -> (std::process::Child, Newcomer) {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg("--list")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let (pid, handle) = (child.id(), Handle::of_process(child.id()).unwrap());
+    child.wait().unwrap();
+    (child, Newcomer { pid, handle })
+}
+
+#[test]
+fn who_ended_before_it_was_asked_for_is_known_if_somebody_held_it() {
+    let (_child, newcomer) = ended();
+    let id = identity(newcomer.pid, newcomer.handle.started());
+    assert_ne!(id.start_ticks, 0);
+    let mut processes = Processes::default();
+    processes.adopt(newcomer);
+    processes.begin();
+    let time = i64::MAX - 1;
+    assert_eq!(processes.at(id.pid, time), id);
+    let told = processes.report(&HashSet::from([id]), None);
+    assert!(told.len() == 1 && told[0].exited && told[0].id == id, "{told:?}");
+}
+
+#[test]
+fn events_that_come_after_the_end_was_told_are_those_of_who_ended() {
+    let (child, newcomer) = ended();
+    let id = identity(newcomer.pid, newcomer.handle.started());
+    let mut processes = Processes::default();
+    processes.adopt(newcomer);
+    processes.begin();
+    processes.report(&HashSet::from([id]), None);
+    // From here on anybody may have the id.
+    drop(child);
+    processes.begin();
+    for _ in 0..2 {
+        assert_eq!(processes.at(id.pid, i64::MAX - 1), id);
+    }
+    // An event before it began is not its own.
+    assert_ne!(processes.at(id.pid, 1), id);
+}
