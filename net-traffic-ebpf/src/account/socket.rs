@@ -35,7 +35,7 @@ pub(crate) unsafe fn is_ours<M: Memory>(sk: *const c_void) -> bool {
 #[inline(always)]
 pub(crate) unsafe fn met<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
     // SAFETY: as the caller promises.
-    storage::get::<M>(sk).or_else(|| unsafe { first_met::<M>(sk) })
+    storage::of_tier::<M>(sk).or_else(|| unsafe { first_met::<M>(sk) })
 }
 
 /// Whether a call on this socket needs nothing done: the stack counts its bytes, and they are the current process's.

@@ -59,7 +59,7 @@ extern "C" fn baseline(ctx: *const TaskFile) -> i32 {
         let leader = Typed::read::<u64>(task, offset!(group_leader)) as *const c_void;
         let owner = process_key::<Typed>(leader);
         let row = ProcessCounters { comm: read_octets(leader, offset!(comm)), ..ProcessCounters::default() };
-        if let Some(counters) = storage::find::<Typed>(sk) {
+        if let Some(counters) = storage::get::<Typed>(sk) {
             if (*counters).owner == UNOWNED && socket::adopt(counters, owner) {
                 process::announce(owner, &row);
             }
@@ -103,7 +103,7 @@ extern "C" fn harvest(ctx: *const StorageElement) -> i32 {
         if sk.is_null() {
             return 0;
         }
-        if let Some(counters) = storage::get::<Typed>(sk)
+        if let Some(counters) = storage::of_tier::<Typed>(sk)
             && !record::send_open::<Typed>(sk, counters)
         {
             return AGAIN;
@@ -123,7 +123,7 @@ extern "C" fn harvest_addr(ctx: *const MapElement) -> i32 {
             return 0;
         }
         let sk = *key as *const c_void;
-        if let Some(counters) = storage::get::<Untyped>(sk)
+        if let Some(counters) = storage::of_tier::<Untyped>(sk)
             && !record::send_open::<Untyped>(sk, counters)
         {
             return AGAIN;

@@ -29,7 +29,7 @@ fn state_tp(ctx: BtfTracePointContext) -> i32 {
         match new as u8 {
             ESTABLISHED => established(sk, tp, old as u8),
             FIN_WAIT1 | LAST_ACK | CLOSE => {
-                if let Some(counters) = storage::find::<Typed>(sk) {
+                if let Some(counters) = storage::get::<Typed>(sk) {
                     socket::finish_tx(tp, counters);
                     (*counters).rx_bytes = tcp::totals::<Typed>(tp, &*counters).0;
                 }
@@ -44,7 +44,7 @@ fn state_tp(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn destroy_tp(ctx: BtfTracePointContext) -> i32 {
     let sk: *const c_void = ctx.arg(0);
-    if let Some(counters) = storage::find::<Typed>(sk) {
+    if let Some(counters) = storage::get::<Typed>(sk) {
         // SAFETY: the tracepoint's prototype; the storage is the socket's.
         unsafe { record::send_closed::<Typed>(sk, counters) };
         storage::remove::<Typed>(sk);
@@ -62,7 +62,7 @@ unsafe fn established(sk: *const c_void, tp: *const c_void, old: u8) {
     unsafe {
         // An active opener's SYN is acknowledged by now, and with it what a fast open sent in it.
         let early = if old == SYN_SENT { sent_with_syn(tp) } else { 0 };
-        if let Some(counters) = storage::find::<Typed>(sk) {
+        if let Some(counters) = storage::get::<Typed>(sk) {
             if old == SYN_SENT {
                 let (rx, tx) = ((*counters).rx_bytes, (*counters).tx_bytes);
                 tcp::rebase::<Typed>(tp, &mut *counters, rx, tx.wrapping_add(early));

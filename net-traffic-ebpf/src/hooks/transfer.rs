@@ -105,7 +105,7 @@ fn packet_send_fx(ctx: FExitContext) -> i32 {
 /// `sk` points to a `struct sock` that `M` can read.
 #[inline(always)]
 pub(crate) unsafe fn sent<M: Memory>(sk: *const c_void, ret: i32) -> i32 {
-    let known = storage::get::<M>(sk);
+    let known = storage::of_tier::<M>(sk);
     // SAFETY: as the caller promises.
     unsafe {
         if known.is_some_and(|counters| socket::is_owners_stream(counters)) {
@@ -137,7 +137,7 @@ pub(crate) fn frames_sent(ret: i32) -> i32 {
 /// `sk` points to a `struct sock` that `M` can read.
 #[inline(always)]
 pub(crate) unsafe fn received<M: Memory>(sk: *const c_void, ret: i32, flags: u32) -> i32 {
-    let known = storage::get::<M>(sk);
+    let known = storage::of_tier::<M>(sk);
     // SAFETY: as the caller promises.
     unsafe {
         if known.is_some_and(|counters| socket::is_owners_stream(counters)) {
