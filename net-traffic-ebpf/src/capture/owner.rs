@@ -36,6 +36,25 @@ struct Known {
 
 const UNKNOWN: Known = Known { owner: UNOWNED, holder: ptr::null_mut() };
 
+impl Known {
+    /// Remembers whose the flow is, unless it is the one of this socket that was remembered last. After a second it is
+    /// to be remembered again: the map forgets what is not used.
+    #[inline(always)]
+    fn remember(self, flow: &Flow, now_ns: u64) {
+        if !self.holder.is_null() {
+            let folded = flow.fold() ^ now_ns >> 30;
+            // SAFETY: the socket's storage, which lives while the program runs.
+            unsafe {
+                if (*self.holder).remembered == folded {
+                    return;
+                }
+                (*self.holder).remembered = folded;
+            }
+        }
+        remember(flow, self.owner);
+    }
+}
+
 /// The owner of a packet that goes out, or [`UNOWNED`].
 #[inline(always)]
 pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
@@ -60,9 +79,7 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
     let sender = of_packet(skb);
     let Some(flow) = flow::read(skb) else { return sender.owner };
     if sender.owner != UNOWNED {
-        if !is_remembered(sender.holder, &flow, now_ns) {
-            remember(&flow, sender.owner);
-        }
+        sender.remember(&flow, now_ns);
         return sender.owner;
     }
     let owner = match flow.protocol {
@@ -71,6 +88,17 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
         _ => UNOWNED,
     };
     if owner == UNOWNED { remembered(&flow) } else { owner }
+}
+
+/// Remembers whose a packet is that comes from another namespace of this machine.
+#[inline(always)]
+pub(crate) fn learn(skb: *mut __sk_buff, now_ns: u64) {
+    let sender = of_packet(skb);
+    if sender.owner != UNOWNED
+        && let Some(flow) = flow::read(skb)
+    {
+        sender.remember(&flow, now_ns);
+    }
 }
 
 /// Of the socket that the packet has, if it has one.
@@ -145,22 +173,6 @@ fn of_socket(sk: *mut bpf_sock) -> Known {
         }
         let owner = if holder.is_null() { UNOWNED } else { (*holder).owner };
         Known { owner, holder }
-    }
-}
-
-/// Whether the packet's socket has the flow as the one that was remembered last. After a second it is to be remembered
-/// again: the map forgets what is not used.
-#[inline(always)]
-fn is_remembered(holder: *mut Holder, flow: &Flow, now_ns: u64) -> bool {
-    if holder.is_null() {
-        return false;
-    }
-    let folded = flow.fold() ^ now_ns >> 30;
-    // SAFETY: the socket's storage, which lives while the program runs.
-    unsafe {
-        let is_same = (*holder).remembered == folded;
-        (*holder).remembered = folded;
-        is_same
     }
 }
 

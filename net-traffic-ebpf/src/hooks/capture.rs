@@ -47,6 +47,14 @@ fn keep_out(ctx: TcContext) -> i32 {
     GO_ON
 }
 
+/// Attached where a bridge's port takes a packet in, since Linux 4.5. The bridge hands it on without its socket; here
+/// it is still known whose it is, and is remembered for there.
+#[classifier]
+fn learn_in(ctx: TcContext) -> i32 {
+    owner::learn(ctx.skb.skb, frame::now_ns());
+    GO_ON
+}
+
 /// Reached from a filter, for a frame that has arrived at an interface, since Linux 5.18. Here nobody knows sockets.
 #[xdp]
 fn keep_xdp(ctx: XdpContext) -> u32 {

@@ -28,13 +28,13 @@ const IN: u64 = 90_000;
 const ECHO: &str = "nc -ll -p 80 -e /bin/cat";
 
 /// Sends so many thousand bytes and reads what comes back to its end.
-fn client(bytes: u64, address: &str, port: u16) -> String {
+pub(super) fn client(bytes: u64, address: &str, port: u16) -> String {
     format!("dd if=/dev/zero bs=1000 count={} 2>/dev/null | nc {address} {port} >/dev/null", bytes / 1000)
 }
 
 /// A container that lives for a report or two before it works: long enough for its interface and its name to be read.
-fn later(line: &str) -> String {
-    format!("sleep 1; {line}")
+pub(super) fn later(line: &str) -> String {
+    format!("sleep 2; {line}")
 }
 
 fn check(engine: &Engine) -> Result<(), Failed> {
@@ -74,7 +74,8 @@ fn check(engine: &Engine) -> Result<(), Failed> {
     }
     ended(engine, &mut top, &web)?;
     equal("status", &top.stop()?.code(), &Some(0), &report)?;
-    selected(engine)
+    selected(engine)?;
+    super::packets::check(engine)
 }
 
 /// However many interfaces a connection passes, it is one row for its end in a container, and one for its other end.
@@ -166,7 +167,7 @@ fn follow(engine: &Engine, arguments: &[&str]) -> Result<Top, Failed> {
 }
 
 /// Until the server outside listens.
-fn wait_for_listener() -> Result<(), Failed> {
+pub(super) fn wait_for_listener() -> Result<(), Failed> {
     for _ in 0..50 {
         let output = outside("cat /proc/net/tcp /proc/net/tcp6").stdout(Stdio::piped()).output()?;
         if String::from_utf8_lossy(&output.stdout).contains(" 0A ") {

@@ -9,6 +9,8 @@ mod bridge;
 #[cfg(target_os = "linux")]
 mod engine;
 #[cfg(target_os = "linux")]
+mod packets;
+#[cfg(target_os = "linux")]
 #[path = "../kernel/suite/program/report.rs"]
 #[expect(dead_code, reason = "the kernel suite uses the rest")]
 mod report;

@@ -6,6 +6,7 @@
 pub(super) mod hierarchy;
 pub(super) mod mounted;
 mod names;
+pub(super) mod paths;
 mod recognise;
 
 use std::collections::HashMap;

@@ -11,13 +11,12 @@ use aya::{
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
 use net_traffic_common::{
-    CgroupPath, OTHER, PROCESS_EXITED, PROCESS_TRACED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED,
-    loss,
+    PROCESS_EXITED, PROCESS_TRACED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss,
 };
 
 use super::{
     bpf,
-    cgroup::hierarchy::Hierarchy,
+    cgroup::paths::Paths,
     closed::ClosedSockets,
     harvest::Harvest,
     kernel_log::KernelLog,
@@ -41,9 +40,7 @@ pub struct Ebpf {
     adopt: bpf::IterLink,
     orphans: Orphans,
     processes: Map,
-    /// The paths of cgroups by id, of those that exist and of those that were made since.
-    cgroups: Hierarchy,
-    made: HashMap<MapData, u64, CgroupPath>,
+    cgroups: Paths,
     loss: PerCpuArray<MapData, u64>,
     log: KernelLog,
     closed: ClosedSockets,
@@ -73,11 +70,10 @@ impl Ebpf {
         let ring = RingBuf::try_from(take("CLOSED_SOCKETS")?).map_err(|error| missing(&error))?;
         let open = RingBuf::try_from(take("OPEN_SOCKETS")?).map_err(|error| missing(&error))?;
         let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;
-        let made = HashMap::try_from(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
+        let cgroups = Paths::read(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
         let log = KernelLog::open(&mut bpf).map_err(|error| missing(&error))?;
         Ok(Self {
-            cgroups: Hierarchy::read(),
-            made,
+            cgroups,
             harvest: Harvest::new(harvest, open),
             adopt: baseline,
             orphans: Orphans::default(),
@@ -115,6 +111,10 @@ impl Ebpf {
         rows.get(&key, 0).ok()
     }
 
+    pub(super) fn cgroup_path(&mut self, id: u64) -> Option<String> {
+        self.cgroups.of(id)
+    }
+
     /// Reads every socket, which settles what its owner moved, and adds it to `sockets`.
     fn read_sockets(&mut self, sockets: &mut Vec<Socket>) -> io::Result<Owners> {
         let mut owners = Owners::default();
@@ -137,8 +137,7 @@ impl Ebpf {
             if !seen.insert(key) {
                 continue;
             }
-            let path = |id| self.made.get(&id, 0).ok().map(|path| records::cgroup_path(&path));
-            let cgroup = self.cgroups.path(row.cgroup, path);
+            let cgroup = self.cgroups.of(row.cgroup);
             snapshot.processes.push(Process { cgroup, ..records::process(key, &row) });
             if row.flags & PROCESS_TRACED != 0 {
                 snapshot.traced.push(records::process_id(key));

@@ -10,6 +10,7 @@ use net_traffic::source::capture::{Choice, LiveCapture, LiveCaptureOptions};
 use net_traffic::source::linux::traffic::NetNs;
 
 use super::skips::{Reason, skip};
+use super::wire::place::Place;
 
 const PACKETS: usize = 20;
 const FILTER: &str = "udp dst port 7200 and less 9000";
@@ -17,12 +18,13 @@ const FILTER: &str = "udp dst port 7200 and less 9000";
 type Run = fn() -> Result<(), Failed>;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let trials: [(&'static str, Run); 5] = [
+    let trials: [(&'static str, Run); 6] = [
         ("capture::loopback", loopback),
         ("capture::xdp", xdp),
         ("capture::chosen", chosen),
         ("capture::enough", enough),
         ("capture::tiny_rings", tiny_rings),
+        ("capture::bridge", bridge),
     ];
     let trial = |(name, run): (&'static str, Run)| {
         Trial::ignorable_test(name, move || match NetNs::enter_new() {
@@ -187,4 +189,36 @@ fn tiny_rings() -> Result<(), Failed> {
         return Err(format!("nothing was lost: {:?}", outcome.ledger).into());
     }
     accounted(&outcome, 2 * MANY)
+}
+
+/// A bridge hands packets on without their sockets: whose they are was seen on its port.
+fn bridge() -> Result<(), Failed> {
+    let (host, guest) = (Place::new()?, Place::new()?);
+    host.connect("port", &guest, "eth0");
+    host.sh("ip link add name br0 type bridge
+        ip link set br0 up
+        ip link set port master br0
+        ip addr add 10.9.0.1/24 dev br0");
+    guest.sh("ip addr add 10.9.0.2/24 dev eth0");
+    let options = LiveCaptureOptions { interfaces: vec!["br0".to_owned()], ..options() };
+    let captured = host.run(move || {
+        let send = || {
+            guest.run(|| {
+                let sender = UdpSocket::bind("10.9.0.2:0")?;
+                for number in 0..PACKETS {
+                    // Nobody receives: what comes back as an error was sent all the same.
+                    drop(sender.send_to(&vec![u8::try_from(number)?; payload(number)], "10.9.0.1:7200"));
+                }
+                Ok(())
+            })
+        };
+        capture(&options, usize::MAX, send).map_err(|error| error.message().unwrap_or_default().to_owned())
+    });
+    let outcome = captured?;
+    let pid = outcome.without_owners.is_none().then(std::process::id);
+    let owned = outcome.seen.iter().filter(|seen| seen.pid == pid && seen.direction == Some(Direction::In));
+    if owned.count() < PACKETS || outcome.ledger.dropped() != 0 {
+        return Err(format!("{outcome:#?}").into());
+    }
+    accounted(&outcome, outcome.seen.len())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use nix::sys::socket::SockProtocol;
 
@@ -26,6 +27,8 @@ pub(super) struct Attached {
     watcher: Watcher,
     /// By interface.
     ends: HashMap<u32, Ends>,
+    /// Where it is learnt whose the packets of a bridge are: on those of its ports that are not captured themselves.
+    ports: HashMap<u32, End>,
     /// Whether the kernel has TCX, once that is known.
     uses_tcx: Option<bool>,
     remarks: Vec<String>,
@@ -60,6 +63,7 @@ impl Attached {
             netns,
             watcher: Watcher::of_this_process()?,
             ends: HashMap::new(),
+            ports: HashMap::new(),
             uses_tcx: None,
             remarks: Vec::new(),
         })
@@ -102,7 +106,6 @@ impl Attached {
         Ok(())
     }
 
-    /// Tries TCX first, whose links end with this process however it ends.
     fn attach_to_stack(
         &mut self,
         found: &Found,
@@ -110,20 +113,39 @@ impl Attached {
         kernel: &mut Kernel,
     ) -> io::Result<Held> {
         let program = kernel.filter(found, Place::Stack(crossing))?;
+        self.hook(program, found.index, crossing).map(Held::Stack)
+    }
+
+    /// Has the owners of a captured bridge's packets be learnt on its ports. Where the kernel refuses, packets have no
+    /// owner, and are captured all the same.
+    pub(super) fn attach_to_ports(&mut self, present: &[Found], kernel: &mut Kernel) {
+        for found in present {
+            let is_port = found.master.is_some_and(|master| self.has(master));
+            if is_port && !self.has(found.index) && !self.ports.contains_key(&found.index) {
+                let end = kernel.learner().and_then(|program| self.hook(program, found.index, Crossing::In));
+                if let Ok(end) = end {
+                    self.ports.insert(found.index, end);
+                }
+            }
+        }
+    }
+
+    /// Tries TCX first, whose links end with this process however it ends.
+    fn hook(&mut self, program: BorrowedFd<'_>, ifindex: u32, crossing: Crossing) -> io::Result<End> {
         let Self { watcher, netns, netlink, uses_tcx, .. } = self;
         if *uses_tcx != Some(false) {
-            match watcher.attach(netns, netlink, program, found.index, crossing, true) {
+            match watcher.attach(netns, netlink, program, ifindex, crossing, true) {
                 Ok(end) => {
                     *uses_tcx = Some(true);
-                    return Ok(Held::Stack(end));
+                    return Ok(end);
                 }
                 Err(refusal) if *uses_tcx == Some(true) => return Err(refusal),
                 Err(_) => {}
             }
         }
-        let end = watcher.attach(netns, netlink, program, found.index, crossing, false)?;
+        let end = watcher.attach(netns, netlink, program, ifindex, crossing, false)?;
         *uses_tcx = Some(false);
-        Ok(Held::Stack(end))
+        Ok(end)
     }
 
     /// Tries the driver first; where it refuses, the kernel runs the program behind it, before all else.
@@ -141,7 +163,9 @@ impl Attached {
 
     /// Interfaces that are gone took their filters along; their indices may come again.
     pub(super) fn forget_missing(&mut self, present: &[Found]) {
-        self.ends.retain(|index, _| present.iter().any(|found| found.index == *index));
+        let is_there = |index: &u32| present.iter().any(|found| found.index == *index);
+        self.ends.retain(|index, _| is_there(index));
+        self.ports.retain(|index, _| is_there(index));
     }
 
     /// Takes all filters off.
@@ -149,6 +173,8 @@ impl Attached {
         for (_, ends) in std::mem::take(&mut self.ends) {
             self.remove(ends.held);
         }
+        let ports = std::mem::take(&mut self.ports);
+        self.remove(ports.into_values().map(Held::Stack).collect());
     }
 
     fn remove(&mut self, held: Vec<Held>) {

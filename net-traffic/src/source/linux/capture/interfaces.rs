@@ -18,6 +18,8 @@ pub(super) struct Found {
     /// The alias that somebody gave it, or else what kind of device it is.
     pub(super) description: Option<String>,
     pub(super) index: u32,
+    /// The bridge or bond that it is a part of.
+    pub(super) master: Option<u32>,
     pub(super) link: LinkType,
     /// Of its first IPv4 address, in host order.
     pub(super) netmask: Option<u32>,
@@ -56,11 +58,12 @@ fn netmask(payload: &[u8]) -> Option<(u32, u32)> {
 fn interface(payload: &[u8]) -> Result<Option<Found>, Malformed> {
     let short = Malformed("no room for an interface");
     let (hardware, index) = (read_u16(payload, 2).ok_or(short)?, read_u32(payload, 4).ok_or(short)?);
-    let (mut name, mut alias, mut kind) = (None, None, None);
+    let (mut name, mut alias, mut kind, mut master) = (None, None, None, None);
     for attribute in Attributes(payload.get(MESSAGE..).ok_or(short)?) {
         match attribute? {
             (libc::IFLA_IFNAME, value) => name = Some(text(value)),
             (libc::IFLA_IFALIAS, value) => alias = Some(text(value)),
+            (libc::IFLA_MASTER, value) => master = read_u32(value, 0),
             (libc::IFLA_LINKINFO, value) => {
                 for info in Attributes(value) {
                     if let (libc::IFLA_INFO_KIND, value) = info? {
@@ -73,7 +76,7 @@ fn interface(payload: &[u8]) -> Result<Option<Found>, Malformed> {
     }
     let description = alias.or(kind);
     let link = link_of(hardware.into());
-    Ok(name.zip(link).map(|(name, link)| Found { name, description, index, link, netmask: None }))
+    Ok(name.zip(link).map(|(name, link)| Found { name, description, index, master, link, netmask: None }))
 }
 
 fn text(value: &[u8]) -> String {

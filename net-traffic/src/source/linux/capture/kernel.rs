@@ -93,6 +93,16 @@ impl Kernel {
         self.filters.load(found, place, stages.fd().as_fd())
     }
 
+    /// What learns whose packets are, where they are not captured.
+    pub(super) fn learner(&mut self) -> io::Result<BorrowedFd<'_>> {
+        let learner: &mut SchedClassifier =
+            program(self.programs.object(), "learn_in").map_err(io::Error::other)?;
+        if learner.fd().is_err() {
+            learner.load().map_err(io::Error::other)?;
+        }
+        Ok(learner.fd().map_err(io::Error::other)?.as_fd())
+    }
+
     pub(super) fn without_owners(&self) -> Option<&str> {
         self.without_owners.as_deref()
     }
@@ -102,6 +112,15 @@ impl Kernel {
         match &self.programs {
             Programs::Watching(watching) => watching.process(key),
             Programs::Counting(ebpf) => ebpf.process(key),
+            Programs::Bare(_) => None,
+        }
+    }
+
+    /// The path of a cgroup, also of one that is gone.
+    pub(super) fn cgroup_path(&mut self, id: u64) -> Option<String> {
+        match &mut self.programs {
+            Programs::Watching(watching) => watching.cgroup_path(id),
+            Programs::Counting(ebpf) => ebpf.cgroup_path(id),
             Programs::Bare(_) => None,
         }
     }

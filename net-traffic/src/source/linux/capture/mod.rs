@@ -66,7 +66,8 @@ impl LiveCapture {
     pub fn start(options: &LiveCaptureOptions, expression: &str, optimize: bool) -> Result<Self, StartError> {
         let refused = |error: io::Error| StartError::Open(refusal(options, &error.to_string()));
         let mut attached = Attached::new(options, netns(options)?).map_err(refused)?;
-        let wanted = wanted(options, &attached.present().map_err(refused)?)?;
+        let present = attached.present().map_err(refused)?;
+        let wanted = wanted(options, &present)?;
         let mut owners = Owners::default();
         let (kernel, rings) =
             Kernel::start(options, expression, optimize, &mut owners).map_err(|error| match error {
@@ -96,6 +97,7 @@ impl LiveCapture {
             it.attach(&found, expression)
                 .map_err(|error| refused(io::Error::other(format!("{}: {error}", found.name))))?;
         }
+        it.learn_owners(&present);
         Ok(it)
     }
 
@@ -239,6 +241,7 @@ impl LiveCapture {
         // When the kernel does not answer, nothing is known to have changed.
         let Ok(present) = self.attached.present() else { return None };
         self.attached.forget_missing(&present);
+        self.learn_owners(&present);
         if self.options.interfaces.is_empty() {
             for found in present {
                 if !self.attached.has(found.index) {
@@ -252,6 +255,12 @@ impl LiveCapture {
             self.options.interfaces.iter().find(|name| !present.iter().any(|found| found.name == **name));
         let renamed = |name: &String| self.interfaces.iter().any(|known| known.name.as_ref() == Some(name));
         gone.filter(|name| renamed(name)).map(|name| End::Interface(name.clone()))
+    }
+
+    fn learn_owners(&mut self, present: &[Found]) {
+        if self.options.owners && !self.options.xdp && self.kernel.without_owners().is_none() {
+            self.attached.attach_to_ports(present, &mut self.kernel);
+        }
     }
 
     fn attach(&mut self, found: &Found, expression: &str) -> io::Result<()> {

@@ -31,7 +31,7 @@ struct Known {
 
 impl Owners {
     /// Learns of a process what can be learned now; gives its place, which holds until the next call.
-    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, kernel: &Kernel) -> usize {
+    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, kernel: &mut Kernel) -> usize {
         let place = self.places.get(&key).copied();
         let before = place.and_then(|place| self.known.get(place));
         if let (Some(place), Some(known)) = (place, before)
@@ -60,12 +60,15 @@ impl Owners {
         self.known.get(place).map(|known| &known.process)
     }
 
-    /// The kernel's row has the name also of a process that has ended; /proc has the rest while it lives.
-    fn read(&mut self, key: ProcessKey, kernel: &Kernel, process: &mut Process) {
+    /// The kernel's row has name and cgroup also of a process that has ended; /proc has the rest while it lives.
+    fn read(&mut self, key: ProcessKey, kernel: &mut Kernel, process: &mut Process) {
         if let Some(row) = kernel.process(key) {
             let name = row.comm.split(|octet| *octet == 0).next().unwrap_or_default();
             if !name.is_empty() {
                 process.name = String::from_utf8_lossy(name).into_owned();
+            }
+            if let Some(path) = kernel.cgroup_path(row.cgroup) {
+                process.container = self.containers.of(&path).map(container);
             }
         }
         let pid = key.pid();

@@ -8,19 +8,22 @@ use aya::programs::BtfTracePoint;
 use net_traffic_common::packet::CaptureSettings;
 use net_traffic_common::{PROCESS_EXITED, ProcessCounters, ProcessKey};
 
+use crate::source::linux::cgroup::paths::Paths;
 use crate::source::linux::load::{self, chain};
 
 /// Programs and the tracepoints at which they run.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("holder_send_tp", "sock_send_length"),
     ("holder_recv_tp", "sock_recv_length"),
     ("exec_tp", "sched_process_exec"),
     ("exit_tp", "sched_process_exit"),
+    ("cgroup_tp", "cgroup_mkdir"),
 ];
 
 pub(super) struct Watching {
     pub(super) object: aya::Ebpf,
     processes: Map,
+    cgroups: Paths,
     /// Processes that had ended when they were looked at last.
     ended: HashSet<ProcessKey>,
 }
@@ -35,13 +38,19 @@ impl Watching {
             program.load(event, btf).map_err(|error| chain(&error))?;
             program.attach().map_err(|error| chain(&error))?;
         }
-        let processes = object.take_map("PROCESSES").ok_or("the object lacks a map")?;
-        Ok(Self { object, processes, ended: HashSet::new() })
+        let mut take = |name| object.take_map(name).ok_or("the object lacks a map");
+        let (processes, made) = (take("PROCESSES")?, take("CGROUP_PATHS")?);
+        let cgroups = Paths::read(made).map_err(|error| chain(&error))?;
+        Ok(Self { object, processes, cgroups, ended: HashSet::new() })
     }
 
     /// What is known of a process.
     pub(super) fn process(&self, key: ProcessKey) -> Option<ProcessCounters> {
         HashMap::<_, ProcessKey, ProcessCounters>::try_from(&self.processes).ok()?.get(&key, 0).ok()
+    }
+
+    pub(super) fn cgroup_path(&mut self, id: u64) -> Option<String> {
+        self.cgroups.of(id)
     }
 
     /// Forgets the processes that had ended when this was called before: their last packets have been seen.

@@ -5,7 +5,7 @@ mod between;
 mod device;
 mod frames;
 mod layers;
-mod place;
+pub(super) mod place;
 mod remains;
 mod sheet;
 mod traffic;

@@ -9,17 +9,17 @@ use std::thread;
 use net_traffic::source::linux::traffic::{NetNs, TrafficError};
 
 /// Dropping it ends the thread, and the namespace with everything in it.
-pub(super) struct Place {
+pub(in super::super) struct Place {
     jobs: Sender<Box<dyn FnOnce() + Send>>,
     /// The namespace, for whoever wants to enter it.
-    pub(super) path: PathBuf,
+    pub(in super::super) path: PathBuf,
 }
 
 /// Something that is being done in a place.
-pub(super) struct Job<T>(Receiver<T>);
+pub(in super::super) struct Job<T>(Receiver<T>);
 
 impl Place {
-    pub(super) fn new() -> Result<Self, TrafficError> {
+    pub(in super::super) fn new() -> Result<Self, TrafficError> {
         let (jobs, todo) = channel::<Box<dyn FnOnce() + Send>>();
         let (tell, told) = channel();
         thread::spawn(move || {
@@ -40,19 +40,22 @@ impl Place {
     }
 
     /// Begins something there.
-    pub(super) fn start<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Job<T> {
+    pub(in super::super) fn start<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Job<T> {
         let (tell, told) = channel();
         self.jobs.send(Box::new(move || drop(tell.send(job())))).unwrap();
         Job(told)
     }
 
     /// Does something there and waits for it.
-    pub(super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(in super::super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         self.start(job).finish()
     }
 
     /// Runs commands there, one a line; the first word is the program.
-    pub(super) fn sh(&self, lines: &str) {
+    pub(in super::super) fn sh(&self, lines: &str) {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let line = line.to_owned();
             self.run(move || command(&line));
@@ -60,7 +63,7 @@ impl Place {
     }
 
     /// Runs a command there that may fail, and gives what it said then.
-    pub(super) fn attempt(&self, line: &str) -> Result<(), String> {
+    pub(in super::super) fn attempt(&self, line: &str) -> Result<(), String> {
         let line = line.to_owned();
         self.run(move || {
             let output = run(&line);
@@ -69,19 +72,19 @@ impl Place {
     }
 
     /// What a command prints there.
-    pub(super) fn ask(&self, line: &str) -> String {
+    pub(in super::super) fn ask(&self, line: &str) -> String {
         let line = line.to_owned();
         self.run(move || command(&line))
     }
 
     /// Writes a kernel parameter of the namespace.
-    pub(super) fn set(&self, parameter: &str, value: &str) {
+    pub(in super::super) fn set(&self, parameter: &str, value: &str) {
         let (path, value) = (format!("/proc/sys/net/{parameter}"), value.to_owned());
         self.run(move || std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}")));
     }
 
     /// Connects two places by a pair of interfaces.
-    pub(super) fn connect(&self, here: &str, other: &Self, there: &str) {
+    pub(in super::super) fn connect(&self, here: &str, other: &Self, there: &str) {
         // The path stands for the namespace as seen from any thread of this process.
         let namespace = File::open(&other.path).unwrap();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&namespace);
@@ -95,7 +98,7 @@ impl Place {
 }
 
 impl<T> Job<T> {
-    pub(super) fn finish(self) -> T {
+    pub(in super::super) fn finish(self) -> T {
         self.0.recv().expect("what runs in a place does not panic")
     }
 }
