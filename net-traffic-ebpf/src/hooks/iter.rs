@@ -25,7 +25,7 @@ struct StorageElement {
     meta: *const c_void,
     map: *const c_void,
     sk: *const c_void,
-    value: *const c_void,
+    value: *mut SocketCounters,
 }
 
 /// `struct bpf_iter__bpf_map_elem`, since Linux 5.9.
@@ -99,13 +99,8 @@ const AGAIN: i32 = 1;
 extern "C" fn harvest(ctx: *const StorageElement) -> i32 {
     // SAFETY: the iterator's context; the pointers in it may be null.
     unsafe {
-        let sk = (*ctx).sk;
-        if sk.is_null() {
-            return 0;
-        }
-        if let Some(counters) = storage::of_tier::<Typed>(sk)
-            && !record::send_open::<Typed>(sk, counters)
-        {
+        let (sk, counters) = ((*ctx).sk, (*ctx).value);
+        if !sk.is_null() && !counters.is_null() && !record::send_open::<Typed>(sk, counters) {
             return AGAIN;
         }
     }

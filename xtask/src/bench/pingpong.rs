@@ -23,8 +23,8 @@ use super::{
 const MESSAGE: usize = 64;
 /// About 5 ms: short enough that a disturbance spoils few blocks.
 const EXCHANGES: u32 = 400;
-/// The first blocks of a side do not count: the processor comes out of the second that starting the tracer takes, caches
-/// and branch predictors meet the new code, and the machine tidies up behind what was started or ended.
+/// After a switch these do not count: the processor comes out of the second that starting the tracer takes, caches and
+/// branch predictors meet the new code, and the machine tidies up behind what was ended.
 const WARM_UP: usize = 20;
 /// The median of so many does.
 const BLOCKS: usize = 9;
@@ -58,13 +58,16 @@ fn measure(pairs: usize, mut tracer: impl FnMut(bool) -> Result<()>) -> Result<s
     cpus.set(MEASURED_CPU)?;
     sched_setaffinity(Pid::from_raw(0), &cpus).context("pin the exchange to a CPU")?;
     let mut exchange = Exchange::open()?;
+    let mut before = None;
     compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| {
         tracer(side == Side::Subject)?;
-        for _ in 0..WARM_UP {
-            exchange.block()?;
+        if before.replace(side) != Some(side) {
+            for _ in 0..WARM_UP {
+                exchange.block()?;
+            }
         }
-        let blocks = (0..BLOCKS).map(|_| exchange.block()).collect::<Result<Vec<f64>>>();
-        Ok(median(&mut blocks?))
+        let mut blocks = (0..BLOCKS).map(|_| exchange.block()).collect::<Result<Vec<f64>>>()?;
+        Ok(median(&mut blocks))
     })
 }
 

@@ -1,15 +1,12 @@
 //! The collector that reads the kernel maps: exact bytes per socket and per process, and who owns them.
 
-use std::{
-    collections::{HashMap as StdHashMap, HashSet},
-    io,
-    os::fd::AsFd,
-};
+use std::{collections::HashMap as StdHashMap, io, os::fd::AsFd};
 
 use aya::{
     Ebpf as Programs,
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
+use foldhash::{HashSet, HashSetExt};
 use net_traffic_common::{
     PROCESS_EXITED, PROCESS_TRACED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss,
 };
@@ -36,6 +33,8 @@ const NAME: &str = "ebpf";
 pub struct Ebpf {
     programs: Programs,
     harvest: Harvest,
+    /// How many sockets it gave last.
+    walked: usize,
     /// Gives the sockets without an owner to whoever holds them.
     adopt: bpf::IterLink,
     orphans: Orphans,
@@ -75,6 +74,7 @@ impl Ebpf {
         Ok(Self {
             cgroups,
             harvest: Harvest::new(harvest, open),
+            walked: 0,
             adopt: baseline,
             orphans: Orphans::default(),
             processes,
@@ -118,10 +118,14 @@ impl Ebpf {
     /// Reads every socket, which settles what its owner moved, and adds it to `sockets`.
     fn read_sockets(&mut self, sockets: &mut Vec<Socket>) -> io::Result<Owners> {
         let mut owners = Owners::default();
+        let others = sockets.len();
+        // About as many as last time: memory that grows is copied.
+        sockets.reserve(self.walked);
         self.harvest.read(|record| {
             owners.note(record);
             sockets.extend(records::socket(record));
         })?;
+        self.walked = sockets.len() - others;
         Ok(owners)
     }
 
