@@ -46,11 +46,7 @@ unsafe fn place(paths: *mut Stream, ifindex: u64, is_new: bool) -> *mut u64 {
     unsafe {
         for index in 0..PATHS {
             let stream = paths.add(index);
-            // Another CPU may take the free place first, for this interface or for another.
-            let is_here = (*stream).ifindex == ifindex
-                || ((*stream).ifindex == 0 && replace(&raw mut (*stream).ifindex, 0, ifindex))
-                || (*stream).ifindex == ifindex;
-            if is_here {
+            if is_for(&raw mut (*stream).ifindex, ifindex) {
                 if is_new {
                     (*stream).position = 0;
                 }
@@ -61,6 +57,21 @@ unsafe fn place(paths: *mut Stream, ifindex: u64, is_new: bool) -> *mut u64 {
         let stream = paths.add(PATHS - 1);
         *stream = Stream { ifindex, position: 0 };
         &raw mut (*stream).position
+    }
+}
+
+/// Whether the place is the interface's, or free, which makes it so.
+///
+/// # Safety
+/// `cell` is in a live map value.
+#[inline(always)]
+unsafe fn is_for(cell: *mut u64, ifindex: u64) -> bool {
+    // SAFETY: as the caller promises. Another CPU may take the place meanwhile, for the same interface or for another.
+    unsafe {
+        match ptr::read_volatile(cell) {
+            0 => replace(cell, 0, ifindex) || ptr::read_volatile(cell) == ifindex,
+            taken_by => taken_by == ifindex,
+        }
     }
 }
 

@@ -161,10 +161,11 @@ fn of_udp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
 fn of_socket(sk: *mut bpf_sock) -> Known {
     let sockets: *mut c_void = ptr::from_ref(&SOCKETS).cast_mut().cast();
     let holders: *mut c_void = ptr::from_ref(&HOLDERS).cast_mut().cast();
+    let are_counted = setting!(owners) == OWNERS_COUNTED;
     // SAFETY: a full socket; the helper gives its storage or null.
     unsafe {
         let holder: *mut Holder = bpf_sk_storage_get(holders, sk.cast(), ptr::null_mut(), 0).cast();
-        if setting!(owners) == OWNERS_COUNTED {
+        if are_counted {
             let counters: *const SocketCounters =
                 bpf_sk_storage_get(sockets, sk.cast(), ptr::null_mut(), 0).cast();
             if !counters.is_null() && (*counters).owner != UNOWNED {
