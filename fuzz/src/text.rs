@@ -1,5 +1,7 @@
 //! Any packet prints, in every way, on as many lines as were asked for.
 
+use std::sync::Arc;
+
 use net_traffic::output::packets::text::{Dump, Settings, Stamp, TextPackets};
 use net_traffic::output::packets::{JsonPackets, PacketSink};
 use net_traffic::packet::format::LinkType;
@@ -13,7 +15,7 @@ pub fn check(input: &[u8]) {
     let has = |bit: u8| switches & bit != 0;
     let link = LinkType(LINKS[usize::from(link % 8)]);
     let interfaces = [Interface { name: Some("x".into()), index: 1, link, ..Interface::default() }];
-    let process = Process { pid: 1, name: "y".into(), ..Process::default() };
+    let process = Arc::new(Process { pid: 1, name: "y".into(), ..Process::default() });
     let packet = Packet {
         time_ns: 1_700_000_000_123_456_789,
         interface: 0,

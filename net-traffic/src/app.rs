@@ -6,9 +6,11 @@ mod failure;
 mod iperf;
 mod keys;
 mod names;
+mod opening;
 mod run;
 mod screen;
 mod selftest;
+mod stdout;
 mod ticks;
 
 use std::io::IsTerminal;

@@ -7,13 +7,15 @@ use std::path::Path;
 
 use super::failure::{Failure, note};
 use super::names::Naming;
+use super::opening::{check_interfaces, open};
 use super::screen;
+use super::stdout::write;
 use super::ticks::Ticks;
 use crate::config::{Config, Job, SourceConfig, Viewing};
 use crate::model::{Model, Retention};
 use crate::output::Output;
 use crate::snapshot::{Snapshot, Status};
-use crate::source::{Live, Recorder, Replay, Source, Stop, exists};
+use crate::source::{Recorder, Source, Stop};
 
 /// Does what the configuration says, until it is done or somebody stops it.
 pub(super) fn run(config: &Config) -> Result<(), Failure> {
@@ -70,48 +72,6 @@ async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
         reports += 1;
     }
     Ok(())
-}
-
-/// Opens the source, after what the user named was looked for.
-pub(super) fn open(config: &Config) -> Result<Source, Failure> {
-    match &config.source {
-        SourceConfig::Replay(file) => {
-            let replay = Replay::open(file).map_err(|error| Failure::replay(file, &error))?;
-            Ok(Source::Replay(replay))
-        }
-        SourceConfig::Live(options) => {
-            if let Job::View(viewing) = &config.job {
-                let selection = &viewing.selection;
-                // Another namespace has other interfaces; the first snapshot has them.
-                let interfaces = if options.netns.is_none() { selection.interfaces.as_slice() } else { &[] };
-                if let Some(name) = interfaces.iter().find(|name| exists::interface(name) == Some(false)) {
-                    return Err(no_interface(name));
-                }
-                if let Some(pid) = selection.pids.iter().find(|pid| exists::process(**pid) == Some(false)) {
-                    return Err(Failure::Usage(format!("--pid {pid}: there is no such process")));
-                }
-            }
-            Ok(Source::Live(Live::open(options)?))
-        }
-    }
-}
-
-/// A recording, or another namespace, shows its interfaces only when it is read. If none could be read, that is not
-/// the user's mistake.
-pub(super) fn check_interfaces(config: &Config, snapshot: &Snapshot) -> Result<(), Failure> {
-    let Job::View(viewing) = &config.job else { return Ok(()) };
-    if snapshot.interfaces.is_empty() {
-        return Ok(());
-    }
-    let known = |name: &String| snapshot.interfaces.iter().any(|interface| interface.name == *name);
-    match viewing.selection.interfaces.iter().find(|name| !known(name)) {
-        Some(name) => Err(no_interface(name)),
-        None => Ok(()),
-    }
-}
-
-fn no_interface(name: &str) -> Failure {
-    Failure::Usage(format!("-i {name}: there is no such interface"))
 }
 
 /// Says what is missing and how to get it, of each slot once; of a recording, nobody can change it any more.
@@ -198,21 +158,5 @@ fn create(file: &Path) -> Result<Box<dyn Write>, Failure> {
     match File::create(file) {
         Ok(file) => Ok(Box::new(file)),
         Err(error) => Err(Failure::Failed(format!("failed to create {}: {error}", file.display()))),
-    }
-}
-
-/// Writes on a thread of its own: a reader that does not read must not keep a signal from being noticed.
-pub(super) async fn write(bytes: Vec<u8>) -> Result<(), Failure> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    let written = tokio::task::spawn_blocking(move || {
-        let mut out = io::stdout().lock();
-        out.write_all(&bytes)?;
-        out.flush()
-    });
-    match written.await {
-        Ok(written) => Ok(written?),
-        Err(error) => Err(Failure::Failed(format!("failed to write: {error}"))),
     }
 }

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use super::error::{FilterError, FilterErrorKind, NumberError, Span};
 use super::syntax::Protocol;
-use super::words::{self, Keyword};
+use super::words::{CONSTANTS, FOREIGN, Keyword, keyword, protocol};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
@@ -63,7 +63,7 @@ fn token(rest: &str) -> (usize, Result<TokenKind, FilterErrorKind>) {
         (dotted_length(rest), |text| Ok(TokenKind::Dotted(text.to_owned()))),
         (ipv6_length(rest), ipv6),
         (bogus_ether_length(rest), |_| Err(FilterErrorKind::BogusEthernetAddress)),
-        (word_length(rest), |text| Ok(words::token(text))),
+        (word_length(rest), |text| Ok(word(text))),
         (escaped_length(rest), |text| Ok(TokenKind::Word(text.get(1..).unwrap_or_default().to_owned()))),
     ];
     let mut best: (usize, Option<Make>) = (0, None);
@@ -159,6 +159,21 @@ fn ipv6_length(rest: &str) -> usize {
 fn ipv6(text: &str) -> Result<TokenKind, FilterErrorKind> {
     let invalid = |_| FilterErrorKind::InvalidAddress { what: "IPv6 address", text: text.to_owned() };
     text.parse().map(TokenKind::Ipv6).map_err(invalid)
+}
+
+/// What a word is: reserved, a constant, or just a word.
+fn word(word: &str) -> TokenKind {
+    if let Some(keyword) = keyword(word) {
+        TokenKind::Keyword(keyword)
+    } else if let Some(protocol) = protocol(word) {
+        TokenKind::Protocol(protocol)
+    } else if let Some((_, number)) = CONSTANTS.iter().find(|(name, _)| *name == word) {
+        TokenKind::Number(*number)
+    } else if FOREIGN.contains(&word) {
+        TokenKind::Foreign
+    } else {
+        TokenKind::Word(word.to_owned())
+    }
 }
 
 /// Six parts of one or two hexadecimal digits with one of `:-.` between them, three of four digits with dots, or

@@ -1,6 +1,5 @@
 //! The reserved words of the language, and the named constants.
 
-use super::lexer::TokenKind;
 use super::syntax::Protocol;
 
 /// A reserved word that is neither a protocol nor a number.
@@ -38,22 +37,8 @@ pub(super) enum Keyword {
     Rnr,
 }
 
-/// What a word is: reserved, a constant, or just a word.
-pub(super) fn token(word: &str) -> TokenKind {
-    if let Some(keyword) = keyword(word) {
-        TokenKind::Keyword(keyword)
-    } else if let Some(protocol) = protocol(word) {
-        TokenKind::Protocol(protocol)
-    } else if let Some((_, number)) = CONSTANTS.iter().find(|(name, _)| *name == word) {
-        TokenKind::Number(*number)
-    } else if FOREIGN.contains(&word) {
-        TokenKind::Foreign
-    } else {
-        TokenKind::Word(word.to_owned())
-    }
-}
-
-fn keyword(word: &str) -> Option<Keyword> {
+/// The keyword that a word is.
+pub(super) fn keyword(word: &str) -> Option<Keyword> {
     Some(match word {
         "and" => Keyword::And,
         "or" => Keyword::Or,
@@ -88,7 +73,8 @@ fn keyword(word: &str) -> Option<Keyword> {
     })
 }
 
-fn protocol(word: &str) -> Option<Protocol> {
+/// The protocol that a word is.
+pub(super) fn protocol(word: &str) -> Option<Protocol> {
     Some(match word {
         "link" | "ether" | "ppp" | "slip" | "fddi" | "tr" | "wlan" => Protocol::Link,
         "ip" => Protocol::Ip,
@@ -134,7 +120,7 @@ fn protocol(word: &str) -> Option<Protocol> {
 }
 
 /// Names of numbers: offsets, ICMP types, TCP flags.
-const CONSTANTS: [(&str, u32); 57] = [
+pub(super) const CONSTANTS: [(&str, u32); 57] = [
     ("icmptype", 0),
     ("icmpcode", 1),
     ("icmp-echoreply", 0),
@@ -195,7 +181,7 @@ const CONSTANTS: [(&str, u32); 57] = [
 ];
 
 /// Reserved for Wi-Fi, ATM, SS7 and packet filter logs.
-const FOREIGN: [&str; 51] = [
+pub(super) const FOREIGN: [&str; 51] = [
     "type",
     "subtype",
     "direction",

@@ -2,6 +2,8 @@
 
 pub mod format;
 
+use std::sync::Arc;
+
 use crate::packet::format::LinkType;
 
 /// Which way a packet went through its interface.
@@ -81,7 +83,8 @@ pub struct Packet<'a> {
     pub length: u32,
     pub data: &'a [u8],
     pub segments: Option<Segments>,
-    pub process: Option<&'a Process>,
+    /// Shared, so that it is seen at once where packets are of the same.
+    pub process: Option<&'a Arc<Process>>,
     /// Packets of the interface that were lost since the one before.
     pub lost_before: u64,
 }

@@ -1,5 +1,5 @@
-//! The full screen under Wine: it starts, takes keys, and gives the terminal back. What Wine draws is garbled; the
-//! frames themselves are compared by the tests.
+//! The full screen under Wine: it starts, takes keys, and gives the terminal back; reports end by Ctrl-C. What Wine draws
+//! is garbled; the frames themselves are compared by the tests.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +27,17 @@ pub(super) fn check(wine: &Wine, program: &Path) -> Result<()> {
     }
     terminal.tmux(&["resize-window", "-x", "140", "-y", "40"])?;
     terminal.press("q")?;
-    terminal.wait("the end", |shown| shown.contains("status=0"))
+    terminal.wait("the end", |shown| shown.contains("status=0"))?;
+    interrupt(&terminal, &wine.line(program, "top --json -d 1 > /dev/null"))
+}
+
+/// Without the full screen Ctrl-C is no key: the system tells of it, and the program ends by itself.
+fn interrupt(terminal: &Terminal, line: &str) -> Result<()> {
+    terminal.type_line(&format!("{line}; echo interrupted=$?"))?;
+    // Said after the first report.
+    terminal.wait("the first report", |shown| shown.contains("counting: event tracing"))?;
+    terminal.press("C-c")?;
+    terminal.wait("the end by Ctrl-C", |shown| shown.contains("interrupted=0"))
 }
 
 /// A shell in a tmux of its own.

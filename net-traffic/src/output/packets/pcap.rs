@@ -37,11 +37,14 @@ pub(super) fn packet(out: &mut Vec<u8>, header: Header, interfaces: &[Interface]
     let data = packet.data.get(skipped..).unwrap_or(&[]);
     let captured = u32::try_from(cooked.len() + data.len()).unwrap_or(u32::MAX);
     let missing = packet.length.saturating_sub(u32::try_from(packet.data.len()).unwrap_or(u32::MAX));
-    for word in [seconds, microseconds, captured, captured.saturating_add(missing)] {
-        out.extend(word.to_le_bytes());
-    }
-    out.extend(cooked);
-    out.extend(data);
+    let mut head = [0; 16];
+    head[..4].copy_from_slice(&seconds.to_le_bytes());
+    head[4..8].copy_from_slice(&microseconds.to_le_bytes());
+    head[8..12].copy_from_slice(&captured.to_le_bytes());
+    head[12..].copy_from_slice(&captured.saturating_add(missing).to_le_bytes());
+    out.extend_from_slice(&head);
+    out.extend_from_slice(cooked);
+    out.extend_from_slice(data);
 }
 
 const COOKED: usize = 20;

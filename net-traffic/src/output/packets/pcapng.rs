@@ -4,6 +4,7 @@
 //! its number: with the thread's in option 8 of the format if that is known, and else as such a comment.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::packet::format::{
     BYTE_ORDER, ENHANCED_PACKET, EPB_DROPCOUNT, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_DESCRIPTION,
@@ -19,8 +20,8 @@ pub(super) struct Section {
     /// How many interfaces were described.
     described: usize,
     /// The processes that were told, and how they were; and the last one once more, who mostly is the next, too.
-    told: HashMap<u32, Process>,
-    last: Option<Process>,
+    told: HashMap<u32, Arc<Process>>,
+    last: Option<Arc<Process>>,
     /// Packets of each interface.
     delivered: Vec<u64>,
     begun_ns: Option<u64>,
@@ -69,23 +70,27 @@ impl Section {
     }
 
     pub(super) fn packet(&mut self, out: &mut Vec<u8>, interfaces: &[Interface], packet: &Packet<'_>) {
-        self.interfaces(out, interfaces);
+        if self.described < interfaces.len() {
+            self.interfaces(out, interfaces);
+        }
         if let Some(count) = self.delivered.get_mut(packet.interface) {
             *count += 1;
         }
         self.begun_ns.get_or_insert(packet.time_ns);
         self.ended_ns = packet.time_ns;
-        block(out, ENHANCED_PACKET, |out| {
-            let mut head = [0; 20];
-            head[..4].copy_from_slice(&u32::try_from(packet.interface).unwrap_or(0).to_le_bytes());
-            head[4..12].copy_from_slice(&time_words(packet.time_ns));
-            head[12..16].copy_from_slice(&u32::try_from(packet.data.len()).unwrap_or(0).to_le_bytes());
-            head[16..].copy_from_slice(&packet.length.to_le_bytes());
-            out.extend_from_slice(&head);
-            out.extend_from_slice(packet.data);
-            pad(out, packet.data.len());
-            self.packet_options(out, packet);
-        });
+        // Packets are many: the head goes out in one piece, with a place for the length.
+        let begin = out.len();
+        let mut head = [0; 28];
+        head[..4].copy_from_slice(&ENHANCED_PACKET.to_le_bytes());
+        head[8..12].copy_from_slice(&u32::try_from(packet.interface).unwrap_or(0).to_le_bytes());
+        head[12..20].copy_from_slice(&time_words(packet.time_ns));
+        head[20..24].copy_from_slice(&u32::try_from(packet.data.len()).unwrap_or(0).to_le_bytes());
+        head[24..].copy_from_slice(&packet.length.to_le_bytes());
+        out.extend_from_slice(&head);
+        out.extend_from_slice(packet.data);
+        pad(out, packet.data.len());
+        self.packet_options(out, packet);
+        close(out, begin);
     }
 
     fn packet_options(&mut self, out: &mut Vec<u8>, packet: &Packet<'_>) {
@@ -97,21 +102,24 @@ impl Section {
             let text = format!("Segments: {} of at most {} octets", segments.count, segments.size);
             option(out, OPT_COMMENT, text.as_bytes());
         }
-        if let Some(direction) = packet.direction {
-            let flag = match direction {
-                Direction::In => FLAG_IN,
-                Direction::Out => FLAG_OUT,
-            };
-            option(out, EPB_FLAGS, &flag.to_le_bytes());
-        }
         if packet.lost_before > 0 {
             option(out, EPB_DROPCOUNT, &packet.lost_before.to_le_bytes());
         }
-        if let Some((process, thread)) = packet.process.and_then(|process| Some((process, process.thread?))) {
-            let mut numbers = [0; 8];
-            numbers[..4].copy_from_slice(&process.pid.to_le_bytes());
-            numbers[4..].copy_from_slice(&thread.to_le_bytes());
-            option(out, EPB_PROCESS, &numbers);
+        let flags = packet.direction.map(|direction| match direction {
+            Direction::In => FLAG_IN,
+            Direction::Out => FLAG_OUT,
+        });
+        let numbers = packet.process.and_then(|process| Some([process.pid, process.thread?]));
+        // What nearly every packet has, in one piece.
+        match (flags, numbers) {
+            (Some(flags), Some([pid, thread])) => {
+                let (flags_head, numbers_head) = (option_head(EPB_FLAGS, 4), option_head(EPB_PROCESS, 8));
+                extend(out, [flags_head, flags, numbers_head, pid, thread, OPT_END.into()]);
+                return;
+            }
+            (Some(flags), None) => extend(out, [option_head(EPB_FLAGS, 4), flags]),
+            (None, Some([pid, thread])) => extend(out, [option_head(EPB_PROCESS, 8), pid, thread]),
+            (None, None) => {}
         }
         if out.len() > before {
             end(out);
@@ -120,16 +128,17 @@ impl Section {
 
     /// All that there is to tell of a process, if it was not told yet; else its number, where option 8 has no place
     /// for it.
-    fn process(&mut self, out: &mut Vec<u8>, process: &Process) {
-        let is_told = self.last.as_ref() == Some(process) || self.told.get(&process.pid) == Some(process);
+    fn process(&mut self, out: &mut Vec<u8>, process: &Arc<Process>) {
+        let is_last = self.last.as_ref() == Some(process);
+        let is_told = is_last || self.told.get(&process.pid) == Some(process);
         if !is_told {
             option(out, OPT_COMMENT, comment(process).as_bytes());
-            self.told.insert(process.pid, process.clone());
+            self.told.insert(process.pid, Arc::clone(process));
         } else if process.thread.is_none() {
             option(out, OPT_COMMENT, format!("PID: {}", process.pid).as_bytes());
         }
-        if self.last.as_ref() != Some(process) {
-            self.last = Some(process.clone());
+        if !is_last {
+            self.last = Some(Arc::clone(process));
         }
     }
 
@@ -208,8 +217,13 @@ fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
     out.extend(kind.to_le_bytes());
     out.extend([0; 4]);
     body(out);
+    close(out, begin);
+}
+
+/// Ends the block that began there, and says at both of its ends how long it is.
+fn close(out: &mut Vec<u8>, begin: usize) {
     let length = u32::try_from(out.len() + 4 - begin).unwrap_or(0).to_le_bytes();
-    out.extend(length);
+    out.extend_from_slice(&length);
     if let Some(place) = out.get_mut(begin + 4..begin + 8) {
         place.copy_from_slice(&length);
     }
@@ -218,14 +232,21 @@ fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
 fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
     let value = &value[..length.into()];
-    out.extend_from_slice(&(u32::from(code) | u32::from(length) << 16).to_le_bytes());
+    extend(out, [option_head(code, length)]);
     out.extend_from_slice(value);
     pad(out, value.len());
 }
 
+fn option_head(code: u16, length: u16) -> u32 {
+    u32::from(code) | u32::from(length) << 16
+}
+
+fn extend<const WORDS: usize>(out: &mut Vec<u8>, words: [u32; WORDS]) {
+    out.extend_from_slice(words.map(u32::to_le_bytes).as_flattened());
+}
+
 fn end(out: &mut Vec<u8>) {
-    out.extend(OPT_END.to_le_bytes());
-    out.extend(0_u16.to_le_bytes());
+    extend(out, [OPT_END.into()]);
 }
 
 fn pad(out: &mut Vec<u8>, length: usize) {

@@ -1,7 +1,5 @@
 //! One frame: what goes where. Pure: the same state and picture give the same frame.
 
-use std::ops::Range;
-
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -9,32 +7,8 @@ use ratatui::widgets::Paragraph;
 
 use super::fit::{shorten, width_of};
 use super::theme::{CHOSEN, DIM, Theme};
-use super::{Mode, Picture, State, bandwidth, details, header, help, table};
+use super::{Drawn, Mode, Picture, State, bandwidth, details, header, help, table};
 use crate::view::{By, Screen};
-
-/// Where a frame put what can be clicked, and how much it showed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drawn {
-    pub tabs_line: u16,
-    pub tabs: Vec<Range<u16>>,
-    /// The line of the headings; the rows follow.
-    pub heading: u16,
-    pub columns: Vec<DrawnColumn>,
-    /// How many columns had no room.
-    pub hidden: usize,
-    /// The place of the first row.
-    pub offset: usize,
-    /// How many lines there are for rows, or for text.
-    pub page: usize,
-    /// How many lines the text has.
-    pub lines: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrawnColumn {
-    pub key: &'static str,
-    pub range: Range<u16>,
-}
 
 /// Below this, nobody could read it.
 const LEAST: (u16, u16) = (80, 24);

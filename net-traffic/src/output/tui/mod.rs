@@ -5,6 +5,7 @@
 mod bandwidth;
 mod details;
 mod draw;
+mod drawn;
 mod fit;
 mod graph;
 mod header;
@@ -15,7 +16,8 @@ pub mod terminal;
 mod theme;
 mod update;
 
-pub use self::draw::{Drawn, draw};
+pub use self::draw::draw;
+pub use self::drawn::Drawn;
 pub use self::state::{Change, Event, Mode, State};
 pub use self::update::update;
 

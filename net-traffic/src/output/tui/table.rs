@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::draw::DrawnColumn;
+use super::drawn::DrawnColumn;
 use super::fit::{Fitted, GAP, fit, shorten, width_of};
 use super::theme::{CHOSEN, DIM, HEADING};
 use super::{Drawn, State};

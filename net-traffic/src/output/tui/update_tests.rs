@@ -3,7 +3,7 @@
 use ratatui::crossterm::event::KeyEventState;
 
 use super::*;
-use crate::output::tui::draw::{Drawn, DrawnColumn};
+use crate::output::tui::drawn::{Drawn, DrawnColumn};
 use crate::view::{By, Options, RowId, Screen};
 
 fn state() -> State {

@@ -4,6 +4,7 @@ pub mod file;
 mod options;
 mod pcap;
 mod pcapng;
+mod reading;
 mod user_filter;
 
 use std::io;

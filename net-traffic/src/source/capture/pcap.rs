@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 
-use super::file::{LONGEST, read_all, read_long, read_or_end};
+use super::reading::{LONGEST, read_all, read_long, read_or_end};
 use super::{CaptureError, Endian, Take};
 use crate::packet::format::{LinkType, PCAP_MICROSECONDS, PCAP_MODIFIED, PCAP_NANOSECONDS};
 use crate::packet::{Interface, Packet};

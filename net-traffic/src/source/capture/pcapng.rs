@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use super::file::{LONGEST, read_all, read_long, read_or_end};
+use super::reading::{LONGEST, read_all, read_long, read_or_end};
 use super::{CaptureError, Endian, Take};
 use crate::packet::format::{
     BYTE_ORDER, ENHANCED_PACKET, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_DESCRIPTION, IF_FILTER,
@@ -22,7 +23,7 @@ pub(super) struct PcapNg {
     first: usize,
     buffer: Vec<u8>,
     /// By PID: what was said of a process once is not said again.
-    processes: HashMap<u32, Process>,
+    processes: HashMap<u32, Arc<Process>>,
 }
 
 /// How an interface's times are to be read.
@@ -210,7 +211,7 @@ struct Described {
 }
 
 /// Reads a packet's options. The table of processes has from now on what they say of one.
-fn described(endian: Endian, options: &[u8], processes: &mut HashMap<u32, Process>) -> Described {
+fn described(endian: Endian, options: &[u8], processes: &mut HashMap<u32, Arc<Process>>) -> Described {
     let (mut direction, mut pid, mut lost) = (None, None, 0);
     let mut comments = Vec::new();
     for (code, value) in Options::new(endian, options) {
@@ -231,15 +232,19 @@ fn described(endian: Endian, options: &[u8], processes: &mut HashMap<u32, Proces
     let lines = || comments.iter().flat_map(|comment| comment.lines());
     let pid = pid.or_else(|| lines().find_map(|line| line.strip_prefix("PID: ")?.parse().ok()));
     if let Some(pid) = pid {
-        let process = processes.entry(pid).or_insert_with(|| Process { pid, ..Process::default() });
+        let process = processes.entry(pid).or_insert_with(|| Arc::new(Process { pid, ..Process::default() }));
         lines().filter_map(|line| line.split_once(": ")).for_each(|(key, value)| tell(key, value, process));
     }
     Described { direction, pid, lost }
 }
 
 /// What one `Key: value` of a comment tells.
-fn tell(key: &str, value: &str, process: &mut Process) {
+fn tell(key: &str, value: &str, process: &mut Arc<Process>) {
     let container = || Container { id: String::new(), name: None };
+    if !matches!(key, "Cmd" | "Args" | "ContainerName" | "ContainerId") {
+        return;
+    }
+    let process = Arc::make_mut(process);
     match key {
         "Cmd" => value.rsplit('/').next().unwrap_or(value).clone_into(&mut process.name),
         "Args" => process.command = Some(value.to_owned()),

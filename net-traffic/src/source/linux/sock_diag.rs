@@ -8,6 +8,7 @@ pub mod lifetime;
 mod message;
 mod request;
 
+use std::cell::Cell;
 use std::io;
 
 use foldhash::{HashMap, HashMapExt};
@@ -27,6 +28,8 @@ pub struct SockDiag {
     wanted: Vec<Wanted>,
     refused: Vec<Protocol>,
     mptcp: Handshakes,
+    /// There is a TCP socket below another one, which may be of MPTCP.
+    layered: bool,
     /// The kernel has been asked for everything once, so that it is known what it does not list.
     asked: bool,
     /// Where the socket of each cookie is in one snapshot; kept for its memory only.
@@ -69,6 +72,10 @@ impl States {
         Self(self.0 & !Self::of(states).0)
     }
 
+    const fn has(self, states: Self) -> bool {
+        self.0 & states.0 == states.0
+    }
+
     /// The bit of `tcp_states.h`; a connection request that waits for its handshake has a second one.
     const fn bits(state: State) -> u32 {
         match state {
@@ -102,6 +109,7 @@ impl SockDiag {
             wanted: wanted.to_vec(),
             refused: Vec::new(),
             mptcp: Handshakes::open(netns),
+            layered: false,
             asked: false,
             seen: HashMap::new(),
         })
@@ -109,6 +117,7 @@ impl SockDiag {
 
     /// A protocol that the kernel does not list is not asked for again.
     fn dump_wanted(&mut self, snapshot: &mut Snapshot) -> io::Result<()> {
+        self.layered = false;
         let mut at = 0;
         while let Some(wanted) = self.wanted.get(at).copied() {
             if self.asked && self.has_none(wanted) {
@@ -128,19 +137,28 @@ impl SockDiag {
         Ok(())
     }
 
-    /// Whether there can be no such socket. One that listens has shaken no hands.
+    /// Whether there can be no such socket. One that listens has shaken no hands, but there is a TCP socket below it,
+    /// which listens, too, and was listed before.
     fn has_none(&mut self, wanted: Wanted) -> bool {
-        let connected = wanted.states.without(&[State::Listen, State::Closed]) == wanted.states;
-        wanted.protocol == Protocol::Mptcp && connected && !self.mptcp.may_have_been()
+        let listening = States::of(&[State::Listen]);
+        let listed =
+            self.wanted.iter().any(|other| other.protocol == Protocol::Tcp && other.states.has(listening));
+        let is_told = listed && !self.layered || !wanted.states.has(listening);
+        wanted.protocol == Protocol::Mptcp && is_told && !self.mptcp.may_have_been()
     }
 
     fn dump(&mut self, wanted: Wanted, snapshot: &mut Snapshot) -> io::Result<()> {
         let Self { netlink, netns, .. } = self;
+        let layered = Cell::new(self.layered);
         for Request { kind, body } in requests(wanted) {
             netlink.dump(kind, &body, &mut snapshot.sockets, |answer| {
+                if wanted.protocol == Protocol::Tcp && !layered.get() {
+                    layered.set(message::is_below_another(answer));
+                }
                 message::socket(answer, wanted.protocol, Some(*netns))
             })?;
         }
+        self.layered = layered.get();
         Ok(())
     }
 

@@ -24,6 +24,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use self::time::Clock;
 pub use self::time::Stamp;
@@ -216,7 +217,7 @@ impl Printer {
 }
 
 /// ` process[pid]`, and the container.
-fn owner(text: &mut String, process: Option<&Process>) {
+fn owner(text: &mut String, process: Option<&Arc<Process>>) {
     let Some(process) = process else { return };
     let name = if process.name.is_empty() { "?" } else { &process.name };
     text.push(' ');

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::sync::Arc;
 
 use net_traffic_common::ProcessKey;
 
@@ -25,7 +26,7 @@ pub(super) struct Owners {
 }
 
 struct Known {
-    process: Process,
+    process: Arc<Process>,
     read_ns: u64,
 }
 
@@ -39,9 +40,11 @@ impl Owners {
         {
             return place;
         }
+        let before = before.map(|known| Arc::clone(&known.process));
         let begin = || Process { pid: key.pid(), ..Process::default() };
-        let mut process = before.map_or_else(begin, |known| known.process.clone());
+        let mut process = before.as_deref().cloned().unwrap_or_else(begin);
         self.read(key, kernel, &mut process);
+        let process = before.filter(|before| **before == process).unwrap_or_else(|| Arc::new(process));
         let now = Known { process, read_ns: now_ns };
         if let Some((place, known)) = place.and_then(|place| Some((place, self.known.get_mut(place)?))) {
             *known = now;
@@ -56,7 +59,7 @@ impl Owners {
         self.known.len() - 1
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<&Process> {
+    pub(super) fn get(&self, place: usize) -> Option<&Arc<Process>> {
         self.known.get(place).map(|known| &known.process)
     }
 

@@ -1,5 +1,5 @@
-//! Whether a namespace ever had an MPTCP connection. To list them the kernel walks a table of a size of its own, with a
-//! lock for each place in it: for most hosts that is the dearest part of a reading, and finds nothing.
+//! Whether a namespace ever had an MPTCP connection. To list them the kernel walks a table as large as the machine
+//! allows, with a lock for each place in it: on most hosts the dearest part of a reading, which finds nothing.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -59,7 +59,7 @@ mod tests {
     use nix::sys::socket::{Backlog, SockaddrIn, accept, bind, connect, getsockname, listen};
 
     use super::*;
-    use crate::snapshot::{Protocol, Snapshot, State};
+    use crate::snapshot::{Protocol, Snapshot, Socket, State};
     use crate::source::Collector;
     use crate::source::linux::sock_diag::{SockDiag, States, Wanted};
 
@@ -87,31 +87,33 @@ mod tests {
 
     /// In a namespace of its own, which nobody has used before. Returns without one, or where the kernel has no MPTCP.
     #[test]
-    fn the_first_connection_is_found() {
+    fn the_first_listener_and_the_first_connection_are_found() {
         let strict = std::env::var("NET_TRAFFIC_NO_SKIP").is_ok_and(|value| value == "1");
-        let found = std::thread::spawn(|| -> nix::Result<[usize; 2]> {
+        let found = std::thread::spawn(|| -> nix::Result<[usize; 4]> {
             unshare(CloneFlags::CLONE_NEWNET)?;
             assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+            let wanted = [Protocol::Tcp, Protocol::Mptcp];
+            let wanted = wanted.map(|protocol| Wanted { protocol, states: States::ALL });
+            let mut all = SockDiag::new(&NetNs::own().unwrap(), &wanted).unwrap();
+            let mut count = |state| {
+                let mut snapshot = Snapshot::default();
+                all.collect(&mut snapshot).unwrap();
+                let is_counted = |found: &&Socket| found.protocol == Protocol::Mptcp && found.state == state;
+                snapshot.sockets.iter().filter(is_counted).count()
+            };
+            // Once asked, and once not asked.
+            let none = [count(State::Listen), count(State::Listen)];
             let listener = mptcp_socket()?;
             bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
             listen(&listener, Backlog::new(1)?)?;
-            let states = States::of(&[State::Established]);
-            let netns = NetNs::own().unwrap();
-            let mut all = SockDiag::new(&netns, &[Wanted { protocol: Protocol::Mptcp, states }]).unwrap();
-            let mut count = || {
-                let mut snapshot = Snapshot::default();
-                all.collect(&mut snapshot).unwrap();
-                snapshot.sockets.len()
-            };
-            // Once asked, and once not asked.
-            let none = count() + count();
+            let listening = count(State::Listen);
             let client = mptcp_socket()?;
             connect(client.as_raw_fd(), &getsockname::<SockaddrIn>(listener.as_raw_fd())?)?;
             let _server = accept(listener.as_raw_fd())?;
-            Ok([none, count()])
+            Ok([none[0], none[1], listening, count(State::Established)])
         });
         match found.join().unwrap() {
-            Ok(found) => assert_eq!(found, [0, 2]),
+            Ok(found) => assert_eq!(found, [0, 0, 1, 2]),
             Err(refusal) => assert!(!strict, "{refusal}"),
         }
     }

@@ -13,6 +13,7 @@ use crate::source::linux::netlink::{Attributes, Malformed, read_u16, read_u32, r
 const MESSAGE: usize = 72;
 const INET_DIAG_INFO: u16 = 2;
 const INET_DIAG_PEERS: u16 = 13;
+const INET_DIAG_ULP_INFO: u16 = 19;
 
 /// The socket that one answer describes; `None` if it is of a kind that a snapshot does not have.
 ///
@@ -58,6 +59,12 @@ pub(super) fn socket(
         opened_ns: None,
         closed: false,
     }))
+}
+
+/// Whether something lies above this TCP socket, as MPTCP does.
+pub(super) fn is_below_another(payload: &[u8]) -> bool {
+    let attributes = Attributes(payload.get(MESSAGE..).unwrap_or_default());
+    attributes.filter_map(Result::ok).any(|(kind, _)| kind == INET_DIAG_ULP_INFO)
 }
 
 struct Ends {

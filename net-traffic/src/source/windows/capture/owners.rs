@@ -1,6 +1,7 @@
 //! Whose a packet is: the packet monitor does not say, the tables of sockets do.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::packet::{Direction, Process};
 use crate::snapshot::{Endpoint, ProcessId, Protocol};
@@ -20,7 +21,7 @@ pub(super) struct Owners {
     sockets: HashMap<(Protocol, Endpoint, Option<Endpoint>), u32>,
     read_ns: u64,
     processes: Processes,
-    known: HashMap<ProcessId, Process>,
+    known: HashMap<ProcessId, Arc<Process>>,
 }
 
 impl Owners {
@@ -46,7 +47,7 @@ impl Owners {
                 container: None,
                 thread: None,
             };
-            self.known.insert(id, process);
+            self.known.insert(id, Arc::new(process));
         }
         Some(id)
     }
@@ -58,7 +59,7 @@ impl Owners {
         }
     }
 
-    pub(super) fn get(&self, id: ProcessId) -> Option<&Process> {
+    pub(super) fn get(&self, id: ProcessId) -> Option<&Arc<Process>> {
         self.known.get(&id)
     }
 

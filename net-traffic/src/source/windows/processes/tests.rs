@@ -104,18 +104,38 @@ fn who_ended_before_it_was_asked_for_is_known_if_somebody_held_it() {
 
 #[test]
 fn events_that_come_after_the_end_was_told_are_those_of_who_ended() {
-    let (child, newcomer) = ended();
-    let id = identity(newcomer.pid, newcomer.handle.started());
+    // Nobody has this id any more: those of processes are multiples of four.
+    const PID: u32 = u32::MAX;
+    const STARTED: i64 = 133_000_000_000_000_000;
+    let id = identity(PID, Some(STARTED));
     let mut processes = Processes::default();
-    processes.adopt(newcomer);
-    processes.begin();
-    processes.report(&HashSet::from([id]), None);
-    // From here on anybody may have the id.
-    drop(child);
+    let process = Process { exited: false, ..gone(id) };
+    processes.ended.push(Known { process, started: STARTED, handle: None, is_there: true, reported: true });
+    assert_eq!(processes.report(&HashSet::from([id]), None).len(), 1);
     processes.begin();
     for _ in 0..2 {
-        assert_eq!(processes.at(id.pid, i64::MAX - 1), id);
+        assert_eq!(processes.at(PID, STARTED + 1), id);
     }
-    // An event before it began is not its own.
-    assert_ne!(processes.at(id.pid, 1), id);
+    // An event before it began is not its own, and whoever asks for the present does not get the past.
+    assert_ne!(processes.at(PID, STARTED - 1), id);
+    assert_ne!(processes.now(PID), id);
+}
+
+#[test]
+fn who_has_an_id_now_has_its_events_and_not_who_had_it_before() {
+    let pid = std::process::id();
+    let mut processes = Processes::default();
+    let own = processes.now(pid);
+    let started = processes.current[&pid].started;
+    let before = identity(pid, Some(started - 1_000_000));
+    let process = Process { exited: false, ..gone(before) };
+    let known = Known { process, started: started - 1_000_000, handle: None, is_there: true, reported: true };
+    processes.ended.push(known);
+    for _ in 0..2 {
+        assert_eq!(processes.at(pid, started), own);
+        assert_eq!(processes.at(pid, started - 1), before);
+        assert_ne!(processes.at(pid, started - 1_000_001), before);
+        processes.report(&HashSet::new(), None);
+        processes.begin();
+    }
 }
