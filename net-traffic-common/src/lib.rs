@@ -20,8 +20,8 @@ pub use socket::{
     SocketCounters, SocketRecord, TX_FINAL, extend,
 };
 pub use wire::{
-    CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX, WireCounters,
-    WireKey,
+    ArrivalCounters, CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX,
+    WireCounters, WireKey,
 };
 
 /// The causes of loss that the kernel side counts: the indices of the map `LOSS`.
@@ -41,8 +41,8 @@ pub mod loss {
 #[cfg(all(feature = "user", target_os = "linux"))]
 mod user {
     use crate::{
-        Ancestor, CgroupPath, Hierarchy, Offsets, ProcessCounters, ProcessKey, SocketCounters, SocketRecord,
-        WireCounters, WireKey,
+        Ancestor, ArrivalCounters, CgroupPath, Hierarchy, Offsets, ProcessCounters, ProcessKey,
+        SocketCounters, SocketRecord, WireCounters, WireKey,
     };
 
     // SAFETY: each is `repr(C)` or transparent, made of integers only, without padding between its fields.
@@ -65,6 +65,8 @@ mod user {
     unsafe impl aya::Pod for WireKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for WireCounters {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for ArrivalCounters {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::packet::CaptureSettings {}
     // SAFETY: as above.

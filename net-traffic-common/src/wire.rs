@@ -40,5 +40,14 @@ pub struct WireCounters {
     pub tagged_segments: u64,
 }
 
+/// What an interface received, as the driver or the beginning of the stack saw it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArrivalCounters {
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+const _: () = assert!(size_of::<ArrivalCounters>() == 16);
 const _: () = assert!(size_of::<WireKey>() == 8);
 const _: () = assert!(size_of::<WireCounters>() == 56);

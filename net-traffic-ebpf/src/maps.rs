@@ -8,7 +8,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use net_traffic_common::{
-    CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters, WireKey, loss,
+    ArrivalCounters, CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters,
+    WireKey, loss,
     packet::{LostPackets, MAX_CPUS, PacketRecord, captured, next},
 };
 
@@ -71,6 +72,10 @@ pub(crate) static CALLS: HashMap<u64, Call, 16_384> = HashMap::new();
 /// to one entry where nobody asks.
 #[btf_map]
 pub(crate) static WIRE: PerCpuHashMap<WireKey, WireCounters, 8192> = PerCpuHashMap::new();
+
+/// What arrived at each interface before anything could drop it.
+#[btf_map]
+pub(crate) static ARRIVALS: PerCpuHashMap<u32, ArrivalCounters, 1024> = PerCpuHashMap::new();
 
 /// How far a socket's payload has come on each interface, to tell what passes for the first time.
 #[btf_map]

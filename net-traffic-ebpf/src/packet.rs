@@ -7,13 +7,17 @@ use aya_ebpf::{
     helpers::generated::{bpf_skb_load_bytes, bpf_skb_load_bytes_relative, bpf_skb_pull_data},
 };
 
+use crate::kernel::constant;
+
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const SYN: u8 = 0x02;
 
 const ETH_P_IP: u32 = 0x0800_u16.to_be() as u32;
 const ETH_P_IPV6: u32 = 0x86dd_u16.to_be() as u32;
+const HDR_START_MAC: u32 = 0;
 const HDR_START_NET: u32 = 1;
+const ETHERNET_HEADER: u32 = 14;
 /// More than the headers of any packet that is looked into.
 const HEADERS: u32 = 192;
 
@@ -78,6 +82,23 @@ pub(crate) fn read(skb: *mut __sk_buff) -> Option<Packet> {
     }
 }
 
+/// Set by the loader where what arrives is counted by XDP, too: 1.
+#[unsafe(no_mangle)]
+static BEHIND_XDP: u32 = 0;
+
+/// The length of the link's header where it is missing in an incoming packet's own length. That is so behind XDP in its
+/// generic mode, when the kernel made a copy of the packet for it and forgot how long that header is.
+#[inline(always)]
+pub(crate) fn hidden_header(skb: *mut __sk_buff) -> u32 {
+    if constant(&BEHIND_XDP) == 0 {
+        return 0;
+    }
+    let link: Option<[u32; 3]> = load_relative(skb, 0, HDR_START_MAC);
+    let (Some(link), first) = (link, load_or_zeros::<[u32; 3]>(skb, 0)) else { return 0 };
+    let begins_there = link[0] == first[0] && link[1] == first[1] && link[2] == first[2];
+    if begins_there { 0 } else { ETHERNET_HEADER }
+}
+
 /// Whether the packet says that it is IP.
 #[inline(always)]
 pub(crate) fn is_ip(skb: *mut __sk_buff) -> bool {
@@ -88,7 +109,7 @@ pub(crate) fn is_ip(skb: *mut __sk_buff) -> bool {
 /// The Ethernet address to which an incoming frame goes, in the lower six octets in network order.
 #[inline(always)]
 pub(crate) fn destination(skb: *mut __sk_buff) -> u64 {
-    let octets: [u16; 3] = load_or_zeros(skb, 0);
+    let octets: [u16; 3] = load_relative(skb, 0, HDR_START_MAC).unwrap_or_default();
     u64::from(octets[0]) | u64::from(octets[1]) << 16 | u64::from(octets[2]) << 32
 }
 
@@ -294,6 +315,11 @@ fn load_first<T: Copy + Default>(skb: *mut __sk_buff) -> Option<T> {
 
 #[inline(always)]
 fn load<T: Copy + Default>(skb: *mut __sk_buff, at: u32) -> Option<T> {
+    load_relative(skb, at, HDR_START_NET)
+}
+
+#[inline(always)]
+fn load_relative<T: Copy + Default>(skb: *mut __sk_buff, at: u32, start: u32) -> Option<T> {
     let mut value = T::default();
     // SAFETY: the helper fills `value` or refuses; callers load plain integers only.
     let result = unsafe {
@@ -302,7 +328,7 @@ fn load<T: Copy + Default>(skb: *mut __sk_buff, at: u32) -> Option<T> {
             at,
             (&raw mut value).cast(),
             size_of::<T>() as u32,
-            HDR_START_NET,
+            start,
         )
     };
     (result == 0).then_some(value)

@@ -44,7 +44,7 @@ pub enum Command {
     Top(ViewArgs),
     /// Throughput per interface and per process, and the balance between them
     #[command(visible_alias = "bw")]
-    Bandwidth(ViewArgs),
+    Bandwidth(BandwidthArgs),
     /// Run a command and say what it and its children sent and received
     Run(RunArgs),
     /// How fast the link is and why not faster: a throughput test, wire-compatible with iperf3
@@ -72,6 +72,15 @@ pub struct ViewArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     pub verbosity: Verbosity,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct BandwidthArgs {
+    #[command(flatten)]
+    pub view: ViewArgs,
+    /// Count what arrives by XDP too, before anything can drop it
+    #[arg(long, help_heading = "Source")]
+    pub xdp: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -97,8 +97,11 @@ impl Config {
             Command::Connections(args) => connections(args, terminal),
             Command::Top(args) => Ok(everywhere(view(args, &Top, States::default(), terminal)?)),
             Command::Bandwidth(args) => {
-                let mut config = everywhere(view(args, &Bandwidth, States::default(), terminal)?);
+                let mut config = everywhere(view(&args.view, &Bandwidth, States::default(), terminal)?);
                 watch_interfaces(&mut config.source);
+                if args.xdp {
+                    count_arrivals(&args.view.selection.interfaces, &mut config.source)?;
+                }
                 Ok(config)
             }
             Command::Record(args) => {
@@ -337,6 +340,19 @@ fn watch_interfaces(source: &mut SourceConfig) {
     if let SourceConfig::Live(live) = source {
         live.wire = true;
     }
+}
+
+fn count_arrivals(interfaces: &[String], source: &mut SourceConfig) -> Result<(), ConfigError> {
+    match source {
+        SourceConfig::Live(live) => {
+            let wanted = interfaces.iter().filter(|name| *name != "any").cloned().collect();
+            live.arrivals = Some(wanted);
+        }
+        SourceConfig::Replay(_) => {
+            return refuse("--xdp counts on this machine; a recording has been counted");
+        }
+    }
+    Ok(())
 }
 
 fn count_bytes(source: &mut SourceConfig) {

@@ -271,6 +271,18 @@ pub struct Wire {
     pub forwarded: Passed,
     /// What the hook saw and could not tell.
     pub unknown: Passed,
+    /// What XDP saw of it before, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<Arrived>,
+}
+
+/// What an interface received, before anything could drop it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrived {
+    pub packets: u64,
+    pub bytes: u64,
+    /// In the driver, before the stack joins segments to large packets.
+    pub native: bool,
 }
 
 /// As the interface's own counters have it.

@@ -1,10 +1,10 @@
 //! Adds a packet to the row of its interface, direction and class.
 
 use aya_ebpf::bindings::{__sk_buff, BPF_NOEXIST};
-use net_traffic_common::{WireCounters, WireKey};
+use net_traffic_common::{WIRE_RX, WireCounters, WireKey};
 
 use super::loss;
-use crate::maps::WIRE;
+use crate::{maps::WIRE, packet};
 
 /// Whose a packet is, and what of it is payload.
 pub(crate) struct Verdict {
@@ -22,6 +22,7 @@ pub(crate) fn count(skb: *mut __sk_buff, direction: u16, verdict: &Verdict) {
     // SAFETY: the program's context.
     let (ifindex, length, segment, is_tagged) =
         unsafe { ((*skb).ifindex, (*skb).len, (*skb).gso_size, (*skb).vlan_present != 0) };
+    let length = if direction == WIRE_RX { length + packet::hidden_header(skb) } else { length };
     let key = WireKey { ifindex, direction, class: verdict.class };
     let Some(row) = WIRE.get_ptr_mut(key).or_else(|| begin(key)) else { return };
     let segments = if segment == 0 || verdict.divisible == 0 {

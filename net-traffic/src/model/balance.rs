@@ -68,7 +68,9 @@ impl Scale {
             |of: fn(&Passed) -> u64| all.iter().fold(0u64, |sum, passed| sum.saturating_add(of(passed)));
         let packets = sum(|passed| passed.packets);
         let further = sum(|passed| passed.segments).saturating_sub(packets);
-        let counted = wire.interface_packets.saturating_sub(packets).min(further);
+        // What was dropped before the hook is no further segment of what it saw.
+        let arrived = wire.arrived.filter(|arrived| !arrived.native).map_or(0, |arrived| arrived.packets);
+        let counted = wire.interface_packets.saturating_sub(packets.max(arrived)).min(further);
         let scale = Self { left_out: u64::from(wire.left_out), counts_tags: false, further, counted };
         let bytes = all.iter().map(|passed| scale.bytes(passed)).fold(0, u64::saturating_add);
         let tags = all.iter().map(|passed| scale.tags(passed)).fold(0, u64::saturating_add);
@@ -130,6 +132,7 @@ mod tests {
             kernel,
             forwarded: Passed::default(),
             unknown: Passed::default(),
+            arrived: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! processes may use one socket. A container's bytes are those of its processes, a remote host's those of the
 //! connections to it; both include what has ended.
 
+mod arrivals;
 mod balance;
 mod baseline;
 mod connection;
@@ -27,6 +28,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+pub use self::arrivals::Arrivals;
 pub use self::balance::Balance;
 pub use self::connection::Connection;
 pub use self::histories::Row;
@@ -272,6 +274,14 @@ impl Model {
             .iter()
             .filter(|wire| self.selection.wants_interface(&wire.interface, wire.netns))
             .map(Balance::of)
+    }
+
+    /// What arrived at each selected interface, where that was asked for.
+    pub fn arrivals(&self) -> impl Iterator<Item = Arrivals<'_>> {
+        self.wire
+            .iter()
+            .filter(|wire| self.selection.wants_interface(&wire.interface, wire.netns))
+            .filter_map(Arrivals::of)
     }
 
     #[must_use]

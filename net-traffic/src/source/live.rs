@@ -21,6 +21,9 @@ pub struct LiveOptions {
     pub descendants: bool,
     /// Say of what crosses each interface whose it is. Takes `counting`.
     pub wire: bool,
+    /// Count what arrives at these interfaces before anything can drop it, at all of them if none is named. Takes
+    /// `wire`.
+    pub arrivals: Option<Vec<String>>,
     /// Where programs count, too, ask the kernel for what it alone knows of established TCP connections: what they
     /// waited for, and their windows.
     pub waits: bool,

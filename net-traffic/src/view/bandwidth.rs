@@ -1,7 +1,7 @@
 //! Throughput by interface and by process, and the balance between them.
 
 use super::order::arrange;
-use super::rows::{balance, interfaces, ledger, processes, usage};
+use super::rows::{arrivals, balance, interfaces, ledger, processes, usage};
 use super::{Options, Report, View};
 use crate::model::{Flow, Model};
 
@@ -24,6 +24,7 @@ impl View for Bandwidth {
         arrange(&mut processes, options, BRIEF);
         let mut report =
             ledger::report(self.name(), model, vec![interfaces, processes, balance::table(model)]);
+        report.tables.extend(arrivals::table(model));
         report.series = interfaces::series(model);
         report.choose(options.by);
         report

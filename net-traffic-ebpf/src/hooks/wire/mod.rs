@@ -1,5 +1,6 @@
 //! A packet crosses an interface: whose is it?
 
+mod arrival;
 mod forwarded;
 mod incoming;
 mod outgoing;

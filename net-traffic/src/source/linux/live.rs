@@ -46,7 +46,7 @@ impl Live {
             None
         };
         let wire = ebpf.as_mut().and_then(Ebpf::take_wire);
-        let wire = wire.map(|programs| Wire::start(programs, &netns)).transpose();
+        let wire = wire.map(|programs| Wire::start(programs, &netns, options.arrivals.clone())).transpose();
         let wire = wire.map_err(failed("watch the interfaces"))?;
         let dumps = dumps(*wanted, ebpf.is_some() && !options.waits);
         let scope = (!everywhere).then(|| netns.inode());
@@ -107,13 +107,18 @@ fn start_counting(
     status: &mut Vec<Status>,
 ) -> Result<Option<Ebpf>, OpenError> {
     let LiveOptions { tier, lose_one_in, .. } = *options;
+    let arrivals = options.arrivals.is_some();
     if tier == Tier::Polling {
-        return Ok(None);
+        return if arrivals {
+            Err(OpenError::Usage("--xdp: polling runs no program that could count".to_owned()))
+        } else {
+            Ok(None)
+        };
     }
-    match Ebpf::start(tier, Sizes { lose_one_in, ..Sizes::default() }, watched) {
+    match Ebpf::start(tier, Sizes { arrivals, lose_one_in, ..Sizes::default() }, watched) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
-            if tier == Tier::Auto {
+            if tier == Tier::Auto && !arrivals {
                 status.push(not_counting(&error, lacking()));
                 return Ok(None);
             }

@@ -1,5 +1,6 @@
 //! The only place that loads and attaches eBPF programs.
 
+mod parts;
 mod refusal;
 
 use std::{
@@ -16,6 +17,7 @@ use aya::{
     maps::Map,
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, SchedClassifier,
+        Xdp,
     },
 };
 use net_traffic_common::{Ancestor, Hierarchy, Offsets, packet::CaptureSettings};
@@ -30,64 +32,12 @@ use super::{
 };
 use crate::source::Tier;
 
+pub use self::parts::{ArrivalPrograms, Loaded, Sizes, WirePrograms};
 pub(super) use self::refusal::chain;
 pub use self::refusal::{AttachError, LoadError};
 
 /// The object, built by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/net-traffic.bpf.o");
-
-/// Sizes that a test may shrink.
-#[derive(Clone, Copy, Debug)]
-pub struct Sizes {
-    pub processes: u32,
-    pub sockets_by_address: u32,
-    pub ring_bytes: u32,
-    /// How many descendants of this process can be traced at a time; with 0 none are.
-    pub descendants: u32,
-    /// Rows of what crossed: up to eight for each interface.
-    pub wire: u32,
-    /// Packets are captured, in this way.
-    pub capture: Option<CaptureSettings>,
-    /// One event in so many is lost on purpose; 0 for none.
-    pub lose_one_in: u32,
-}
-
-impl Default for Sizes {
-    fn default() -> Self {
-        Self {
-            processes: 16_384,
-            sockets_by_address: 131_072,
-            ring_bytes: 2 << 20,
-            descendants: 0,
-            wire: 8192,
-            capture: None,
-            lose_one_in: 0,
-        }
-    }
-}
-
-/// Programs that run, and how they came to.
-pub struct Loaded {
-    pub bpf: Ebpf,
-    pub tier: Tier,
-    pub slots: Vec<Filled>,
-    pub harvest: IterLink,
-    pub baseline: IterLink,
-    pub wire: Option<WirePrograms>,
-}
-
-/// The programs that count what crosses the interfaces. They are loaded and proved on loopback; the collector
-/// attaches them to each interface.
-pub struct WirePrograms {
-    /// One for each of [`plan::WIRE_SLOTS`]: how it attaches here, and what was refused.
-    pub slots: Vec<Filled>,
-    /// The program of each slot that holds.
-    pub programs: Vec<Option<OwnedFd>>,
-    pub counters: Map,
-    /// The Ethernet addresses of the interfaces, and the ports of tunnels, which the collector fills in.
-    pub addresses: Map,
-    pub tunnel_ports: Map,
-}
 
 /// Loads and attaches the best tier that holds, or the one that is wanted; with the programs that watch the
 /// interfaces of `netns`, if it is named.
@@ -126,6 +76,7 @@ pub(super) fn load_for_capture(settings: CaptureSettings, watches: bool) -> Resu
         .map_max_entries("SOCKETS_BY_ADDR", 1)
         .map_max_entries("CALLS", 1)
         .map_max_entries("WIRE", 1)
+        .map_max_entries("ARRIVALS", 1)
         .map_max_entries("FORWARDED", 1)
         .map_max_entries("FRAGMENTED", 1)
         .load(OBJECT)
@@ -180,6 +131,7 @@ impl<'a> Round<'a> {
     ) -> Result<Result<Loaded, Vec<Filled>>, LoadError> {
         let storage = tiers.first().map_or(Storage::InSocket, |tier| Storage::of(*tier));
         let by_address = u32::from(storage == Storage::ByAddress);
+        let behind_xdp = u32::from(sizes.arrivals);
         let ancestor = if sizes.descendants > 0 { ancestor()? } else { Ancestor::default() };
         let settings = sizes.capture.unwrap_or_default();
         let bpf = EbpfLoader::new()
@@ -190,6 +142,7 @@ impl<'a> Round<'a> {
             .map_max_entries("LOST", if sizes.capture.is_some() { 1024 } else { 1 })
             .override_global("BY_ADDRESS", &by_address, true)
             .override_global("LOSE_ONE_IN", &sizes.lose_one_in, true)
+            .override_global("BEHIND_XDP", &behind_xdp, true)
             .override_global("ANCESTOR", &ancestor, true)
             .override_global("HIERARCHY", &layout.hierarchy, true)
             .map_max_entries("FAMILY", sizes.descendants.max(1))
@@ -198,6 +151,7 @@ impl<'a> Round<'a> {
             .map_max_entries("SOCKETS_BY_ADDR", if by_address == 1 { sizes.sockets_by_address } else { 1 })
             .map_max_entries("CALLS", if by_address == 1 { 16_384 } else { 1 })
             .map_max_entries("WIRE", if netns.is_some() { sizes.wire } else { 1 })
+            .map_max_entries("ARRIVALS", if sizes.arrivals { 1024 } else { 1 })
             .map_max_entries("FORWARDED", if netns.is_some() { 16_384 } else { 1 })
             .map_max_entries("FRAGMENTED", if netns.is_some() { 4096 } else { 1 })
             .load(OBJECT)
@@ -214,7 +168,7 @@ impl<'a> Round<'a> {
                 return Ok(Err(slots));
             }
         }
-        let wire = netns.map(|_| round.wire(tiers, storage)).transpose()?;
+        let wire = netns.map(|_| round.wire(tiers, storage, sizes.arrivals)).transpose()?;
         let tier = slots.iter().filter_map(|slot| slot.hook?.tier).max().unwrap_or(Tier::Polling);
         Ok(match (round.harvest, round.baseline) {
             (Some(harvest), Some(baseline)) => {
@@ -225,19 +179,18 @@ impl<'a> Round<'a> {
     }
 
     /// Loads the programs that watch interfaces, and tries how they attach.
-    fn wire(&mut self, tiers: &[Tier], storage: Storage) -> Result<WirePrograms, LoadError> {
+    fn wire(&mut self, tiers: &[Tier], storage: Storage, arrivals: bool) -> Result<WirePrograms, LoadError> {
         let mut slots = Vec::new();
         let mut programs = Vec::new();
         for slot in WIRE_SLOTS {
             let filled = plan::fill(slot, tiers, storage, &mut |program| self.attach(program));
-            let name = filled.hook.and_then(|hook| Some(hook.programs.first()?.name));
-            programs.push(
-                name.map(|name| self.program_fd(name))
-                    .transpose()
-                    .map_err(|error| LoadError::Maps(chain(&error)))?,
-            );
+            programs.push(self.program_of(&filled)?);
             slots.push(filled);
         }
+        let arrival =
+            arrivals.then(|| plan::fill(&plan::ARRIVAL, tiers, storage, &mut |program| self.attach(program)));
+        let arrival =
+            arrival.map(|slot| self.program_of(&slot).map(|program| (slot, program))).transpose()?;
         let mut take = |name: &str| {
             self.bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
         };
@@ -247,7 +200,17 @@ impl<'a> Round<'a> {
             counters: take("WIRE")?,
             addresses: take("OWN_ADDRESSES")?,
             tunnel_ports: take("TUNNEL_PORTS")?,
+            arrivals: match arrival {
+                Some((slot, program)) => Some(ArrivalPrograms { slot, program, counters: take("ARRIVALS")? }),
+                None => None,
+            },
         })
+    }
+
+    /// The program of a slot that holds.
+    fn program_of(&self, filled: &Filled) -> Result<Option<OwnedFd>, LoadError> {
+        let name = filled.hook.and_then(|hook| Some(hook.programs.first()?.name));
+        name.map(|name| self.program_fd(name)).transpose().map_err(|error| LoadError::Maps(chain(&error)))
     }
 
     fn program_fd(&self, name: &str) -> Result<OwnedFd, AttachError> {
@@ -302,6 +265,12 @@ impl<'a> Round<'a> {
                 let netns = self.netns.ok_or(AttachError::NotInObject)?;
                 let uses_tcx = matches!(program.attach, Attach::Tcx(_));
                 wire::prove(netns, classifier.fd()?.as_fd(), crossing, uses_tcx)?;
+            }
+            Attach::Xdp => {
+                let xdp: &mut Xdp = loaded.try_into()?;
+                xdp.load()?;
+                let netns = self.netns.ok_or(AttachError::NotInObject)?;
+                wire::prove_arrivals(netns, xdp.fd()?.as_fd())?;
             }
             Attach::Descriptors => {
                 let walk = iterator(loaded, "task_file", btf)?;

@@ -25,6 +25,9 @@ impl Live {
         if netns.is_some() {
             return Err(OpenError::Usage("--netns: Windows has no network namespaces".to_owned()));
         }
+        if options.arrivals.is_some() {
+            return Err(OpenError::Usage("--xdp: Windows has no such thing".to_owned()));
+        }
         let counts = match tier {
             Tier::Auto => *counting || *descendants,
             Tier::Polling => false,

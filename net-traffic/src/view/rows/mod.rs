@@ -1,5 +1,6 @@
 //! The tables that several views share: one per file, each with its columns and how its rows are made.
 
+pub(super) mod arrivals;
 pub(super) mod balance;
 pub(super) mod connections;
 pub(super) mod containers;

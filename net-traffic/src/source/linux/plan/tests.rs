@@ -64,7 +64,7 @@ fn program_names_fit_the_kernel_and_are_unique_per_attach_point() {
     let all = SLOTS
         .iter()
         .chain(WIRE_SLOTS)
-        .chain([&DESCENDANTS])
+        .chain([&DESCENDANTS, &ARRIVAL])
         .flat_map(|slot| slot.hooks)
         .flat_map(|hook| hook.programs);
     assert!(all.clone().all(|program| program.name.len() <= 15));

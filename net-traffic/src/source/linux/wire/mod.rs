@@ -1,6 +1,7 @@
 //! The collector of what crosses each interface: keeps the programs attached, and reads what they counted beside the
 //! interface's own counters.
 
+mod arrivals;
 mod clsact;
 pub(super) mod end;
 mod told;
@@ -16,6 +17,7 @@ use net_traffic_common::{
 };
 use nix::sys::socket::SockProtocol;
 
+use self::arrivals::Arrivals;
 use self::end::{End, Watcher};
 use self::told::Told;
 use super::interfaces::link;
@@ -42,6 +44,8 @@ pub struct Wire {
     own_addresses: Told<u64>,
     tunnel_ports: Told<u32>,
     interfaces: BTreeMap<u32, Watched>,
+    /// Where it was asked for.
+    arrivals: Option<Arrivals>,
 }
 
 /// One interface, with both directions in the order of [`CROSSINGS`].
@@ -88,6 +92,14 @@ pub fn prove(netns: &NetNs, program: BorrowedFd<'_>, crossing: Crossing, uses_tc
     end.map_err(refused)?.detach(&mut netlink)
 }
 
+/// The same for the program that counts what arrives.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn prove_arrivals(netns: &NetNs, program: BorrowedFd<'_>) -> io::Result<()> {
+    arrivals::prove(netns, program, LOOPBACK)
+}
+
 fn open(netns: &NetNs) -> io::Result<Netlink> {
     netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))?
 }
@@ -97,8 +109,12 @@ impl Wire {
     ///
     /// # Errors
     /// When the namespace cannot be entered or its interfaces not be read.
-    pub fn start(programs: WirePrograms, netns: &NetNs) -> io::Result<Self> {
-        let WirePrograms { slots, programs, counters, addresses, tunnel_ports } = programs;
+    pub fn start(
+        programs: WirePrograms,
+        netns: &NetNs,
+        arrivals_at: Option<Vec<String>>,
+    ) -> io::Result<Self> {
+        let WirePrograms { slots, programs, counters, addresses, tunnel_ports, arrivals } = programs;
         let mut wire = Self {
             netns: netns.try_clone()?,
             netlink: open(netns)?,
@@ -109,6 +125,7 @@ impl Wire {
             own_addresses: Told::new(addresses)?,
             tunnel_ports: Told::new(tunnel_ports)?,
             interfaces: BTreeMap::new(),
+            arrivals: arrivals.map(|programs| Arrivals::new(programs, arrivals_at.unwrap_or_default())),
         };
         wire.read()?;
         Ok(wire)
@@ -151,7 +168,17 @@ impl Wire {
         for ifindex in began_anew {
             self.forget(ifindex)?;
         }
+        self.add_arrivals(&mut rows)?;
         Ok(rows)
+    }
+
+    /// After the counters of the stack: what is between the two is then never less than nothing.
+    fn add_arrivals(&mut self, rows: &mut [Row]) -> io::Result<()> {
+        let Some(arrivals) = &mut self.arrivals else { return Ok(()) };
+        for row in rows.iter_mut().filter(|row| row.direction == Direction::Rx) {
+            row.arrived = arrivals.of(row.ifindex)?;
+        }
+        Ok(())
     }
 
     fn links(&mut self) -> io::Result<Vec<Link>> {
@@ -186,6 +213,10 @@ impl Wire {
         }
         for link in links {
             if !self.interfaces.contains_key(&link.ifindex) {
+                // Before the counters are read first, so that nothing is counted there and not here.
+                if let Some(arrivals) = &mut self.arrivals {
+                    arrivals.watch(&self.netns, link.ifindex, &link.name, link.kind.is_some());
+                }
                 let watched = self.watch(link);
                 self.interfaces.insert(link.ifindex, watched);
             }
@@ -223,6 +254,9 @@ impl Wire {
                 // The interface is gone, and what was attached went with it.
                 drop(end.detach(&mut self.netlink));
             }
+        }
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.forget(ifindex)?;
         }
         let mut rows: PerCpuHashMap<_, WireKey, WireCounters> =
             PerCpuHashMap::try_from(&mut self.counters).map_err(io::Error::other)?;
@@ -273,6 +307,7 @@ impl Collector for Wire {
             status.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
             snapshot.status.push(status);
         }
+        snapshot.status.extend(self.arrivals.as_ref().map(Arrivals::status));
         Ok(())
     }
 }
@@ -300,6 +335,7 @@ fn row(link: &Link, netns: u32, base: &Base, now: &[[Passed; CLASSES as usize]; 
         direction,
         interface_bytes: counters.bytes - before.bytes,
         interface_packets: counters.packets.saturating_sub(before.packets),
+        arrived: None,
         left_out: left_out(link.kind.as_deref(), direction),
         process: class(CLASS_PROCESS),
         kernel: class(CLASS_KERNEL),

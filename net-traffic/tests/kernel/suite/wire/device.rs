@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use aya::programs::tc::{NlOptions, TcAttachOptions};
-use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
+use aya::programs::{LinkOrder, ProgramInfo, SchedClassifier, TcAttachType, loaded_programs};
 
 use super::place::Place;
 
@@ -63,6 +63,24 @@ impl Losses {
         Self { _program: load(&name).unwrap(), name }
     }
 
+    /// Has an interface lose what it receives before any program that is attached already sees it.
+    #[expect(clippy::mem_forget, reason = "the program must stay when the thread goes on to other things")]
+    pub(super) fn before_all(&self, place: &Place, interface: &'static str) {
+        let name = self.name.clone();
+        place.run(move || {
+            // There may be one already.
+            drop(aya::programs::tc::qdisc_add_clsact(interface));
+            let first = NlOptions { priority: 1, ..NlOptions::default() };
+            let ways = [TcAttachOptions::TcxOrder(LinkOrder::first()), TcAttachOptions::Netlink(first)];
+            let attached = ways.into_iter().find_map(|way| {
+                let mut program = named(&name);
+                let link = program.attach_with_options(interface, TcAttachType::Ingress, way).ok()?;
+                Some(program.take_link(link).unwrap())
+            });
+            std::mem::forget(attached.unwrap());
+        });
+    }
+
     /// Has an interface lose what it receives or sends, by a filter as any other program would add it. It stays until
     /// the place ends.
     #[expect(clippy::mem_forget, reason = "the filter must stay when the thread goes on to other things")]
@@ -71,14 +89,18 @@ impl Losses {
         place.run(move || {
             // There may be one already.
             drop(aya::programs::tc::qdisc_add_clsact(interface));
-            let ours = |info: &ProgramInfo| info.name_as_str() == Some(&name);
-            let info = loaded_programs().map(Result::unwrap).find(ours).unwrap();
-            let mut program = SchedClassifier::from_program_info(info, FILTER.into()).unwrap();
+            let mut program = named(&name);
             let options = TcAttachOptions::Netlink(NlOptions::default());
             let link = program.attach_with_options(interface, side, options).unwrap();
             std::mem::forget(program.take_link(link).unwrap());
         });
     }
+}
+
+fn named(name: &str) -> SchedClassifier {
+    let ours = |info: &ProgramInfo| info.name_as_str() == Some(name);
+    let info = loaded_programs().map(Result::unwrap).find(ours).unwrap();
+    SchedClassifier::from_program_info(info, FILTER.into()).unwrap()
 }
 
 /// The name of the filters that lose packets.

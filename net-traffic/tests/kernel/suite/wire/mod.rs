@@ -1,6 +1,7 @@
 //! The balance sheet: known traffic over interfaces of our own, and every byte of them in its part.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a trial fails by panicking")]
 
+mod arrivals;
 mod between;
 mod device;
 mod frames;
@@ -48,6 +49,8 @@ const TRIALS: &[(&str, Body)] = &[
     ("translated_with_losses", between::translated_with_losses),
     ("new_interface", new_interface),
     ("frames", frames::frames),
+    ("arrivals", arrivals::arrivals),
+    ("dropped_before_the_stack", arrivals::dropped_before_the_stack),
     ("vlan", layers::vlan),
     ("vlan_in_band", layers::vlan_in_band),
     ("vlan_in_band_without_offloads", layers::vlan_in_band_without_offloads),

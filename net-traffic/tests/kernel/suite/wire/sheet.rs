@@ -28,8 +28,18 @@ pub(super) struct Line {
 
 impl Tool {
     pub(super) fn watch(place: &Place) -> Self {
+        Self::with(place, false)
+    }
+
+    /// With what arrives counted by XDP, too.
+    pub(super) fn watch_arrivals(place: &Place) -> Self {
+        Self::with(place, true)
+    }
+
+    fn with(place: &Place, arrivals: bool) -> Self {
         let netns = Some(Netns::Path(place.path.clone()));
-        let options = LiveOptions { counting: true, wire: true, netns, ..LiveOptions::default() };
+        let arrivals = arrivals.then(Vec::new);
+        let options = LiveOptions { counting: true, wire: true, arrivals, netns, ..LiveOptions::default() };
         Self(Live::open(&options).unwrap())
     }
 
@@ -42,6 +52,15 @@ impl Tool {
 
     /// Reads until nothing moves any more, and checks what holds of every sheet.
     pub(super) fn read(&mut self) -> Sheet {
+        let model = self.rest();
+        let sheet = Sheet(model.balance().map(Line::from).collect());
+        assert!(!sheet.0.is_empty(), "no interface is watched: {:?}", model.status());
+        sheet.check();
+        sheet
+    }
+
+    /// Reads until nothing moves any more.
+    pub(super) fn rest(&mut self) -> Model {
         let mut before = None;
         for _ in 0..100 {
             let snapshot = self.0.snapshot().unwrap();
@@ -50,10 +69,7 @@ impl Tool {
             if before.as_ref() == Some(&wire) {
                 let mut model = Model::new(Selection::default(), Retention::default());
                 model.advance(snapshot);
-                let sheet = Sheet(model.balance().map(Line::from).collect());
-                assert!(!sheet.0.is_empty(), "no interface is watched: {:?}", model.status());
-                sheet.check();
-                return sheet;
+                return model;
             }
             before = Some(wire);
             thread::sleep(Duration::from_millis(50));
