@@ -15,7 +15,6 @@ use super::choice::{self, Chosen, settings};
 use super::counters::Counters;
 use super::filters::{Filters, Place};
 use super::interfaces::Found;
-use super::owners::Owners;
 use super::program::ProgramError as FilterProgramError;
 use super::ring::{self, Ring};
 use super::watching::Watching;
@@ -60,12 +59,12 @@ enum Programs {
 }
 
 impl Kernel {
-    /// Loads everything; nothing is attached to an interface yet.
+    /// Loads everything; nothing is attached to an interface yet. `cgroups`: of the container that is wanted, if one is.
     pub(super) fn start(
         options: &LiveCaptureOptions,
         expression: &str,
         optimize: bool,
-        owners: &mut Owners,
+        cgroups: &[u64],
     ) -> Result<(Self, Vec<Ring>), KernelError> {
         // What is wrong with the filter is said before anything is loaded.
         let filters = Filters::new(expression, options.snaplen, optimize, names())?;
@@ -83,7 +82,7 @@ impl Kernel {
             it.watch_owners()
                 .map_err(|cause| KernelError::Refused { attempt: "find the owners of packets", cause })?;
         }
-        it.choose(options, owners)?;
+        it.choose(options, cgroups)?;
         Ok((it, rings))
     }
 
@@ -137,14 +136,11 @@ impl Kernel {
         }
     }
 
-    fn choose(&mut self, options: &LiveCaptureOptions, owners: &mut Owners) -> Result<(), KernelError> {
+    fn choose(&mut self, options: &LiveCaptureOptions, cgroups: &[u64]) -> Result<(), KernelError> {
         for pid in &options.choice.pids {
             self.chosen.pid(*pid).map_err(|error| refused("choose the process", &error))?;
         }
-        if let Some(container) = &options.choice.container {
-            let cgroups = owners.cgroups_of(container);
-            self.chosen.cgroups(&cgroups);
-        }
+        self.chosen.cgroups(cgroups);
         Ok(())
     }
 

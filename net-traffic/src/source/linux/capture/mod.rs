@@ -69,8 +69,9 @@ impl LiveCapture {
         let present = attached.present().map_err(refused)?;
         let wanted = wanted(options, &present)?;
         let mut owners = Owners::default();
-        let (kernel, rings) =
-            Kernel::start(options, expression, optimize, &mut owners).map_err(|error| match error {
+        let cgroups = options.choice.container.as_ref().map(|container| owners.cgroups_of(container));
+        let (kernel, rings) = Kernel::start(options, expression, optimize, &cgroups.unwrap_or_default())
+            .map_err(|error| match error {
                 KernelError::Program(ProgramError::Filter(error)) => StartError::Filter(error),
                 error @ KernelError::NoUser(_) => OpenError::Usage(error.to_string()).into(),
                 other => StartError::Open(refusal(options, &other.to_string())),
