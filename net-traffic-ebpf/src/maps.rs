@@ -48,6 +48,11 @@ pub(crate) static PATH_BUFFER: PerCpuArray<CgroupPath, 1> = PerCpuArray::new();
 #[btf_map]
 pub(crate) static CLOSED_SOCKETS: RingBuf<SocketRecord, 4_194_304> = RingBuf::new();
 
+/// The records of a walk over the sockets, which pauses when there is no more room and goes on where it was when the
+/// reader has made some. Small, because the reader has all of it mapped twice.
+#[btf_map]
+pub(crate) static OPEN_SOCKETS: RingBuf<SocketRecord, 524_288> = RingBuf::new();
+
 /// How often something could not be counted, by cause; per CPU, because nothing may be lost here.
 #[btf_map]
 pub(crate) static LOSS: PerCpuArray<u64, { loss::CAUSES as usize }> = PerCpuArray::new();

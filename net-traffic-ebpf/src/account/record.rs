@@ -2,12 +2,13 @@
 
 use core::ffi::c_void;
 
+use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use net_traffic_common::{CLOSED, FAMILY_INET, KERNEL_COUNTS, SocketCounters, SocketRecord, loss as causes};
 
 use super::{loss, socket, tcp};
 use crate::{
     kernel::{Memory, offset, read_octets},
-    maps::CLOSED_SOCKETS,
+    maps::{CLOSED_SOCKETS, OPEN_SOCKETS},
 };
 
 /// Copies the tuple, the interface and the namespace out of the socket, unless it has given them up already:
@@ -99,6 +100,20 @@ pub(crate) unsafe fn settle_into<M: Memory>(
             reserved: 0,
         });
     }
+}
+
+/// Settles the socket's counters and hands its record to the reader that walks; false, and nothing is done, if there is
+/// no room.
+///
+/// # Safety
+/// As for [`settle_into`].
+#[inline(always)]
+pub(crate) unsafe fn send_open<M: Memory>(sk: *const c_void, counters: *mut SocketCounters) -> bool {
+    let Some(mut entry) = OPEN_SOCKETS.reserve(0) else { return false };
+    // SAFETY: as the caller promises; the entry is ours until it is submitted.
+    unsafe { settle_into::<M>(sk, counters, entry.as_mut_ptr(), false) };
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    true
 }
 
 /// Sends the final record of a destroyed socket to user space.

@@ -3,7 +3,7 @@
 //! A process that is not the owner has its bytes posted to its row at once. What the owner moved is the rest,
 //! posted when the counters are settled (by the reader, and at the end), so that its calls cost no second map.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, ptr};
 
 use net_traffic_common::{
     FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_TCP, ProcessKey, SocketCounters, TX_FINAL, UNOWNED,
@@ -28,18 +28,49 @@ pub(crate) unsafe fn is_ours<M: Memory>(sk: *const c_void) -> bool {
 /// A TCP socket that nobody announced has moved all its bytes under our eyes, or none yet: whatever was open
 /// when we came has had its counters since.
 ///
+/// `None`: the accounting is not about this socket, or it was counted as a loss.
+///
 /// # Safety
-/// `sk` points to a `struct sock` of the internet families that `M` can read.
+/// `sk` points to a `struct sock` that `M` can read.
 #[inline(always)]
 pub(crate) unsafe fn met<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
-    if let Some(counters) = storage::get::<M>(sk) {
-        return Some(counters);
-    }
+    // SAFETY: as the caller promises.
+    storage::of_tier::<M>(sk).or_else(|| unsafe { first_met::<M>(sk) })
+}
+
+/// Whether a call on this socket needs nothing done: the stack counts its bytes, and they are the current process's.
+/// So it is with nearly all calls.
+///
+/// # Safety
+/// `counters` is a live map value.
+#[inline(always)]
+pub(crate) unsafe fn is_owners_stream(counters: *const SocketCounters) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { (*counters).flags & KERNEL_COUNTS != 0 && (*counters).owner.pid() == current_pid() }
+}
+
+/// The counters of a socket that has none yet, as [`met`] gives them.
+///
+/// # Safety
+/// As for [`met`].
+#[inline(always)]
+pub(crate) unsafe fn first_met<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
+    // SAFETY: as the caller promises.
+    let counters = unsafe { meet::<M>(sk) };
+    if counters.is_null() { None } else { Some(counters) }
+}
+
+/// A function of its own, so that what runs for each call fits into a few lines of the processor's cache.
+///
+/// # Safety
+/// As for [`met`].
+#[inline(never)]
+unsafe fn meet<M: Memory>(sk: *const c_void) -> *mut SocketCounters {
     let mut initial = SocketCounters::default();
     // SAFETY: as the caller promises.
     unsafe {
-        if !begin::<M>(sk, &mut initial) {
-            return None;
+        if !is_ours::<M>(sk) || !begin::<M>(sk, &mut initial) {
+            return ptr::null_mut();
         }
         let tp = M::tcp(sk);
         if !tp.is_null() {
@@ -47,7 +78,7 @@ pub(crate) unsafe fn met<M: Memory>(sk: *const c_void) -> Option<*mut SocketCoun
             tcp::rebase::<M>(tp, &mut initial, rx, tx);
         }
     }
-    storage::get_or_insert::<M>(sk, &initial)
+    storage::get_or_insert::<M>(sk, &initial).unwrap_or(ptr::null_mut())
 }
 
 /// Fills in what a socket is; false if it is a path of an MPTCP connection.
@@ -110,11 +141,18 @@ pub(crate) unsafe fn moved(counters: *mut SocketCounters, rx: u64, tx: u64) {
 pub(crate) unsafe fn is_owner(counters: *mut SocketCounters) -> bool {
     // SAFETY: as the caller promises.
     let owner = unsafe { (*counters).owner };
-    if owner.pid() == current_pid() {
-        return true;
-    }
     // SAFETY: as the caller promises.
-    owner == UNOWNED && unsafe { adopt(counters, process::current()) }
+    owner.pid() == current_pid() || unsafe { becomes_owner(counters) }
+}
+
+/// A function of its own for the same reason as [`meet`].
+///
+/// # Safety
+/// `counters` is a live map value.
+#[inline(never)]
+unsafe fn becomes_owner(counters: *mut SocketCounters) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { (*counters).owner == UNOWNED && adopt(counters, process::current()) }
 }
 
 /// Makes `process` the owner of a socket that has none; false if another was faster.
@@ -131,7 +169,7 @@ pub(crate) unsafe fn adopt(counters: *mut SocketCounters, process: ProcessKey) -
 ///
 /// # Safety
 /// `counters` is a live map value.
-#[inline(always)]
+#[inline(never)]
 pub(crate) unsafe fn post_to_guest(counters: *mut SocketCounters, rx: u64, tx: u64) {
     // SAFETY: as the caller promises.
     unsafe {

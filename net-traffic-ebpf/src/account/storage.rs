@@ -17,11 +17,14 @@ use crate::{
 /// The counters of `sk`, if it has any.
 #[inline(always)]
 pub(crate) fn get<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
-    if M::BY_ADDRESS || by_address() {
-        SOCKETS_BY_ADDR.get_ptr_mut(sk as u64)
-    } else {
-        storage(sk, ptr::null(), 0)
-    }
+    if by_address() { SOCKETS_BY_ADDR.get_ptr_mut(sk as u64) } else { of_tier::<M>(sk) }
+}
+
+/// The same for programs that run in one tier only: where the counters are follows from how they read, and is not
+/// looked up on each call.
+#[inline(always)]
+pub(crate) fn of_tier<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
+    if M::BY_ADDRESS { SOCKETS_BY_ADDR.get_ptr_mut(sk as u64) } else { storage(sk, ptr::null(), 0) }
 }
 
 /// The counters of `sk`; `initial` where it has none yet. `None` was counted as a loss.

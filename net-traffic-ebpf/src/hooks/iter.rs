@@ -2,24 +2,18 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
-use net_traffic_common::{ProcessCounters, SocketCounters, SocketRecord, TX_FINAL, UNOWNED};
+use aya_ebpf::helpers::generated::bpf_sock_from_file;
+use net_traffic_common::{ProcessCounters, SocketCounters, TX_FINAL, UNOWNED};
 
 use crate::{
     account::{process, record, socket, storage, tcp},
     kernel::{Memory, Typed, Untyped, offset, process_key, read_octets},
 };
 
-/// `struct bpf_iter_meta`, the part that is read.
-#[repr(C)]
-struct Meta {
-    seq: *mut c_void,
-}
-
 /// `struct bpf_iter__task_file`, since Linux 5.8.
 #[repr(C)]
 pub(super) struct TaskFile {
-    meta: *const Meta,
+    meta: *const c_void,
     pub(super) task: *const c_void,
     fd: u64,
     pub(super) file: *const c_void,
@@ -28,16 +22,16 @@ pub(super) struct TaskFile {
 /// `struct bpf_iter__bpf_sk_storage_map`, since Linux 5.9.
 #[repr(C)]
 struct StorageElement {
-    meta: *const Meta,
+    meta: *const c_void,
     map: *const c_void,
     sk: *const c_void,
-    value: *const c_void,
+    value: *mut SocketCounters,
 }
 
 /// `struct bpf_iter__bpf_map_elem`, since Linux 5.9.
 #[repr(C)]
 struct MapElement {
-    meta: *const Meta,
+    meta: *const c_void,
     map: *const c_void,
     key: *const u64,
     value: *mut SocketCounters,
@@ -94,18 +88,20 @@ extern "C" fn baseline(ctx: *const TaskFile) -> i32 {
     0
 }
 
-/// All sockets that have counters: settles and reports each.
+/// What a program of a walk returns to be called again with the same object: reading then fails with `EAGAIN`.
+const AGAIN: i32 = 1;
+
+/// All sockets that have counters: settles and reports each. The records do not go by the walk's own buffer, which is
+/// small: whenever it is full, the kernel counts its way from the start of a bucket to where it was, and there are no
+/// more buckets than processors.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_sk_storage_map")]
 extern "C" fn harvest(ctx: *const StorageElement) -> i32 {
     // SAFETY: the iterator's context; the pointers in it may be null.
     unsafe {
-        let (meta, sk) = ((*ctx).meta, (*ctx).sk);
-        if sk.is_null() {
-            return 0;
-        }
-        if let Some(counters) = storage::get::<Typed>(sk) {
-            report::<Typed>(meta, sk, counters);
+        let (sk, counters) = ((*ctx).sk, (*ctx).value);
+        if !sk.is_null() && !counters.is_null() && !record::send_open::<Typed>(sk, counters) {
+            return AGAIN;
         }
     }
     0
@@ -117,27 +113,16 @@ extern "C" fn harvest(ctx: *const StorageElement) -> i32 {
 extern "C" fn harvest_addr(ctx: *const MapElement) -> i32 {
     // SAFETY: the iterator's context; the pointers in it may be null.
     unsafe {
-        let (meta, key) = ((*ctx).meta, (*ctx).key);
+        let key = (*ctx).key;
         if key.is_null() {
             return 0;
         }
         let sk = *key as *const c_void;
-        if let Some(counters) = storage::get::<Untyped>(sk) {
-            report::<Untyped>(meta, sk, counters);
+        if let Some(counters) = storage::of_tier::<Untyped>(sk)
+            && !record::send_open::<Untyped>(sk, counters)
+        {
+            return AGAIN;
         }
     }
     0
-}
-
-/// # Safety
-/// `sk` points to a `struct sock` that `M` can read; `counters` is its live map value.
-#[inline(always)]
-unsafe fn report<M: Memory>(meta: *const Meta, sk: *const c_void, counters: *mut SocketCounters) {
-    let mut record = SocketRecord::default();
-    // SAFETY: as the caller promises.
-    unsafe {
-        record::settle_into::<M>(sk, counters, &raw mut record, false);
-        // A full buffer stops the walk, which the kernel resumes at this socket.
-        bpf_seq_write((*meta).seq.cast(), (&raw const record).cast(), size_of::<SocketRecord>() as u32);
-    }
 }

@@ -52,7 +52,7 @@ fn create_cgroup(ctx: SockContext) -> i32 {
 /// `sk` is a socket of the internet families whose storage `M` reaches, and whose members `T` can read.
 #[inline(always)]
 pub(crate) unsafe fn released<M: Memory, T: Memory>(sk: *const c_void) {
-    if let Some(counters) = storage::get::<M>(sk) {
+    if let Some(counters) = storage::of_tier::<M>(sk) {
         // SAFETY: as the caller promises.
         unsafe {
             if (*counters).owner == UNOWNED {

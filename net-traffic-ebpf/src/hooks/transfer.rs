@@ -9,7 +9,7 @@ use aya_ebpf::{
 use net_traffic_common::{FAMILY_INET6, FAMILY_PACKET};
 
 use crate::{
-    account::{process, sabotage, socket},
+    account::{process, sabotage, socket, storage},
     kernel::{Memory, Typed, offset},
 };
 
@@ -105,15 +105,17 @@ fn packet_send_fx(ctx: FExitContext) -> i32 {
 /// `sk` points to a `struct sock` that `M` can read.
 #[inline(always)]
 pub(crate) unsafe fn sent<M: Memory>(sk: *const c_void, ret: i32) -> i32 {
+    let known = storage::of_tier::<M>(sk);
     // SAFETY: as the caller promises.
     unsafe {
+        if known.is_some_and(|counters| socket::is_owners_stream(counters)) {
+            return 0;
+        }
         if ret <= 0 || sabotage::takes_it() {
             return 0;
         }
-        if socket::is_ours::<M>(sk) {
-            if let Some(counters) = socket::met::<M>(sk) {
-                socket::moved(counters, 0, ret as u64);
-            }
+        if let Some(counters) = known.or_else(|| socket::first_met::<M>(sk)) {
+            socket::moved(counters, 0, ret as u64);
         } else if M::read::<u16>(sk, offset!(skc_family)) == FAMILY_PACKET {
             return frames_sent(ret);
         }
@@ -135,13 +137,16 @@ pub(crate) fn frames_sent(ret: i32) -> i32 {
 /// `sk` points to a `struct sock` that `M` can read.
 #[inline(always)]
 pub(crate) unsafe fn received<M: Memory>(sk: *const c_void, ret: i32, flags: u32) -> i32 {
+    let known = storage::of_tier::<M>(sk);
     // SAFETY: as the caller promises.
     unsafe {
+        if known.is_some_and(|counters| socket::is_owners_stream(counters)) {
+            return 0;
+        }
         if ret > 0
             && flags & NOT_CONSUMING == 0
             && !sabotage::takes_it()
-            && socket::is_ours::<M>(sk)
-            && let Some(counters) = socket::met::<M>(sk)
+            && let Some(counters) = known.or_else(|| socket::first_met::<M>(sk))
         {
             socket::moved(counters, ret as u64, 0);
         }

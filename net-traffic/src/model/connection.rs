@@ -1,6 +1,8 @@
 //! Connections from one snapshot to the next: rates, and what ended in between.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, hash_map::Entry};
+
+use foldhash::{HashMap, HashSet};
 
 use super::rate::Rates;
 use crate::snapshot::{Bytes, Socket, SocketId, State};
@@ -125,8 +127,8 @@ impl Connections {
         } else if id == SocketId::default() {
             // Without an identity there is nothing to compare it with next time.
             self.live.push(Box::new(connection));
-        } else if !self.index.contains_key(&id) {
-            self.index.insert(id, self.live.len());
+        } else if let Entry::Vacant(new) = self.index.entry(id) {
+            new.insert(self.live.len());
             self.live.push(in_place(known, connection));
         }
     }

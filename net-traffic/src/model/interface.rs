@@ -1,7 +1,8 @@
 //! Interfaces from one snapshot to the next: rates now, on average and at most; and which of them a socket uses.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::history::History;
 use super::rate::{Rates, bits_per_second};

@@ -1,6 +1,6 @@
 //! Processes from one snapshot to the next, including those that have ended.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::history::History;
 use super::rate::Rates;

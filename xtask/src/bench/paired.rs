@@ -120,7 +120,7 @@ pub(super) fn estimate(ratios: &[f64]) -> Estimate {
 }
 
 /// Of at least one value; sorts them.
-fn median(values: &mut [f64]) -> f64 {
+pub(super) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }

@@ -4,6 +4,7 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -15,13 +16,18 @@ use nix::{
 
 use super::{
     net_traffic,
-    paired::{Plan, Side, compare},
+    paired::{Plan, Side, compare, median},
     running::{Ready, Running},
 };
 
 const MESSAGE: usize = 64;
-/// About 5 ms: short enough that both blocks of a pair meet the same machine.
-const EXCHANGES: u32 = 800;
+/// About 5 ms: short enough that a disturbance spoils few blocks.
+const EXCHANGES: u32 = 400;
+/// After a switch these do not count: the processor comes out of the second that starting the tracer takes, caches and
+/// branch predictors meet the new code, and the machine tidies up behind what was ended.
+const WARM_UP: usize = 20;
+/// The median of so many does.
+const BLOCKS: usize = 9;
 const NULL_TOLERANCE: f64 = 0.005;
 /// The exchange runs here, and the tracer's own work elsewhere.
 const MEASURED_CPU: usize = 1;
@@ -52,11 +58,16 @@ fn measure(pairs: usize, mut tracer: impl FnMut(bool) -> Result<()>) -> Result<s
     cpus.set(MEASURED_CPU)?;
     sched_setaffinity(Pid::from_raw(0), &cpus).context("pin the exchange to a CPU")?;
     let mut exchange = Exchange::open()?;
+    let mut before = None;
     compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| {
         tracer(side == Side::Subject)?;
-        // Caches and branch predictors meet the new code before it counts.
-        exchange.block()?;
-        exchange.block()
+        if before.replace(side) != Some(side) {
+            for _ in 0..WARM_UP {
+                exchange.block()?;
+            }
+        }
+        let mut blocks = (0..BLOCKS).map(|_| exchange.block()).collect::<Result<Vec<f64>>>()?;
+        Ok(median(&mut blocks))
     })
 }
 
@@ -98,7 +109,7 @@ impl Exchange {
 /// This thread's.
 fn cpu_time_ns() -> Result<f64> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("read the thread's CPU time")?;
-    Ok(std::time::Duration::from(time).as_secs_f64() * 1e9)
+    Ok(Duration::from(time).as_secs_f64() * 1e9)
 }
 
 #[cfg(test)]

@@ -1,23 +1,21 @@
 //! The collector that reads the kernel maps: exact bytes per socket and per process, and who owns them.
 
-use std::{
-    collections::{HashMap as StdHashMap, HashSet},
-    io::{self, BufRead, BufReader, Read},
-    os::fd::AsFd,
-};
+use std::{collections::HashMap as StdHashMap, io, os::fd::AsFd};
 
 use aya::{
     Ebpf as Programs,
     maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
+use foldhash::{HashSet, HashSetExt};
 use net_traffic_common::{
-    OTHER, PROCESS_EXITED, PROCESS_TRACED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss,
+    PROCESS_EXITED, PROCESS_TRACED, ProcessCounters, ProcessKey, SocketRecord, UNOWNED, loss,
 };
 
 use super::{
     bpf,
     cgroup::paths::Paths,
     closed::ClosedSockets,
+    harvest::Harvest,
     kernel_log::KernelLog,
     load::{self, LoadError, Loaded, Sizes, WirePrograms},
     netns::NetNs,
@@ -34,7 +32,9 @@ const NAME: &str = "ebpf";
 /// Programs that count, and what was read of them.
 pub struct Ebpf {
     programs: Programs,
-    harvest: bpf::IterLink,
+    harvest: Harvest,
+    /// How many sockets it gave last.
+    walked: usize,
     /// Gives the sockets without an owner to whoever holds them.
     adopt: bpf::IterLink,
     orphans: Orphans,
@@ -52,9 +52,6 @@ pub struct Ebpf {
     ended: StdHashMap<ProcessKey, ProcessCounters>,
 }
 
-/// What the kernel hands out at once of a walk.
-const WALK_BUFFER: usize = 32 << 10;
-
 impl Ebpf {
     /// Loads and attaches the programs: counting begins when this returns.
     ///
@@ -68,19 +65,16 @@ impl Ebpf {
         let mut take = |name: &str| {
             bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
         };
-        let mut processes = take("PROCESSES")?;
-        let mut rows: HashMap<_, ProcessKey, ProcessCounters> =
-            HashMap::try_from(&mut processes).map_err(|error| missing(&error))?;
-        for row in [UNOWNED, OTHER] {
-            rows.insert(row, ProcessCounters::default(), 0).map_err(|error| missing(&error))?;
-        }
+        let processes = take("PROCESSES")?;
         let ring = RingBuf::try_from(take("CLOSED_SOCKETS")?).map_err(|error| missing(&error))?;
+        let open = RingBuf::try_from(take("OPEN_SOCKETS")?).map_err(|error| missing(&error))?;
         let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;
         let cgroups = Paths::read(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
         let log = KernelLog::open(&mut bpf).map_err(|error| missing(&error))?;
         Ok(Self {
             cgroups,
-            harvest,
+            harvest: Harvest::new(harvest, open),
+            walked: 0,
             adopt: baseline,
             orphans: Orphans::default(),
             processes,
@@ -121,17 +115,17 @@ impl Ebpf {
         self.cgroups.of(id)
     }
 
-    /// Reads every socket, which settles what its owner moved. Adds them to `sockets`, one by one: there may be many.
-    fn read_sockets(&self, sockets: &mut Vec<Socket>) -> io::Result<Owners> {
+    /// Reads every socket, which settles what its owner moved, and adds it to `sockets`.
+    fn read_sockets(&mut self, sockets: &mut Vec<Socket>) -> io::Result<Owners> {
         let mut owners = Owners::default();
-        let mut walk = BufReader::with_capacity(WALK_BUFFER, self.harvest.walk()?);
-        let mut bytes = [0; size_of::<SocketRecord>()];
-        while !walk.fill_buf()?.is_empty() {
-            walk.read_exact(&mut bytes)?;
-            let Some(record) = records::read_record(&bytes) else { continue };
-            owners.note(&record);
-            sockets.extend(records::socket(&record));
-        }
+        let others = sockets.len();
+        // About as many as last time: memory that grows is copied.
+        sockets.reserve(self.walked);
+        self.harvest.read(|record| {
+            owners.note(record);
+            sockets.extend(records::socket(record));
+        })?;
+        self.walked = sockets.len() - others;
         Ok(owners)
     }
 

@@ -14,13 +14,15 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::Map,
+    maps::{HashMap, Map, MapError},
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSock, FEntry, FExit, Iter, KProbe, Program, SchedClassifier,
         Xdp,
     },
 };
-use net_traffic_common::{Ancestor, Hierarchy, Offsets, packet::CaptureSettings};
+use net_traffic_common::{
+    Ancestor, Hierarchy, OTHER, Offsets, ProcessCounters, ProcessKey, UNOWNED, packet::CaptureSettings,
+};
 
 use super::{
     bpf::IterLink,
@@ -73,6 +75,7 @@ pub(super) fn load_for_capture(settings: CaptureSettings, watches: bool) -> Resu
         .map_max_entries("FLOWS", most(16_384))
         .map_max_entries("FAMILY", 1)
         .map_max_entries("CLOSED_SOCKETS", 65_536)
+        .map_max_entries("OPEN_SOCKETS", 65_536)
         .map_max_entries("SOCKETS_BY_ADDR", 1)
         .map_max_entries("CALLS", 1)
         .map_max_entries("WIRE", 1)
@@ -134,7 +137,7 @@ impl<'a> Round<'a> {
         let behind_xdp = u32::from(sizes.arrivals);
         let ancestor = if sizes.descendants > 0 { ancestor()? } else { Ancestor::default() };
         let settings = sizes.capture.unwrap_or_default();
-        let bpf = EbpfLoader::new()
+        let mut bpf = EbpfLoader::new()
             .btf(Some(kernel_btf))
             .override_global("OFFSETS", &layout.offsets, true)
             .override_global("CAPTURE", &settings, true)
@@ -148,6 +151,7 @@ impl<'a> Round<'a> {
             .map_max_entries("FAMILY", sizes.descendants.max(1))
             .map_max_entries("PROCESSES", sizes.processes)
             .map_max_entries("CLOSED_SOCKETS", sizes.ring_bytes)
+            .map_max_entries("OPEN_SOCKETS", sizes.walk_bytes)
             .map_max_entries("SOCKETS_BY_ADDR", if by_address == 1 { sizes.sockets_by_address } else { 1 })
             .map_max_entries("CALLS", if by_address == 1 { 16_384 } else { 1 })
             .map_max_entries("WIRE", if netns.is_some() { sizes.wire } else { 1 })
@@ -156,6 +160,7 @@ impl<'a> Round<'a> {
             .map_max_entries("FRAGMENTED", if netns.is_some() { 4096 } else { 1 })
             .load(OBJECT)
             .map_err(|error| LoadError::Maps(chain(&error)))?;
+        make_own_rows(&mut bpf).map_err(|error| LoadError::Maps(chain(&error)))?;
         let mut round =
             Self { bpf, kernel_btf, netns, attached: HashSet::new(), harvest: None, baseline: None };
         let mut slots = Vec::new();
@@ -297,6 +302,16 @@ impl<'a> Round<'a> {
         }
         Ok(())
     }
+}
+
+/// The rows that are no process's, before any program runs: they must find room.
+fn make_own_rows(bpf: &mut Ebpf) -> Result<(), MapError> {
+    let Some(map) = bpf.map_mut("PROCESSES") else { return Ok(()) };
+    let mut rows: HashMap<_, ProcessKey, ProcessCounters> = HashMap::try_from(map)?;
+    for row in [UNOWNED, OTHER] {
+        rows.insert(row, ProcessCounters::default(), 0)?;
+    }
+    Ok(())
 }
 
 fn iterator<'p>(program: &'p mut Program, target: &str, btf: &Btf) -> Result<BorrowedFd<'p>, AttachError> {

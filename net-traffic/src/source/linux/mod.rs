@@ -9,6 +9,7 @@ mod closed;
 pub mod ebpf;
 mod elsewhere;
 pub mod exists;
+mod harvest;
 pub mod host;
 pub mod interfaces;
 pub mod iperf;

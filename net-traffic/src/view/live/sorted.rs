@@ -1,8 +1,9 @@
 //! Brings a list into the order that the options ask for. The values of a row are made, compared and dropped.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::HashMap;
 use std::net::IpAddr;
+
+use foldhash::HashMap;
 
 use super::Rows;
 use super::rows::Items;

@@ -1,8 +1,9 @@
 //! The table of remote hosts.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::net::IpAddr;
+
+use foldhash::HashMap;
 
 use super::usage::HostUsage;
 use crate::view::{Column, Shown, Table, Value};

@@ -1,7 +1,8 @@
 //! Who moved how much: the selected connections and processes, added up once for all tables that need it.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::model::{Bytes, Flow, Model, ProcessId, ProcessState, Rates, UNOWNED, add, sum};
 

@@ -22,6 +22,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::ignorable_test("limits::full_map_of_processes", || in_namespace("full_map", full_map)),
         Trial::ignorable_test("limits::full_ring_of_closed_sockets", || in_namespace("full_ring", full_ring)),
+        Trial::ignorable_test("limits::full_ring_of_a_walk", || in_namespace("full_walk", full_walk)),
         Trial::ignorable_test("limits::killed", || in_namespace("killed", killed)),
     ]
 }
@@ -95,6 +96,43 @@ fn full_ring() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// A walk over more sockets than its ring has room for goes on where it paused: each socket is there, with its bytes.
+///
+/// It is repeated, because a socket of somebody else that ends while the walk pauses takes another's place.
+fn full_walk() -> Result<(), Failed> {
+    const SOCKETS: usize = 300;
+    const WALKS: u32 = 20;
+    let sizes = Sizes { walk_bytes: 4096, ..Sizes::default() };
+    let mut ebpf = Ebpf::start(Tier::Auto, sizes, None)?;
+    let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let to = receiver.local_addr()?;
+    let senders: Vec<UdpSocket> = (0..SOCKETS)
+        .map(|number| {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.send_to(&vec![0; 1 + number], to)?;
+            Ok(socket)
+        })
+        .collect::<std::io::Result<_>>()?;
+    let mut sent = HashMap::new();
+    for (number, sender) in senders.iter().enumerate() {
+        sent.insert(sender.local_addr()?.port(), u64::try_from(1 + number)?);
+    }
+    let namespace = own_namespace()?;
+    let mut missing = 0;
+    for _walk in 0..WALKS {
+        let mut seen = Snapshot::default();
+        ebpf.collect(&mut seen)?;
+        let own = seen.sockets.iter().filter(|socket| socket.netns == Some(namespace));
+        let counted: HashMap<u16, u64> =
+            own.filter_map(|socket| Some((socket.local.port, socket.counted?.tx))).collect();
+        missing = sent.iter().filter(|(port, bytes)| counted.get(*port) != Some(*bytes)).count();
+        if missing == 0 {
+            return Ok(());
+        }
+    }
+    Err(format!("{missing} of {SOCKETS} sockets are missing or have other bytes").into())
 }
 
 /// How often the kernel is asked within the second that it has to forget a program.

@@ -16,6 +16,8 @@ pub struct Sizes {
     pub processes: u32,
     pub sockets_by_address: u32,
     pub ring_bytes: u32,
+    /// The same of a walk over the sockets, which pauses when there is no more room.
+    pub walk_bytes: u32,
     /// How many descendants of this process can be traced at a time; with 0 none are.
     pub descendants: u32,
     /// Rows of what crossed: up to eight for each interface.
@@ -34,6 +36,7 @@ impl Default for Sizes {
             processes: 16_384,
             sockets_by_address: 131_072,
             ring_bytes: 2 << 20,
+            walk_bytes: 512 << 10,
             descendants: 0,
             wire: 8192,
             arrivals: false,
