@@ -73,6 +73,15 @@ fn doctor_says_what_is_missing_and_how_to_get_it() {
             assert_eq!((show(row, "tier"), is_wine()), (tier.to_owned(), false));
         }
     }
+    // Round-trip times and retransmissions: either they are to be had, or the reason is told.
+    let row = find(report, "slots", &[("slot", "tcp_statistics")]).unwrap();
+    let words = ["tier", "reason", "remedy"].map(|key| show(row, key));
+    match words.each_ref().map(String::as_str) {
+        ["polling", "null", "null"] => {}
+        ["null", reason, "run it as administrator"] => assert!(reason.contains("need an administrator")),
+        ["null", reason, "null"] => assert!(reason.contains("this Windows has no"), "{row:?}"),
+        _ => panic!("{row:?}"),
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whose the counted bytes are: events are matched with the tables, and with what both said before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::orientation::{Ends, Tables};
@@ -41,7 +41,8 @@ pub struct Accounts {
     map_full: u64,
 }
 
-/// What makes events those of one socket. Several UDP sockets of a machine may have one address.
+/// What makes events those of one socket. Several UDP sockets of a machine may have one address; of several of one
+/// process events say nothing that tells them apart: one of them has what all of them moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     protocol: Protocol,
@@ -139,22 +140,23 @@ impl Accounts {
         for flow in self.flows.values_mut() {
             flow.missing_ns.get_or_insert(reading.at_ns);
         }
+        let listed: HashSet<(Key, i64)> =
+            reading.entries.iter().map(|entry| (Key::of(entry), entry.created)).collect();
         let mut sockets = Vec::with_capacity(reading.entries.len());
         for entry in reading.entries {
             let key = Key::of(entry);
-            if self.flows.get(&key).is_some_and(|flow| flow.is_older_than(entry)) {
+            let is_over = |flow: &Flow| !flow.may_be(entry) && !listed.contains(&(key, flow.created));
+            if self.flows.get(&key).is_some_and(is_over) {
                 self.end(key);
             }
             let mut socket = entry.socket();
-            let counted = match self.flows.get_mut(&key) {
-                Some(flow) => flow.join(entry, &mut socket),
-                None => Bytes::default(),
-            };
-            socket.counted = Some(counted);
+            let mut flow = self.flows.get_mut(&key).filter(|flow| flow.may_join(entry));
+            let counted = flow.as_mut().map(|flow| flow.join(entry, &mut socket));
+            socket.counted = Some(counted.unwrap_or_default());
             if entry.pid != 0 {
                 socket.owner = Some(owners.at(entry.pid, i64::MAX));
             }
-            if let Some(flow) = self.flows.get_mut(&key) {
+            if let Some(flow) = flow {
                 socket.owner = socket.owner.or(flow.socket.owner);
                 flow.socket = socket.clone();
             }
@@ -222,8 +224,13 @@ impl Flow {
         }
     }
 
-    fn is_older_than(&self, entry: &Entry) -> bool {
-        self.created != 0 && entry.created != 0 && self.created != entry.created
+    fn may_be(&self, entry: &Entry) -> bool {
+        self.created == 0 || entry.created == 0 || self.created == entry.created
+    }
+
+    /// Of the rows of one reading that have its key, one does.
+    fn may_join(&self, entry: &Entry) -> bool {
+        self.missing_ns.is_some() && self.may_be(entry)
     }
 
     /// It is in the table: it keeps the identity under which it was first reported, if it was.

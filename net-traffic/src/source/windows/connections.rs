@@ -8,7 +8,7 @@ use super::etw::Counting;
 use super::host;
 use super::ip_helper;
 use super::processes::Processes;
-use crate::snapshot::{Protocol, Snapshot, Socket, State, Status};
+use crate::snapshot::{Endpoint, Protocol, Snapshot, Socket, State, Status};
 use crate::source::etw::Entry;
 use crate::source::{CollectError, Collector, Wanted};
 
@@ -17,7 +17,7 @@ use crate::source::{CollectError, Collector, Wanted};
 pub(super) struct Connections {
     wanted: Wanted,
     counting: Option<Counting>,
-    statistics: Option<Statistics>,
+    statistics: Statistics,
     processes: Processes,
     /// Mark those that descend from this program.
     traced: bool,
@@ -35,13 +35,14 @@ impl Connections {
         let Self { wanted, counting, statistics, processes, .. } = self;
         // Events are told apart by all tables, whatever is shown of them.
         let read = if counting.is_some() { Wanted::default() } else { *wanted };
-        let mut created = HashMap::new();
+        let mut births = Births::default();
         let mut tables = || {
             let entries = ip_helper::read(read)?;
-            let made = entries.iter().filter(|entry| entry.created != 0);
-            created.extend(made.map(|entry| ((entry.protocol, entry.local, entry.remote), entry.created)));
+            births.learn(&entries);
             Ok(entries)
         };
+        // What one source has counted is never continued by another.
+        let counts = counting.is_none();
         let mut sockets = match counting {
             Some(counting) => {
                 let addresses: Vec<_> =
@@ -51,12 +52,9 @@ impl Connections {
             None => tables()?.iter().map(|entry| listed(entry, processes)).collect(),
         };
         for socket in &mut sockets {
-            let at = created.get(&(socket.protocol, socket.local, socket.remote));
-            socket.opened_ns = at.and_then(|at| opened_ns(*at, snapshot));
+            socket.opened_ns = births.of(socket).and_then(|at| opened_ns(at, snapshot));
         }
-        if let Some(statistics) = statistics {
-            statistics.add(&mut sockets);
-        }
+        statistics.add(&mut sockets, counts);
         sockets.retain(|socket| is_wanted(*wanted, socket));
         Ok(sockets)
     }
@@ -84,15 +82,39 @@ impl Collector for Connections {
         snapshot.processes = self.processes.report(&owners, counted);
         snapshot.status.push(status());
         snapshot.status.push(self.processes.status());
-        if let Some(statistics) = &self.statistics {
-            snapshot.status.push(statistics.status());
-        }
+        snapshot.status.push(self.statistics.status());
         if let Some(counting) = &self.counting {
             snapshot.loss = counting.loss();
             snapshot.status.push(counting.status());
         }
         Ok(())
     }
+}
+
+/// When the sockets were made, in steps of 100 ns since 1601, as far as the system tells.
+#[derive(Debug, Default)]
+struct Births(HashMap<Birthplace, i64>);
+
+/// With the owner where there is no peer: sockets without one share their address with those of other processes.
+type Birthplace = (Protocol, Endpoint, Option<Endpoint>, u32);
+
+impl Births {
+    fn learn(&mut self, entries: &[Entry]) {
+        for Entry { protocol, local, remote, pid, created, .. } in entries {
+            if *created != 0 {
+                self.0.insert(birthplace(*protocol, *local, *remote, *pid), *created);
+            }
+        }
+    }
+
+    fn of(&self, socket: &Socket) -> Option<i64> {
+        let pid = socket.owner.map_or(0, |owner| owner.pid);
+        self.0.get(&birthplace(socket.protocol, socket.local, socket.remote, pid)).copied()
+    }
+}
+
+fn birthplace(protocol: Protocol, local: Endpoint, remote: Option<Endpoint>, pid: u32) -> Birthplace {
+    (protocol, local, remote, if remote.is_some() { 0 } else { pid })
 }
 
 fn listed(entry: &Entry, processes: &mut Processes) -> Socket {
@@ -122,5 +144,35 @@ fn status() -> Status {
         ),
         reason: None,
         remedy: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::ProcessId;
+
+    #[test]
+    fn sockets_of_two_processes_at_one_address_were_made_at_their_own_times() {
+        let end = |port| Endpoint { address: std::net::Ipv4Addr::UNSPECIFIED.into(), port };
+        let row = |protocol, remote, pid, created| {
+            let state = State::Established;
+            Entry { protocol, local: end(5353), remote, state, pid, created }
+        };
+        let (udp, tcp) = (Protocol::Udp, Protocol::Tcp);
+        let rows = [
+            row(udp, None, 7, 70),
+            row(udp, None, 8, 80),
+            row(udp, None, 9, 0),
+            row(tcp, Some(end(1)), 7, 90),
+        ];
+        let mut births = Births::default();
+        births.learn(&rows);
+        let of = |row: &Entry, pid| {
+            births.of(&Socket { owner: Some(ProcessId { pid, start_ticks: 1 }), ..row.socket() })
+        };
+        assert_eq!([7, 8, 9].map(|pid| of(&rows[0], pid)), [Some(70), Some(80), None]);
+        // The row of a connection that is over names nobody, and its owner is known from before.
+        assert_eq!((of(&rows[3], 7), births.of(&rows[3].socket())), (Some(90), Some(90)));
     }
 }

@@ -16,13 +16,21 @@ use std::net::IpAddr;
 use super::{check, rights, size};
 use crate::snapshot::{Bytes, Endpoint, Protocol, Socket, SocketId, State, Status, TcpInfo};
 
-/// Asks for each established connection.
+/// Asks for each established connection, unless it is known that nobody would answer.
 #[derive(Debug, Default)]
 pub(super) struct Statistics {
     /// What the stack had counted of each live connection when it was first asked.
     begin: HashMap<SocketId, Bytes>,
-    /// Why nobody is asked any more.
-    refused: Option<String>,
+    /// Why nobody is asked any more, or ever was.
+    refused: Option<Refusal>,
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Refusal {
+    #[error("the statistics of TCP need an administrator")]
+    Privilege,
+    #[error("this Windows has no statistics of TCP")]
+    Missing,
 }
 
 /// The stack, as much as is asked of it; a test has one of its own.
@@ -36,18 +44,26 @@ trait Stack {
 const SLOT: &str = "tcp_statistics";
 
 impl Statistics {
-    /// `None` where it is not allowed, or this system has none.
-    pub(super) fn new() -> Option<Self> {
-        (rights::is_elevated() && rights::has(c"iphlpapi.dll", c"GetPerTcpConnectionEStats"))
-            .then(Self::default)
+    pub(super) fn new() -> Self {
+        let has_them = rights::has(c"iphlpapi.dll", c"GetPerTcpConnectionEStats");
+        Self::of(has_them, rights::is_elevated())
     }
 
-    /// Adds what the stack knows of each connection. Where nothing else counts, its bytes since we began.
-    pub(super) fn add(&mut self, sockets: &mut [Socket]) {
-        self.add_from(&System, sockets);
+    fn of(has_them: bool, is_elevated: bool) -> Self {
+        let refused = match (has_them, is_elevated) {
+            (false, _) => Some(Refusal::Missing),
+            (true, false) => Some(Refusal::Privilege),
+            (true, true) => None,
+        };
+        Self { begin: HashMap::new(), refused }
     }
 
-    fn add_from(&mut self, stack: &impl Stack, sockets: &mut [Socket]) {
+    /// Adds what the stack knows of each connection; its bytes since we began only where it `counts`.
+    pub(super) fn add(&mut self, sockets: &mut [Socket], counts: bool) {
+        self.add_from(&System, sockets, counts);
+    }
+
+    fn add_from(&mut self, stack: &impl Stack, sockets: &mut [Socket], counts: bool) {
         // Those that are not asked for this time have ended.
         let before = std::mem::take(&mut self.begin);
         for socket in sockets {
@@ -62,11 +78,14 @@ impl Statistics {
                 continue;
             };
             match describe(stack, &row, before.get(&socket.id).copied(), socket) {
-                Ok(begin) => {
+                Ok((begin, moved)) => {
                     self.begin.insert(socket.id, begin);
+                    if counts {
+                        socket.counted = Some(moved);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    self.refused = Some(error.to_string());
+                    self.refused = Some(Refusal::Privilege);
                 }
                 // It ended in between, or is one that the stack does not count; the others are asked all the same.
                 Err(_) => {}
@@ -80,27 +99,37 @@ impl Statistics {
             tier: self.refused.is_none().then(|| "polling".to_owned()),
             program: Some("GetPerTcpConnectionEStats".to_owned()),
             covers: Some("round-trip time and retransmissions of established connections".to_owned()),
-            reason: self.refused.clone(),
-            remedy: self.refused.as_ref().map(|_| "run it as administrator".to_owned()),
+            reason: self.refused.map(|refusal| refusal.to_string()),
+            remedy: self.refused.and_then(Refusal::remedy),
         }
     }
 }
 
-/// Adds to the socket what the stack says of it; returns what had been counted when it was first asked.
-fn describe(stack: &impl Stack, row: &Row, begin: Option<Bytes>, socket: &mut Socket) -> io::Result<Bytes> {
+impl Refusal {
+    fn remedy(self) -> Option<String> {
+        matches!(self, Self::Privilege).then(|| "run it as administrator".to_owned())
+    }
+}
+
+/// Adds to the socket what the stack says of it; returns what had been counted when it was first asked, and what was
+/// moved since.
+fn describe(
+    stack: &impl Stack,
+    row: &Row,
+    begin: Option<Bytes>,
+    socket: &mut Socket,
+) -> io::Result<(Bytes, Bytes)> {
     if begin.is_none() {
         stack.enable(row)?;
     }
     let data = stack.data(row)?;
     let now = Bytes { rx: data.ThruBytesReceived, tx: data.ThruBytesAcked };
     let begin = begin.unwrap_or(now);
-    socket
-        .counted
-        .get_or_insert(Bytes { rx: now.rx.saturating_sub(begin.rx), tx: now.tx.saturating_sub(begin.tx) });
+    let moved = Bytes { rx: now.rx.saturating_sub(begin.rx), tx: now.tx.saturating_sub(begin.tx) };
     if let Ok(path) = stack.path(row) {
         socket.tcp = Some(tcp_info(&path));
     }
-    Ok(begin)
+    Ok((begin, moved))
 }
 
 /// The stack measures in milliseconds, and counts since it was told to.

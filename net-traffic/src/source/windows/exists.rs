@@ -1,7 +1,7 @@
 //! Whether what the user names is there.
 
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, GetLastError};
-use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
+use windows_sys::Win32::System::Threading::{GetProcessId, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
 
 use super::interfaces;
 use super::processes::Handle;
@@ -24,8 +24,12 @@ pub fn process(pid: u32) -> Option<bool> {
         // One that may not be looked at is there.
         return Some(code != ERROR_INVALID_PARAMETER);
     }
-    // SAFETY: it was opened here. The object of a process that has ended may be kept by others.
-    Some(!unsafe { Handle::new(raw) }.has_ended())
+    // SAFETY: it was opened here.
+    let handle = unsafe { Handle::new(raw) };
+    // SAFETY: the handle is open. The system rounds an id that no process has down to one that a process may have.
+    let is_it = unsafe { GetProcessId(handle.raw()) } == pid;
+    // The object of a process that has ended may be kept by others.
+    Some(is_it && !handle.has_ended())
 }
 
 #[cfg(test)]
@@ -34,6 +38,9 @@ mod tests {
     fn tells_this_process_from_none() {
         assert_eq!(super::process(std::process::id()), Some(true));
         assert_eq!(super::process(u32::MAX), Some(false));
+        for beside in 1..4 {
+            assert_eq!(super::process(std::process::id() + beside), Some(false));
+        }
     }
 
     #[test]

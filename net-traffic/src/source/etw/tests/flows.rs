@@ -179,6 +179,30 @@ fn datagrams_are_those_of_the_row_that_holds_their_port() {
 }
 
 #[test]
+fn several_sockets_of_one_process_at_one_port_go_on_whichever_is_listed_first() {
+    let mut story = Story::default();
+    let row = |created| entry(Protocol::Udp, 7, "0.0.0.0:5353", None, created);
+    let (one, other) = (row(9), row(10));
+    let events = [(42, payload(7, 5, "192.0.2.1:5353", "224.0.0.251:5353"))];
+    let first = story.read(&events, &[one, other]);
+    assert_eq!((first[0].counted, first[1].counted), (moved(0, 5), moved(0, 0)), "each byte is counted once");
+    assert_ne!(first[0].id, first[1].id);
+    for (step, rows) in [[one, other], [other, one], [one, other]].iter().enumerate() {
+        let sockets = story.read(&events, rows);
+        assert_eq!(sockets.len(), 2, "none has ended: {sockets:#?}");
+        let counted = |id| sockets.iter().find(|it| it.id == id && !it.closed).unwrap().counted;
+        let all = 5 * (step as u64 + 2);
+        assert_eq!((counted(first[0].id), counted(first[1].id)), (moved(0, all), moved(0, 0)));
+    }
+    // The one that had them goes; the other has what is moved from then on.
+    let sockets = story.read(&events, &[other]);
+    let ended: Vec<&Socket> = sockets.iter().filter(|socket| socket.closed).collect();
+    assert_eq!((ended.len(), ended[0].id, ended[0].counted), (1, first[0].id, moved(0, 25)));
+    let later = story.read(&events, &[other]);
+    assert_eq!((later.len(), later[0].id, later[0].counted), (1, first[1].id, moved(0, 5)));
+}
+
+#[test]
 fn datagrams_are_those_of_the_row_of_their_family() {
     let mut story = Story::default();
     let rows =

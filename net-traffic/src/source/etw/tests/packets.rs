@@ -136,14 +136,28 @@ fn a_packet_counts_where_it_is_seen_first() {
 
 proptest! {
     #[test]
-    fn no_octets_make_it_panic(data: Vec<u8>, places: [usize; 3]) {
-        let [metadata_offset, packet_offset, packet_length] = places;
-        if let Some((metadata, packet)) = decode(&Parts { data: &data, metadata_offset, packet_offset, packet_length }) {
-            prop_assert_eq!(packet.len(), packet_length);
-            prop_assert_eq!(metadata.length as usize, packet_length);
+    fn octets_are_a_packet_exactly_where_its_parts_lie_within_them(
+        data in prop_oneof![3 => octets(0..300), 1 => octets(MOST - 100..MOST + 300)],
+        places in [0..200_usize, 0..200],
+        packet_length in prop_oneof![3 => 0..200_usize, 1 => MOST - 100..MOST + 400],
+    ) {
+        let [metadata_offset, packet_offset] = places;
+        let there = data.len().saturating_sub(packet_offset);
+        let is_within = metadata_offset + METADATA <= data.len() && packet_offset <= data.len();
+        let decoded = decode(&Parts { data: &data, metadata_offset, packet_offset, packet_length });
+        prop_assert_eq!(decoded.is_some(), is_within && (packet_length <= there || there >= MOST));
+        if let Some((metadata, packet)) = decoded {
+            prop_assert_eq!(packet.len(), packet_length.min(there));
+            prop_assert!(metadata.length as usize >= packet_length);
+            // Only where it may have been cut may its headers say more.
+            prop_assert!(packet.len() >= MOST || metadata.length as usize == packet_length);
             Once::default().is_first(&metadata);
         }
     }
+}
+
+fn octets(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), length)
 }
 
 /// A packet of IP with these ports.

@@ -1,6 +1,6 @@
 //! Whose a packet is: the packet monitor does not say, the tables of sockets do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::packet::{Direction, Process};
@@ -14,6 +14,8 @@ use crate::source::windows::processes::Processes;
 
 /// The tables are read again for a packet that they do not know, but not more often than this.
 const REFRESH_NS: u64 = 200_000_000;
+/// And for any packet when they are older than this: addresses are used again.
+const STALE_NS: u64 = 1_000_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Owners {
@@ -33,7 +35,8 @@ impl Owners {
             Direction::In => (destination, source),
         };
         let mut pid = self.find(protocol, local, remote);
-        if pid.is_none() && now_ns.saturating_sub(self.read_ns) >= REFRESH_NS {
+        let age_ns = now_ns.saturating_sub(self.read_ns);
+        if age_ns >= STALE_NS || (pid.is_none() && age_ns >= REFRESH_NS) {
             self.refresh(now_ns);
             pid = self.find(protocol, local, remote);
         }
@@ -76,6 +79,8 @@ impl Owners {
     fn refresh(&mut self, now_ns: u64) {
         self.read_ns = now_ns;
         self.processes.begin();
+        // Nobody is told who has ended, but what is held of them is let go.
+        let _told = self.processes.report(&HashSet::new(), None);
         if let Ok(entries) = ip_helper::read(Wanted::default()) {
             let owned = entries.iter().filter(|entry| entry.pid != 0);
             self.sockets =
@@ -89,5 +94,55 @@ fn unspecified(end: Endpoint) -> std::net::IpAddr {
         std::net::Ipv4Addr::UNSPECIFIED.into()
     } else {
         std::net::Ipv6Addr::UNSPECIFIED.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::etw::pktmon::Kind;
+
+    #[test]
+    fn a_port_that_is_used_again_gets_its_new_owner_within_a_second() {
+        /// It was this process's, which is not there.
+        const FORMER: u32 = 4_000_000;
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // Wine knows an owner once something was sent.
+        socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let local = Endpoint { address: std::net::Ipv4Addr::LOCALHOST.into(), port };
+        let mut packet = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1];
+        packet.extend([port.to_be_bytes(), [0, 9]].concat());
+        packet.extend([0, 8, 0, 0]);
+        let metadata = Metadata {
+            direction: Some(Direction::Out),
+            kind: Kind::Ip,
+            component: 1,
+            edge: 1,
+            drop_reason: 0,
+            time: 0,
+            length: 28,
+        };
+        let read_ns = 10 * STALE_NS;
+        let sockets = HashMap::from([((Protocol::Udp, local, None), FORMER)]);
+        let mut owners = Owners { sockets, read_ns, ..Owners::default() };
+        let mut of = |now_ns| owners.of(&metadata, &packet, now_ns).map(|id| id.pid);
+        assert_eq!(of(read_ns + STALE_NS - 1), Some(FORMER));
+        assert_eq!(of(read_ns + STALE_NS), Some(std::process::id()));
+    }
+
+    #[test]
+    fn nothing_is_held_of_a_process_that_has_ended() {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .arg("--list")
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut owners = Owners::default();
+        let id = owners.processes.now(child.id());
+        assert!(owners.processes.known(id).is_some());
+        child.wait().unwrap();
+        owners.refresh(1);
+        assert!(owners.processes.known(id).is_none());
     }
 }

@@ -68,7 +68,7 @@ fn bytes_count_from_the_first_reading_and_times_are_in_microseconds() {
     let read = |statistics: &mut Statistics, counted| {
         stack.counted.set(counted);
         let mut sockets = [socket(1)];
-        statistics.add_from(&stack, &mut sockets);
+        statistics.add_from(&stack, &mut sockets, true);
         sockets[0].clone()
     };
     assert_eq!(read(&mut statistics, 100).counted, Some(Bytes { rx: 0, tx: 0 }));
@@ -80,13 +80,26 @@ fn bytes_count_from_the_first_reading_and_times_are_in_microseconds() {
 }
 
 #[test]
+fn where_something_else_counts_or_did_the_bytes_are_left_to_it() {
+    let (stack, mut statistics) = (Fake::default(), Statistics::default());
+    let theirs = Some(Bytes { rx: 1, tx: 2 });
+    // None as well: whoever counted was stopped, and what is moved since is not known.
+    for counted in [theirs, None, None] {
+        stack.counted.set(stack.counted.get() + 100);
+        let mut sockets = [Socket { counted, ..socket(1) }];
+        statistics.add_from(&stack, &mut sockets, false);
+        assert_eq!((sockets[0].counted, sockets[0].tcp.is_some()), (counted, true));
+    }
+}
+
+#[test]
 fn connections_that_come_and_go_do_not_fill_the_memory() {
     let (stack, mut statistics) = (Fake::default(), Statistics::default());
     for port in 1..=10_000 {
-        statistics.add_from(&stack, &mut [socket(port), socket(port + 1)]);
+        statistics.add_from(&stack, &mut [socket(port), socket(port + 1)], true);
         assert_eq!(statistics.begin.len(), 2);
     }
-    statistics.add_from(&stack, &mut []);
+    statistics.add_from(&stack, &mut [], true);
     assert!(statistics.begin.is_empty());
 }
 
@@ -96,7 +109,7 @@ fn a_connection_that_fails_is_left_out_and_the_others_are_asked() {
     let mut statistics = Statistics::default();
     for _ in 0..3 {
         let mut sockets = [socket(1), socket(2), socket(3)];
-        statistics.add_from(&stack, &mut sockets);
+        statistics.add_from(&stack, &mut sockets, true);
         assert_eq!(sockets.map(|socket| socket.tcp.is_some()), [true, false, true]);
     }
     let status = statistics.status();
@@ -108,10 +121,25 @@ fn a_right_that_is_missing_ends_it_for_good_and_is_said() {
     let stack = Fake::of(&[(2, ERROR_ACCESS_DENIED)]);
     let mut statistics = Statistics::default();
     let mut sockets = [socket(1), socket(2), socket(3)];
-    statistics.add_from(&stack, &mut sockets);
+    statistics.add_from(&stack, &mut sockets, true);
     assert_eq!(sockets.map(|socket| socket.tcp.is_some()), [true, false, false]);
-    statistics.add_from(&stack, &mut [socket(1), socket(3)]);
+    statistics.add_from(&stack, &mut [socket(1), socket(3)], true);
     assert_eq!(*stack.enabled.borrow(), [1, 2], "nobody is asked any more");
     let status = statistics.status();
     assert!(status.tier.is_none() && status.reason.is_some() && status.remedy.is_some());
+}
+
+#[test]
+fn what_is_not_to_be_had_is_said_from_the_beginning_and_nobody_is_asked() {
+    for (has_them, is_elevated, reason) in
+        [(true, false, "administrator"), (false, false, "this Windows"), (false, true, "this Windows")]
+    {
+        let (stack, mut statistics) = (Fake::default(), Statistics::of(has_them, is_elevated));
+        statistics.add_from(&stack, &mut [socket(1)], true);
+        assert!(stack.enabled.borrow().is_empty());
+        let status = statistics.status();
+        assert!(status.tier.is_none() && status.reason.unwrap().contains(reason));
+        assert_eq!(status.remedy.is_some(), has_them, "no right gives what is not there");
+    }
+    assert!(Statistics::of(true, true).status().reason.is_none());
 }

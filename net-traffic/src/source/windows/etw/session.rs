@@ -69,7 +69,7 @@ impl Session {
         let only_one = only_one()?;
         // Of a process that could not stop it. That there is none is the usual case.
         stop();
-        let at_end = AtEnd::new(stop).map_err(Refusal::Failed)?;
+        let at_end = AtEnd::new(|| _ = stop()).map_err(Refusal::Failed)?;
         let provider = Provider::by_guid(PROVIDER)
             .any(KEYWORDS)
             .level(LEVEL)
@@ -129,26 +129,30 @@ impl Tracing for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(trace) = self.trace.take() {
-            // The reader ends when the session does.
-            drop(trace.stop());
-            stop();
-        }
+        // The reader ends when the session does, and uses the trace until then.
+        let is_over = stop();
         drop(self.at_end.take());
-        if let Some(reader) = self.reader.take() {
+        if let Some(reader) = self.reader.take().filter(|_| is_over) {
             let _ended = reader.join();
         }
+        drop(self.trace.take());
     }
 }
 
-/// That there is none of this name is no error: whoever stops it may come twice, or too late.
-fn stop() {
-    drop(stop_trace_by_name(NAME));
+/// Whether there is none of this name any more. That there was none is no error: whoever stops it may come twice, or
+/// too late.
+fn stop() -> bool {
+    match stop_trace_by_name(NAME).map_err(native).map_err(gone) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
-/// The system has an error of its own for a session that is not there.
+/// The system has an error of its own for a session that is not there; the library has it within an `HRESULT`.
 fn gone(error: io::Error) -> io::Error {
-    let is_gone = error.raw_os_error() == Some(ERROR_WMI_INSTANCE_NOT_FOUND.cast_signed());
+    const CODE: u32 = 0xffff;
+    let code = error.raw_os_error().map(|raw| raw.cast_unsigned() & CODE);
+    let is_gone = code == Some(ERROR_WMI_INSTANCE_NOT_FOUND);
     if is_gone { io::ErrorKind::NotFound.into() } else { error }
 }
 

@@ -109,6 +109,7 @@ fn an_event_of_any_number_and_any_length_is_taken_left_out_or_lost_and_counted()
 fn a_session_that_is_not_there_is_told_from_one_that_cannot_be_asked() {
     let error = |code: u32| gone(crate::source::windows::error(code)).kind();
     assert_eq!(error(ERROR_WMI_INSTANCE_NOT_FOUND), io::ErrorKind::NotFound);
+    assert_eq!(error(0x8007_0000 | ERROR_WMI_INSTANCE_NOT_FOUND), io::ErrorKind::NotFound);
     assert_ne!(error(ERROR_ACCESS_DENIED), io::ErrorKind::NotFound);
 }
 
