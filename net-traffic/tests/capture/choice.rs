@@ -164,7 +164,7 @@ fn without_rights_it_says_which_and_how_to_get_them() {
     let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{said}");
-    for word in ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_NET_RAW", "setcap cap_bpf,cap_perfmon,"] {
+    for word in ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_NET_RAW", "setcap cap_"] {
         assert!(said.contains(word), "{word}: {said}");
     }
 }

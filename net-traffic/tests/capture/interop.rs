@@ -82,11 +82,17 @@ fn files_that_other_programs_captured() {
         capture("tshark", "tshark", &["-q"], &shark),
     ];
     let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
-    for length in 0..30 {
-        drop(socket.send_to(&vec![7; length * 40], "10.9.0.2:7700"));
-        std::thread::sleep(Duration::from_millis(5));
+    // Some say that they capture before they do, and all write when they like.
+    let is_enough = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() > 20_000);
+    for _ in 0..200 {
+        for length in 0..30 {
+            drop(socket.send_to(&vec![7; length * 40], "10.9.0.2:7700"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        if all.iter().all(|(_, path)| is_enough(path)) {
+            break;
+        }
     }
-    std::thread::sleep(Duration::from_millis(1200));
     for (program, path) in all {
         program.end(Signal::SIGINT);
         same_text(&path);

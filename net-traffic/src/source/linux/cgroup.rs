@@ -11,9 +11,10 @@ mod recognise;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use self::names::Names;
-use self::recognise::recognise;
+use self::recognise::{Found, recognise};
 use crate::snapshot::{Container, Snapshot};
 use crate::source::{CollectError, Collector};
 
@@ -21,8 +22,25 @@ use crate::source::{CollectError, Collector};
 pub struct Containers {
     names: Names,
     /// By the path of the cgroup. A container that has ended keeps its name here.
-    known: HashMap<String, Option<Container>>,
+    known: HashMap<String, Known>,
 }
+
+struct Known {
+    container: Option<Container>,
+    /// What it was taken for, while nobody has told its name.
+    nameless: Option<Nameless>,
+}
+
+/// An engine that is busy tells a name later.
+struct Nameless {
+    found: Found,
+    asked: Instant,
+    times: u32,
+}
+
+/// How often a name is asked for, and how long after the last time.
+const TIMES: u32 = 4;
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl Default for Containers {
     fn default() -> Self {
@@ -39,15 +57,33 @@ impl Containers {
 
     /// The container whose processes are in the cgroup of this path.
     pub(super) fn of(&mut self, cgroup: &str) -> Option<&Container> {
-        if !self.known.contains_key(cgroup) {
-            let container = recognise(cgroup).map(|found| Container {
-                name: self.names.of(&found),
-                id: found.id,
-                runtime: found.runtime.name().to_owned(),
-            });
-            self.known.insert(cgroup.to_owned(), container);
+        match self.known.get_mut(cgroup) {
+            Some(known) => known.ask_again(&self.names),
+            None => drop(self.known.insert(cgroup.to_owned(), Known::of(cgroup, &self.names))),
         }
-        self.known.get(cgroup)?.as_ref()
+        self.known.get(cgroup)?.container.as_ref()
+    }
+}
+
+impl Known {
+    fn of(cgroup: &str, names: &Names) -> Self {
+        let Some(found) = recognise(cgroup) else { return Self { container: None, nameless: None } };
+        let name = names.of(&found);
+        let container = Container { name, id: found.id.clone(), runtime: found.runtime.name().to_owned() };
+        let nameless = container.name.is_none().then(|| Nameless { found, asked: Instant::now(), times: 1 });
+        Self { container: Some(container), nameless }
+    }
+
+    fn ask_again(&mut self, names: &Names) {
+        let (Some(container), Some(nameless)) = (&mut self.container, &mut self.nameless) else { return };
+        if nameless.asked.elapsed() < PAUSE {
+            return;
+        }
+        container.name = names.of(&nameless.found);
+        (nameless.asked, nameless.times) = (Instant::now(), nameless.times + 1);
+        if container.name.is_some() || nameless.times == TIMES {
+            self.nameless = None;
+        }
     }
 }
 
@@ -146,6 +182,20 @@ mod tests {
         let path = format!("/docker/{ID}");
         assert_eq!(containers.of(&path).unwrap().name.as_deref(), Some("web"));
         std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(containers.of(&path).unwrap().name.as_deref(), Some("web"));
+    }
+
+    #[test]
+    fn a_name_that_was_not_told_is_asked_for_again() {
+        let root = tempfile::tempdir().unwrap();
+        let mut containers = Containers::below(root.path().to_owned());
+        let path = format!("/docker/{ID}");
+        assert_eq!(containers.of(&path).unwrap().name, None);
+        let directory = root.path().join("var/lib/docker/containers").join(ID);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("config.v2.json"), r#"{"Name":"/web"}"#).unwrap();
+        assert_eq!(containers.of(&path).unwrap().name, None, "asked again at once");
+        containers.known.get_mut(&path).unwrap().nameless.as_mut().unwrap().asked -= PAUSE;
         assert_eq!(containers.of(&path).unwrap().name.as_deref(), Some("web"));
     }
 

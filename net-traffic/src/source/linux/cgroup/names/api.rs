@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// An engine that does not answer must not stop the reports.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// An answer is some ten kilobytes.
 const LONGEST: u64 = 1 << 20;
 
