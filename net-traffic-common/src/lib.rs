@@ -26,9 +26,9 @@ pub use wire::{
 
 /// The causes of loss that the kernel side counts: the indices of the map `LOSS`.
 pub mod loss {
-    /// The map of processes was full: the bytes went to [`crate::OTHER`].
+    /// A map was full: the bytes of a process went to [`crate::OTHER`], those of a packet to nobody.
     pub const MAP_FULL: u32 = 0;
-    /// A map was busy (`EBUSY`): the bytes went to [`crate::OTHER`].
+    /// A map or a value in it was busy: the same.
     pub const MAP_BUSY: u32 = 1;
     /// The kernel refused a socket's storage.
     pub const STORAGE_FAILED: u32 = 2;

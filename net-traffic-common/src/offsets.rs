@@ -38,6 +38,7 @@ pub struct Offsets {
     pub mss_cache: u32,
     /// The member of `tcp_sock` that marks a subflow; [`u32::MAX`] where the kernel has no MPTCP.
     pub is_mptcp: u32,
+    pub task_flags: u32,
     pub group_leader: u32,
     pub start_boottime: u32,
     pub tgid: u32,

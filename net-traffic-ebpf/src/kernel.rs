@@ -41,6 +41,7 @@ pub(crate) static OFFSETS: Offsets = Offsets {
     snd_cwnd: 0,
     mss_cache: 0,
     is_mptcp: 0,
+    task_flags: 0,
     group_leader: 0,
     start_boottime: 0,
     tgid: 0,
@@ -192,6 +193,15 @@ pub(crate) unsafe fn read_octets<const N: usize>(base: *const c_void, offset: u3
 #[inline(always)]
 pub(crate) fn current_pid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// Whether a thread of the kernel's own runs now.
+#[inline(always)]
+pub(crate) fn is_kernel_thread() -> bool {
+    const PF_KTHREAD: u32 = 0x0020_0000;
+    // SAFETY: the current task.
+    let flags: u32 = unsafe { Typed::read(bpf_get_current_task_btf().cast(), offset!(task_flags)) };
+    flags & PF_KTHREAD != 0
 }
 
 /// The leader of the thread group that runs now.

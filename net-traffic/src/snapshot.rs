@@ -314,9 +314,9 @@ pub struct Passed {
 /// The loss ledger: events that the tool failed to count, by cause. Every output shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Processes that found the map full; their bytes are in the process "other".
+    /// Entries for which a map had no room; a process's bytes are in the process "other", a packet's unattributed.
     pub map_full: u64,
-    /// Additions that found a map busy; the bytes are in the process "other".
+    /// Additions that found a map busy; the same.
     #[serde(default)]
     pub map_busy: u64,
     /// Sockets whose storage the kernel refused.
@@ -325,7 +325,7 @@ pub struct Loss {
     pub ring_full: u64,
     /// Records that found the tool's own queue full.
     pub queue_full: u64,
-    /// Events for which the kernel skipped our program.
+    /// Events for which the kernel skipped our program, or that had no sense.
     pub missed_hooks: u64,
 }
 

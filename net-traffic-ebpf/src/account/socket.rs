@@ -10,7 +10,7 @@ use net_traffic_common::{
 };
 
 use super::{add, process, record, replace, storage, tcp};
-use crate::kernel::{Memory, Typed, current_pid, offset};
+use crate::kernel::{Memory, Typed, current_pid, is_kernel_thread, offset};
 
 /// Whether the accounting is about this socket: of the internet families, and not a path of an MPTCP connection,
 /// whose bytes belong to the connection's own socket.
@@ -173,6 +173,10 @@ pub(crate) unsafe fn adopt(counters: *mut SocketCounters, process: ProcessKey) -
 pub(crate) unsafe fn post_to_guest(counters: *mut SocketCounters, rx: u64, tx: u64) {
     // SAFETY: as the caller promises.
     unsafe {
+        // The kernel's own threads read ahead for the owner: where it decrypts, for one.
+        if is_kernel_thread() && (*counters).owner != UNOWNED {
+            return;
+        }
         add(&raw mut (*counters).rx_posted, rx);
         add(&raw mut (*counters).tx_posted, tx);
     }

@@ -37,12 +37,12 @@ struct Known {
 const UNKNOWN: Known = Known { owner: UNOWNED, holder: ptr::null_mut() };
 
 impl Known {
-    /// Remembers whose the flow is, unless it is the one of this socket that was remembered last. After a second it is
-    /// to be remembered again: the map forgets what is not used.
+    /// Remembers whose the flow is, unless that is what was remembered last of this socket. After a second it is to be
+    /// remembered again: the map forgets what is not used.
     #[inline(always)]
     fn remember(self, flow: &Flow, now_ns: u64) {
         if !self.holder.is_null() {
-            let folded = flow.fold() ^ now_ns >> 30;
+            let folded = flow.fold() ^ self.owner.0 ^ now_ns >> 30;
             // SAFETY: the socket's storage, which lives while the program runs.
             unsafe {
                 if (*self.holder).remembered == folded {

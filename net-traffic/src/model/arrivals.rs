@@ -3,6 +3,9 @@
 
 use crate::snapshot::{Arrived, Direction, Passed, Wire};
 
+/// The octets of a VLAN tag.
+const TAG: u64 = 4;
+
 /// One interface, since the tool began to watch it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrivals<'m> {
@@ -27,13 +30,17 @@ impl<'m> Arrivals<'m> {
         } else {
             (sum(|passed| passed.packets), sum(|passed| passed.bytes))
         };
+        let dropped_packets = packets.saturating_sub(passed);
+        let dropped_bytes = bytes.saturating_sub(passed_bytes);
+        // What XDP saw with a VLAN tag in it, the stack was handed with the tag beside it.
+        let tags = TAG * sum(if native { |passed| passed.tagged_segments } else { |passed| passed.tagged });
         Some(Self {
             interface: &wire.interface,
             native,
             packets,
             bytes,
-            dropped_packets: packets.saturating_sub(passed),
-            dropped_bytes: bytes.saturating_sub(passed_bytes),
+            dropped_packets,
+            dropped_bytes: if dropped_packets == 0 { 0 } else { dropped_bytes.saturating_sub(tags) },
         })
     }
 }
@@ -73,6 +80,18 @@ mod tests {
         assert_eq!(arrived(13, 10_242, false), (2, 200));
         assert_eq!(arrived(41, 12_042, true), (0, 0));
         assert_eq!(arrived(42, 12_142, true), (1, 100));
+    }
+
+    #[test]
+    fn vlan_tags_are_not_dropped() {
+        let arrived = |packets, bytes| {
+            let mut wire = wire(Direction::Rx, Some(Arrived { packets, bytes, native: false }));
+            wire.process.tagged = 10;
+            let arrivals = Arrivals::of(&wire).unwrap();
+            (arrivals.dropped_packets, arrivals.dropped_bytes)
+        };
+        assert_eq!(arrived(11, 10_082), (0, 0));
+        assert_eq!(arrived(13, 10_282), (2, 200));
     }
 
     #[test]

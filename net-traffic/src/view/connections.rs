@@ -17,7 +17,13 @@ impl View for Connections {
         let flows: Vec<Flow<'m>> =
             model.flows().filter(|flow| is_news(flow) && options.states.wants(flow)).collect();
         let title = format!("Active connections: {}", flows.len());
-        let mut table = connections::table(&flows, title, connections::TEXT);
+        // One reading has no rates.
+        let has_rates = flows.iter().any(|flow| {
+            let rates = &flow.connection.rates;
+            rates.rx_bps.is_some() || rates.tx_bps.is_some()
+        });
+        let text = if has_rates { connections::RATES } else { connections::TEXT };
+        let mut table = connections::table(&flows, title, text);
         arrange(&mut table, options, usize::MAX);
         let mut destinations = destinations::table(usage::of_lifetime(&flows));
         arrange(&mut destinations, options, destinations::BRIEF);

@@ -74,6 +74,7 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         snd_cwnd: at("tcp_sock", "snd_cwnd")?,
         mss_cache: at("tcp_sock", "mss_cache")?,
         is_mptcp: btf.offset_of("tcp_sock", "is_mptcp").unwrap_or(u32::MAX),
+        task_flags: at("task_struct", "flags")?,
         group_leader: at("task_struct", "group_leader")?,
         start_boottime: at("task_struct", "start_boottime")?,
         tgid: at("task_struct", "tgid")?,

@@ -29,6 +29,9 @@ use crate::{
 
 const NAME: &str = "ebpf";
 
+/// A walk that passed over sockets is repeated so often; what is missing then is in the next reading.
+const MORE_WALKS: usize = 3;
+
 /// Programs that count, and what was read of them.
 pub struct Ebpf {
     programs: Programs,
@@ -247,7 +250,18 @@ impl Collector for Ebpf {
             sockets.truncate(others);
             owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
         }
-        let closed = self.closed.take();
+        let mut closed = self.closed.take();
+        for _ in 0..MORE_WALKS {
+            let rest = self.harvest.read_rest(&closed, |record| {
+                owners.note(record);
+                sockets.extend(records::socket(record));
+            });
+            if !rest.map_err(failed("read the sockets"))? {
+                break;
+            }
+            // Who ended during that is in both.
+            closed.extend(self.closed.take());
+        }
         if !closed.is_empty() {
             let gone: HashSet<SocketId> = closed.iter().map(|record| SocketId(record.cookie)).collect();
             sockets.retain(|socket| !gone.contains(&socket.id));

@@ -1,4 +1,4 @@
-//! The only place that loads and attaches eBPF programs.
+//! Loads and attaches the eBPF programs that count.
 
 mod parts;
 mod refusal;

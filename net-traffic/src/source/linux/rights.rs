@@ -123,8 +123,6 @@ impl Need {
         if missing.is_empty() {
             return None;
         }
-        // A file's capabilities replace one another, so the command names all that the slot needs.
-        let all: Vec<_> = self.capabilities.iter().map(|need| need.name().to_lowercase()).collect();
         Some(Status {
             slot: self.slot.to_owned(),
             tier: None,
@@ -132,10 +130,29 @@ impl Need {
             covers: None,
             reason: Some(format!("{} missing, needed for {}", missing.join(" and "), self.gives)),
             remedy: Some(format!(
-                "run with sudo, or once: sudo setcap {}+ep \"$(command -v net-traffic)\"",
-                all.join(",")
+                "run with sudo, or once: sudo setcap {}+ep {}",
+                self.granted().join(","),
+                program()
             )),
         })
+    }
+
+    /// What the remedy grants. A file's capabilities replace one another: whichever of the commands is run last, none
+    /// takes away what another gave, but for other namespaces, whose right is nearly all rights.
+    fn granted(&self) -> Vec<String> {
+        let mut granted: Vec<Capability> = Vec::new();
+        for need in NEEDS.iter().filter(|need| need.slot != NETNS || need.slot == self.slot) {
+            granted.extend(need.capabilities.iter().filter(|it| !granted.contains(it)).collect::<Vec<_>>());
+        }
+        granted.iter().map(|it| it.name().to_lowercase()).collect()
+    }
+}
+
+/// The program's file as a shell takes it.
+fn program() -> String {
+    match std::env::current_exe() {
+        Ok(path) => format!("'{}'", path.display()),
+        Err(_) => "\"$(command -v net-traffic)\"".to_owned(),
     }
 }
 
@@ -176,19 +193,25 @@ mod tests {
                 "CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH missing, needed for the owners of other users' sockets"
             )
         );
-        assert_eq!(
-            statuses[0].remedy.as_deref(),
-            Some(
-                "run with sudo, or once: sudo setcap cap_sys_ptrace,cap_dac_read_search+ep \"$(command -v net-traffic)\""
-            )
-        );
+    }
+
+    #[test]
+    fn one_command_gives_all_but_other_namespaces() {
+        let remedies: Vec<_> =
+            missing(Capabilities(0)).into_iter().filter_map(|status| status.remedy).collect();
+        let program = std::env::current_exe().unwrap();
+        let usual = "cap_sys_ptrace,cap_dac_read_search,cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw";
+        let command =
+            |all: &str| format!("run with sudo, or once: sudo setcap {all}+ep '{}'", program.display());
+        assert_eq!(remedies[..3], [command(usual), command(usual), command(usual)]);
+        assert_eq!(remedies[3], command(&format!("{usual},cap_sys_admin")));
     }
 
     #[test]
     fn a_part_of_the_rights_leaves_the_rest_missing() {
         let status = missing_for(OWNERS, Capabilities(1 << Capability::SysPtrace as u8)).unwrap();
         assert!(status.reason.unwrap().starts_with("CAP_DAC_READ_SEARCH missing"));
-        assert!(status.remedy.unwrap().contains("cap_sys_ptrace,cap_dac_read_search+ep"));
+        assert!(status.remedy.unwrap().contains("cap_sys_ptrace,cap_dac_read_search,"));
     }
 
     #[test]

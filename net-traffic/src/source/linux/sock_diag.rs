@@ -18,6 +18,7 @@ use self::handshakes::Handshakes;
 use self::request::{Request, requests};
 use super::netlink::Netlink;
 use super::netns::NetNs;
+use super::rights::{self, Capability};
 use crate::snapshot::{Protocol, Snapshot, Socket, SocketId, State, Status, TcpInfo};
 use crate::source::{CollectError, Collector};
 
@@ -30,6 +31,8 @@ pub struct SockDiag {
     mptcp: Handshakes,
     /// There is a TCP socket below another one, which may be of MPTCP.
     layered: bool,
+    /// Whether the kernel tells which those are: before Linux 6.15 the administrator of the network only.
+    tells_layers: bool,
     /// The kernel has been asked for everything once, so that it is known what it does not list.
     asked: bool,
     /// Where the socket of each cookie is in one snapshot; kept for its memory only.
@@ -110,6 +113,7 @@ impl SockDiag {
             refused: Vec::new(),
             mptcp: Handshakes::open(netns),
             layered: false,
+            tells_layers: rights::effective().is_ok_and(|have| have.has(Capability::NetAdmin)),
             asked: false,
             seen: HashMap::new(),
         })
@@ -143,7 +147,7 @@ impl SockDiag {
         let listening = States::of(&[State::Listen]);
         let listed =
             self.wanted.iter().any(|other| other.protocol == Protocol::Tcp && other.states.has(listening));
-        let is_told = listed && !self.layered || !wanted.states.has(listening);
+        let is_told = listed && self.tells_layers && !self.layered || !wanted.states.has(listening);
         wanted.protocol == Protocol::Mptcp && is_told && !self.mptcp.may_have_been()
     }
 

@@ -18,7 +18,7 @@ const TEXT: &[Shown] = &[
     Shown::whole("PACKETS", "xdp_packets"),
     Shown::whole("BYTES", "xdp_bytes"),
     Shown::whole("DROPPED", "dropped_packets"),
-    Shown::whole("DROPPED BYTES", "dropped_bytes"),
+    Shown::whole("DROP-BYTES", "dropped_bytes"),
 ];
 
 const MARKDOWN: &[Shown] = &[

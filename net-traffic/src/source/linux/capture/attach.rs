@@ -99,9 +99,7 @@ impl Attached {
                 }
             }
         }
-        // A link without other hosts refuses, and has none to hide.
-        let promiscuous =
-            if self.promiscuous { self.netns.run(|| Promiscuous::on(found.index))?.ok() } else { None };
+        let promiscuous = if self.promiscuous { self.promiscuous_on(found)? } else { None };
         self.ends.insert(found.index, Ends { held, _promiscuous: promiscuous });
         Ok(())
     }
@@ -114,6 +112,21 @@ impl Attached {
     ) -> io::Result<Held> {
         let program = kernel.filter(found, Place::Stack(crossing))?;
         self.hook(program, found.index, crossing).map(Held::Stack)
+    }
+
+    /// A link without other hosts refuses, and has none to hide.
+    fn promiscuous_on(&mut self, found: &Found) -> io::Result<Option<Promiscuous>> {
+        let refusal = match self.netns.run(|| Promiscuous::on(found.index))? {
+            Ok(promiscuous) => return Ok(Some(promiscuous)),
+            Err(refusal) => refusal,
+        };
+        let remark = "without packets between other hosts (promiscuous mode): CAP_NET_RAW missing";
+        if refusal.kind() == io::ErrorKind::PermissionDenied
+            && !self.remarks.iter().any(|said| said == remark)
+        {
+            self.remarks.push(remark.to_owned());
+        }
+        Ok(None)
     }
 
     /// Has the owners of a captured bridge's packets be learnt on its ports. Where the kernel refuses, packets have no

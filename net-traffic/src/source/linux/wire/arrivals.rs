@@ -18,7 +18,8 @@ pub(super) struct Arrivals {
     /// The interfaces that are wanted; none: all.
     wanted: Vec<String>,
     links: BTreeMap<u32, Attached>,
-    refusals: Vec<String>,
+    /// What each interface refused, while it is there.
+    refusals: BTreeMap<u32, Vec<String>>,
 }
 
 struct Attached {
@@ -38,7 +39,7 @@ pub(in super::super) fn prove(netns: &NetNs, program: BorrowedFd<'_>, loopback: 
 
 impl Arrivals {
     pub(super) fn new(programs: ArrivalPrograms, wanted: Vec<String>) -> Self {
-        Self { programs, wanted, links: BTreeMap::new(), refusals: Vec::new() }
+        Self { programs, wanted, links: BTreeMap::new(), refusals: BTreeMap::new() }
     }
 
     /// Attaches to an interface: in its driver if it is hardware and the driver can, else at the beginning of the
@@ -56,13 +57,17 @@ impl Arrivals {
                     self.links.insert(ifindex, Attached { _link: link, mode, base: None });
                     return;
                 }
-                Err(refusal) => self.refusals.push(format!("{name}, {}: {refusal}", mode_name(mode))),
+                Err(refusal) => {
+                    let refusals = self.refusals.entry(ifindex).or_default();
+                    refusals.push(format!("{name}, {}: {refusal}", mode_name(mode)));
+                }
             }
         }
     }
 
     pub(super) fn forget(&mut self, ifindex: u32) -> io::Result<()> {
         self.links.remove(&ifindex);
+        self.refusals.remove(&ifindex);
         let mut rows: PerCpuHashMap<_, u32, ArrivalCounters> =
             PerCpuHashMap::try_from(&mut self.programs.counters).map_err(io::Error::other)?;
         match rows.remove(&ifindex) {
@@ -86,7 +91,8 @@ impl Arrivals {
 
     pub(super) fn status(&self) -> Status {
         let mut status = self.programs.slot.status();
-        let reasons: Vec<String> = status.reason.take().into_iter().chain(self.refusals.clone()).collect();
+        let refusals = self.refusals.values().flatten().cloned();
+        let reasons: Vec<String> = status.reason.take().into_iter().chain(refusals).collect();
         status.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
         status
     }

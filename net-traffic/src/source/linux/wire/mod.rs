@@ -138,8 +138,13 @@ impl Wire {
         // The rows before the counters, now as when the base was taken: what passes in between is then on the same
         // side each time, and shows as a remainder only while it is under way.
         let mut passed = BTreeMap::new();
+        let mut arrived = BTreeMap::new();
         for ifindex in self.interfaces.keys() {
             passed.insert(*ifindex, self.passed(*ifindex)?);
+            // At once behind the counters of the stack: what is between the two is never less than nothing.
+            if let Some(arrivals) = &mut self.arrivals {
+                arrived.insert(*ifindex, arrivals.of(*ifindex)?);
+            }
         }
         let mut rows = Vec::new();
         let mut began_anew = Vec::new();
@@ -168,17 +173,10 @@ impl Wire {
         for ifindex in began_anew {
             self.forget(ifindex)?;
         }
-        self.add_arrivals(&mut rows)?;
-        Ok(rows)
-    }
-
-    /// After the counters of the stack: what is between the two is then never less than nothing.
-    fn add_arrivals(&mut self, rows: &mut [Row]) -> io::Result<()> {
-        let Some(arrivals) = &mut self.arrivals else { return Ok(()) };
         for row in rows.iter_mut().filter(|row| row.direction == Direction::Rx) {
-            row.arrived = arrivals.of(row.ifindex)?;
+            row.arrived = arrived.get(&row.ifindex).copied().flatten();
         }
-        Ok(())
+        Ok(rows)
     }
 
     fn links(&mut self) -> io::Result<Vec<Link>> {
