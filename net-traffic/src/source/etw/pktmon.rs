@@ -11,8 +11,9 @@ use crate::packet::Direction;
 
 /// The octets that describe a packet.
 pub const METADATA: usize = 40;
-/// The monitor hands over no more of a packet than this, however long it is.
-pub const MOST: usize = 9000;
+/// The monitor hands over no more of a packet than this, however long it is. It may hold 9000 octets, and it is not said
+/// whether its own description is among them.
+pub const MOST: usize = 8900;
 
 /// What the monitor says of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -94,9 +94,9 @@ fn a_packet_that_was_cut_keeps_its_length() {
     assert_eq!(cut(1, &link(0x86dd), &v6, MOST), Some((40_054, MOST)));
     assert_eq!(cut(3, &[], &v4, MOST), Some((40_000, MOST)));
     // Nobody tells.
-    assert_eq!(cut(1, &link(0x0806), &[], MOST), Some((9000, MOST)));
-    assert_eq!(cut(3, &[], &[0x45, 0, 0, 0], MOST), Some((9000, MOST)));
-    assert_eq!(cut(3, &[], &[0x60, 0, 0, 0, 0, 0], MOST), Some((9000, MOST)));
+    assert_eq!(cut(1, &link(0x0806), &[], MOST), Some((8900, MOST)));
+    assert_eq!(cut(3, &[], &[0x45, 0, 0, 0], MOST), Some((8900, MOST)));
+    assert_eq!(cut(3, &[], &[0x60, 0, 0, 0, 0, 0], MOST), Some((8900, MOST)));
     // One that was not cut is as long as it is, padding included.
     let short = report(1, 3, 1, 1, 0, &[&v4[..], &[0; 60]].concat());
     assert_eq!(described(&short).length, 64);
@@ -137,9 +137,9 @@ fn a_packet_counts_where_it_is_seen_first() {
 proptest! {
     #[test]
     fn octets_are_a_packet_exactly_where_its_parts_lie_within_them(
-        data in prop_oneof![3 => octets(0..300), 1 => octets(MOST - 100..MOST + 300)],
+        data in prop_oneof![octets(0..300), octets(MOST - 100..MOST + 300)],
         places in [0..200_usize, 0..200],
-        packet_length in prop_oneof![3 => 0..200_usize, 1 => MOST - 100..MOST + 400],
+        packet_length in prop_oneof![0..200_usize, MOST - 100..MOST + 400],
     ) {
         let [metadata_offset, packet_offset] = places;
         let there = data.len().saturating_sub(packet_offset);
@@ -156,8 +156,12 @@ proptest! {
     }
 }
 
+/// Any, with zeros behind the first.
 fn octets(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
-    proptest::collection::vec(any::<u8>(), length)
+    (proptest::collection::vec(any::<u8>(), 300), length).prop_map(|(mut octets, length)| {
+        octets.resize(length, 0);
+        octets
+    })
 }
 
 /// A packet of IP with these ports.

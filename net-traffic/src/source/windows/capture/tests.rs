@@ -3,6 +3,7 @@
 use super::monitor::by_hand::Reporter;
 use super::*;
 use crate::packet::{Direction, Missed};
+use crate::source::etw::pktmon::MOST;
 
 /// A report of a component at an edge: the description, then a frame of UDP between these ports.
 fn report(component: u16, edge: u16, direction: u16, ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
@@ -115,10 +116,10 @@ fn a_packet_that_the_monitor_cut_keeps_its_length_through_filter_and_snaplen() {
     let (mut reporter, packets) = Reporter::new(100);
     let options = LiveCaptureOptions { snaplen: 100, ..options() };
     let mut capture = capture(&options, "greater 20000", packets);
-    // The headers say 30 000 octets of IP; the monitor cuts at 9000.
+    // The headers say 30 000 octets of IP; the monitor cut it.
     let mut octets = report(7, 1, 4, [4000, 53], &[7; 10_000]);
     octets[40 + 14 + 2..][..2].copy_from_slice(&30_000_u16.to_be_bytes());
-    octets.truncate(40 + 9000);
+    octets.truncate(40 + MOST);
     reporter.report(&octets, 0, 0);
     reporter.report(&report(7, 1, 4, [4000, 53], &[7; 8000]), 0, 0);
     let mut seen = Vec::new();
