@@ -66,6 +66,7 @@ impl Containers {
 }
 
 impl Known {
+    #[expect(clippy::disallowed_methods, reason = "a source: how long ago an engine was asked")]
     fn of(cgroup: &str, names: &Names) -> Self {
         let Some(found) = recognise(cgroup) else { return Self { container: None, nameless: None } };
         let name = names.of(&found);
@@ -74,6 +75,7 @@ impl Known {
         Self { container: Some(container), nameless }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a source: how long ago an engine was asked")]
     fn ask_again(&mut self, names: &Names) {
         let (Some(container), Some(nameless)) = (&mut self.container, &mut self.nameless) else { return };
         if nameless.asked.elapsed() < PAUSE {
