@@ -87,8 +87,9 @@ impl Statistics {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     self.refused = Some(Refusal::Privilege);
                 }
-                // It ended in between, or is one that the stack does not count; the others are asked all the same.
-                Err(_) => {}
+                // It ended in between, or is one that the stack does not count, or fails once: what it began with is
+                // kept for as long as it is listed. The others are asked all the same.
+                Err(_) => self.begin.extend(before.get(&socket.id).map(|begin| (socket.id, *begin))),
             }
         }
     }

@@ -15,6 +15,9 @@ struct Fake {
     enabled: RefCell<Vec<u16>>,
 }
 
+/// What cannot be read.
+const FAILS: u64 = u64::MAX;
+
 impl Fake {
     fn of(failing: &[(u16, u32)]) -> Self {
         Self { failing: failing.to_vec(), ..Self::default() }
@@ -32,6 +35,9 @@ impl Stack for Fake {
 
     fn data(&self, _: &Row) -> io::Result<TCP_ESTATS_DATA_ROD_v0> {
         let counted = self.counted.get();
+        if counted == FAILS {
+            return Err(error(ERROR_NOT_FOUND));
+        }
         Ok(TCP_ESTATS_DATA_ROD_v0 {
             ThruBytesReceived: counted,
             ThruBytesAcked: 2 * counted,
@@ -77,6 +83,20 @@ fn bytes_count_from_the_first_reading_and_times_are_in_microseconds() {
     let tcp = later.tcp.unwrap();
     assert_eq!((tcp.rtt_us, tcp.rtt_var_us, tcp.retransmits), (Some(7000), None, Some(3)));
     assert_eq!(*stack.enabled.borrow(), [1], "it is told once");
+}
+
+#[test]
+fn a_reading_that_fails_does_not_begin_the_count_anew() {
+    let (stack, mut statistics) = (Fake::default(), Statistics::default());
+    let read = |statistics: &mut Statistics, counted| {
+        stack.counted.set(counted);
+        let mut sockets = [socket(1)];
+        statistics.add_from(&stack, &mut sockets, true);
+        sockets[0].counted
+    };
+    assert_eq!(read(&mut statistics, 100), Some(Bytes { rx: 0, tx: 0 }));
+    assert_eq!(read(&mut statistics, FAILS), None);
+    assert_eq!(read(&mut statistics, 150), Some(Bytes { rx: 50, tx: 100 }));
 }
 
 #[test]
