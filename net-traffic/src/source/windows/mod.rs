@@ -20,6 +20,8 @@ pub mod selftest;
 pub mod signals;
 pub mod stop;
 pub mod surroundings;
+#[cfg(test)]
+mod test_process;
 
 use std::io;
 

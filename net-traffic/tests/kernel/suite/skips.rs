@@ -24,6 +24,8 @@ pub(super) enum Reason {
     Tool(&'static str, String),
     /// A kind of interface.
     Kind(Kind, String),
+    /// A parameter that namespaces of this kernel do not have for themselves.
+    Parameter(&'static str),
 }
 
 /// A kind of virtual interface: what `ip link add type` calls it, and a function of the kernel that has it.
@@ -75,6 +77,8 @@ fn is_explained(reason: &Reason) -> bool {
         Reason::Feature(Feature::Ipv6, _) => !Path::new("/proc/net/if_inet6").exists(),
         Reason::Feature(Feature::FastOpen, _) => !Path::new("/proc/sys/net/ipv4/tcp_fastopen").exists(),
         Reason::Kind(kind, _) => !contains("/proc/kallsyms", format!(" {}", kind.function).as_bytes()),
+        // In a namespace of our own, where it would be.
+        Reason::Parameter(path) => !Path::new(path).exists(),
         Reason::Tool("nft", _) => !Path::new("/usr/sbin/nft").exists(),
         Reason::Tool(tool @ ("curl" | "wget"), _) => !Path::new("/usr/bin").join(tool).exists(),
         Reason::Tool(..)
@@ -101,6 +105,7 @@ impl fmt::Display for Reason {
             Self::Rights(error) => write!(f, "{error}; run it as root"),
             Self::Feature(feature, reason) => write!(f, "this kernel has no {feature}: {reason}"),
             Self::Kind(kind, reason) => write!(f, "this kernel has no {} interfaces: {reason}", kind.name),
+            Self::Parameter(path) => write!(f, "this kernel has one {path} for all namespaces"),
             Self::Tool(tool, reason) => write!(f, "{tool} is needed: {reason}"),
             Self::Tier(tier, refused) => write!(f, "no {tier} here: {}", refused.reason),
         }

@@ -1,11 +1,11 @@
 //! Every end in a process of its own, which leaves a file behind if it did what it had to.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use windows_sys::Win32::System::Console::{CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT};
 
 use super::*;
+use crate::source::windows::test_process;
 
 /// Tells the process how to end, and where to leave its file.
 const WAY: &str = "NET_TRAFFIC_TEST_END";
@@ -15,13 +15,12 @@ const FILE: &str = "NET_TRAFFIC_TEST_FILE";
 fn done_by(way: &str) -> (usize, Option<i32>) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("done");
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = test_process::own();
     command
         .args(["--exact", "source::windows::at_end::tests::a_process_that_is_told_how_to_end"])
         .env(WAY, way)
         .env(FILE, &file);
-    // Wine now and then refuses to start a process while others are started (1359, an internal error).
-    let output = (0..5).find_map(|_| command.output().ok()).expect("a process starts");
+    let output = test_process::output(&mut command);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("running 1 test"), "{text}");
     (std::fs::read(&file).map_or(0, |octets| octets.len()), output.status.code())

@@ -101,6 +101,7 @@ fn unspecified(end: Endpoint) -> std::net::IpAddr {
 mod tests {
     use super::*;
     use crate::source::etw::pktmon::Kind;
+    use crate::source::windows::test_process;
 
     #[test]
     fn a_port_that_is_used_again_gets_its_new_owner_within_a_second() {
@@ -133,11 +134,7 @@ mod tests {
 
     #[test]
     fn nothing_is_held_of_a_process_that_has_ended() {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .arg("--list")
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = test_process::brief();
         let mut owners = Owners::default();
         let id = owners.processes.now(child.id());
         assert!(owners.processes.known(id).is_some());

@@ -1,6 +1,7 @@
 //! Processes that the tests started themselves, and this one.
 
 use super::*;
+use crate::source::windows::test_process;
 
 #[test]
 fn this_process_has_a_name_a_user_and_a_start() {
@@ -27,11 +28,7 @@ fn an_event_before_the_start_is_of_another_process() {
 
 #[test]
 fn an_ended_process_is_reported_once() {
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .arg("--list")
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = test_process::brief();
     let mut processes = Processes::default();
     let id = processes.now(child.id());
     assert_eq!(processes.report(&HashSet::from([id]), None).len(), 1);
@@ -44,11 +41,7 @@ fn an_ended_process_is_reported_once() {
 
 #[test]
 fn an_ended_process_that_was_counted_keeps_its_name_and_is_not_repeated() {
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .arg("--list")
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = test_process::brief();
     let mut processes = Processes::default();
     let id = processes.now(child.id());
     let counted = |rx| HashMap::from([(id, Bytes { rx, tx: 0 })]);
@@ -78,11 +71,7 @@ fn names_are_those_of_the_files() {
 }
 /// A process that has ended, held so that its id is still its own.
 fn ended() -> (std::process::Child, Newcomer) {
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .arg("--list")
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = test_process::brief();
     let (pid, handle) = (child.id(), Handle::of_process(child.id()).unwrap());
     child.wait().unwrap();
     (child, Newcomer { pid, handle })
