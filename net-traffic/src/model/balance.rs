@@ -47,7 +47,7 @@ impl<'m> Balance<'m> {
     }
 }
 
-/// What a WireGuard interface counts beyond the packets that the hook saw: around each a header, a padding and a
+/// What a `WireGuard` interface counts beyond the packets that the hook saw: around each a header, a padding and a
 /// signature, and packets of its own. What cannot be that is left over.
 fn encryption(wire: &Wire, seen: u64) -> u64 {
     const HEADER: u64 = 16;

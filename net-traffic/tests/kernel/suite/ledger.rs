@@ -270,14 +270,14 @@ impl Waiting {
         sockets: Vec<S>,
         receive: fn(&S, &mut [u8]) -> io::Result<usize>,
     ) -> Result<Self, Failed> {
-        let (begin, begun) = channel();
+        let (begin, started) = channel();
         let (tell, received) = channel();
         let wait = |socket: S| {
             let (begin, tell) = (begin.clone(), tell.clone());
             thread::spawn(move || receive_all(&socket, receive, &begin, &tell))
         };
         let threads: Vec<_> = sockets.into_iter().map(wait).collect();
-        let ids = threads.iter().map(|_| begun.recv()).collect::<Result<Vec<_>, _>>()?;
+        let ids = threads.iter().map(|_| started.recv()).collect::<Result<Vec<_>, _>>()?;
         let waiting = Self { threads, ids, received };
         waiting.until_in_call()?;
         Ok(waiting)
@@ -323,10 +323,11 @@ fn receive_all<S>(
     // Who started it may have failed and gone.
     let _told = begin.send(gettid());
     loop {
-        match receive(socket, &mut buffer)? {
-            0 => return Ok(()),
-            length => drop(tell.send(length)),
+        let length = receive(socket, &mut buffer)?;
+        if length == 0 {
+            return Ok(());
         }
+        let _told = tell.send(length);
     }
 }
 

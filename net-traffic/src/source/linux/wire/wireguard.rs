@@ -1,5 +1,5 @@
-//! The UDP port at which the kernel takes the packets of a WireGuard interface. Rtnetlink does not know it: WireGuard
-//! itself is asked, by generic netlink.
+//! The UDP port at which the kernel takes the packets of a `WireGuard` interface. Rtnetlink does not know it:
+//! `WireGuard` itself is asked, by generic netlink.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::source::linux::netns::NetNs;
 /// What `ip link` calls such an interface.
 pub(super) const KIND: &str = "wireguard";
 
-/// The way to WireGuard, found when the first such interface is there.
+/// The way to `WireGuard`, found when the first such interface is there.
 #[derive(Default)]
 pub(super) struct WireGuard(Option<(Netlink, u16)>);
 

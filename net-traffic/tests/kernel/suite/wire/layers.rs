@@ -77,7 +77,7 @@ const KEYS: [[&str; 2]; 2] = [
     ["0EZksNs1/kpyKxjkjrs6bA5o2kBy5+jEhxTlyHuhzno=", "EBZkleCvHS29nqvSukJ28YFPde1RPt8OGlQWvOmMDyo="],
 ];
 
-/// Datagrams between the kernel's own sockets, at a port that only WireGuard tells.
+/// Datagrams between the kernel's own sockets, at a port that only `WireGuard` tells.
 pub(super) fn wireguard() -> Result<(), Reason> {
     if !Path::new("/usr/bin/wg").exists() {
         return Err(Reason::Tool("wg", "no such program".into()));
