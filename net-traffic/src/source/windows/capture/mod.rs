@@ -314,6 +314,7 @@ fn packet(seen: &Seen, interface: usize) -> Packet<'_> {
         length: seen.metadata.length,
         data: &seen.octets,
         segments: None,
+        checksum: None,
         process: None,
         lost_before: 0,
     }
