@@ -16,10 +16,13 @@ pub(super) enum Who {
     OwnShort,
     OwnShortPcap,
     OwnRejecting,
+    OwnRejectingBare,
 }
 
 /// Keeps so many octets.
 const SHORT: [&str; 2] = ["-s", "96"];
+/// None of the packets that are sent here.
+const REJECTING: [&str; 1] = ["tcp port 9"];
 
 impl Who {
     pub(super) fn name(self) -> &'static str {
@@ -32,7 +35,8 @@ impl Who {
             Self::OwnPcap => "  as .pcap",
             Self::OwnShort => "net-traffic -s 96",
             Self::OwnShortPcap => "  -s 96 as .pcap",
-            Self::OwnRejecting => "  rejecting all",
+            Self::OwnRejecting => "with processes",
+            Self::OwnRejectingBare => "--no-process",
         }
     }
 
@@ -46,7 +50,8 @@ impl Who {
             Self::OwnPcap => Some(Contender::own("pcap", &[], &[])),
             Self::OwnShort => Some(Contender::own("pcapng", &SHORT, &[])),
             Self::OwnShortPcap => Some(Contender::own("pcap", &SHORT, &[])),
-            Self::OwnRejecting => Some(Contender::own("pcapng", &[], &["tcp port 9"])),
+            Self::OwnRejecting => Some(Contender::own("pcapng", &[], &REJECTING)),
+            Self::OwnRejectingBare => Some(Contender::own("pcapng", &["--no-process"], &REJECTING)),
         }
     }
 }
