@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::packet::format::LinkType;
 
 /// Which way a packet went through its interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     In,
     Out,

@@ -98,14 +98,21 @@ fn conclude(
         // What could not be written is lost, and so is what came after it.
         ledger.write_failed += std::mem::take(&mut ledger.left_over);
     }
+    for remark in live.remarks() {
+        note(&remark);
+    }
     tell(&ledger);
     signals.done();
     if let Some(failure) = taker.failure.take() {
         // A full disk has no place for what belongs at the end; the capture is what it is.
         return Err(failure);
     }
-    if let Some(End::Interface(name)) = end {
-        return Err(Failure::Failed(format!("the interface {name} is gone")));
+    match end {
+        Some(End::Interface(name)) => {
+            return Err(Failure::Failed(format!("the interface {name} is gone")));
+        }
+        Some(End::Broken(why)) => return Err(Failure::Failed(why.clone())),
+        Some(End::Enough | End::Command) | None => {}
     }
     if capture.fail_on_loss && ledger.dropped() > 0 {
         return Err(Failure::Failed(format!("{} packets were lost", ledger.dropped())));

@@ -41,6 +41,8 @@ pub enum End {
     Command,
     /// The interface is gone.
     Interface(String),
+    /// The system hands over nothing more: why.
+    Broken(String),
 }
 
 /// Why a file has no more packets.

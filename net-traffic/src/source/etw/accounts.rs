@@ -210,7 +210,7 @@ impl Flow {
     fn new(key: Key, first: i64) -> Self {
         let Key { protocol, local, remote, pid } = key;
         let state = if protocol == Protocol::Tcp { State::Established } else { State::Closed };
-        let entry = Entry { protocol, local, remote, state, pid, created: 0 };
+        let entry = Entry { protocol, local, remote, state, pid, created: 0, scopes: [0; 2] };
         let id = identity(protocol, local, remote, (first, pid));
         let socket = Socket { id, ..entry.socket() };
         Self {

@@ -11,6 +11,7 @@ pub mod pktmon;
 mod queue;
 mod tally;
 mod watch;
+pub mod wifi;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,8 @@ pub struct Entry {
     pub pid: u32,
     /// When it was made, in steps of 100 ns since 1601; 0 where the system does not tell.
     pub created: i64,
+    /// The zones of the local and the remote address, as the system has them; 0 but for addresses of one link.
+    pub scopes: [u32; 2],
 }
 
 impl Entry {

@@ -20,6 +20,7 @@ pub const MOST: usize = 8900;
 pub struct Metadata {
     pub direction: Option<Direction>,
     pub kind: Kind,
+    /// What reported it.
     pub component: u16,
     /// The side of the component.
     pub edge: u16,
@@ -96,28 +97,47 @@ pub fn decode<'d>(parts: &Parts<'d>) -> Option<(Metadata, &'d [u8])> {
 /// Tells the first report of each packet from those that repeat it.
 #[derive(Clone, Debug, Default)]
 pub struct Once {
-    /// The components to listen to; empty for whichever reports first.
-    components: Vec<u16>,
-    edges: HashMap<u16, u16>,
+    /// The components of each adapter: one may report under several.
+    adapters: Vec<Vec<u16>>,
+    /// Where each adapter first reported anything of a direction.
+    chosen: HashMap<(usize, Option<Direction>), (u16, u16)>,
+}
+
+/// What a report is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Of a packet of this adapter, which counts here.
+    First(usize),
+    /// Of one that counts elsewhere, or was dropped.
+    Repeated,
+    /// Of a component that is no adapter's.
+    Foreign,
 }
 
 impl Once {
+    /// To tell the adapters' reports, by the components of each.
     #[must_use]
-    pub fn new(components: Vec<u16>) -> Self {
-        Self { components, edges: HashMap::new() }
+    pub fn new(adapters: Vec<Vec<u16>>) -> Self {
+        Self { adapters, chosen: HashMap::new() }
     }
 
-    /// Whether this report is the one that counts: by a component that was asked for, at the edge where it first
-    /// reported anything, of a packet that was not dropped.
-    pub fn is_first(&mut self, metadata: &Metadata) -> bool {
-        let Metadata { component, edge, drop_reason, .. } = *metadata;
+    /// The report that counts is that of the component, and at the edge, where the adapter first reported anything of
+    /// that direction.
+    pub fn see(&mut self, metadata: &Metadata) -> Sight {
+        let Metadata { component, edge, drop_reason, direction, .. } = *metadata;
+        let Some(adapter) = self.adapters.iter().position(|components| components.contains(&component))
+        else {
+            return Sight::Foreign;
+        };
         if drop_reason != 0 {
-            return false;
+            return Sight::Repeated;
         }
-        if self.components.is_empty() {
-            self.components.push(component);
+        let here = (component, edge);
+        if *self.chosen.entry((adapter, direction)).or_insert(here) == here {
+            Sight::First(adapter)
+        } else {
+            Sight::Repeated
         }
-        self.components.contains(&component) && *self.edges.entry(component).or_insert(edge) == edge
     }
 }
 

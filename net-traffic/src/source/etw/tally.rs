@@ -1,6 +1,7 @@
 //! Adds up events between two snapshots, so that what waits is bounded by the flows and not by the packets.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::kernel_network::{Action, Event};
@@ -81,6 +82,22 @@ impl Tallies {
         Batch { over, running: self.running.drain().map(|(_, tally)| tally).collect() }
     }
 
+    /// Takes back what nobody could make use of.
+    pub fn give_back(&mut self, batch: Batch) {
+        let since = std::mem::replace(&mut self.over, batch.over);
+        for tally in batch.running {
+            match self.running.entry(Key::of(&tally)) {
+                Entry::Vacant(place) => _ = place.insert(tally),
+                // A connection began since then: this one is another.
+                Entry::Occupied(running) if running.get().opened => {
+                    self.over.push(Tally { closed: true, ..tally });
+                }
+                Entry::Occupied(mut running) => running.get_mut().go_on_from(&tally),
+            }
+        }
+        self.over.extend(since);
+    }
+
     /// Events whose flow found no room; their bytes are their process's.
     #[must_use]
     pub fn map_full(&self) -> u64 {
@@ -104,9 +121,23 @@ impl Tally {
     pub fn is_nowhere(&self) -> bool {
         self.source == NOWHERE && self.destination == NOWHERE
     }
+
+    /// What came before it, of the same flow.
+    fn go_on_from(&mut self, before: &Self) {
+        self.bytes.rx = self.bytes.rx.saturating_add(before.bytes.rx);
+        self.bytes.tx = self.bytes.tx.saturating_add(before.bytes.tx);
+        self.first = before.first;
+        self.opened |= before.opened;
+        self.closed |= before.closed;
+    }
 }
 
 impl Key {
+    fn of(tally: &Tally) -> Self {
+        let Tally { pid, protocol, source, destination, received, .. } = *tally;
+        Self { pid, protocol, source, destination, received }
+    }
+
     fn tally(self, first: i64) -> Tally {
         let Self { pid, protocol, source, destination, received } = self;
         let bytes = Bytes::default();

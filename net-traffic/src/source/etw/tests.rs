@@ -4,6 +4,7 @@ mod flows;
 mod network;
 mod packets;
 mod watch;
+mod wifi;
 
 use std::net::IpAddr;
 
@@ -42,7 +43,7 @@ fn end(text: &str) -> Endpoint {
 
 fn entry(protocol: Protocol, pid: u32, local: &str, remote: Option<&str>, created: i64) -> Entry {
     let state = if remote.is_some() { State::Established } else { State::Closed };
-    Entry { protocol, local: end(local), remote: remote.map(end), state, pid, created }
+    Entry { protocol, local: end(local), remote: remote.map(end), state, pid, created, scopes: [0; 2] }
 }
 
 /// Takes what waits.

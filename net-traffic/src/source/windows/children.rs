@@ -1,8 +1,11 @@
 //! Runs a command and waits until it and everything that it started has ended.
 //!
 //! The command is put into a job before it runs: whatever it starts is in the same job, which tells who comes and
-//! who goes.
+//! who goes. Its messages are the quick way, and not a sure one: it is asked as well.
 
+mod present;
+
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::windows::io::AsRawHandle;
@@ -41,6 +44,8 @@ pub struct Children {
     command: Option<Child>,
     status: Option<u8>,
     over: bool,
+    /// Who was in the job when it was asked last.
+    present: HashSet<u32>,
     /// How often the user had asked for an end when the command ended.
     asked_before: u32,
 }
@@ -71,7 +76,15 @@ impl Children {
                 octets,
             )
         })?;
-        Ok(Self { job, port, command: None, status: None, over: false, asked_before: 0 })
+        Ok(Self {
+            job,
+            port,
+            command: None,
+            status: None,
+            over: false,
+            present: HashSet::new(),
+            asked_before: 0,
+        })
     }
 
     /// Starts the command with our own standard input and output.
@@ -110,7 +123,8 @@ impl Children {
         loop {
             let before = self.status;
             self.look()?;
-            if self.over {
+            // The command may have left the job a moment before its status is there.
+            if self.over && self.status.is_some() {
                 return Ok(Progress::Over);
             }
             if self.status.is_some() && console::asked() > self.asked_before {
@@ -131,9 +145,18 @@ impl Children {
         self.status
     }
 
-    /// Sees whether the command has ended.
+    /// Sees who is there, and whether the command has ended.
     fn look(&mut self) -> io::Result<()> {
+        // Asked before the messages are taken: those of whoever came and went are there by then.
+        let present = self.command.as_ref().and_then(|_| present::in_job(&self.job));
         self.take_messages(Duration::ZERO)?;
+        if let Some(present) = present {
+            for pid in present.iter().filter(|pid| !self.present.contains(pid)) {
+                remember(&self.job, *pid);
+            }
+            self.over |= present.is_empty();
+            self.present = present;
+        }
         if self.status.is_none()
             && let Some(command) = &mut self.command
             && let Some(ended) = command.try_wait()?
@@ -189,15 +212,26 @@ fn resume(pid: u32) -> io::Result<()> {
     let mut entry = THREADENTRY32 { dwSize: size::<THREADENTRY32>(), ..THREADENTRY32::default() };
     // SAFETY: the structure is writable and says how large it is.
     let mut more = unsafe { Thread32First(threads.raw(), &raw mut entry) };
-    while more != 0 && entry.th32OwnerProcessID != pid {
+    while more != 0 {
+        // Others may have put a thread into it, which runs.
+        if entry.th32OwnerProcessID == pid && was_suspended(entry.th32ThreadID)? {
+            return Ok(());
+        }
         // SAFETY: as before.
         more = unsafe { Thread32Next(threads.raw(), &raw mut entry) };
     }
+    Err(io::Error::new(io::ErrorKind::NotFound, "it has no thread that waits"))
+}
+
+/// Lets the thread run; whether it did not.
+fn was_suspended(thread: u32) -> io::Result<bool> {
     // SAFETY: takes numbers.
-    let thread = opened(unsafe { OpenThread(THREAD_SUSPEND_RESUME, 0, entry.th32ThreadID) })?;
+    let thread = opened(unsafe { OpenThread(THREAD_SUSPEND_RESUME, 0, thread) })?;
     // SAFETY: the thread is open.
-    let before = unsafe { ResumeThread(thread.raw()) };
-    if before == u32::MAX { Err(io::Error::last_os_error()) } else { Ok(()) }
+    match unsafe { ResumeThread(thread.raw()) } {
+        u32::MAX => Err(io::Error::last_os_error()),
+        before => Ok(before > 0),
+    }
 }
 
 fn opened(raw: HANDLE) -> io::Result<Handle> {
@@ -215,78 +249,4 @@ fn exit_status(code: i32) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
-
-    use super::*;
-    use crate::snapshot::Snapshot;
-    use crate::source::windows::connections::Connections;
-    use crate::source::windows::descendants;
-    use crate::source::windows::processes::Processes;
-    use crate::source::{Collector, Wanted};
-
-    fn ended(children: &mut Children) -> Progress {
-        for _ in 0..600 {
-            match children.wait(Duration::from_millis(100)).unwrap() {
-                Progress::Running | Progress::Outlived => {}
-                end => return end,
-            }
-        }
-        panic!("it does not end");
-    }
-
-    /// Whoever looks at who is a descendant must be the only one who makes any.
-    fn alone() -> MutexGuard<'static, ()> {
-        static ALONE: Mutex<()> = Mutex::new(());
-        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    #[test]
-    fn a_command_is_waited_for_with_what_it_starts() {
-        let _alone = alone();
-        let before = descendants::members();
-        let mut children = Children::adopt().unwrap();
-        // The inner one is started by the outer one, which does not wait for it.
-        let line = ["cmd", "/c", "start", "/b", "cmd", "/c", "exit 3"].map(OsString::from);
-        children.start(&line).unwrap();
-        let command = children.command.as_ref().unwrap().id();
-        assert_eq!(ended(&mut children), Progress::Over);
-        assert_eq!(children.status(), Some(0));
-        let mut members = descendants::members();
-        members.retain(|member| !before.contains(member));
-        assert!(members.iter().any(|member| member.pid == command && member.start_ticks != 0), "{members:?}");
-        assert!(members.iter().any(|member| member.pid != command), "{members:?}");
-    }
-
-    #[test]
-    fn who_has_the_id_of_a_descendant_that_is_gone_is_no_descendant() {
-        let _alone = alone();
-        let children = Children::adopt().unwrap();
-        // The job told of a process that ended before it was looked at, and whose id is this process's by now.
-        let pid = std::process::id();
-        remember(&children.job, pid);
-        let own = Processes::default().now(pid);
-        assert!(!descendants::has(own));
-        let mut connections = Connections::new(Wanted::default(), None, true);
-        let mut snapshot = Snapshot::default();
-        connections.collect(&mut snapshot).unwrap();
-        assert!(!snapshot.traced.contains(&own), "{:?}", snapshot.traced);
-        assert!(snapshot.traced.iter().any(|traced| traced.pid == pid), "its own bytes are traced");
-    }
-
-    #[test]
-    fn the_status_is_that_of_the_command() {
-        let _alone = alone();
-        let mut children = Children::adopt().unwrap();
-        children.start(&["cmd", "/c", "exit 7"].map(OsString::from)).unwrap();
-        assert_eq!(ended(&mut children), Progress::Over);
-        assert_eq!(children.status(), Some(7));
-    }
-
-    #[test]
-    fn a_command_that_is_not_there_is_refused_as_shells_do() {
-        let mut children = Children::adopt().unwrap();
-        let refused = children.start(&["no-such-command".into()]).unwrap_err();
-        assert_eq!(refused.status(), 127);
-    }
-}
+mod tests;

@@ -35,10 +35,10 @@ impl Connections {
         let Self { wanted, counting, statistics, processes, .. } = self;
         // Events are told apart by all tables, whatever is shown of them.
         let read = if counting.is_some() { Wanted::default() } else { *wanted };
-        let mut births = Births::default();
+        let mut rows = Rows::default();
         let mut tables = || {
             let entries = ip_helper::read(read)?;
-            births.learn(&entries);
+            rows.learn(&entries);
             Ok(entries)
         };
         // What one source has counted is never continued by another.
@@ -52,9 +52,10 @@ impl Connections {
             None => tables()?.iter().map(|entry| listed(entry, processes)).collect(),
         };
         for socket in &mut sockets {
-            socket.opened_ns = births.of(socket).and_then(|at| opened_ns(at, snapshot));
+            let created = rows.of(socket).map(|row| row.created).filter(|created| *created != 0);
+            socket.opened_ns = created.and_then(|at| opened_ns(at, snapshot));
         }
-        statistics.add(&mut sockets, counts);
+        statistics.add(&mut sockets, counts, |socket| rows.of(socket).map_or([0; 2], |row| row.scopes));
         sockets.retain(|socket| is_wanted(*wanted, socket));
         Ok(sockets)
     }
@@ -91,29 +92,28 @@ impl Collector for Connections {
     }
 }
 
-/// When the sockets were made, in steps of 100 ns since 1601, as far as the system tells.
+/// What the rows of the tables say that sockets of a snapshot do not.
 #[derive(Debug, Default)]
-struct Births(HashMap<Birthplace, i64>);
+struct Rows(HashMap<Place, Entry>);
 
 /// With the owner where there is no peer: sockets without one share their address with those of other processes.
-type Birthplace = (Protocol, Endpoint, Option<Endpoint>, u32);
+type Place = (Protocol, Endpoint, Option<Endpoint>, u32);
 
-impl Births {
+impl Rows {
     fn learn(&mut self, entries: &[Entry]) {
-        for Entry { protocol, local, remote, pid, created, .. } in entries {
-            if *created != 0 {
-                self.0.insert(birthplace(*protocol, *local, *remote, *pid), *created);
-            }
+        for entry in entries {
+            let Entry { protocol, local, remote, pid, .. } = *entry;
+            self.0.insert(place(protocol, local, remote, pid), *entry);
         }
     }
 
-    fn of(&self, socket: &Socket) -> Option<i64> {
+    fn of(&self, socket: &Socket) -> Option<&Entry> {
         let pid = socket.owner.map_or(0, |owner| owner.pid);
-        self.0.get(&birthplace(socket.protocol, socket.local, socket.remote, pid)).copied()
+        self.0.get(&place(socket.protocol, socket.local, socket.remote, pid))
     }
 }
 
-fn birthplace(protocol: Protocol, local: Endpoint, remote: Option<Endpoint>, pid: u32) -> Birthplace {
+fn place(protocol: Protocol, local: Endpoint, remote: Option<Endpoint>, pid: u32) -> Place {
     (protocol, local, remote, if remote.is_some() { 0 } else { pid })
 }
 
@@ -157,22 +157,23 @@ mod tests {
         let end = |port| Endpoint { address: std::net::Ipv4Addr::UNSPECIFIED.into(), port };
         let row = |protocol, remote, pid, created| {
             let state = State::Established;
-            Entry { protocol, local: end(5353), remote, state, pid, created }
+            Entry { protocol, local: end(5353), remote, state, pid, created, scopes: [pid, 1] }
         };
         let (udp, tcp) = (Protocol::Udp, Protocol::Tcp);
-        let rows = [
+        let entries = [
             row(udp, None, 7, 70),
             row(udp, None, 8, 80),
             row(udp, None, 9, 0),
             row(tcp, Some(end(1)), 7, 90),
         ];
-        let mut births = Births::default();
-        births.learn(&rows);
+        let mut rows = Rows::default();
+        rows.learn(&entries);
         let of = |row: &Entry, pid| {
-            births.of(&Socket { owner: Some(ProcessId { pid, start_ticks: 1 }), ..row.socket() })
+            let owner = Some(ProcessId { pid, start_ticks: 1 });
+            rows.of(&Socket { owner, ..row.socket() }).map(|row| row.created)
         };
-        assert_eq!([7, 8, 9].map(|pid| of(&rows[0], pid)), [Some(70), Some(80), None]);
+        assert_eq!([7, 8, 9, 10].map(|pid| of(&entries[0], pid)), [Some(70), Some(80), Some(0), None]);
         // The row of a connection that is over names nobody, and its owner is known from before.
-        assert_eq!((of(&rows[3], 7), births.of(&rows[3].socket())), (Some(90), Some(90)));
+        assert_eq!((of(&entries[3], 7), rows.of(&entries[3].socket())), (Some(90), Some(&entries[3])));
     }
 }

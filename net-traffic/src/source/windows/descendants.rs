@@ -32,8 +32,10 @@ pub(super) fn remember(job: &Handle, pid: u32) {
     let started = handle.as_ref().and_then(Handle::started);
     let mut family = family();
     let family = family.get_or_insert_default();
-    family.members.insert(identity(pid, started));
-    family.newcomers.extend(handle.map(|handle| Newcomer { pid, handle }));
+    // A process may be told of more than once.
+    if family.members.insert(identity(pid, started)) {
+        family.newcomers.extend(handle.map(|handle| Newcomer { pid, handle }));
+    }
 }
 
 pub(super) fn members() -> Vec<ProcessId> {

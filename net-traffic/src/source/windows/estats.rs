@@ -58,12 +58,19 @@ impl Statistics {
         Self { begin: HashMap::new(), refused }
     }
 
-    /// Adds what the stack knows of each connection; its bytes since we began only where it `counts`.
-    pub(super) fn add(&mut self, sockets: &mut [Socket], counts: bool) {
-        self.add_from(&System, sockets, counts);
+    /// Adds what the stack knows of each connection; its bytes since we began only where it `counts`. `scopes` are the
+    /// zones of its addresses, without which the stack does not know it.
+    pub(super) fn add(&mut self, sockets: &mut [Socket], counts: bool, scopes: impl Fn(&Socket) -> [u32; 2]) {
+        self.add_from(&System, sockets, counts, scopes);
     }
 
-    fn add_from(&mut self, stack: &impl Stack, sockets: &mut [Socket], counts: bool) {
+    fn add_from(
+        &mut self,
+        stack: &impl Stack,
+        sockets: &mut [Socket],
+        counts: bool,
+        scopes: impl Fn(&Socket) -> [u32; 2],
+    ) {
         // Those that are not asked for this time have ended.
         let before = std::mem::take(&mut self.begin);
         for socket in sockets {
@@ -72,11 +79,8 @@ impl Statistics {
             }
             let is_live =
                 socket.protocol == Protocol::Tcp && socket.state == State::Established && !socket.closed;
-            let Some(row) =
-                socket.remote.filter(|_| is_live).and_then(|remote| Row::of(socket.local, remote))
-            else {
-                continue;
-            };
+            let Some(remote) = socket.remote.filter(|_| is_live) else { continue };
+            let Some(row) = Row::of(socket.local, remote, scopes(socket)) else { continue };
             match describe(stack, &row, before.get(&socket.id).copied(), socket) {
                 Ok((begin, moved)) => {
                     self.begin.insert(socket.id, begin);
@@ -186,7 +190,7 @@ impl Stack for System {
 }
 
 impl Row {
-    fn of(local: Endpoint, remote: Endpoint) -> Option<Self> {
+    fn of(local: Endpoint, remote: Endpoint, scopes: [u32; 2]) -> Option<Self> {
         let port = |end: Endpoint| u32::from(end.port.to_be());
         match (local.address, remote.address) {
             (IpAddr::V4(from), IpAddr::V4(to)) => Some(Self::V4(MIB_TCPROW_LH {
@@ -202,10 +206,10 @@ impl Row {
                 Some(Self::V6(MIB_TCP6ROW {
                     State: MIB_TCP_STATE_ESTAB,
                     LocalAddr: octets(from),
-                    dwLocalScopeId: 0,
+                    dwLocalScopeId: scopes[0],
                     dwLocalPort: port(local),
                     RemoteAddr: octets(to),
-                    dwRemoteScopeId: 0,
+                    dwRemoteScopeId: scopes[1],
                     dwRemotePort: port(remote),
                 }))
             }

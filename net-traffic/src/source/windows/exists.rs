@@ -1,10 +1,9 @@
 //! Whether what the user names is there.
 
-use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, GetLastError};
-use windows_sys::Win32::System::Threading::{GetProcessId, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION};
+use windows_sys::Win32::System::Threading::GetProcessId;
 
 use super::interfaces;
-use super::processes::Handle;
+use super::processes::{Handle, listing};
 
 /// Whether there is an interface of this name; `None` if that cannot be told.
 #[must_use]
@@ -16,24 +15,21 @@ pub fn interface(name: &str) -> Option<bool> {
 /// Whether a process of this id runs; `None` if that cannot be told.
 #[must_use]
 pub fn process(pid: u32) -> Option<bool> {
-    // SAFETY: takes numbers; the handle is not inherited.
-    let raw = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) };
-    if raw.is_null() {
-        // SAFETY: takes nothing.
-        let code = unsafe { GetLastError() };
-        // One that may not be looked at is there.
-        return Some(code != ERROR_INVALID_PARAMETER);
-    }
-    // SAFETY: it was opened here.
-    let handle = unsafe { Handle::new(raw) };
+    let Some(process) = Handle::of_process(pid) else {
+        // One that may not be looked at is there all the same, and listed.
+        return Some(listing::read().contains_key(&pid));
+    };
     // SAFETY: the handle is open. The system rounds an id that no process has down to one that a process may have.
-    let is_it = unsafe { GetProcessId(handle.raw()) } == pid;
+    let is_it = unsafe { GetProcessId(process.raw()) } == pid;
     // The object of a process that has ended may be kept by others.
-    Some(is_it && !handle.has_ended())
+    Some(is_it && !process.has_ended())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Handle;
+    use crate::source::windows::test_process;
+
     #[test]
     fn tells_this_process_from_none() {
         assert_eq!(super::process(std::process::id()), Some(true));
@@ -41,6 +37,16 @@ mod tests {
         for beside in 1..4 {
             assert_eq!(super::process(std::process::id() + beside), Some(false));
         }
+    }
+
+    #[test]
+    fn a_process_that_ended_with_the_code_of_one_that_runs_does_not_exist() {
+        let mut command = std::process::Command::new("cmd");
+        let mut child = test_process::spawn(command.args(["/c", "exit 259"]));
+        let held = Handle::of_process(child.id()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(259));
+        assert!(held.has_ended());
+        assert_eq!(super::process(child.id()), Some(false));
     }
 
     #[test]

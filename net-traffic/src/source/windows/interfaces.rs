@@ -45,7 +45,9 @@ impl Collector for Interfaces {
 pub(super) struct Known {
     pub(super) index: u32,
     pub(super) name: String,
-    pub(super) address: [u8; 6],
+    pub(super) description: String,
+    /// `None` where there is none, or none of this length.
+    pub(super) address: Option<[u8; 6]>,
 }
 
 /// All interfaces with the addresses of their hardware.
@@ -53,7 +55,8 @@ pub(super) fn hardware() -> io::Result<Vec<Known>> {
     each(|row| Known {
         index: row.InterfaceIndex,
         name: narrow(&row.Alias),
-        address: *row.PhysicalAddress.first_chunk().unwrap_or(&[0; 6]),
+        description: narrow(&row.Description),
+        address: row.PhysicalAddress.first_chunk().copied().filter(|_| row.PhysicalAddressLength == 6),
     })
 }
 

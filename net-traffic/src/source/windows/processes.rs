@@ -3,12 +3,14 @@
 //! A handle is kept to each process that was asked for. While it is, the system does not use the id again, and the
 //! end of the process can be seen.
 
+mod clocks;
 mod handle;
-mod listing;
+pub(super) mod listing;
 mod user;
 
 use std::collections::{HashMap, HashSet};
 
+use self::clocks::Clocks;
 pub(super) use self::handle::Handle;
 use self::listing::Listing;
 use self::user::Users;
@@ -27,6 +29,7 @@ pub(super) struct Processes {
     former: HashMap<u32, (ProcessId, i64)>,
     users: Users,
     listing: Listing,
+    clocks: Clocks,
     /// Whom nobody may look at, by the last count.
     closed_to_us: HashSet<u32>,
 }
@@ -48,6 +51,7 @@ impl Processes {
     /// Begins a snapshot: sees who has ended since the one before.
     pub(super) fn begin(&mut self) {
         self.listing.forget();
+        self.clocks.read();
         self.closed_to_us.clear();
         let ended: Vec<u32> = self
             .current
@@ -62,6 +66,10 @@ impl Processes {
 
     /// Takes over a process that was looked at when it came, and may have ended by now.
     pub(super) fn adopt(&mut self, Newcomer { pid, handle }: Newcomer) {
+        let is_it = |known: &Known| known.handle.is_some() && Some(known.started) == handle.started();
+        if self.current.get(&pid).is_some_and(is_it) {
+            return;
+        }
         // As long as the handle is held, whoever else is known by the id is gone.
         self.end(pid);
         let known = self.describe(pid, Some(handle));
@@ -112,6 +120,10 @@ impl Processes {
                 self.last.insert(id, (known.process.name.clone(), bytes));
             }
             processes.push(Process { counted, exited: true, ..known.process });
+        }
+        // Those of whom nothing was counted have nothing to gain on, and must not fill the memory.
+        if self.last.len() > 2 * MOST_FORMER {
+            self.last.retain(|id, _| counted.is_some_and(|all| all.contains_key(id)));
         }
         // Sums that are no process, processes that were gone before anybody looked, and those that have gained since
         // they ended.
@@ -172,27 +184,33 @@ impl Owners for Processes {
         if pid == 0 {
             return ProcessId::default();
         }
-        let had_it = |known: &Known| known.is_there && known.started <= time;
-        if let Some(known) = self.current.get(&pid).filter(|known| had_it(known)) {
-            return known.process.id;
-        }
         let is_now = time == i64::MAX;
-        let same = |known: &&Known| known.process.id.pid == pid && had_it(known);
-        if let Some(known) = self.ended.iter().rev().find(same).filter(|_| !is_now) {
-            return known.process.id;
+        if let Some(id) = self.holder(pid, time, is_now) {
+            return id;
         }
         if !self.current.contains_key(&pid) {
             let known = self.look(pid);
             self.current.insert(pid, known);
         }
-        if let Some(known) = self.current.get(&pid).filter(|known| had_it(known)) {
-            return known.process.id;
-        }
-        match self.former.get(&pid) {
-            // Its last events come after it was told that it ended.
-            Some((former, started)) if !is_now && *started <= time => *former,
-            _ => identity(pid, None),
-        }
+        // What began a moment after the event, by another clock, is whose it is, unless somebody had the id before.
+        let later = time.saturating_add(self.clocks.apart);
+        let of = |time| self.holder(pid, time, is_now).or_else(|| self.former(pid, time, is_now));
+        of(time).or_else(|| of(later)).unwrap_or_else(|| identity(pid, None))
+    }
+}
+
+impl Processes {
+    /// Who had the id at that time, of those that live or have just ended.
+    fn holder(&self, pid: u32, time: i64, is_now: bool) -> Option<ProcessId> {
+        let had_it = |known: &&Known| known.process.id.pid == pid && known.is_there && known.started <= time;
+        let just_ended = self.ended.iter().rev().filter(|_| !is_now);
+        self.current.get(&pid).into_iter().chain(just_ended).find(had_it).map(|known| known.process.id)
+    }
+
+    /// Who had it before: the last events come after it was told that it ended.
+    fn former(&self, pid: u32, time: i64, is_now: bool) -> Option<ProcessId> {
+        let (former, started) = self.former.get(&pid).filter(|_| !is_now)?;
+        (*started <= time).then_some(*former)
     }
 }
 

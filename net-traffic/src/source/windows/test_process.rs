@@ -8,7 +8,10 @@ const TRIES: usize = 5;
 /// A process that lists the tests and ends.
 pub(super) fn brief() -> Child {
     let mut command = own();
-    command.arg("--list").stdout(Stdio::null());
+    spawn(command.arg("--list").stdout(Stdio::null()))
+}
+
+pub(super) fn spawn(command: &mut Command) -> Child {
     (0..TRIES).find_map(|_| command.spawn().ok()).expect("a process starts")
 }
 

@@ -115,6 +115,32 @@ fn a_million_events_beside_a_reader_come_to_the_exact_sum() {
 }
 
 #[test]
+fn what_is_given_back_comes_with_what_came_since() {
+    let event = |id, bytes| decode(id, i64::from(bytes), &payload(1, bytes, V4[0], V4[1])).unwrap().unwrap();
+    let mut tallies = Tallies::default();
+    tallies.add(&event(10, 5));
+    let before = tallies.take();
+    tallies.give_back(before);
+    let before = tallies.take();
+    tallies.add(&event(10, 6));
+    tallies.add(&event(13, 0));
+    tallies.give_back(before);
+    let batch = tallies.take();
+    let tally = &batch.running[0];
+    assert_eq!((batch.running.len(), batch.over.len()), (1, 0));
+    assert_eq!((tally.bytes.tx, tally.first, tally.opened, tally.closed), (11, 5, false, true));
+    // A connection that began in between is not the one before.
+    tallies.add(&event(10, 7));
+    let before = tallies.take();
+    tallies.add(&event(12, 0));
+    tallies.add(&event(10, 8));
+    tallies.give_back(before);
+    let batch = tallies.take();
+    assert_eq!((batch.over[0].bytes.tx, batch.over[0].closed, batch.over.len()), (7, true, 1));
+    assert_eq!(batch.running.iter().map(|tally| tally.bytes.tx).sum::<u64>(), 8);
+}
+
+#[test]
 fn flows_without_end_do_not_fill_the_memory() {
     let mut tallies = Tallies::default();
     let octets = payload(5, 10, V4[0], V4[1]);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::packet::Direction;
 use crate::source::etw::ends::ends;
-use crate::source::etw::pktmon::{Kind, METADATA, MOST, Metadata, Missed, Once, Parts, decode};
+use crate::source::etw::pktmon::{Kind, METADATA, MOST, Metadata, Missed, Once, Parts, Sight, decode};
 
 /// A report as the monitor lays it out: the description, then the packet.
 fn report(direction: u16, kind: u16, component: u16, edge: u16, drop_reason: u32, packet: &[u8]) -> Vec<u8> {
@@ -123,15 +123,28 @@ fn what_was_missed_adds_up_whichever_way_it_is_told() {
 
 #[test]
 fn a_packet_counts_where_it_is_seen_first() {
+    use Sight::{First, Foreign, Repeated};
     let seen = |component, edge, reason| described(&report(1, 1, component, edge, reason, b""));
-    let mut adapter = Once::new(vec![12]);
-    assert!(!adapter.is_first(&seen(30, 1, 0)), "another component");
-    assert!(adapter.is_first(&seen(12, 2, 0)));
-    assert!(!adapter.is_first(&seen(12, 1, 0)), "the other side of the adapter");
-    assert!(!adapter.is_first(&seen(12, 2, 5)), "dropped");
-    assert!(adapter.is_first(&seen(12, 2, 0)));
-    let mut any = Once::default();
-    assert!(any.is_first(&seen(9, 1, 0)) && !any.is_first(&seen(10, 1, 0)) && any.is_first(&seen(9, 1, 0)));
+    let mut once = Once::new(vec![vec![12, 13], vec![20]]);
+    assert_eq!(once.see(&seen(30, 1, 0)), Foreign);
+    assert_eq!(once.see(&seen(12, 2, 5)), Repeated, "dropped, and no place to count at");
+    assert_eq!(once.see(&seen(12, 3, 0)), First(0));
+    assert_eq!(once.see(&seen(12, 1, 0)), Repeated, "the other side of the adapter");
+    assert_eq!(once.see(&seen(13, 3, 0)), Repeated, "the same adapter by its other number");
+    assert_eq!(once.see(&seen(20, 1, 0)), First(1));
+    assert_eq!(once.see(&seen(12, 3, 0)), First(0));
+}
+
+#[test]
+fn an_adapter_may_report_each_direction_at_another_place() {
+    let seen = |direction, component, edge| described(&report(direction, 1, component, edge, 0, b""));
+    let mut once = Once::new(vec![vec![12, 13]]);
+    for _ in 0..2 {
+        assert_eq!(once.see(&seen(3, 12, 1)), Sight::First(0));
+        assert_eq!(once.see(&seen(4, 13, 2)), Sight::First(0));
+        assert_eq!(once.see(&seen(4, 12, 1)), Sight::Repeated);
+        assert_eq!(once.see(&seen(3, 13, 2)), Sight::Repeated);
+    }
 }
 
 proptest! {
@@ -151,7 +164,7 @@ proptest! {
             prop_assert!(metadata.length as usize >= packet_length);
             // Only where it may have been cut may its headers say more.
             prop_assert!(packet.len() >= MOST || metadata.length as usize == packet_length);
-            Once::default().is_first(&metadata);
+            Once::new(vec![vec![metadata.component]]).see(&metadata);
         }
     }
 }

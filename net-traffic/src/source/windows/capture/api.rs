@@ -36,10 +36,24 @@ pub(super) struct Descriptor {
 #[repr(C)]
 pub(super) struct StreamConfiguration {
     pub(super) context: *mut c_void,
-    pub(super) on_event: Option<unsafe extern "system" fn(*mut c_void, *const c_void, u32)>,
+    pub(super) on_event: Option<unsafe extern "system" fn(*mut c_void, *const StreamEvent, u32)>,
     pub(super) on_packet: Option<unsafe extern "system" fn(*mut c_void, *const Descriptor)>,
     pub(super) buffer_multiplier: u16,
     pub(super) truncation: u16,
+}
+
+/// The kinds of events that are heard.
+pub(super) const STOPPED: u32 = 1;
+pub(super) const FATAL_ERROR: u32 = 2;
+pub(super) const PROCESS_INFO: u32 = 3;
+
+/// What comes with these: a sign, and an error code of the system. Of a stop the sign is that it is an error, of the last
+/// kind that it is a warning, and the length of a packet follows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct StreamEvent {
+    pub(super) sign: u8,
+    pub(super) reason: u32,
 }
 
 /// Something that reports packets.
@@ -52,11 +66,14 @@ pub(super) struct DataSource {
     pub(super) id: u32,
     pub(super) secondary_id: u32,
     pub(super) parent_id: u32,
+    /// What `detail` is; [`HARDWARE`] if it begins with the hardware's address.
     pub(super) present: u32,
     padding: u32,
-    /// Of a network adapter it begins with the hardware address.
     pub(super) detail: [u8; 16],
 }
+
+/// `IsPresent.MacAddress`.
+pub(super) const HARDWARE: u32 = 1 << 3;
 
 const _: () = assert!(size_of::<DataSource>() == 424);
 

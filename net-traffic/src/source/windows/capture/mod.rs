@@ -4,8 +4,10 @@
 
 mod adapters;
 mod api;
+mod callbacks;
 mod monitor;
 mod owners;
+mod passed_over;
 mod refusal;
 
 use std::ffi::OsString;
@@ -15,24 +17,25 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use self::adapters::{known, name_of};
-use self::monitor::{Adapter, Monitor, Packets, Seen, Session};
+use self::adapters::known;
+use self::callbacks::{Packets, Seen};
+use self::monitor::{Adapter, Monitor, Session};
 use self::owners::Owners;
+use self::passed_over::{PassedOver, Why};
 use self::refusal::Refusal;
+pub(super) use self::refusal::status;
 use super::children::Children;
 use super::descendants;
-use super::host;
 use crate::packet::format::LinkType;
 use crate::packet::{Interface, Ledger, Packet};
-use crate::snapshot::{ProcessId, Status};
+use crate::snapshot::ProcessId;
 use crate::source::capture::{
     End, LiveCaptureOptions, StartError, Take, UserFilter, UserFilterError, now_ns,
 };
-use crate::source::etw::pktmon::{Kind, Once};
+use crate::source::etw::pktmon::{Kind, Once, Sight};
+use crate::source::etw::wifi::to_ethernet;
 use crate::source::{OpenError, Progress};
 
-/// The slot of the status.
-const SLOT: &str = "capture";
 /// How long to wait for packets before looking at anything else.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -43,11 +46,11 @@ pub struct LiveCapture {
     session: Option<Session>,
     packets: Packets,
     filter: UserFilter,
-    adapters: Vec<Adapter>,
     once: Once,
     owners: Owners,
-    /// One for each adapter and each kind of packet that it shows.
+    /// The adapters in their order, then those that show another kind of packet once more.
     interfaces: Vec<Interface>,
+    passed_over: PassedOver,
     children: Option<Children>,
     received: u64,
     left_over: u64,
@@ -75,33 +78,10 @@ impl LiveCapture {
         }
         let known = known(&options.interfaces)?;
         let monitor = Monitor::open().map_err(|cause| Refusal::of(&cause).error())?;
-        let mut adapters = monitor.adapters();
-        let mut names: Vec<String> = adapters.iter().map(|adapter| name_of(adapter, &known)).collect();
-        if !options.interfaces.is_empty() {
-            let mut wanted = names.iter().map(|name| options.interfaces.contains(name));
-            adapters.retain(|_| wanted.next().unwrap_or(false));
-            names.retain(|name| options.interfaces.contains(name));
-        }
-        if adapters.is_empty() {
-            let text =
-                "the packet monitor does not know the interface; `pktmon list` has those that it knows";
-            return Err(OpenError::Usage(text.to_owned()).into());
-        }
-        let interfaces = names.into_iter().map(|name| Interface {
-            index: known
-                .iter()
-                .find(|interface| interface.name == name)
-                .map_or(0, |interface| interface.index),
-            name: Some(name),
-            link: LinkType::ETHERNET,
-            snaplen: options.snaplen,
-            filter: (!expression.is_empty()).then(|| expression.to_owned()),
-            ..Interface::default()
-        });
-        let interfaces = interfaces.collect();
+        let (adapters, interfaces) = adapters::choose(monitor.adapters(), &known, options, expression)?;
         let started = monitor.start(&adapters).map_err(|cause| Refusal::of(&cause).error())?;
         let (session, packets) = started;
-        Ok(Self { session: Some(session), ..Self::of(options, packets, filter, adapters, interfaces) })
+        Ok(Self { session: Some(session), ..Self::of(options, packets, filter, &adapters, interfaces) })
     }
 
     /// A capture of what comes from anywhere.
@@ -109,19 +89,19 @@ impl LiveCapture {
         options: &LiveCaptureOptions,
         packets: Packets,
         filter: UserFilter,
-        adapters: Vec<Adapter>,
+        adapters: &[Adapter],
         interfaces: Vec<Interface>,
     ) -> Self {
-        let components = adapters.iter().flat_map(|adapter| adapter.components.clone()).collect();
+        let components = adapters.iter().map(|adapter| adapter.components.clone()).collect();
         Self {
             options: options.clone(),
             session: None,
             packets,
             filter,
-            adapters,
             once: Once::new(components),
             owners: Owners::default(),
             interfaces,
+            passed_over: PassedOver::default(),
             children: None,
             received: 0,
             left_over: 0,
@@ -150,9 +130,9 @@ impl LiveCapture {
         None
     }
 
-    /// There is nothing to say of how packets are captured here.
+    /// What was reported by now and is not shown.
     pub fn remarks(&mut self) -> Vec<String> {
-        Vec::new()
+        self.packets.losses.remark().into_iter().chain(self.passed_over.remarks()).collect()
     }
 
     /// Waits a moment for packets and hands them over; says if there will be no more.
@@ -168,23 +148,23 @@ impl LiveCapture {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Some(End::Enough),
         };
-        while let Some(packet) = seen {
-            if let Some(chosen) = self.choose(&packet)
+        while let Some(mut packet) = seen {
+            if let Some(chosen) = self.choose(&mut packet)
                 && self.give(&packet, chosen, take).is_break()
             {
                 return Some(End::Enough);
             }
             seen = self.packets.queue.try_recv().ok();
         }
-        None
+        self.packets.losses.ended().map(|why| End::Broken(why.to_owned()))
     }
 
     /// Stops the capture and hands over what is still on its way; without a taker it is left over.
     pub fn finish(&mut self, mut take: Option<&mut Take<'_>>) {
         // With the session the queue gets its end.
         self.session = None;
-        while let Ok(seen) = self.packets.queue.try_recv() {
-            let Some(chosen) = self.choose(&seen) else { continue };
+        while let Ok(mut seen) = self.packets.queue.try_recv() {
+            let Some(chosen) = self.choose(&mut seen) else { continue };
             match &mut take {
                 None => self.left_over += 1,
                 Some(wanted) => {
@@ -201,31 +181,32 @@ impl LiveCapture {
     pub fn ledger(&self) -> Ledger {
         let count = |what: &std::sync::atomic::AtomicU64| what.load(Ordering::Relaxed);
         let losses = &self.packets.losses;
+        let copy_failed = count(&losses.unreadable) + self.passed_over.lost();
         Ledger {
-            received: self.received
-                + losses.monitor()
-                + count(&losses.queue_full)
-                + count(&losses.unreadable),
+            received: self.received + losses.monitor() + count(&losses.queue_full) + copy_failed,
             captured: 0,
             ring_full: losses.monitor(),
-            copy_failed: count(&losses.unreadable),
+            copy_failed,
             queue_full: count(&losses.queue_full),
             write_failed: 0,
             left_over: self.left_over,
         }
     }
 
-    /// Where the packet was seen and whose it is, if it is wanted. The monitor reports each packet several times.
-    fn choose(&mut self, seen: &Seen) -> Option<Chosen> {
-        let Seen { metadata, octets } = seen;
+    /// Where the packet was seen and whose it is, if it is wanted. What came by air is a frame of Ethernet afterwards.
+    fn choose(&mut self, seen: &mut Seen) -> Option<Chosen> {
         let direction = self.options.direction;
-        if !self.once.is_first(metadata) || (direction.is_some() && direction != metadata.direction) {
-            return None;
-        }
-        let interface = self.interface(metadata.component, metadata.kind)?;
-        if !self.filter.accepts(&self.interfaces, &packet(seen, interface)).unwrap_or(false) {
-            return None;
-        }
+        let wanted = direction.is_none() || direction == seen.metadata.direction;
+        let asked = match self.once.see(&seen.metadata) {
+            Sight::First(adapter) if wanted => self.ask(seen, adapter),
+            Sight::First(_) | Sight::Repeated => return None,
+            Sight::Foreign => Err(Why::Foreign),
+        };
+        let interface = asked.unwrap_or_else(|why| {
+            self.passed_over.count(why);
+            None
+        })?;
+        let Seen { metadata, octets } = seen;
         let LiveCaptureOptions { owners, choice, .. } = &self.options;
         let chooses = !choice.pids.is_empty() || choice.process.is_some() || choice.command;
         let owner = if *owners || chooses { self.owners.of(metadata, octets, now_ns()) } else { None };
@@ -245,32 +226,42 @@ impl LiveCapture {
     /// The taker breaks with the last packet that it wants.
     fn give(&mut self, seen: &Seen, chosen: Chosen, take: &mut Take<'_>) -> ControlFlow<()> {
         let Chosen { interface, owner } = chosen;
-        let whole = packet(seen, interface);
+        let whole = seen.packet(interface);
         let kept = usize::try_from(self.options.snaplen).unwrap_or(usize::MAX);
         let process = owner.and_then(|owner| self.owners.get(owner));
         let data = whole.data.get(..kept).unwrap_or(whole.data);
         take(&self.interfaces, &Packet { data, process, ..whole })
     }
 
-    /// The place of the interface among those that are known; one that shows another kind of packets is another.
-    fn interface(&mut self, component: u16, kind: Kind) -> Option<usize> {
-        /// Of packets as they are in the air.
-        const IEEE802_11: LinkType = LinkType(105);
-        let link = match kind {
+    /// The interface that shows the packet, if the filter accepts it.
+    fn ask(&mut self, seen: &mut Seen, adapter: usize) -> Result<Option<usize>, Why> {
+        let link = match seen.metadata.kind {
             Kind::Ethernet => LinkType::ETHERNET,
-            Kind::Wifi => IEEE802_11,
+            Kind::Wifi => {
+                to_ethernet(&mut seen.metadata, &mut seen.octets).map_err(Why::Air)?;
+                LinkType::ETHERNET
+            }
             Kind::Ip => LinkType::RAW,
-            Kind::Other(_) => return None,
+            Kind::Other(kind) => return Err(Why::Kind(kind)),
         };
-        let adapter = self.adapters.iter().position(|adapter| adapter.components.contains(&component))?;
-        let name = self.interfaces.get(adapter)?.name.clone();
-        let known = |interface: &Interface| interface.name == name && interface.link == link;
-        if let Some(place) = self.interfaces.iter().position(known) {
-            return Some(place);
+        let Some(interface) = self.interface(adapter, link) else { return Ok(None) };
+        let accepted = self.filter.accepts(&self.interfaces, &seen.packet(interface));
+        let accepted = accepted.map_err(|error| Why::Filter(error.to_string()))?;
+        Ok(accepted.then_some(interface))
+    }
+
+    /// The place of the adapter's interface; one that shows another kind of packets is another.
+    fn interface(&mut self, adapter: usize, link: LinkType) -> Option<usize> {
+        let first = self.interfaces.get(adapter)?;
+        if first.link == link {
+            return Some(adapter);
         }
-        let interface = Interface { link, ..self.interfaces.get(adapter)?.clone() };
-        self.interfaces.push(interface);
-        Some(self.interfaces.len() - 1)
+        let interface = Interface { link, ..first.clone() };
+        let place = self.interfaces.iter().position(|known| *known == interface);
+        Some(place.unwrap_or_else(|| {
+            self.interfaces.push(interface);
+            self.interfaces.len() - 1
+        }))
     }
 }
 
@@ -291,33 +282,6 @@ impl std::fmt::Debug for LiveCapture {
 #[must_use]
 pub fn link_of(name: &str) -> Option<LinkType> {
     super::exists::interface(name)?.then_some(LinkType::ETHERNET)
-}
-
-/// Whether packets can be captured here.
-pub(super) fn status() -> Status {
-    let refusal = Monitor::open().err().map(|cause| Refusal::of(&cause));
-    Status {
-        slot: SLOT.to_owned(),
-        tier: refusal.is_none().then(|| "pktmon".to_owned()),
-        program: Some("PktMonApi.dll".to_owned()),
-        covers: Some("the packets of network adapters, with the owners that the tables know".to_owned()),
-        reason: refusal.as_ref().map(ToString::to_string),
-        remedy: refusal.as_ref().and_then(Refusal::remedy),
-    }
-}
-
-fn packet(seen: &Seen, interface: usize) -> Packet<'_> {
-    Packet {
-        time_ns: u64::try_from(host::unix_ns(seen.metadata.time)).unwrap_or_default(),
-        interface,
-        direction: seen.metadata.direction,
-        length: seen.metadata.length,
-        data: &seen.octets,
-        segments: None,
-        checksum: None,
-        process: None,
-        lost_before: 0,
-    }
 }
 
 #[cfg(test)]

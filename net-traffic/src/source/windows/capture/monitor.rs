@@ -1,17 +1,11 @@
 //! A session of the packet monitor: what passes the network adapters comes through a queue with an end.
 
-#[cfg(test)]
-pub(super) mod by_hand;
-
-use std::ffi::c_void;
 use std::io;
 use std::ptr::null_mut;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use super::api::{ADAPTERS, Api, DataSource, Descriptor, Object, Outcome, StreamConfiguration, VERSION};
-use crate::source::etw::pktmon::{MOST, Metadata, Missed, Parts, decode};
+use super::api::{ADAPTERS, Api, DataSource, HARDWARE, Object, Outcome, StreamConfiguration, VERSION};
+use super::callbacks::{Context, Packets, on_event, on_packet};
+use crate::source::etw::pktmon::MOST;
 use crate::source::windows::{narrow, wide};
 
 /// Packets that may wait for the writer.
@@ -19,37 +13,44 @@ const QUEUE: usize = 1 << 14;
 /// The monitor's own buffer, in units of 256 KiB; it takes no more than ten.
 const BUFFERS: u16 = 10;
 
-/// A packet that passed, and what was said of it.
-#[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) metadata: Metadata,
-    pub(super) octets: Vec<u8>,
-}
-
-/// Packets that were lost before anybody could look at them.
-#[derive(Debug, Default)]
-pub(super) struct Losses {
-    not_written: Missed,
-    not_read: Missed,
-    pub(super) queue_full: AtomicU64,
-    pub(super) unreadable: AtomicU64,
-}
-
-impl Losses {
-    /// What the monitor itself lost.
-    pub(super) fn monitor(&self) -> u64 {
-        self.not_written.count().saturating_add(self.not_read.count())
-    }
-}
-
 /// A network adapter that the monitor knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Adapter {
     /// What packets name as their component: one of these.
     pub(super) components: Vec<u16>,
     pub(super) description: String,
-    pub(super) hardware: [u8; 6],
+    /// The hardware's address, where it has one.
+    pub(super) hardware: Option<[u8; 6]>,
     pub(super) place: usize,
+}
+
+impl Adapter {
+    fn of(place: usize, source: &DataSource) -> Self {
+        let ids = [source.id, source.secondary_id].into_iter().filter(|id| *id != 0);
+        let begin = source.detail.first_chunk().copied();
+        Self {
+            components: ids.filter_map(|id| u16::try_from(id).ok()).collect(),
+            description: narrow(&source.description),
+            hardware: begin.filter(|_| source.present & HARDWARE != 0),
+            place,
+        }
+    }
+
+    /// Takes over the components of those that the monitor does not show by themselves, because they are this one once
+    /// more: packets may name them.
+    fn join(&mut self, hidden: &[Self]) {
+        let same = hidden.iter().filter(|other| self.looks_like(other));
+        let ids: Vec<u16> = same.flat_map(|other| other.components.iter().copied()).collect();
+        for id in ids {
+            if !self.components.contains(&id) {
+                self.components.push(id);
+            }
+        }
+    }
+
+    fn looks_like(&self, other: &Self) -> bool {
+        self.description == other.description && self.hardware == other.hardware
+    }
 }
 
 /// The monitor, before anything is captured.
@@ -69,26 +70,6 @@ pub(super) struct Session {
     context: *mut Context,
 }
 
-/// What comes of a session.
-#[derive(Debug)]
-pub(super) struct Packets {
-    pub(super) queue: Receiver<Seen>,
-    pub(super) losses: Arc<Losses>,
-}
-
-struct Context {
-    queue: SyncSender<Seen>,
-    losses: Arc<Losses>,
-}
-
-impl Context {
-    fn new(most: usize) -> (Self, Packets) {
-        let (sender, queue) = sync_channel(most);
-        let losses = Arc::new(Losses::default());
-        (Self { queue: sender, losses: Arc::clone(&losses) }, Packets { queue, losses })
-    }
-}
-
 impl Monitor {
     /// Finds the library and the adapters.
     pub(super) fn open() -> io::Result<Self> {
@@ -97,23 +78,15 @@ impl Monitor {
         // SAFETY: the handle is writable.
         done("start the monitor", unsafe { (api.initialize)(VERSION, null_mut(), &raw mut handle) })?;
         let mut monitor = Self { api, handle, list: Vec::new() };
-        monitor.list = monitor.enumerate()?;
+        monitor.list = monitor.enumerate(Extent::Each)?;
         Ok(monitor)
     }
 
     /// The network adapters that can be listened to.
     pub(super) fn adapters(&self) -> Vec<Adapter> {
-        let adapter = |(place, source): (usize, DataSource)| Adapter {
-            components: [source.id, source.secondary_id]
-                .into_iter()
-                .filter(|id| *id != 0)
-                .filter_map(|id| u16::try_from(id).ok())
-                .collect(),
-            description: narrow(&source.description),
-            hardware: *source.detail.first_chunk().unwrap_or(&[0; 6]),
-            place,
-        };
-        self.sources().into_iter().map(adapter).collect()
+        // Without those that are hidden some packets may be of a component that nobody knows, which is said.
+        let all = self.enumerate(Extent::All).unwrap_or_default();
+        unite(listed(&self.list), &listed(&all))
     }
 
     /// Begins to hand over what passes these adapters.
@@ -126,15 +99,15 @@ impl Monitor {
         // SAFETY: the name has an end; the session is writable.
         let made = unsafe { (api.create_session)(it.monitor.handle, name.as_ptr(), &raw mut it.object) };
         done("make a session", made)?;
-        let places = it.monitor.pointers();
+        let places = pointers(&it.monitor.list);
         for source in adapters.iter().filter_map(|adapter| places.get(adapter.place)) {
             // SAFETY: the session is open; the source lies in the list, which lives as long.
             done("listen to an adapter", unsafe { (api.add_source)(it.object, *source) })?;
         }
         let configuration = StreamConfiguration {
             context: context.cast(),
-            on_event: None,
-            on_packet: Some(take),
+            on_event: Some(on_event),
+            on_packet: Some(on_packet),
             buffer_multiplier: BUFFERS,
             truncation: u16::try_from(MOST).unwrap_or(u16::MAX),
         };
@@ -150,7 +123,7 @@ impl Monitor {
     }
 
     /// Asks with a buffer that grows until the list fits.
-    fn enumerate(&self) -> io::Result<Vec<u64>> {
+    fn enumerate(&self, extent: Extent) -> io::Result<Vec<u64>> {
         const TRIALS: u32 = 8;
         let mut list: Vec<u64> = Vec::new();
         for _ in 0..TRIALS {
@@ -161,7 +134,7 @@ impl Monitor {
                 (self.api.enumerate)(
                     self.handle,
                     ADAPTERS,
-                    0,
+                    extent as u8,
                     size,
                     &raw mut needed,
                     list.as_mut_ptr().cast(),
@@ -177,24 +150,46 @@ impl Monitor {
         }
         Err(io::Error::other("the list of adapters grows"))
     }
+}
 
-    /// The list's entries where they are: their number, then a pointer to each.
-    fn pointers(&self) -> Vec<*const DataSource> {
-        let count = self.list.first().copied().unwrap_or(0) & u64::from(u32::MAX);
-        let begin = self.list.as_ptr().addr();
-        let end = begin + size_of_val(self.list.as_slice());
-        let listed = self.list.iter().skip(1).take(usize::try_from(count).unwrap_or(0));
-        let inside = |at: usize| at >= begin && at.saturating_add(size_of::<DataSource>()) <= end;
-        let places = listed.filter_map(|at| usize::try_from(*at).ok()).filter(|at| inside(*at));
-        places.map(|at| self.list.as_ptr().with_addr(at).cast()).collect()
-    }
+/// Which data sources are listed: each once, as a session wants them, or under every number that they have.
+#[derive(Clone, Copy)]
+enum Extent {
+    Each = 0,
+    All = 1,
+}
 
-    fn sources(&self) -> Vec<(usize, DataSource)> {
-        let places = self.pointers();
-        // SAFETY: it lies within the list as a whole, and any octets are one.
-        let read = |source: *const DataSource| unsafe { source.read_unaligned() };
-        places.into_iter().map(read).enumerate().collect()
+fn listed(list: &[u64]) -> Vec<Adapter> {
+    // SAFETY: it lies within the list as a whole, and any octets are one.
+    let read = |source: *const DataSource| unsafe { source.read_unaligned() };
+    pointers(list)
+        .into_iter()
+        .map(read)
+        .enumerate()
+        .map(|(place, source)| Adapter::of(place, &source))
+        .collect()
+}
+
+/// The list's entries where they are: their number, then a pointer to each.
+fn pointers(list: &[u64]) -> Vec<*const DataSource> {
+    let count = list.first().copied().unwrap_or(0) & u64::from(u32::MAX);
+    let begin = list.as_ptr().addr();
+    let end = begin + size_of_val(list);
+    let places = list.iter().skip(1).take(usize::try_from(count).unwrap_or(0));
+    let inside = |at: usize| at >= begin && at.saturating_add(size_of::<DataSource>()) <= end;
+    let places = places.filter_map(|at| usize::try_from(*at).ok()).filter(|at| inside(*at));
+    places.map(|at| list.as_ptr().with_addr(at).cast()).collect()
+}
+
+/// The adapters with all their components. Those of two that look the same stay with neither.
+fn unite(mut adapters: Vec<Adapter>, all: &[Adapter]) -> Vec<Adapter> {
+    let shown: Vec<Adapter> = adapters.clone();
+    for adapter in &mut adapters {
+        if shown.iter().filter(|other| adapter.looks_like(other)).count() == 1 {
+            adapter.join(all);
+        }
     }
+    adapters
 }
 
 impl Drop for Monitor {
@@ -232,40 +227,59 @@ impl Drop for Session {
     }
 }
 
-/// On a thread of the monitor. Neither waits nor panics.
-unsafe extern "system" fn take(context: *mut c_void, packet: *const Descriptor) {
-    // SAFETY: the context lives until the stream is closed, and nobody changes it.
-    let Some(context) = (unsafe { context.cast::<Context>().as_ref() }) else { return };
-    // SAFETY: the monitor keeps it while it calls.
-    let Some(packet) = (unsafe { packet.as_ref() }) else { return };
-    let count = |what: &AtomicU64| what.fetch_add(1, Ordering::Relaxed);
-    context.losses.not_written.hear(packet.missed_writes);
-    context.losses.not_read.hear(packet.missed_reads);
-    if packet.data.is_null() {
-        return;
-    }
-    // SAFETY: the monitor says how many octets there are, and keeps them while it calls.
-    let data = unsafe { std::slice::from_raw_parts(packet.data, packet.data_size as usize) };
-    let parts = Parts {
-        data,
-        metadata_offset: packet.metadata_offset as usize,
-        packet_offset: packet.packet_offset as usize,
-        packet_length: packet.packet_length as usize,
-    };
-    let Some((metadata, octets)) = decode(&parts) else {
-        count(&context.losses.unreadable);
-        return;
-    };
-    let seen = Seen { metadata, octets: octets.to_vec() };
-    if let Err(TrySendError::Full(_)) = context.queue.try_send(seen) {
-        count(&context.losses.queue_full);
-    }
-}
-
 fn done(attempt: &str, outcome: Outcome) -> io::Result<()> {
     if outcome >= 0 {
         return Ok(());
     }
     let cause = io::Error::from_raw_os_error(outcome);
     Err(io::Error::new(cause.kind(), format!("failed to {attempt}: {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(components: &[u16], description: &str, last: Option<u8>) -> Adapter {
+        Adapter {
+            components: components.to_vec(),
+            description: description.to_owned(),
+            hardware: last.map(|last| [2, 0, 0, 0, 0, last]),
+            place: 0,
+        }
+    }
+
+    #[test]
+    fn an_adapter_has_the_components_that_are_hidden_too() {
+        let shown = vec![adapter(&[7, 8], "card", Some(1)), adapter(&[9], "card", Some(2))];
+        let all =
+            [adapter(&[7, 8], "card", Some(1)), adapter(&[20, 8], "card", Some(1)), adapter(&[30], "", None)];
+        let united = unite(shown, &all);
+        assert_eq!(united[0].components, [7, 8, 20]);
+        assert_eq!(united[1].components, [9]);
+        // Of two that look the same nobody knows whose it is.
+        let twins = unite(
+            vec![adapter(&[1], "twin", None), adapter(&[2], "twin", None)],
+            &[adapter(&[3], "twin", None)],
+        );
+        assert_eq!((&twins[0].components[..], &twins[1].components[..]), (&[1][..], &[2][..]));
+    }
+
+    #[test]
+    fn a_list_is_read_as_far_as_its_pointers_lie_within() {
+        let entry = size_of::<DataSource>() / size_of::<u64>();
+        let mut list = vec![0_u64; 3 + entry];
+        let begin = u64::try_from(list.as_ptr().addr()).unwrap();
+        list[0] = 2;
+        list[1] = begin + 24;
+        // This one would end beyond.
+        list[2] = begin + 32;
+        list[3 + 48] = 12 << 32;
+        list[3 + 50] = u64::from(HARDWARE);
+        list[3 + 51] = u64::from_le_bytes([2, 0, 0, 0, 0, 9, 0, 0]);
+        assert_eq!(listed(&list), [adapter(&[12], "", Some(9))]);
+        // What is there instead of an address is none.
+        list[3 + 50] = 1;
+        assert_eq!(listed(&list), [adapter(&[12], "", None)]);
+        assert_eq!(listed(&[]), []);
+    }
 }

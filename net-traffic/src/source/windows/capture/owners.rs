@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::packet::{Direction, Process};
 use crate::snapshot::{Endpoint, ProcessId, Protocol};
 use crate::source::Wanted;
+use crate::source::etw::Entry;
 use crate::source::etw::ends::ends;
 use crate::source::etw::pktmon::Metadata;
 use crate::source::windows::descendants::Newcomer;
@@ -17,10 +18,13 @@ const REFRESH_NS: u64 = 200_000_000;
 /// And for any packet when they are older than this: addresses are used again.
 const STALE_NS: u64 = 1_000_000_000;
 
+/// By local and remote end; datagrams, and who waits for connections, by their local end. `None` where several processes
+/// have the same: a packet does not say whose it is.
+type Sockets = HashMap<(Protocol, Endpoint, Option<Endpoint>), Option<u32>>;
+
 #[derive(Debug, Default)]
 pub(super) struct Owners {
-    /// By local and remote end; datagrams by their local end.
-    sockets: HashMap<(Protocol, Endpoint, Option<Endpoint>), u32>,
+    sockets: Sockets,
     read_ns: u64,
     processes: Processes,
     known: HashMap<ProcessId, Arc<Process>>,
@@ -40,7 +44,8 @@ impl Owners {
             self.refresh(now_ns);
             pid = self.find(protocol, local, remote);
         }
-        let id = self.processes.now(pid?);
+        // What no connection has yet, or has no more, is of whoever waits for connections.
+        let id = self.processes.now(pid.or_else(|| self.unconnected(protocol, local))?);
         if !self.known.contains_key(&id) {
             let process = self.processes.known(id)?;
             let process = Process {
@@ -68,11 +73,17 @@ impl Owners {
 
     fn find(&self, protocol: Protocol, local: Endpoint, remote: Endpoint) -> Option<u32> {
         if protocol == Protocol::Tcp {
-            return self.sockets.get(&(protocol, local, Some(remote))).copied();
+            return self.sockets.get(&(protocol, local, Some(remote))).copied().flatten();
         }
+        self.unconnected(protocol, local)
+    }
+
+    /// Who has this end without a peer: the nearest row decides.
+    fn unconnected(&self, protocol: Protocol, local: Endpoint) -> Option<u32> {
         let anywhere = Endpoint { address: unspecified(local), port: local.port };
         let both = Endpoint { address: std::net::Ipv6Addr::UNSPECIFIED.into(), port: local.port };
-        [local, anywhere, both].iter().find_map(|end| self.sockets.get(&(protocol, *end, None)).copied())
+        let row = |end: &Endpoint| self.sockets.get(&(protocol, *end, None));
+        [local, anywhere, both].iter().find_map(row).copied().flatten()
     }
 
     /// What cannot be read now may be the next time.
@@ -81,12 +92,21 @@ impl Owners {
         self.processes.begin();
         // Nobody is told who has ended, but what is held of them is let go.
         let _told = self.processes.report(&HashSet::new(), None);
+        let Self { processes, known, .. } = self;
+        known.retain(|id, _| processes.known(*id).is_some());
         if let Ok(entries) = ip_helper::read(Wanted::default()) {
-            let owned = entries.iter().filter(|entry| entry.pid != 0);
-            self.sockets =
-                owned.map(|entry| ((entry.protocol, entry.local, entry.remote), entry.pid)).collect();
+            self.sockets = sockets(&entries);
         }
     }
+}
+
+fn sockets(entries: &[Entry]) -> Sockets {
+    let mut sockets = Sockets::new();
+    for Entry { protocol, local, remote, pid, .. } in entries.iter().filter(|entry| entry.pid != 0) {
+        let owner = sockets.entry((*protocol, *local, *remote)).or_insert(Some(*pid));
+        *owner = owner.filter(|known| known == pid);
+    }
+    sockets
 }
 
 fn unspecified(end: Endpoint) -> std::net::IpAddr {
@@ -125,11 +145,45 @@ mod tests {
             length: 28,
         };
         let read_ns = 10 * STALE_NS;
-        let sockets = HashMap::from([((Protocol::Udp, local, None), FORMER)]);
+        let sockets = HashMap::from([((Protocol::Udp, local, None), Some(FORMER))]);
         let mut owners = Owners { sockets, read_ns, ..Owners::default() };
         let mut of = |now_ns| owners.of(&metadata, &packet, now_ns).map(|id| id.pid);
         assert_eq!(of(read_ns + STALE_NS - 1), Some(FORMER));
         assert_eq!(of(read_ns + STALE_NS), Some(std::process::id()));
+    }
+
+    #[test]
+    fn of_several_processes_at_one_end_none_is_named() {
+        use Protocol::{Tcp, Udp};
+        let end = |address: [u8; 4], port| Endpoint { address: address.into(), port };
+        let (any, here, there) = ([0; 4], [192, 0, 2, 1], [198, 51, 100, 7]);
+        let row = |protocol, local, remote, pid| {
+            let state = crate::snapshot::State::Established;
+            Entry { protocol, local, remote, state, pid, created: 0, scopes: [0; 2] }
+        };
+        let entries = [
+            row(Udp, end(any, 5353), None, 7),
+            row(Udp, end(any, 5353), None, 8),
+            row(Udp, end(any, 5353), None, 7),
+            row(Udp, end(any, 53), None, 7),
+            row(Udp, end(any, 53), None, 7),
+            row(Udp, end(here, 5353), None, 9),
+            row(Tcp, end(any, 80), None, 5),
+            row(Tcp, end(here, 80), Some(end(there, 4000)), 6),
+            row(Tcp, end(here, 80), Some(end(there, 4001)), 0),
+        ];
+        let owners = Owners { sockets: sockets(&entries), ..Owners::default() };
+        let of = |protocol, local, port| owners.find(protocol, local, end(there, port));
+        assert_eq!(of(Udp, end([224, 0, 0, 251], 5353), 5353), None);
+        assert_eq!(of(Udp, end(here, 5353), 5353), Some(9));
+        assert_eq!(of(Udp, end(here, 53), 1), Some(7));
+        // A connection is its owner's; one that nobody has yet, or any more, is of whoever waits for them.
+        assert_eq!(of(Tcp, end(here, 80), 4000), Some(6));
+        for port in [4001, 4002] {
+            assert_eq!(of(Tcp, end(here, 80), port), None);
+        }
+        assert_eq!(owners.unconnected(Tcp, end(here, 80)), Some(5));
+        assert_eq!(owners.unconnected(Tcp, end(here, 81)), None);
     }
 
     #[test]
@@ -138,8 +192,11 @@ mod tests {
         let mut owners = Owners::default();
         let id = owners.processes.now(child.id());
         assert!(owners.processes.known(id).is_some());
-        child.wait().unwrap();
+        owners.known.insert(id, Arc::default());
         owners.refresh(1);
-        assert!(owners.processes.known(id).is_none());
+        assert!(owners.get(id).is_some());
+        child.wait().unwrap();
+        owners.refresh(2);
+        assert!(owners.processes.known(id).is_none() && owners.get(id).is_none());
     }
 }

@@ -4,8 +4,13 @@ use std::io;
 
 use windows_sys::Win32::Foundation::ERROR_MOD_NOT_FOUND;
 
+use super::monitor::Monitor;
+use crate::snapshot::Status;
 use crate::source::OpenError;
 use crate::source::windows::rights;
+
+/// The slot of the status.
+const SLOT: &str = "capture";
 
 /// Why packets cannot be captured.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +64,19 @@ impl Refusal {
                 OpenError::Failed { attempt: "capture packets".to_owned(), cause }
             }
         }
+    }
+}
+
+/// Whether packets can be captured here.
+pub(in crate::source::windows) fn status() -> Status {
+    let refusal = Monitor::open().err().map(|cause| Refusal::of(&cause));
+    Status {
+        slot: SLOT.to_owned(),
+        tier: refusal.is_none().then(|| "pktmon".to_owned()),
+        program: Some("PktMonApi.dll".to_owned()),
+        covers: Some("the packets of network adapters, with the owners that the tables know".to_owned()),
+        reason: refusal.as_ref().map(ToString::to_string),
+        remedy: refusal.as_ref().and_then(Refusal::remedy),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reports of the packet monitor, made by hand, through the callback, the filter and the ledger.
 
-use super::monitor::by_hand::Reporter;
+use super::api::{FATAL_ERROR, PROCESS_INFO};
+use super::callbacks::by_hand::Reporter;
 use super::*;
 use crate::packet::{Direction, Missed};
 use crate::source::etw::pktmon::MOST;
@@ -35,8 +36,8 @@ fn capture(options: &LiveCaptureOptions, filter: &str, packets: Packets) -> Live
         };
         (Adapter { components: vec![component], ..Adapter::default() }, interface)
     };
-    let (adapters, interfaces) = [adapter(7, "one"), adapter(8, "two")].into_iter().unzip();
-    LiveCapture::of(options, packets, UserFilter::new(filter.to_owned(), true), adapters, interfaces)
+    let (adapters, interfaces): (Vec<_>, _) = [adapter(7, "one"), adapter(8, "two")].into_iter().unzip();
+    LiveCapture::of(options, packets, UserFilter::new(filter.to_owned(), true), &adapters, interfaces)
 }
 
 fn options() -> LiveCaptureOptions {
@@ -94,21 +95,126 @@ fn direction_snaplen_and_an_end_hold() {
     assert_eq!((taken, capture.ledger().received, capture.ledger().left_over), (2, 5, 3));
 }
 
+/// The same report, of another kind of packet.
+fn of_kind(kind: u16, mut octets: Vec<u8>) -> Vec<u8> {
+    octets[14..16].copy_from_slice(&kind.to_le_bytes());
+    octets
+}
+
+/// The same packet as a wireless driver hands it over: data of a network, with or without the mark of a cipher.
+fn by_air(marked: bool, octets: &[u8]) -> Vec<u8> {
+    let (description, frame) = octets.split_at(40);
+    let header = [&[0x08, if marked { 0x42 } else { 0x02 }, 0, 0], &[2; 6][..], &[3; 6], &[4; 6], &[0x10, 0]];
+    let protocol = [&[0xaa, 0xaa, 3, 0, 0, 0], &frame[12..14]].concat();
+    of_kind(2, [description, &header.concat(), &protocol, &frame[14..]].concat())
+}
+
 #[test]
-fn packets_of_the_air_and_of_ip_have_interfaces_of_their_own() {
+fn a_wireless_adapter_shows_what_a_cable_would_under_any_filter() {
+    let shown = |filter: &str, direction: u16| {
+        let (mut reporter, packets) = Reporter::new(100);
+        let mut capture = capture(&options(), filter, packets);
+        for marked in [true, false] {
+            for ports in [[4000, 53], [4000, 54]] {
+                reporter.report(&by_air(marked, &report(7, 1, direction, ports, b"question")), 0, 0);
+            }
+        }
+        let mut seen = Vec::new();
+        capture.finish(Some(&mut |interfaces, packet| {
+            let link = interfaces[packet.interface].link;
+            seen.push((link, packet.length, packet.direction, packet.data.to_vec()));
+            ControlFlow::Continue(())
+        }));
+        assert_eq!((capture.interfaces().len(), capture.ledger().dropped()), (2, 0), "{filter}");
+        assert_eq!(capture.ledger().received, seen.len() as u64);
+        seen
+    };
+    let by_cable = report(7, 1, 4, [4000, 53], b"question").split_off(54);
+    for filter in ["udp port 53", "ether host 04:04:04:04:04:04 and dst port 53", "ip and not port 54"] {
+        for (link, length, direction, data) in shown(filter, 4) {
+            assert_eq!((link, length, direction), (LinkType::ETHERNET, 50, Some(Direction::Out)), "{filter}");
+            assert_eq!(data, [&[2; 6][..], &[4; 6], &[0x08, 0x00], &by_cable].concat(), "{filter}");
+        }
+        assert_eq!(shown(filter, 4).len(), 2, "{filter}");
+    }
+    assert_eq!(shown("", 3).len(), 4);
+    assert_eq!(shown("tcp", 3).len(), 0);
+}
+
+#[test]
+fn packets_of_ip_have_an_interface_of_their_own() {
     let (mut reporter, packets) = Reporter::new(100);
     let mut capture = capture(&options(), "", packets);
-    for kind in [1_u16, 2, 3, 7] {
-        let mut octets = report(7, 1, 3, [1, 2], b"");
-        octets[14..16].copy_from_slice(&kind.to_le_bytes());
-        reporter.report(&octets, 0, 0);
+    for (component, kind) in [(8, 3), (7, 1), (7, 3), (8, 3)] {
+        reporter.report(&of_kind(kind, report(component, 1, 3, [1, 2], b"")), 0, 0);
     }
-    let mut links = Vec::new();
+    let mut seen = Vec::new();
     capture.finish(Some(&mut |interfaces, packet| {
-        links.push(interfaces[packet.interface].link.0);
+        let interface = &interfaces[packet.interface];
+        seen.push((interface.name.clone().unwrap(), interface.link.0, packet.interface));
         ControlFlow::Continue(())
     }));
-    assert_eq!(links, [1, 105, 101]);
+    let expected = [("two", 101, 2), ("one", 1, 0), ("one", 101, 3), ("two", 101, 2)];
+    assert_eq!(seen, expected.map(|(name, link, place)| (name.to_owned(), link, place)));
+}
+
+#[test]
+fn what_cannot_be_filtered_is_lost_by_name_and_not_in_silence() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let mut capture = capture(&options(), "ether host 02:02:02:02:02:02", packets);
+    let packet = report(7, 1, 4, [4000, 53], b"x");
+    // An address of Ethernet cannot be looked for in packets of IP, nor anything in a packet of ARP by itself.
+    reporter.report(&of_kind(3, report(8, 1, 4, [4000, 53], b"x")), 0, 0);
+    for kind in [7, 0, 11] {
+        reporter.report(&of_kind(kind, packet.clone()), 0, 0);
+    }
+    // Enciphered, and a beacon, which is nobody's packet.
+    let mut unreadable = by_air(true, &packet);
+    unreadable[40 + 24..40 + 32].fill(0x5a);
+    reporter.report(&unreadable, 0, 0);
+    let mut beacon = by_air(false, &packet);
+    beacon[40] = 0x80;
+    reporter.report(&beacon, 0, 0);
+    // Of no adapter that is known.
+    reporter.report(&report(30, 1, 4, [4000, 53], b"x"), 0, 0);
+    reporter.report(&packet, 0, 0);
+    let mut taken = 0;
+    capture.finish(Some(&mut |_, _| {
+        taken += 1;
+        ControlFlow::Continue(())
+    }));
+    let ledger = capture.ledger();
+    assert_eq!((taken, ledger.received, ledger.copy_failed, ledger.dropped()), (1, 6, 5, 5));
+    let remarks = capture.remarks();
+    for said in [
+        "1 reports were of no adapter",
+        "1 frames of the air carried no packet",
+        "1 frames of the air could not be read",
+        "3 packets are of a kind that cannot be shown (11)",
+        "1 packets could not be filtered",
+    ] {
+        assert!(remarks.iter().any(|remark| remark.starts_with(said)), "{said}: {remarks:?}");
+    }
+}
+
+#[test]
+fn a_capture_ends_with_the_cause_when_the_monitor_breaks_off() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let mut capture = capture(&options(), "", packets);
+    reporter.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
+    reporter.tell(PROCESS_INFO, 1, 122);
+    let mut taken = 0;
+    let mut take = |_: &[Interface], _: &Packet<'_>| {
+        taken += 1;
+        ControlFlow::Continue(())
+    };
+    assert_eq!(capture.next(&mut take), None);
+    reporter.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
+    reporter.tell(FATAL_ERROR, 1, 13);
+    let end = capture.next(&mut take);
+    assert!(matches!(&end, Some(End::Broken(why)) if why.contains("broke off")), "{end:?}");
+    assert_eq!((taken, capture.ledger().ring_full, capture.ledger().received), (2, 1, 3));
+    assert!(matches!(&capture.remarks()[..], [one] if one.starts_with("1 packets were refused")));
 }
 
 #[test]

@@ -64,8 +64,43 @@ fn socket(port: u16) -> Socket {
         state: State::Established,
         pid: 7,
         created: 0,
+        scopes: [0; 2],
     };
     entry.socket()
+}
+
+fn unscoped(_: &Socket) -> [u32; 2] {
+    [0; 2]
+}
+
+/// Takes note of the zones that it is asked with.
+#[derive(Default)]
+struct Zones(RefCell<Vec<[u32; 2]>>);
+
+impl Stack for Zones {
+    fn enable(&self, row: &Row) -> io::Result<()> {
+        let Row::V6(row) = row else { panic!("the socket of this test is of IPv6") };
+        self.0.borrow_mut().push([row.dwLocalScopeId, row.dwRemoteScopeId]);
+        Ok(())
+    }
+
+    fn data(&self, _: &Row) -> io::Result<TCP_ESTATS_DATA_ROD_v0> {
+        Ok(TCP_ESTATS_DATA_ROD_v0::default())
+    }
+
+    fn path(&self, _: &Row) -> io::Result<TCP_ESTATS_PATH_ROD_v0> {
+        Ok(TCP_ESTATS_PATH_ROD_v0::default())
+    }
+}
+
+#[test]
+fn a_connection_of_a_link_is_asked_for_with_its_zone() {
+    let end = |last| Endpoint { address: IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, last]), port: 80 };
+    let mut sockets = [Socket { local: end(1), remote: Some(end(2)), ..socket(1) }];
+    let (stack, mut statistics) = (Zones::default(), Statistics::default());
+    statistics.add_from(&stack, &mut sockets, true, |_| [7, 8]);
+    assert_eq!((*stack.0.borrow()).as_slice(), [[7, 8]]);
+    assert!(sockets[0].counted.is_some());
 }
 
 #[test]
@@ -74,7 +109,7 @@ fn bytes_count_from_the_first_reading_and_times_are_in_microseconds() {
     let read = |statistics: &mut Statistics, counted| {
         stack.counted.set(counted);
         let mut sockets = [socket(1)];
-        statistics.add_from(&stack, &mut sockets, true);
+        statistics.add_from(&stack, &mut sockets, true, unscoped);
         sockets[0].clone()
     };
     assert_eq!(read(&mut statistics, 100).counted, Some(Bytes { rx: 0, tx: 0 }));
@@ -91,7 +126,7 @@ fn a_reading_that_fails_does_not_begin_the_count_anew() {
     let read = |statistics: &mut Statistics, counted| {
         stack.counted.set(counted);
         let mut sockets = [socket(1)];
-        statistics.add_from(&stack, &mut sockets, true);
+        statistics.add_from(&stack, &mut sockets, true, unscoped);
         sockets[0].counted
     };
     assert_eq!(read(&mut statistics, 100), Some(Bytes { rx: 0, tx: 0 }));
@@ -107,7 +142,7 @@ fn where_something_else_counts_or_did_the_bytes_are_left_to_it() {
     for counted in [theirs, None, None] {
         stack.counted.set(stack.counted.get() + 100);
         let mut sockets = [Socket { counted, ..socket(1) }];
-        statistics.add_from(&stack, &mut sockets, false);
+        statistics.add_from(&stack, &mut sockets, false, unscoped);
         assert_eq!((sockets[0].counted, sockets[0].tcp.is_some()), (counted, true));
     }
 }
@@ -116,10 +151,10 @@ fn where_something_else_counts_or_did_the_bytes_are_left_to_it() {
 fn connections_that_come_and_go_do_not_fill_the_memory() {
     let (stack, mut statistics) = (Fake::default(), Statistics::default());
     for port in 1..=10_000 {
-        statistics.add_from(&stack, &mut [socket(port), socket(port + 1)], true);
+        statistics.add_from(&stack, &mut [socket(port), socket(port + 1)], true, unscoped);
         assert_eq!(statistics.begin.len(), 2);
     }
-    statistics.add_from(&stack, &mut [], true);
+    statistics.add_from(&stack, &mut [], true, unscoped);
     assert!(statistics.begin.is_empty());
 }
 
@@ -129,7 +164,7 @@ fn a_connection_that_fails_is_left_out_and_the_others_are_asked() {
     let mut statistics = Statistics::default();
     for _ in 0..3 {
         let mut sockets = [socket(1), socket(2), socket(3)];
-        statistics.add_from(&stack, &mut sockets, true);
+        statistics.add_from(&stack, &mut sockets, true, unscoped);
         assert_eq!(sockets.map(|socket| socket.tcp.is_some()), [true, false, true]);
     }
     let status = statistics.status();
@@ -141,9 +176,9 @@ fn a_right_that_is_missing_ends_it_for_good_and_is_said() {
     let stack = Fake::of(&[(2, ERROR_ACCESS_DENIED)]);
     let mut statistics = Statistics::default();
     let mut sockets = [socket(1), socket(2), socket(3)];
-    statistics.add_from(&stack, &mut sockets, true);
+    statistics.add_from(&stack, &mut sockets, true, unscoped);
     assert_eq!(sockets.map(|socket| socket.tcp.is_some()), [true, false, false]);
-    statistics.add_from(&stack, &mut [socket(1), socket(3)], true);
+    statistics.add_from(&stack, &mut [socket(1), socket(3)], true, unscoped);
     assert_eq!(*stack.enabled.borrow(), [1, 2], "nobody is asked any more");
     let status = statistics.status();
     assert!(status.tier.is_none() && status.reason.is_some() && status.remedy.is_some());
@@ -155,7 +190,7 @@ fn what_is_not_to_be_had_is_said_from_the_beginning_and_nobody_is_asked() {
         [(true, false, "administrator"), (false, false, "this Windows"), (false, true, "this Windows")]
     {
         let (stack, mut statistics) = (Fake::default(), Statistics::of(has_them, is_elevated));
-        statistics.add_from(&stack, &mut [socket(1)], true);
+        statistics.add_from(&stack, &mut [socket(1)], true, unscoped);
         assert!(stack.enabled.borrow().is_empty());
         let status = statistics.status();
         assert!(status.tier.is_none() && status.reason.unwrap().contains(reason));

@@ -87,7 +87,13 @@ impl Counting {
             self.watch.hear(session.lost(), session.ended());
         }
         let batch = lock(&self.tallies).take();
-        let entries = tables()?;
+        let entries = match tables() {
+            Ok(entries) => entries,
+            Err(error) => {
+                lock(&self.tallies).give_back(batch);
+                return Err(error);
+            }
+        };
         let reading = Reading { at_ns, entries: &entries, addresses };
         let mut sockets = self.accounts.advance(&batch, &reading, processes);
         if self.is_blind {

@@ -97,7 +97,10 @@ impl Session {
             said.get_or_init(|| why(result));
         };
         let reader = std::thread::Builder::new().name("etw-session".into()).spawn(read);
-        let reader = reader.map_err(Refusal::Failed)?;
+        let reader = reader.map_err(|error| {
+            stop();
+            Refusal::Failed(error)
+        })?;
         Ok(Self {
             trace: Some(trace),
             reader: Some(reader),

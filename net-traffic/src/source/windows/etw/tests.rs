@@ -55,6 +55,11 @@ impl Story {
 
     /// This process sends so many octets over its one connection; what the next snapshot has of it.
     fn send(&mut self, octets: u32) -> Socket {
+        self.add(octets);
+        self.snapshot()
+    }
+
+    fn add(&mut self, octets: u32) {
         let pid = std::process::id();
         let mut payload = [pid.to_le_bytes(), octets.to_le_bytes()].concat();
         payload.extend([198, 51, 100, 7, 192, 0, 2, 1, 0x01, 0xbb, 0x9c, 0x40]);
@@ -64,7 +69,6 @@ impl Story {
         while self.taken() == before {
             std::thread::yield_now();
         }
-        self.snapshot()
     }
 
     fn taken(&self) -> u64 {
@@ -86,11 +90,19 @@ impl Story {
                 state: State::Established,
                 pid,
                 created: 1,
+                scopes: [0; 2],
             }])
         };
         let sockets = self.counting.advance(self.at_ns, &[], &mut self.processes, tables).unwrap();
         assert_eq!(sockets.len(), 1, "{sockets:?}");
         sockets[0].clone()
+    }
+
+    /// The tables cannot be read this time.
+    fn fail(&mut self) {
+        self.at_ns += 1_000_000_000;
+        let tables = || Err(io::ErrorKind::OutOfMemory.into());
+        assert!(self.counting.advance(self.at_ns, &[], &mut self.processes, tables).is_err());
     }
 
     fn process(&self) -> Option<u64> {
@@ -114,6 +126,17 @@ fn a_session_that_runs_counts_and_its_losses_are_in_the_ledger() {
     assert_eq!((loss.ring_full, loss.missed_hooks), (7, 0));
     let status = story.counting.status();
     assert_eq!((status.tier.as_deref(), status.reason), (Some("etw"), None));
+}
+
+#[test]
+fn what_was_counted_is_not_lost_with_tables_that_cannot_be_read() {
+    let mut story = Story::new();
+    assert_eq!(story.send(5).counted, sent(5));
+    story.add(6);
+    story.fail();
+    story.fail();
+    assert_eq!(story.send(7).counted, sent(18));
+    assert_eq!(story.process(), Some(18));
 }
 
 #[test]

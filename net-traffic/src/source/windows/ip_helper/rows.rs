@@ -26,6 +26,7 @@ unsafe impl Row for MIB_TCPROW_OWNER_MODULE {
             self.dwState,
             self.dwOwningPid,
             self.liCreateTimestamp,
+            [0; 2],
         )
     }
 }
@@ -39,6 +40,7 @@ unsafe impl Row for MIB_TCP6ROW_OWNER_MODULE {
             self.dwState,
             self.dwOwningPid,
             self.liCreateTimestamp,
+            [self.dwLocalScopeId, self.dwRemoteScopeId],
         )
     }
 }
@@ -57,14 +59,15 @@ unsafe impl Row for MIB_UDP6ROW_OWNER_MODULE {
     }
 }
 
-fn tcp(local: Endpoint, remote: Endpoint, state: u32, pid: u32, created: i64) -> Entry {
+fn tcp(local: Endpoint, remote: Endpoint, state: u32, pid: u32, created: i64, scopes: [u32; 2]) -> Entry {
     let state = tcp_state(state);
     let remote = (state != State::Listen && remote.port != 0).then_some(remote);
-    Entry { protocol: Protocol::Tcp, local, remote, state, pid, created }
+    Entry { protocol: Protocol::Tcp, local, remote, state, pid, created, scopes }
 }
 
 fn udp(local: Endpoint, pid: u32, created: i64) -> Entry {
-    Entry { protocol: Protocol::Udp, local, remote: None, state: State::Closed, pid, created }
+    let state = State::Closed;
+    Entry { protocol: Protocol::Udp, local, remote: None, state, pid, created, scopes: [0; 2] }
 }
 
 /// The numbers of `MIB_TCP_STATE`. Some versions have more, for sockets that are bound and no more.
@@ -119,6 +122,12 @@ mod tests {
         assert_eq!(entry.local.to_string(), "192.0.2.1:443");
         assert_eq!(entry.remote.unwrap().to_string(), "198.51.100.7:50000");
         assert_eq!((entry.state, entry.pid, entry.created), (State::Established, 7, 9));
+    }
+
+    #[test]
+    fn an_address_of_a_link_has_its_zone() {
+        let row = MIB_TCP6ROW_OWNER_MODULE { dwLocalScopeId: 7, dwRemoteScopeId: 8, ..Default::default() };
+        assert_eq!(row.entry().scopes, [7, 8]);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 
-use windows_sys::Win32::Foundation::{FILETIME, HANDLE, STILL_ACTIVE};
+use windows_sys::Win32::Foundation::{FILETIME, HANDLE, STILL_ACTIVE, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{
     GetExitCodeProcess, GetProcessTimes, OpenProcess, PROCESS_ACCESS_RIGHTS, PROCESS_NAME_WIN32,
-    PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
+    PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW, WaitForSingleObject,
 };
 
 use crate::source::windows::host::joined;
@@ -28,7 +28,9 @@ impl Handle {
 
     /// Opens a process to look at it; `None` if it is gone, or may not be looked at.
     pub(in crate::source::windows) fn of_process(pid: u32) -> Option<Self> {
-        Self::open(pid, PROCESS_QUERY_LIMITED_INFORMATION)
+        // Some let themselves be looked at, and not be waited for.
+        let both = PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE;
+        Self::open(pid, both).or_else(|| Self::open(pid, PROCESS_QUERY_LIMITED_INFORMATION))
     }
 
     /// With these rights to it.
@@ -54,7 +56,12 @@ impl Handle {
         let mut code = 0;
         // SAFETY: `code` is writable.
         let done = unsafe { GetExitCodeProcess(self.raw(), &raw mut code) };
-        done != 0 && code.cast_signed() != STILL_ACTIVE
+        if done == 0 || code.cast_signed() != STILL_ACTIVE {
+            return done != 0;
+        }
+        // A process may end with the very code that stands for one that has not.
+        // SAFETY: the handle is open, and nobody waits for long.
+        unsafe { WaitForSingleObject(self.raw(), 0) == WAIT_OBJECT_0 }
     }
 
     /// The path of the program that it runs.

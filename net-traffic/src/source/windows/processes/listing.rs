@@ -26,7 +26,8 @@ impl Listing {
     }
 }
 
-fn read() -> HashMap<u32, String> {
+/// All processes that there are.
+pub(in crate::source::windows) fn read() -> HashMap<u32, String> {
     let mut names = HashMap::new();
     // SAFETY: takes numbers.
     let raw = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
