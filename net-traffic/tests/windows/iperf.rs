@@ -1,6 +1,8 @@
 //! Throughput tests: this program as server and as client.
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::program::{alone, program, stderr};
@@ -49,4 +51,53 @@ fn a_test_without_a_server_fails_and_says_so() {
     let output = program().args(["iperf", "127.0.0.1", "-t", "1", "-p", &port()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("error"), "{}", stderr(&output));
+}
+
+/// Ends it when the test does, however that is.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = (self.0.kill(), self.0.wait());
+    }
+}
+
+#[test]
+fn who_comes_while_a_test_runs_hears_that_the_server_is_busy() {
+    let _alone = alone();
+    let port = port();
+    let start = |arguments: &[&str]| {
+        let mut command = program();
+        command.arg("iperf").args(arguments).args(["-p", &port]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        (Running(child), lines)
+    };
+    let (_server, mut said) = start(&["-s"]);
+    assert!(said.any(|line| line.unwrap().contains("Server listening")));
+    let (_client, _ignored) = start(&["127.0.0.1", "-t", "60"]);
+    assert!(said.any(|line| line.unwrap().contains("/sec")), "the test runs");
+    let second = program().args(["iperf", "127.0.0.1", "-t", "1", "-p", &port]).output().unwrap();
+    assert_eq!(second.status.code(), Some(1), "{}", stderr(&second));
+    assert!(stderr(&second).contains("the server is busy running a test"), "{}", stderr(&second));
+    // The one that runs goes on.
+    assert!(said.any(|line| line.unwrap().contains("/sec")));
+}
+
+#[test]
+fn a_client_that_says_nothing_more_is_hung_up_on_and_others_are_served() {
+    let _alone = alone();
+    let port = port();
+    let mut command = program();
+    command.args(["iperf", "-s", "-p", &port]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = Running(command.spawn().unwrap());
+    let mut said = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("Server listening")));
+    let mut silent = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    silent.write_all(&[b'c'; 37]).unwrap();
+    // It is asked for more, and then told that nobody listens any more; so it goes.
+    assert!(silent.read_to_end(&mut Vec::new()).unwrap() > 0);
+    drop(silent);
+    let client = || program().args(["iperf", "127.0.0.1", "-t", "1", "-p", &port]).output().unwrap();
+    assert!((0..4).any(|_| client().status.success()));
 }

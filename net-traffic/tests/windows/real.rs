@@ -173,7 +173,7 @@ fn connections_have_round_trip_times() {
 }
 
 #[test]
-#[ignore = "needs the packet monitor: Windows 11 or Server 2022, as administrator, with a network"]
+#[ignore = "needs the packet monitor: Windows 11 or Server 2022, as administrator, with a network by cable or air"]
 fn packets_of_an_adapter_are_captured_once_with_their_owner() {
     let doctor = &reports("doctor")[0];
     let capture = find(doctor, "slots", &[("slot", "capture")]).unwrap();

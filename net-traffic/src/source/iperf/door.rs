@@ -12,12 +12,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, interval, timeout};
 
 use super::capture::Phase;
-use crate::source::system::iperf::own::{connections, listener};
+use crate::source::system::iperf::own::Sockets;
 
 /// Looks after the server on one port.
 pub(super) struct Door {
     port: u16,
     phase: Phase,
+    sockets: Sockets,
     /// The server's own listening socket, once it has one.
     listener: Option<TcpListener>,
     /// When each connection was first seen that is not part of a running test.
@@ -34,8 +35,9 @@ const COOKIE: usize = 37;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Door {
+    /// To be made before the server opens anything.
     pub(super) fn new(port: u16, phase: Phase) -> Self {
-        Self { port, phase, listener: None, waiting: HashMap::new() }
+        Self { port, phase, sockets: Sockets::from_now_on(), listener: None, waiting: HashMap::new() }
     }
 
     /// Never returns.
@@ -44,7 +46,7 @@ impl Door {
         loop {
             ticks.tick().await;
             if self.listener.is_none() {
-                self.listener = listener(self.port);
+                self.listener = self.sockets.listener(self.port);
             }
             if self.phase.is_running() {
                 self.waiting.clear();
@@ -69,7 +71,7 @@ impl Door {
 
     fn end_stuck_handshakes(&mut self) {
         let now = Instant::now();
-        let connections = connections(self.port);
+        let connections = self.sockets.connections(self.port);
         self.waiting.retain(|peer, _| connections.iter().any(|(known, _)| known == peer));
         for (peer, connection) in connections {
             let since = *self.waiting.entry(peer).or_insert(now);

@@ -6,23 +6,36 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 
-/// This process's listening socket on the port.
-pub(in crate::source) fn listener(port: u16) -> Option<TcpListener> {
-    own_sockets().into_iter().find_map(|socket| {
-        let listens = getsockopt(&socket, sockopt::AcceptConn).ok()?;
-        let listener = TcpListener::from(socket);
-        (listens && listener.local_addr().ok()?.port() == port).then_some(listener)
-    })
-}
+/// Finds them.
+#[derive(Debug)]
+pub(in crate::source) struct Sockets(());
 
-/// This process's connections that the server accepted on the port.
-pub(in crate::source) fn connections(port: u16) -> Vec<(SocketAddr, TcpStream)> {
-    let accepted = |socket: OwnedFd| {
-        let stream = TcpStream::from(socket);
-        let peer = stream.peer_addr().ok()?;
-        (stream.local_addr().ok()?.port() == port).then_some((peer, stream))
-    };
-    own_sockets().into_iter().filter_map(accepted).collect()
+impl Sockets {
+    /// Those that are opened from here on; here it finds those before, too.
+    pub(in crate::source) fn from_now_on() -> Self {
+        Self(())
+    }
+
+    /// This process's listening socket on the port.
+    #[expect(clippy::unused_self, reason = "another system has to tell those that were there before")]
+    pub(in crate::source) fn listener(&self, port: u16) -> Option<TcpListener> {
+        own_sockets().into_iter().find_map(|socket| {
+            let listens = getsockopt(&socket, sockopt::AcceptConn).ok()?;
+            let listener = TcpListener::from(socket);
+            (listens && listener.local_addr().ok()?.port() == port).then_some(listener)
+        })
+    }
+
+    /// This process's connections that the server accepted on the port.
+    #[expect(clippy::unused_self, reason = "as before")]
+    pub(in crate::source) fn connections(&self, port: u16) -> Vec<(SocketAddr, TcpStream)> {
+        let accepted = |socket: OwnedFd| {
+            let stream = TcpStream::from(socket);
+            let peer = stream.peer_addr().ok()?;
+            (stream.local_addr().ok()?.port() == port).then_some((peer, stream))
+        };
+        own_sockets().into_iter().filter_map(accepted).collect()
+    }
 }
 
 /// Whether a connection of this process to that port stands.

@@ -99,7 +99,7 @@ fn a_connection_of_a_link_is_asked_for_with_its_zone() {
     let mut sockets = [Socket { local: end(1), remote: Some(end(2)), ..socket(1) }];
     let (stack, mut statistics) = (Zones::default(), Statistics::default());
     statistics.add_from(&stack, &mut sockets, true, |_| [7, 8]);
-    assert_eq!((*stack.0.borrow()).as_slice(), [[7, 8]]);
+    assert_eq!(*stack.0.borrow(), [[7, 8]]);
     assert!(sockets[0].counted.is_some());
 }
 
