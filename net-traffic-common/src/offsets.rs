@@ -58,6 +58,14 @@ pub struct Offsets {
     pub cred_uid: u32,
     /// Where `css_set` has the cgroup of version 2.
     pub dfl_cgrp: u32,
+    /// The member of `sock` that has what maps store in the socket. This and the next three are [`u32::MAX`] where the
+    /// kernel keeps it in another way.
+    pub sk_bpf_storage: u32,
+    /// The pointers of `bpf_local_storage` to what was used last.
+    pub storage_cache: u32,
+    /// The members of `bpf_local_storage_data`: the map whose it is, and the value.
+    pub storage_map: u32,
+    pub storage_value: u32,
 }
 
 /// The hierarchy of cgroups that tells containers apart.
