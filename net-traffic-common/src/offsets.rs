@@ -60,6 +60,14 @@ pub struct Offsets {
     pub dfl_cgrp: u32,
     /// Where `sk_buff` says what is known of the checksum, in bits; 0 if that was not found.
     pub ip_summed: u32,
+    /// The member of `sock` that has what maps store in the socket. This and the next three are [`u32::MAX`] where the
+    /// kernel keeps it in another way.
+    pub sk_bpf_storage: u32,
+    /// The pointers of `bpf_local_storage` to what was used last.
+    pub storage_cache: u32,
+    /// The members of `bpf_local_storage_data`: the map whose it is, and the value.
+    pub storage_map: u32,
+    pub storage_value: u32,
 }
 
 /// The hierarchy of cgroups that tells containers apart.

@@ -60,6 +60,10 @@ pub(crate) static OFFSETS: Offsets = Offsets {
     cred_uid: 0,
     dfl_cgrp: 0,
     ip_summed: 0,
+    sk_bpf_storage: 0,
+    storage_cache: 0,
+    storage_map: 0,
+    storage_value: 0,
 };
 
 /// Whose descendants are traced; set by the loader.

@@ -35,37 +35,42 @@ pub(crate) unsafe fn is_ours<M: Memory>(sk: *const c_void) -> bool {
 #[inline(always)]
 pub(crate) unsafe fn met<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
     // SAFETY: as the caller promises.
-    storage::of_tier::<M>(sk).or_else(|| unsafe { first_met::<M>(sk) })
+    storage::of_tier::<M>(sk).or_else(|| unsafe {
+        let counters = first_met::<M>(sk);
+        if counters.is_null() { None } else { Some(counters) }
+    })
 }
 
-/// Whether a call on this socket needs nothing done: the stack counts its bytes, and they are the current process's.
-/// So it is with nearly all calls.
+/// Whether the current process owns the socket. So it is with nearly all calls.
+///
+/// Only the PID is compared: a socket does not outlive its owner long enough for the PID to come round again
+/// and be handed that very socket.
 ///
 /// # Safety
 /// `counters` is a live map value.
 #[inline(always)]
-pub(crate) unsafe fn is_owners_stream(counters: *const SocketCounters) -> bool {
+pub(crate) unsafe fn is_of_current(counters: *const SocketCounters) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { (*counters).flags & KERNEL_COUNTS != 0 && (*counters).owner.pid() == current_pid() }
+    unsafe { (*counters).owner.pid() == current_pid() }
 }
 
-/// The counters of a socket that has none yet, as [`met`] gives them.
+/// Whether the stack counts the socket's bytes, so that a call of the owner needs nothing done.
 ///
 /// # Safety
-/// As for [`met`].
+/// `counters` is a live map value.
 #[inline(always)]
-pub(crate) unsafe fn first_met<M: Memory>(sk: *const c_void) -> Option<*mut SocketCounters> {
+pub(crate) unsafe fn is_counted_by_kernel(counters: *const SocketCounters) -> bool {
     // SAFETY: as the caller promises.
-    let counters = unsafe { meet::<M>(sk) };
-    if counters.is_null() { None } else { Some(counters) }
+    unsafe { (*counters).flags & KERNEL_COUNTS != 0 }
 }
 
-/// A function of its own, so that what runs for each call fits into a few lines of the processor's cache.
+/// The counters of a socket that has none yet, as [`met`] gives them; null instead of `None`. A function of its own, so
+/// that what runs for each call fits into a few lines of the processor's cache.
 ///
 /// # Safety
 /// As for [`met`].
 #[inline(never)]
-unsafe fn meet<M: Memory>(sk: *const c_void) -> *mut SocketCounters {
+pub(crate) unsafe fn first_met<M: Memory>(sk: *const c_void) -> *mut SocketCounters {
     let mut initial = SocketCounters::default();
     // SAFETY: as the caller promises.
     unsafe {
@@ -120,9 +125,8 @@ unsafe fn is_subflow<M: Memory>(tp: *const c_void) -> bool {
 pub(crate) unsafe fn moved(counters: *mut SocketCounters, rx: u64, tx: u64) {
     // SAFETY: as the caller promises.
     unsafe {
-        if (*counters).flags & KERNEL_COUNTS == 0 {
-            add(&raw mut (*counters).rx_bytes, rx);
-            add(&raw mut (*counters).tx_bytes, tx);
+        if !is_counted_by_kernel(counters) {
+            moved_by_owner(counters, rx, tx);
         }
         if !is_owner(counters) {
             post_to_guest(counters, rx, tx);
@@ -130,22 +134,30 @@ pub(crate) unsafe fn moved(counters: *mut SocketCounters, rx: u64, tx: u64) {
     }
 }
 
-/// Whether the current process owns the socket; it becomes the owner if nobody is.
+/// The same by the socket's owner, where the stack does not count.
 ///
-/// Only the PID is compared: a socket does not outlive its owner long enough for the PID to come round again
-/// and be handed that very socket.
+/// # Safety
+/// `counters` is a live map value.
+#[inline(always)]
+pub(crate) unsafe fn moved_by_owner(counters: *mut SocketCounters, rx: u64, tx: u64) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        add(&raw mut (*counters).rx_bytes, rx);
+        add(&raw mut (*counters).tx_bytes, tx);
+    }
+}
+
+/// Whether the current process owns the socket; it becomes the owner if nobody is.
 ///
 /// # Safety
 /// `counters` is a live map value.
 #[inline(always)]
 pub(crate) unsafe fn is_owner(counters: *mut SocketCounters) -> bool {
     // SAFETY: as the caller promises.
-    let owner = unsafe { (*counters).owner };
-    // SAFETY: as the caller promises.
-    owner.pid() == current_pid() || unsafe { becomes_owner(counters) }
+    unsafe { is_of_current(counters) || becomes_owner(counters) }
 }
 
-/// A function of its own for the same reason as [`meet`].
+/// A function of its own for the same reason as [`first_met`].
 ///
 /// # Safety
 /// `counters` is a live map value.

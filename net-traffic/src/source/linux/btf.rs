@@ -43,6 +43,7 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
     let at = |owner: &'static str, member: &'static str| {
         btf.offset_of(owner, member).ok_or(BtfError::Missing { owner, member })
     };
+    let or_nowhere = |owner, member| btf.offset_of(owner, member).unwrap_or(u32::MAX);
     Ok(Offsets {
         skc_family: at("sock_common", "skc_family")?,
         skc_state: at("sock_common", "skc_state")?,
@@ -73,7 +74,7 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         total_retrans: at("tcp_sock", "total_retrans")?,
         snd_cwnd: at("tcp_sock", "snd_cwnd")?,
         mss_cache: at("tcp_sock", "mss_cache")?,
-        is_mptcp: btf.offset_of("tcp_sock", "is_mptcp").unwrap_or(u32::MAX),
+        is_mptcp: or_nowhere("tcp_sock", "is_mptcp"),
         task_flags: at("task_struct", "flags")?,
         group_leader: at("task_struct", "group_leader")?,
         start_boottime: at("task_struct", "start_boottime")?,
@@ -93,6 +94,10 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         cred_uid: at("cred", "uid")?,
         dfl_cgrp: at("css_set", "dfl_cgrp")?,
         ip_summed: btf.bit_offset_of("sk_buff", "ip_summed").unwrap_or(0),
+        sk_bpf_storage: or_nowhere("sock", "sk_bpf_storage"),
+        storage_cache: or_nowhere("bpf_local_storage", "cache"),
+        storage_map: or_nowhere("bpf_local_storage_data", "smap"),
+        storage_value: or_nowhere("bpf_local_storage_data", "data"),
     })
 }
 

@@ -54,22 +54,19 @@ const fn program(name: &'static str, attach: Attach) -> Program {
     Program { name, attach }
 }
 
-const SEND: Hook = Hook {
-    tier: Some(Tier::TpBtf),
-    storage: None,
-    programs: &[program("send_tp", Attach::Tracepoint("sock_send_length"))],
-};
-const RECV: Hook = Hook {
-    tier: Some(Tier::TpBtf),
-    storage: None,
-    programs: &[program("recv_tp", Attach::Tracepoint("sock_recv_length"))],
-};
-
 macro_rules! hook {
     ($tier:expr, $storage:expr, $($name:literal: $attach:expr),+) => {
         Hook { tier: $tier, storage: $storage, programs: &[$(program($name, $attach)),+] }
     };
 }
+
+/// The first looks where the kernel may one day keep nothing.
+const SEND: Hook = hook!(Some(Tier::TpBtf), None, "send_peek_tp": Attach::Tracepoint("sock_send_length"));
+const SEND_BY_HELPER: Hook =
+    hook!(Some(Tier::TpBtf), None, "send_tp": Attach::Tracepoint("sock_send_length"));
+const RECV: Hook = hook!(Some(Tier::TpBtf), None, "recv_peek_tp": Attach::Tracepoint("sock_recv_length"));
+const RECV_BY_HELPER: Hook =
+    hook!(Some(Tier::TpBtf), None, "recv_tp": Attach::Tracepoint("sock_recv_length"));
 
 /// Every slot, in the order in which they are filled: the baseline first, so that whatever moves between it and
 /// the hooks is found by the first settlement; what nobody holds after them, so that nobody can take it unseen.
@@ -114,6 +111,7 @@ pub const SLOTS: &[Slot] = &[
         covers: "which process sends on a TCP connection",
         hooks: &[
             SEND,
+            SEND_BY_HELPER,
             hook!(Some(Tier::Fentry), None, "tcp_send_fx": Attach::Exit("tcp_sendmsg")),
             hook!(Some(Tier::Kprobe), None, "tcp_send_kp": Attach::Probe("tcp_sendmsg"),
                 "tcp_send_krp": Attach::ReturnProbe("tcp_sendmsg")),
@@ -125,6 +123,7 @@ pub const SLOTS: &[Slot] = &[
         covers: "which process receives on a TCP connection",
         hooks: &[
             RECV,
+            RECV_BY_HELPER,
             hook!(Some(Tier::Fentry), None, "tcp_recv_fe": Attach::Entry("tcp_cleanup_rbuf")),
             hook!(Some(Tier::Kprobe), None, "tcp_recv_kp": Attach::Probe("tcp_cleanup_rbuf")),
         ],
@@ -135,6 +134,7 @@ pub const SLOTS: &[Slot] = &[
         covers: "bytes sent by UDP",
         hooks: &[
             SEND,
+            SEND_BY_HELPER,
             hook!(Some(Tier::Fentry), None, "udp4_send_fx": Attach::Exit("udp_sendmsg"),
                 "udp6_send_fx": Attach::Exit("udpv6_sendmsg")),
             hook!(Some(Tier::Kprobe), None, "udp4_send_kp": Attach::Probe("udp_sendmsg"),
@@ -149,6 +149,7 @@ pub const SLOTS: &[Slot] = &[
         covers: "bytes received by UDP",
         hooks: &[
             RECV,
+            RECV_BY_HELPER,
             hook!(Some(Tier::Fentry), None, "udp4_recv_fx": Attach::Exit("udp_recvmsg"),
                 "udp6_recv_fx": Attach::Exit("udpv6_recvmsg")),
             hook!(Some(Tier::Kprobe), None, "udp_taken_kp": Attach::Probe("skb_consume_udp"),
@@ -168,6 +169,7 @@ pub const SLOTS: &[Slot] = &[
         covers: "bytes sent by MPTCP",
         hooks: &[
             SEND,
+            SEND_BY_HELPER,
             hook!(Some(Tier::Fentry), None, "mptcp_send_fx": Attach::Exit("mptcp_sendmsg")),
             hook!(Some(Tier::Kprobe), None, "mptcp_send_kp": Attach::Probe("mptcp_sendmsg"),
                 "mptcp_send_krp": Attach::ReturnProbe("mptcp_sendmsg")),
@@ -179,6 +181,7 @@ pub const SLOTS: &[Slot] = &[
         covers: "bytes received by MPTCP",
         hooks: &[
             RECV,
+            RECV_BY_HELPER,
             hook!(Some(Tier::Fentry), None, "mptcp_recv_fx": Attach::Exit("mptcp_recvmsg")),
             hook!(Some(Tier::Kprobe), None, "mptcp_recv_kp": Attach::Probe("mptcp_recvmsg"),
                 "mptcp_recv_krp": Attach::ReturnProbe("mptcp_recvmsg")),
@@ -190,6 +193,7 @@ pub const SLOTS: &[Slot] = &[
         covers: "frames that processes write to an interface themselves",
         hooks: &[
             SEND,
+            SEND_BY_HELPER,
             hook!(Some(Tier::Fentry), None, "packet_send_fx": Attach::Exit("packet_sendmsg")),
             hook!(Some(Tier::Kprobe), None, "packet_send_krp": Attach::ReturnProbe("packet_sendmsg")),
         ],
