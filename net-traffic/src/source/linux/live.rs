@@ -1,5 +1,6 @@
 //! The live source: every collector of this machine behind one snapshot.
 
+use super::capture;
 use super::cgroup::Containers;
 use super::ebpf::Ebpf;
 use super::elsewhere::Elsewhere;
@@ -146,7 +147,7 @@ fn survey_tiers() -> Vec<Status> {
             remedy: None,
         }
     });
-    trials.chain(lacking).collect()
+    trials.chain([capture::status()]).chain(lacking).collect()
 }
 
 /// As many descendants as there may be processes on most hosts.
