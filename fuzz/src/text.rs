@@ -23,6 +23,7 @@ pub fn check(input: &[u8]) {
         length: u32::try_from(data.len()).unwrap_or(u32::MAX).saturating_add(u32::from(*missing)),
         data,
         segments: None,
+        checksum: None,
         process: has(64).then_some(&process),
         lost_before: 0,
     };

@@ -58,4 +58,6 @@ mod user {
     unsafe impl aya::Pod for crate::packet::CaptureSettings {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::packet::LostPackets {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::packet::Inside {}
 }

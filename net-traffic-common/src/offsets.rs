@@ -58,6 +58,8 @@ pub struct Offsets {
     pub cred_uid: u32,
     /// Where `css_set` has the cgroup of version 2.
     pub dfl_cgrp: u32,
+    /// Where `sk_buff` says what is known of the checksum, in bits; 0 if that was not found.
+    pub ip_summed: u32,
 }
 
 /// The hierarchy of cgroups that tells containers apart.

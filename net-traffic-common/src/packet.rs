@@ -14,7 +14,7 @@ pub struct PacketRecord {
     pub length: u32,
     pub captured: u32,
     pub ifindex: u32,
-    /// [`PACKET_OUT`] and [`PACKET_TAGGED`].
+    /// `PACKET_*`.
     pub flags: u32,
     /// The VLAN tag that was taken out of the packet, and the type that announced it, in host order.
     pub vlan_tag: u16,
@@ -28,6 +28,10 @@ pub struct PacketRecord {
 pub const PACKET_OUT: u32 = 1;
 /// A VLAN tag was taken out of it.
 pub const PACKET_TAGGED: u32 = 2;
+/// The checksum of its transport is still to be computed.
+pub const PACKET_UNSUMMED: u32 = 4;
+/// That checksum was found to be right.
+pub const PACKET_VERIFIED: u32 = 8;
 
 /// What the programs are told before they are loaded.
 #[repr(C)]
@@ -84,6 +88,17 @@ pub struct LostPackets {
     pub copy_failed: u64,
 }
 
+/// Where an address is: behind this interface, in another network namespace. The key of the map `INSIDE`, whose values
+/// are the kernel's numbers of those.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Inside {
+    /// In network order, IPv4 in the first word.
+    pub address: [u32; 4],
+    pub ifindex: u32,
+    pub is_v6: u32,
+}
+
 /// The indices of the map `NEXT`: what a filter calls with a packet that it accepts.
 pub mod next {
     pub const KEEP_IN: u32 = 0;
@@ -97,5 +112,6 @@ pub mod next {
 pub const MAX_CPUS: u32 = 1024;
 
 const _: () = assert!(size_of::<LostPackets>() == 16);
+const _: () = assert!(size_of::<Inside>() == 24);
 const _: () = assert!(size_of::<PacketRecord>() == 40);
 const _: () = assert!(size_of::<CaptureSettings>() == 40);

@@ -59,6 +59,7 @@ pub(crate) static OFFSETS: Offsets = Offsets {
     cred: 0,
     cred_uid: 0,
     dfl_cgrp: 0,
+    ip_summed: 0,
 };
 
 /// Whose descendants are traced; set by the loader.

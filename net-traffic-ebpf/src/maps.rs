@@ -10,7 +10,7 @@ use aya_ebpf::{
 use net_traffic_common::{
     ArrivalCounters, CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters,
     WireKey, loss,
-    packet::{LostPackets, MAX_CPUS, PacketRecord, captured, next},
+    packet::{Inside, LostPackets, MAX_CPUS, PacketRecord, captured, next},
 };
 
 use crate::{
@@ -165,6 +165,11 @@ pub(crate) struct Holder {
 /// name. The loader shrinks it where nothing is captured.
 #[btf_map]
 pub(crate) static FLOWS: LruHashMap<CapturedFlow, ProcessKey, 16_384> = LruHashMap::new();
+
+/// Capture: in which network namespaces the addresses behind interfaces are, as the collector knows it. The loader
+/// shrinks it where nothing is captured.
+#[btf_map]
+pub(crate) static INSIDE: HashMap<Inside, u32, 4096> = HashMap::new();
 
 /// Capture: the processes that are chosen, with `CHOSEN_*`.
 #[btf_map]

@@ -71,7 +71,7 @@ fn socket_of(stream: &TcpStream) -> Socket {
 
 /// What `found` gives once it holds, or the last try.
 fn wait(found: impl Fn() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(4);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !found() {
         if Instant::now() > deadline {
             return false;

@@ -7,7 +7,10 @@
 #[path = "support/skip.rs"]
 mod skip;
 
-use std::process::{Command, Output};
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -124,18 +127,84 @@ fn it_fails_when_one_event_in_a_thousand_is_lost() {
     }
 }
 
-/// Programs are held by descriptors and the namespace by processes: nothing outlives it.
+#[test]
+fn the_table_has_each_case_and_what_counting_costs() {
+    let output = program().args(["selftest", "--tier", "polling", "--duration", "0.1"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let columns =
+        |heading: &str| text.lines().any(|line| line.split_whitespace().eq(heading.split_whitespace()));
+    assert!(columns("TIER CASE SENT COUNTED ERROR RESULT NOTE"), "{text}");
+    let cost = "TIER ROUND-TRIP-NS ADDED-NS/CALL CPU-NS/CALL ADDED-CPU-NS/CALL THROUGHPUT REFUSED";
+    assert!(columns(cost), "{text}");
+    let row = |tier: &str, case: &str| text.lines().any(|line| line.starts_with(tier) && line.contains(case));
+    assert!(row("polling", "tcp_plain") && row("none", "bit") && text.contains("passed: yes"), "{text}");
+}
+
+#[test]
+fn it_runs_in_a_namespace_of_its_own_or_else_on_loopback() {
+    if !may_count("it_runs_in_a_namespace_of_its_own_or_else_on_loopback") {
+        return;
+    }
+    let (_, report) = selftest(&["--tier", "polling"], false);
+    assert_eq!(report["own_namespace"], true, "{report}");
+    // The tree may lie where others cannot read.
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = directory.path().join("net-traffic");
+    fs::copy(env!("CARGO_BIN_EXE_net-traffic"), &copy).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(copy)
+        .args(["selftest", "--json", "--duration", "0.1"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!((&report["own_namespace"], &report["passed"]), (&false.into(), &true.into()), "{report}");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("it runs on loopback"), "{said}");
+    let tiers = report["tiers"].as_array().unwrap();
+    let refused = |name: &str| tiers.iter().any(|tier| tier["tier"] == name && tier["refused"].is_string());
+    assert!(refused("tp-btf") && refused("capture") && !refused("polling"), "{report}");
+}
+
+/// Programs are held by descriptors and namespaces by processes: where none of its processes is left, neither are those.
 #[test]
 fn it_leaves_nothing_behind() {
-    let left = || {
-        let programs = std::fs::read_dir("/sys/fs/bpf").map_or(0, Iterator::count);
-        let namespaces = std::fs::read_dir("/run/netns").map_or(0, Iterator::count);
-        (programs, namespaces)
+    let names = |directory: &str| -> Vec<_> {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
     };
+    let left = || ["/sys/fs/bpf", "/run/netns", "/sys/class/net"].map(names);
+    let files = tempfile::tempdir().unwrap();
     let before = left();
-    let child = program().args(["selftest", "--json", "--duration", "0.1"]).output().unwrap();
-    assert!(!child.stdout.is_empty());
+    let mut child = Command::new("setsid")
+        .arg(env!("CARGO_BIN_EXE_net-traffic"))
+        .args(["selftest", "--json", "--duration", "0.1"])
+        .env("TMPDIR", files.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let session = child.id().to_string();
+    let mut report = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut report).unwrap();
+    child.wait().unwrap();
+    assert!(report.contains("tcp_brief_processes"), "it had processes: {report}");
     assert_eq!(left(), before);
+    assert_eq!(names(files.path().to_str().unwrap()), Vec::<std::ffi::OsString>::new());
+    let members: Vec<String> = names("/proc")
+        .into_iter()
+        .filter_map(|process| {
+            let line = fs::read_to_string(format!("/proc/{}/stat", process.to_str()?)).ok()?;
+            // Behind the name: state, parent, group, session.
+            let of = line.rsplit_once(')')?.1.split_whitespace().nth(3)?.to_owned();
+            (of == session).then_some(line)
+        })
+        .collect();
+    assert!(members.is_empty(), "{members:?}");
 }
 
 #[test]

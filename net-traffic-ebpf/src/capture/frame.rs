@@ -4,12 +4,16 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
-    helpers::generated::{bpf_ktime_get_ns, bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    helpers::generated::{
+        bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+    },
 };
 use net_traffic_common::{
     ProcessKey, UNOWNED,
-    packet::{PACKET_OUT, PACKET_TAGGED, PacketRecord},
+    packet::{PACKET_OUT, PACKET_TAGGED, PACKET_UNSUMMED, PACKET_VERIFIED, PacketRecord},
 };
+
+use crate::kernel::offset;
 
 /// Where its octets come from.
 pub(crate) trait Frame: Copy {
@@ -60,12 +64,37 @@ pub(crate) fn of_stack(
             length: (*skb).len,
             captured: 0,
             ifindex: (*skb).ifindex,
-            flags: if is_outgoing { PACKET_OUT } else { 0 } | if tagged { PACKET_TAGGED } else { 0 },
+            flags: if is_outgoing { PACKET_OUT } else { 0 }
+                | if tagged { PACKET_TAGGED } else { 0 }
+                | checksum(skb),
             vlan_tag: (*skb).vlan_tci as u16,
             vlan_type: u16::from_be((*skb).vlan_proto as u16),
             segments: (*skb).gso_segs as u16,
             segment_size: (*skb).gso_size as u16,
         }
+    }
+}
+
+/// What the stack knows of the checksum of the transport, which the context does not tell: it is read from the buffer
+/// itself, whose address the context is.
+#[inline(always)]
+fn checksum(skb: *mut __sk_buff) -> u32 {
+    const UNNECESSARY: u8 = 1;
+    const PARTIAL: u8 = 3;
+    let at = offset!(ip_summed);
+    if at == 0 {
+        return 0;
+    }
+    let mut octet = 0_u8;
+    // SAFETY: the octet is filled, or left as it is when the kernel refuses.
+    unsafe {
+        let from: *const c_void = skb.cast::<c_void>().byte_add(at as usize / 8);
+        bpf_probe_read_kernel((&raw mut octet).cast(), 1, from);
+    }
+    match octet >> (at % 8) & 3 {
+        PARTIAL => PACKET_UNSUMMED,
+        UNNECESSARY => PACKET_VERIFIED,
+        _ => 0,
     }
 }
 

@@ -16,13 +16,16 @@ use aya_ebpf::{
         bpf_skc_lookup_tcp,
     },
 };
-use net_traffic_common::{ProcessKey, SocketCounters, UNOWNED, packet::OWNERS_COUNTED};
+use net_traffic_common::{
+    ProcessKey, SocketCounters, UNOWNED,
+    packet::{Inside, OWNERS_COUNTED},
+};
 
 use super::{
     flow::{self, Flow, TCP, UDP},
     setting,
 };
-use crate::maps::{FLOWS, HOLDERS, Holder, SOCKETS};
+use crate::maps::{FLOWS, HOLDERS, Holder, INSIDE, SOCKETS};
 
 const FIN_OR_RST: u8 = 0x05;
 const CURRENT_NETNS: u64 = u64::MAX;
@@ -64,7 +67,8 @@ pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
     }
     let Some(flow) = flow::read(skb) else { return owner };
     if owner == UNOWNED {
-        return remembered(&flow);
+        let owner = remembered(&flow);
+        return if owner == UNOWNED { inside(skb, &flow) } else { owner };
     }
     if !matches!(flow.protocol, TCP | UDP) || flow.protocol == TCP && flow.tcp_flags & FIN_OR_RST != 0 {
         remember(&flow, owner);
@@ -83,8 +87,8 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
         return sender.owner;
     }
     let owner = match flow.protocol {
-        TCP => of_tcp(skb, &flow),
-        UDP => of_udp(skb, &flow),
+        TCP => of_tcp(skb, &flow, CURRENT_NETNS),
+        UDP => of_udp(skb, &flow, CURRENT_NETNS),
         _ => UNOWNED,
     };
     if owner == UNOWNED { remembered(&flow) } else { owner }
@@ -98,6 +102,22 @@ pub(crate) fn learn(skb: *mut __sk_buff, now_ns: u64) {
         && let Some(flow) = flow::read(skb)
     {
         sender.remember(&flow, now_ns);
+    }
+}
+
+/// Whose socket takes the packet in the namespace behind the interface, if its address is known to be there.
+#[inline(always)]
+fn inside(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
+    // SAFETY: the program's context.
+    let ifindex = unsafe { (*skb).ifindex };
+    let key = Inside { address: flow.destination, ifindex, is_v6: flow.is_v6.into() };
+    let Some(netns) = INSIDE.get_ptr(key) else { return UNOWNED };
+    // SAFETY: a live map value.
+    let netns = u64::from(unsafe { *netns });
+    match flow.protocol {
+        TCP => of_tcp(skb, flow, netns),
+        UDP => of_udp(skb, flow, netns),
+        _ => UNOWNED,
     }
 }
 
@@ -121,11 +141,11 @@ fn of_packet(skb: *mut __sk_buff) -> Known {
 }
 
 #[inline(always)]
-fn of_tcp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
+fn of_tcp(skb: *mut __sk_buff, flow: &Flow, netns: u64) -> ProcessKey {
     let (mut tuple, size) = tuple(flow);
     // SAFETY: the program's context and a tuple of its size; the socket is released once.
     unsafe {
-        let sk = bpf_skc_lookup_tcp(skb.cast(), &raw mut tuple, size, CURRENT_NETNS, 0);
+        let sk = bpf_skc_lookup_tcp(skb.cast(), &raw mut tuple, size, netns, 0);
         if sk.is_null() {
             return UNOWNED;
         }
@@ -142,11 +162,11 @@ fn of_tcp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
 }
 
 #[inline(always)]
-fn of_udp(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
+fn of_udp(skb: *mut __sk_buff, flow: &Flow, netns: u64) -> ProcessKey {
     let (mut tuple, size) = tuple(flow);
     // SAFETY: as above.
     unsafe {
-        let sk = bpf_sk_lookup_udp(skb.cast(), &raw mut tuple, size, CURRENT_NETNS, 0);
+        let sk = bpf_sk_lookup_udp(skb.cast(), &raw mut tuple, size, netns, 0);
         if sk.is_null() {
             return UNOWNED;
         }

@@ -5,6 +5,7 @@ mod live;
 mod sink;
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use self::sink::Writer;
 use super::failure::{Failure, note};
@@ -12,7 +13,7 @@ use crate::config::capture::{Capture, DumpForm, Filter, FilterText, From};
 use crate::filter::{CompileOptions, FilterError, LinkType, compile, disassemble};
 use crate::packet::format::MAX_SNAPLEN;
 use crate::packet::{Interface, Ledger};
-use crate::source::capture::{CaptureFile, FILE_NETMASK, filter_link, link_of, names};
+use crate::source::capture::{CaptureError, CaptureFile, FILE_NETMASK, filter_link, link_of, names};
 
 /// Does what was asked for, until it is done or somebody stops it.
 pub(super) fn run(capture: &Capture) -> Result<(), Failure> {
@@ -37,7 +38,7 @@ pub(super) fn run(capture: &Capture) -> Result<(), Failure> {
 fn dump(capture: &Capture, expression: &str, form: DumpForm) -> Result<(), Failure> {
     let (linktype, metadata, netmask) = match &capture.from {
         From::File { path, .. } => {
-            let file = CaptureFile::open(path).map_err(|error| unreadable(path, &error))?;
+            let file = CaptureFile::open(path).map_err(|error| unopened(path, &error))?;
             let link = file.interfaces().first().and_then(|interface| filter_link(interface.link));
             (link.unwrap_or(LinkType::Ethernet), false, Some(FILE_NETMASK))
         }
@@ -75,7 +76,13 @@ fn misread(expression: &str, error: &FilterError) -> Failure {
     Failure::Usage(format!("filter: {}", error.render(expression)))
 }
 
-fn unreadable(path: &std::path::Path, error: &crate::source::capture::CaptureError) -> Failure {
+/// What was named cannot be meant, as with `--replay`.
+fn unopened(path: &Path, error: &CaptureError) -> Failure {
+    Failure::Usage(format!("-r {}: {error}", path.display()))
+}
+
+/// It broke off after it had begun well.
+fn unreadable(path: &Path, error: &CaptureError) -> Failure {
     Failure::Failed(format!("failed to read {}: {error}", path.display()))
 }
 

@@ -84,3 +84,6 @@ pub const ISB_USRDELIV: u16 = 8;
 /// The lowest bits of [`EPB_FLAGS`]: the direction.
 pub const FLAG_IN: u32 = 1;
 pub const FLAG_OUT: u32 = 2;
+/// Higher bits of it: the checksum is not computed yet, or was found to be right.
+pub const FLAG_CHECKSUM_NOT_READY: u32 = 1 << 9;
+pub const FLAG_CHECKSUM_VALID: u32 = 1 << 10;

@@ -71,6 +71,15 @@ pub struct Segments {
     pub size: u32,
 }
 
+/// What the kernel knew of the checksum of a packet's transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// Somebody behind the place where the packet was seen computes it: what stands in the packet is none.
+    NotReady,
+    /// Somebody before it found it to be right.
+    Valid,
+}
+
 /// One packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
@@ -83,6 +92,8 @@ pub struct Packet<'a> {
     pub length: u32,
     pub data: &'a [u8],
     pub segments: Option<Segments>,
+    /// `None` where nothing is known.
+    pub checksum: Option<Checksum>,
     /// Shared, so that it is seen at once where packets are of the same.
     pub process: Option<&'a Arc<Process>>,
     /// Packets of the interface that were lost since the one before.

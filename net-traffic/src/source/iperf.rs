@@ -1,6 +1,7 @@
 //! What a throughput test is asked for, and what it says while it runs; the same on every system.
 
 mod capture;
+mod columns;
 mod door;
 mod lines;
 mod run;
@@ -62,17 +63,25 @@ const UDP_DEFAULT: u64 = 1 << 20;
 
 /// `10M` or `2.5G/8`: decimal steps, and a burst that does not matter here.
 fn rate_of(text: &str) -> Option<u64> {
-    let rate = text.split('/').next()?;
-    let (number, factor) = match rate.char_indices().last()? {
-        (at, 'k' | 'K') => (&rate[..at], 1e3),
-        (at, 'm' | 'M') => (&rate[..at], 1e6),
-        (at, 'g' | 'G') => (&rate[..at], 1e9),
-        (at, 't' | 'T') => (&rate[..at], 1e12),
-        _ => (rate, 1.0),
+    number_of(text.split('/').next()?, 1000.0)
+}
+
+/// `64K` or `1.5M`: binary steps.
+fn size_of(text: &str) -> Option<u64> {
+    number_of(text, 1024.0)
+}
+
+fn number_of(text: &str, step: f64) -> Option<u64> {
+    let (number, steps) = match text.char_indices().last()? {
+        (at, 'k' | 'K') => (&text[..at], 1),
+        (at, 'm' | 'M') => (&text[..at], 2),
+        (at, 'g' | 'G') => (&text[..at], 3),
+        (at, 't' | 'T') => (&text[..at], 4),
+        _ => (text, 0),
     };
-    let bps = number.parse::<f64>().ok()? * factor;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate, for a comparison")]
-    (bps >= 0.0).then_some(bps as u64)
+    let number = number.parse::<f64>().ok()? * step.powi(steps);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number, for a comparison")]
+    (number >= 0.0).then_some(number as u64)
 }
 
 /// Milliseconds between two lines of the report; 0 for none.

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use super::stage::{PEER, Running, Stage, has, net_traffic, number, numbers, run, text_of};
+use super::stage::{PEER, Running, Stage, has, net_traffic, number, numbers, run, text_of, wait_until};
 
 /// Sends echoes until it is dropped.
 struct Pinging(Child);
@@ -128,7 +128,8 @@ fn broadcasts_by_the_netmask_of_the_interface() {
     for address in ["10.9.0.255", "10.9.0.2", "255.255.255.255", "10.9.0.254"] {
         drop(socket.send_to(b"x", (address, 7000)));
     }
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    let lines = || std::fs::read_to_string(&file).unwrap().lines().count();
+    wait_until("both are shown", || lines() >= 2);
     let (status, said) = capture.end(Signal::SIGINT);
     assert_eq!((status, numbers(&said).0), (Some(0), 2), "{said}");
     let text = std::fs::read_to_string(&file).unwrap();

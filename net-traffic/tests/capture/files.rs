@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
+use super::frames::{ethernet, file};
 use super::stage::{fixture, has, net_traffic, text_of};
 
 fn read(path: &std::path::Path, flags: &[&str]) -> String {
@@ -80,6 +81,23 @@ fn a_file_that_was_cut_gives_what_is_in_it_and_fails() {
 }
 
 #[test]
+fn what_is_no_file_of_packets_cannot_be_meant() {
+    let directory = tempfile::tempdir().unwrap();
+    let [absent, empty, foreign] = ["absent", "empty", "foreign"].map(|name| directory.path().join(name));
+    fs::write(&empty, "").unwrap();
+    fs::write(&foreign, "no packets in here").unwrap();
+    for path in [absent, empty, foreign, directory.path().to_owned()] {
+        for arguments in [&[][..], &["-d"]] {
+            let output =
+                net_traffic(&[&["-r", path.to_str().unwrap()], arguments].concat()).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
+            assert!(said.contains("-r ") && said.contains(path.to_str().unwrap()), "{said}");
+        }
+    }
+}
+
+#[test]
 fn tshark_and_capinfos_read_what_we_write() {
     if !has("tshark") || !has("capinfos") {
         return;
@@ -135,4 +153,46 @@ fn a_reader_that_goes_away_is_no_failure() {
     let mut first = [0; 1];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn files_have_the_names_and_contents_that_tcpdump_gives_them() {
+    if !has("tcpdump") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source.pcap");
+    // More than four million octets.
+    fs::write(&source, file(1, &vec![ethernet(0x0800, &[7; 1400]); 3000])).unwrap();
+    let rotations: [&[&str]; 4] =
+        [&["-C", "1"], &["-C", "1", "-W", "1"], &["-C", "1", "-W", "3"], &["-C", "1", "-W", "12"]];
+    for (place, rotation) in rotations.into_iter().enumerate() {
+        let name = format!("{place}.pcap");
+        let [ours, theirs] = ["ours", "theirs"].map(|who| directory.path().join(format!("{who}-{name}")));
+        for directory in [&ours, &theirs] {
+            fs::create_dir(directory).unwrap();
+        }
+        let path = |directory: &std::path::Path| directory.join(&name).to_str().unwrap().to_owned();
+        let (to_ours, to_theirs) = (path(&ours), path(&theirs));
+        let arguments = |to| [&["-r", source.to_str().unwrap(), "-w", to], rotation].concat();
+        assert!(net_traffic(&arguments(&to_ours)).status().unwrap().success());
+        let tcpdump =
+            Command::new("tcpdump").args(["-Z", "root"]).args(arguments(&to_theirs)).output().unwrap();
+        assert!(tcpdump.status.success(), "{}", String::from_utf8_lossy(&tcpdump.stderr));
+        let files = |directory: &std::path::Path| {
+            let mut files: Vec<_> = fs::read_dir(directory)
+                .unwrap()
+                .map(|entry| entry.unwrap())
+                .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+                .collect();
+            files.sort();
+            files
+        };
+        let (ours, theirs) = (files(&ours), files(&theirs));
+        let names = |files: &[(std::ffi::OsString, Vec<u8>)]| -> Vec<_> {
+            files.iter().map(|(name, octets)| (name.clone(), octets.len())).collect()
+        };
+        assert_eq!(names(&ours), names(&theirs), "{rotation:?}");
+        assert!((ours.len() > 2 || place == 1) && ours == theirs, "{rotation:?}: other contents");
+    }
 }

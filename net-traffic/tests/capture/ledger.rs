@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
+use super::blocks::{Block, STATISTICS, blocks};
 use super::stage::{PEER, Running, Stage, has, net_traffic, number, numbers, run, text_of, wait_until};
 
 fn flood(count: u32) {
@@ -84,27 +85,9 @@ fn losses_stand_with_their_interface() {
 
 /// What the interface statistics of a file say at its end: received, lost, delivered.
 fn statistics(file: &std::path::Path) -> Vec<(u64, u64, u64)> {
-    let octets = std::fs::read(file).unwrap();
-    let word = |at: usize| u32::from_le_bytes(octets[at..at + 4].try_into().unwrap());
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < octets.len() {
-        let (kind, length) = (word(at), word(at + 4) as usize);
-        if kind == 5 {
-            let mut values = [0; 9];
-            let mut option = at + 20;
-            while word(option) & 0xffff != 0 {
-                let (code, size) = ((word(option) & 0xffff) as usize, (word(option) >> 16) as usize);
-                if size == 8 {
-                    values[code] = u64::from_le_bytes(octets[option + 4..option + 12].try_into().unwrap());
-                }
-                option += 4 + size.next_multiple_of(4);
-            }
-            found.push((values[4], values[7], values[8]));
-        }
-        at += length;
-    }
-    found
+    let of = |block: &Block, code| block.long(code).unwrap_or(0);
+    let statistics = blocks(file).into_iter().filter(|block| block.kind == STATISTICS);
+    statistics.map(|block| (of(&block, 4), of(&block, 7), of(&block, 8))).collect()
 }
 
 #[test]
@@ -189,7 +172,11 @@ fn a_killed_capture_leaves_a_readable_file_and_nothing_in_the_kernel() {
     let capture = Running::start(&stage, "capture", net_traffic(&arguments));
     flood(100);
     wait_until("the packets are in the file", || std::fs::metadata(&file).unwrap().len() > 100 * 1000);
+    let has_links = attached("va").is_some_and(|count| count == 2);
     capture.end(Signal::SIGKILL);
+    if has_links {
+        assert_eq!(attached("va"), Some(0), "programs outlived the capture");
+    }
     let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
     assert_eq!((read.status.code(), text_of(&read).lines().count()), (Some(0), 100));
     let again = ["-i", "va", "-c", "1", "-w", "-"];
@@ -200,6 +187,18 @@ fn a_killed_capture_leaves_a_readable_file_and_nothing_in_the_kernel() {
     assert_eq!(capture.wait_for().0, Some(0));
     let filters = Command::new("tc").args(["filter", "show", "dev", "va", "ingress"]).output();
     assert!(filters.is_ok_and(|output| output.stdout.is_empty()), "a filter was left behind");
+}
+
+/// How many programs are linked to an interface; `None` where the kernel has no such links.
+fn attached(interface: &str) -> Option<usize> {
+    use aya::programs::{SchedClassifier, TcAttachType};
+
+    [TcAttachType::Ingress, TcAttachType::Egress]
+        .into_iter()
+        .map(|side| {
+            SchedClassifier::query_tcx(interface, side).ok().map(|(_revision, programs)| programs.len())
+        })
+        .sum()
 }
 
 #[test]

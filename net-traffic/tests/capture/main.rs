@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, says what it skips, and waits for other programs"
 )]
 
+mod blocks;
 mod choice;
 mod files;
 mod filter;
@@ -19,6 +20,7 @@ mod printer;
 mod process;
 mod properties;
 mod protocols;
+mod routers;
 mod same;
 #[path = "../support/skip.rs"]
 mod skip;

@@ -33,6 +33,7 @@ fn print(link: LinkType, data: &[u8], length: u32) {
         length,
         data,
         segments: None,
+        checksum: None,
         process: None,
         lost_before: 0,
     };

@@ -213,7 +213,7 @@ fn tcp_flags_and_options() {
 
 #[test]
 fn messages_of_text() {
-    let messages: [&[u8]; 12] = [
+    let messages: [&[u8]; 17] = [
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"HTTP/1.0 404 Not Found\r\nServer: y\r\n\r\nbody",
         b"POST /a",
@@ -226,9 +226,14 @@ fn messages_of_text() {
         b"PUT",
         b"200 ok \x01\xff x\r\n",
         b"NOTIFY x HTTP/1.1\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"SSH-2.0-without-an-end",
+        b"SSH-\n",
+        b"DESCRIBE rtsp://x RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\n",
     ];
     let mut frames = Vec::new();
-    for port in [80, 8080, 25, 21, 443, 22] {
+    for port in [80, 8080, 25, 21, 443, 22, 554, 8554] {
         frames.extend(messages.iter().map(|text| over_ipv4(6, &tcp((40_000, port), 0x18, &[], text))));
     }
     same("text", &["", "-e", "-q"], &frames);

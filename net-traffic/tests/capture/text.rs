@@ -53,3 +53,30 @@ fn filters_choose_from_a_file_what_tcpdump_chooses() {
         assert_eq!(ours, text_of(&Command::new("tcpdump").args(arguments).output().unwrap()), "{filter}");
     }
 }
+
+/// Files that keep only so much of each packet, as with `-s`: what is missing is said to be.
+#[test]
+fn what_was_cut_off_reads_as_tcpdump_prints_it() {
+    if !has("tcpdump") || !has("editcap") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    // But for DNS and ICMP, of which tcpdump tells otherwise that they are cut off.
+    let filter = "(tcp or udp or arp) and not port 53";
+    let whole = fixture();
+    for snaplen in [20, 34, 42, 48, 54, 64, 66, 70, 74, 78, 82, 86, 90, 96, 128] {
+        let cut = directory.path().join(format!("{snaplen}.pcap"));
+        let length = snaplen.to_string();
+        let arguments = ["-F", "pcap", "-s", &length, whole.to_str().unwrap(), cut.to_str().unwrap()];
+        assert!(Command::new("editcap").args(arguments).status().unwrap().success());
+        for flags in ["-n", "-ne", "-nv", "-nq"] {
+            let arguments = [flags, "-r", cut.to_str().unwrap(), filter];
+            let ours = text_of(&net_traffic(&arguments).output().unwrap());
+            let theirs = text_of(&Command::new("tcpdump").args(arguments).output().unwrap());
+            for (ours, theirs) in ours.lines().zip(theirs.lines()) {
+                assert_eq!(ours, theirs, "{snaplen} octets with {flags}");
+            }
+            assert_eq!(ours.lines().count(), theirs.lines().count(), "{snaplen} octets with {flags}");
+        }
+    }
+}

@@ -17,11 +17,11 @@ impl Random {
         usize::try_from((mixed ^ mixed >> 31) % bound as u64).unwrap()
     }
 
-    fn one_in(&mut self, chances: usize) -> bool {
+    pub(crate) fn one_in(&mut self, chances: usize) -> bool {
         self.below(chances) == 0
     }
 
-    fn pick<'a>(&mut self, pool: &[&'a str]) -> &'a str {
+    pub(crate) fn pick<'a>(&mut self, pool: &[&'a str]) -> &'a str {
         pool[self.below(pool.len())]
     }
 }

@@ -88,18 +88,28 @@ impl Libpcap {
         unsafe { CStr::from_ptr(version.unwrap()()) }.to_string_lossy().into_owned()
     }
 
-    /// The program, or why the expression was refused.
+    /// The program, or why the expression was refused; with the netmask unknown.
     pub(crate) fn compile(&self, expression: &str, optimize: bool) -> Result<Vec<Insn>, String> {
+        self.compile_within(expression, optimize, None)
+    }
+
+    /// The same on a network that has this netmask.
+    pub(crate) fn compile_within(
+        &self,
+        expression: &str,
+        optimize: bool,
+        netmask: Option<u32>,
+    ) -> Result<Vec<Insn>, String> {
         type Compile = unsafe extern "C" fn(*mut c_void, *mut Program, *const c_char, c_int, c_uint) -> c_int;
         const NETMASK_UNKNOWN: c_uint = 0xffff_ffff;
+        let netmask = netmask.unwrap_or(NETMASK_UNKNOWN);
         let text = CString::new(expression).unwrap();
         let mut program = Program { len: 0, insns: std::ptr::null_mut() };
         // SAFETY: the prototype is pcap_compile(3PCAP)'s.
         let compile = unsafe { self.library.get::<Compile>(b"pcap_compile") }.unwrap();
         // SAFETY: the handle is open, and everything outlives the call.
-        let failed = unsafe {
-            compile(self.handle, &raw mut program, text.as_ptr(), optimize.into(), NETMASK_UNKNOWN)
-        };
+        let failed =
+            unsafe { compile(self.handle, &raw mut program, text.as_ptr(), optimize.into(), netmask) };
         if failed != 0 {
             return Err(self.error());
         }

@@ -4,7 +4,10 @@ use net_traffic::snapshot::{Bytes, Protocol, Snapshot, Socket};
 use net_traffic::source::{Live, LiveOptions};
 use serde_json::Value;
 
-use crate::stage::{End, IPERF3, OURS, Reports, Stage, THERE, THERE_V6, on_stage};
+use crate::options::number;
+use crate::stage::{
+    End, IPERF3, OURS, Reports, Stage, THERE, THERE_V6, on_stage, on_stage_first, up_to_three_times,
+};
 
 struct Mode {
     name: &'static str,
@@ -20,28 +23,32 @@ const fn mode(name: &'static str, options: &'static str, sends: (bool, bool), st
 
 const MODES: &[Mode] = &[
     mode("bytes", "-n 20M", (true, false), 1),
-    mode("time", "-t 1", (true, false), 1),
+    mode("time", "-t 2", (true, false), 1),
     mode("reverse", "-R -n 20M", (false, true), 1),
     mode("bidirectional", "--bidir -t 1", (true, true), 2),
     mode("parallel", "-P 4 -n 40M", (true, false), 4),
-    mode("udp", "-u -b 20M -t 1", (true, false), 1),
+    mode("udp", "-u -b 4M -t 2", (true, false), 1),
     mode("ipv6", "-6 -n 10M", (true, false), 1),
 ];
 
 #[test]
 fn our_client_agrees_with_iperf3_as_server() {
-    on_stage("our_client_agrees_with_iperf3_as_server", |stage| {
-        for (port, mode) in (5301..).zip(MODES) {
-            Run::new(stage, mode, port, OURS, IPERF3).check();
-        }
-    });
+    agree("our_client_agrees_with_iperf3_as_server", OURS, IPERF3);
 }
 
 #[test]
 fn our_server_agrees_with_iperf3_as_client() {
-    on_stage("our_server_agrees_with_iperf3_as_client", |stage| {
+    agree("our_server_agrees_with_iperf3_as_client", IPERF3, OURS);
+}
+
+fn agree(name: &str, client: &str, server: &str) {
+    on_stage_first(name, |stage| {
         for (port, mode) in (5301..).zip(MODES) {
-            Run::new(stage, mode, port, IPERF3, OURS).check();
+            up_to_three_times(|| {
+                let run = Run::new(stage, mode, port, client, server);
+                run.check();
+                run.check_pace()
+            });
         }
     });
 }
@@ -110,12 +117,9 @@ impl<'m> Run<'m> {
     fn check(&self) {
         let Self { mode: Mode { name, .. }, client, server, .. } = self;
         // Each side measures its half, and has the other's from the exchange at the end.
-        if self.mode.is_udp() {
-            assert_eq!(bytes(client, "sum/packets"), bytes(server, "sum/packets"), "{name}");
-        }
         let (sent, received) = (self.sent(client, true), self.received(server, false));
         let (back_sent, back) = (self.sent(server, false), self.received(client, true));
-        assert!(sent + back_sent > 1_000_000, "{name}: {client}");
+        assert!(sent + back_sent > 200_000, "{name}: {client}");
         assert!(received <= sent && back <= back_sent, "{name}: {client}{server}");
         if self.mode.client_sends {
             assert_eq!(bytes(client, "sum_received/bytes"), received, "{name}: the server's half");
@@ -136,6 +140,26 @@ impl<'m> Run<'m> {
         assert_eq!(theirs.0, theirs.1, "{name}: iperf3 received");
         // Ours reads on after the end, so that nothing is reset, and reports what it had at the end.
         assert!(ours.1 <= ours.0 && ours.0 <= ours.2, "{name}: we received {ours:?}");
+    }
+
+    /// What a machine that is busy spoils: datagrams that nobody fetches in time are missing in any report of who receives,
+    /// and an end that comes late makes the time longer.
+    fn check_pace(&self) -> Result<(), String> {
+        let Self { mode: Mode { name, options, .. }, client, server, .. } = self;
+        if self.mode.is_udp() {
+            let [here, there] = [client, server].map(|report| bytes(report, "sum/packets"));
+            if here != there {
+                return Err(format!("{name}: {here} datagrams, and {there}"));
+            }
+        }
+        if options.contains("-t 2") {
+            let [here, there] =
+                [client, server].map(|report| number(report, "/end/sum_received/bits_per_second"));
+            if (here / there - 1.0).abs() > 0.1 {
+                return Err(format!("{name}: {here} bit/s, and {there}"));
+            }
+        }
+        Ok(())
     }
 
     /// iperf3 reports what it sent. Ours reports whole blocks: of the one under way when the time is over, part may have

@@ -8,49 +8,64 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::stage::{End, IPERF3, OURS, Stage, THERE, on_stage};
+use crate::stage::{End, IPERF3, OURS, Stage, THERE, on_stage, on_stage_first, up_to_three_times};
 
 /// Runs a test that is limited on purpose and gives its cause, in JSON and in words.
 fn cause(stage: &Stage, port: u16, options: &str) -> (String, String) {
-    let _serving = stage.serve(End::There, IPERF3, port, "");
     let json = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} {options} -J")).end();
     let text = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} {options}")).end();
     let words = text.out.lines().find(|line| line.starts_with("Limited by: ")).unwrap_or_default();
     (json.json()["net_traffic"]["limited_by"].as_str().unwrap().to_owned(), words.to_owned())
 }
 
-/// A machine that does other things meanwhile gives them as the cause, and rightly: then, and only then, it is asked
-/// once more.
 fn check(stage: &Stage, port: u16, options: &str, limit: &str, words: &str) {
-    const OF_THE_MACHINE: [&str; 1] = ["processor"];
-    let mut named = cause(stage, port, options);
-    if OF_THE_MACHINE.contains(&named.0.as_str()) {
-        named = cause(stage, port, options);
-    }
-    assert_eq!(named.0, limit, "{options}: {}", named.1);
-    assert!(named.1.contains(words), "{options}: {}", named.1);
+    let _serving = stage.serve(End::There, IPERF3, port, "");
+    check_against(stage, port, options, limit, words);
+}
+
+/// A machine that does other things meanwhile gives them as the cause, and rightly: then, and only then, it is asked
+/// again.
+fn check_against(stage: &Stage, port: u16, options: &str, limit: &str, words: &str) {
+    const OF_THE_MACHINE: (&str, &str) = ("processor", "a processor of this machine");
+    up_to_three_times(|| {
+        let (named, said) = cause(stage, port, options);
+        if named == OF_THE_MACHINE.0 || said.contains(OF_THE_MACHINE.1) {
+            return Err(format!("{named}, {said}"));
+        }
+        assert_eq!(named, limit, "{options}: {said}");
+        assert!(said.contains(words), "{options}: {said}");
+        Ok(())
+    });
+}
+
+/// So slow that a machine which is busy reaches it, too.
+fn slow_cable(stage: &Stage) {
+    let shape = "tc qdisc add dev va root tbf rate 20mbit burst 20k latency 60ms".to_owned();
+    stage.configure(End::Here, &[shape]);
 }
 
 #[test]
 fn a_rate_limit_of_the_interface() {
-    on_stage("a_rate_limit_of_the_interface", |stage| {
-        let shape = "tc qdisc add dev va root tbf rate 50mbit burst 20k latency 60ms".to_owned();
-        stage.configure(End::Here, &[shape]);
+    on_stage_first("a_rate_limit_of_the_interface", |stage| {
+        slow_cable(stage);
         check(stage, 5401, "-t 1", "interface_queue", "the queue of this machine's interface");
     });
 }
 
 #[test]
 fn a_rate_that_was_asked_for() {
-    on_stage("a_rate_that_was_asked_for", |stage| {
-        check(stage, 5402, "-t 1 -b 20M", "requested_rate", "the rate that was asked for");
-        check(stage, 5403, "-t 1 -u -b 5M", "requested_rate", "the rate that was asked for");
+    on_stage_first("a_rate_that_was_asked_for", |stage| {
+        for (port, options) in
+            [(5402, "-t 1 -b 8M"), (5403, "-t 1 -u -b 2M"), (5410, "-t 1 -R -u -P 2 -b 2M")]
+        {
+            check(stage, port, options, "requested_rate", "the rate that was asked for");
+        }
     });
 }
 
 #[test]
 fn lost_packets() {
-    on_stage("lost_packets", |stage| {
+    on_stage_first("lost_packets", |stage| {
         let rules = [
             "nft add table ip lossy",
             "nft add chain ip lossy in { type filter hook input priority 0 ; }",
@@ -61,13 +76,13 @@ fn lost_packets() {
         let rule =
             "nft add rule ip lossy in udp dport 5409 meta length > 200 numgen random mod 100 < 10 drop";
         stage.configure(End::There, &[rule.to_owned()]);
-        check(stage, 5409, "-t 1 -u -b 20M -l 1000", "loss", "packets lost on the way");
+        check(stage, 5409, "-t 1 -u -b 4M -l 1000", "loss", "packets lost on the way");
     });
 }
 
 #[test]
 fn a_small_window_of_the_receiver() {
-    on_stage("a_small_window_of_the_receiver", |stage| {
+    on_stage_first("a_small_window_of_the_receiver", |stage| {
         check(stage, 5405, "-t 2 -w 8K", "receiver_window", "the receiver's window");
     });
 }
@@ -99,6 +114,7 @@ impl Drop for Slowed {
     }
 }
 
+/// The hand that slows has to get its turn on the processor like the others.
 #[test]
 fn a_reader_that_is_slow() {
     on_stage("a_reader_that_is_slow", |stage| {
@@ -107,24 +123,20 @@ fn a_reader_that_is_slow() {
         stage.inside(End::There, || std::fs::write("/proc/sys/net/ipv4/tcp_rmem", sizes).unwrap());
         let serving = stage.serve(End::There, IPERF3, 5408, "");
         let slowed = Slowed::new(serving.pid());
-        let json = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5408 -t 3 -J")).end().json();
-        let text = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5408 -t 3")).end();
-        drop(slowed);
-        assert_eq!(json["net_traffic"]["limited_by"], "receiver_application", "{}", json["net_traffic"]);
         let words = "Limited by: the receiving program, which reads too slowly";
-        assert!(text.out.contains(words), "{}", text.out);
+        check_against(stage, 5408, "-t 3", "receiver_application", words);
+        drop(slowed);
     });
 }
 
 #[test]
 fn a_competing_process() {
-    on_stage("a_competing_process", |stage| {
-        let shape = "tc qdisc add dev va root tbf rate 100mbit burst 20k latency 60ms".to_owned();
-        stage.configure(End::Here, &[shape]);
+    on_stage_first("a_competing_process", |stage| {
+        slow_cable(stage);
         let _other = stage.serve(End::There, IPERF3, 5406, "");
         let _serving = stage.serve(End::There, IPERF3, 5407, "");
         let competing = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5406 -t 25 -P 2"));
-        thread::sleep(Duration::from_secs(1));
+        stage.wait_until_sent(End::Here, 1 << 20);
         let tested = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5407 -t 3 -J")).end();
         let cause = &tested.json()["net_traffic"];
         assert_eq!(cause["limited_by"], "other_traffic", "{cause}");

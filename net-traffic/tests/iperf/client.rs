@@ -3,11 +3,13 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::stage::{End, Ended, IPERF3, OURS, Stage, THERE, on_stage};
+
+/// More than the buffers of both ends hold: the test runs when so much has crossed the cable.
+const WELL_UNDER_WAY: u64 = 64 << 20;
 
 #[test]
 fn a_refusal_is_an_error_in_words() {
@@ -17,7 +19,11 @@ fn a_refusal_is_an_error_in_words() {
         assert!(refused.err.contains("Connection refused"), "{}", refused.err);
         let json = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5601 -J")).end();
         assert_eq!(json.code, Some(1));
-        assert!(json.json()["error"].as_str().unwrap().contains("Connection refused"));
+        let error = json.json()["error"].as_str().unwrap().to_owned();
+        assert!(
+            error.starts_with("unable to connect to server") && error.contains("Connection refused"),
+            "{error}"
+        );
         let unreachable = stage.start(End::Here, OURS, "iperf 203.0.113.1 -p 5601").end();
         assert_eq!(unreachable.code, Some(1));
         assert!(unreachable.err.contains("unreachable"), "{}", unreachable.err);
@@ -63,10 +69,37 @@ fn a_server_of_another_kind_or_version_is_named_as_the_reason() {
 #[test]
 fn what_cannot_be_meant_is_a_usage_error() {
     on_stage("what_cannot_be_meant_is_a_usage_error", |stage| {
-        for wrong in ["", "-s -t 1", "h -i 0.01", "h -n x", "h -R --bidir", "h -s", "h -1", "h -4 -6"] {
+        for (wrong, named) in [
+            ("", "HOST"),
+            ("-s -t 1", "--time"),
+            ("h -i 0.01", "-i 0.01"),
+            ("h -n x", "-n: "),
+            ("h -b x", "-b: "),
+            ("h -l 2G", "block size too large"),
+            ("h -w 9G", "-w 9G: "),
+            ("h -P 0", "--parallel"),
+            ("h -M 10", "--set-mss"),
+            ("h -R --bidir", "--bidir"),
+            ("h -s", "--server"),
+            ("h -1", "--one-off"),
+            ("h -4 -6", "--version6"),
+        ] {
             let ended = stage.start(End::Here, OURS, &format!("iperf {wrong}")).end();
             assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{wrong}: {}", ended.err);
+            assert!(ended.err.contains(named), "{wrong}: {}", ended.err);
         }
+    });
+}
+
+#[test]
+fn congestion_control_that_is_not_there_is_an_error() {
+    on_stage("congestion_control_that_is_not_there_is_an_error", |stage| {
+        let ended = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5610 -C none_such")).end();
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
+        assert!(ended.err.contains("unable to set TCP_CONGESTION: No such file"), "{}", ended.err);
+        let json = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5610 -C none_such -J")).end();
+        assert_eq!((json.code, json.err.as_str()), (Some(1), ""), "{}", json.out);
+        assert!(json.json()["error"].as_str().unwrap().starts_with("unable to set TCP_CONGESTION"));
     });
 }
 
@@ -75,14 +108,14 @@ fn an_interrupted_test_ends_with_its_summary_and_cause() {
     on_stage("an_interrupted_test_ends_with_its_summary_and_cause", |stage| {
         let _serving = stage.serve(End::There, IPERF3, 5602, "");
         let testing = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5602 -t 20"));
-        thread::sleep(Duration::from_secs(2));
+        stage.wait_until_sent(End::Here, WELL_UNDER_WAY);
         testing.signal(Signal::SIGINT);
         let ended = testing.end();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert!(ended.out.contains("sender"), "{}", ended.out);
         assert!(ended.out.contains("Limited by: "), "{}", ended.out);
         let testing = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5602 -t 20 -J"));
-        thread::sleep(Duration::from_secs(2));
+        stage.wait_until_sent(End::Here, WELL_UNDER_WAY);
         testing.signal(Signal::SIGINT);
         let ended = testing.end();
         let report = ended.json();
@@ -97,7 +130,7 @@ fn a_server_that_dies_is_named_as_the_reason() {
     on_stage("a_server_that_dies_is_named_as_the_reason", |stage| {
         let serving = stage.serve(End::There, IPERF3, 5603, "");
         let testing = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5603 -t 20"));
-        thread::sleep(Duration::from_secs(2));
+        stage.wait_until_sent(End::Here, WELL_UNDER_WAY);
         serving.signal(Signal::SIGKILL);
         let ended = testing.end();
         assert_eq!(ended.code, Some(1), "{}", ended.out);
@@ -110,7 +143,7 @@ fn a_busy_server_is_named_as_the_reason() {
     on_stage("a_busy_server_is_named_as_the_reason", |stage| {
         let _serving = stage.serve(End::There, IPERF3, 5604, "");
         let _first = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5604 -t 20"));
-        thread::sleep(Duration::from_secs(1));
+        stage.wait_until_sent(End::Here, WELL_UNDER_WAY);
         let second = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5604 -t 1")).end();
         assert_eq!(second.code, Some(1));
         assert!(second.err.contains("the server is busy running a test"), "{}", second.err);

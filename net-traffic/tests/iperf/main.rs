@@ -9,6 +9,8 @@
 mod agree;
 mod causes;
 mod client;
+mod figures;
+mod obeyed;
 mod options;
 mod progress;
 mod rights;

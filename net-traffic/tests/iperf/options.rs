@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::stage::{End, Ended, IPERF3, OURS, Program, Stage, THERE, THERE_V6, on_stage, wait_for};
+use crate::stage::{
+    End, Ended, IPERF3, OURS, Program, Stage, THERE, THERE_V6, on_stage, on_stage_first, up_to_three_times,
+    wait_for,
+};
 
 /// Both reports of a test by our client against iperf3.
 fn test(stage: &Stage, port: u16, options: &str) -> (Value, Value) {
@@ -12,18 +15,18 @@ fn test(stage: &Stage, port: u16, options: &str) -> (Value, Value) {
     (client.json(), server.end().json())
 }
 
-fn number(report: &Value, path: &str) -> f64 {
+pub(crate) fn number(report: &Value, path: &str) -> f64 {
     report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {path} in {report}"))
 }
 
-fn count(report: &Value, path: &str) -> u64 {
+pub(crate) fn count(report: &Value, path: &str) -> u64 {
     report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {report}"))
 }
 
 /// What `ss` says of the client's connection that moves data, once it says `wanted` of it.
 fn check_socket(stage: &Stage, port: u16, options: &str, wanted: &str) {
     let _serving = stage.serve(End::There, IPERF3, port, "");
-    let testing = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} -t 3 {options}"));
+    let testing = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} -t 30 {options}"));
     let mut said = String::new();
     wait_for(&format!("{options}: {wanted}"), || {
         said = stage.start(End::Here, "ss", &format!("-tinmH dst {THERE} dport = {port}")).end().out;
@@ -76,43 +79,46 @@ fn amounts_and_times_are_kept() {
         for report in [&client, &server] {
             assert_eq!(count(report, "/end/sum_received/bytes"), 3 << 20, "{report}");
         }
-        let (client, _) = test(stage, 5909, "-t 2 -b 8M");
-        let seconds = number(&client, "/end/sum_sent/seconds");
-        assert!((1.9..2.5).contains(&seconds), "{seconds}");
+        let (client, server) = test(stage, 5909, "-t 2 -b 8M");
+        // The other end's clock; a machine that is busy makes it longer.
+        let [ours, theirs] = [&client, &server].map(|report| number(report, "/end/sum_received/seconds"));
+        assert!((1.9..2.1).contains(&ours) && (1.9..8.0).contains(&theirs), "{ours} {theirs}");
     });
 }
 
 #[test]
 fn a_bitrate_is_kept_by_each_stream() {
-    on_stage("a_bitrate_is_kept_by_each_stream", |stage| {
+    on_stage_first("a_bitrate_is_kept_by_each_stream", |stage| {
         for (port, options, wanted) in
             [(5910, "-b 8M -t 2", 8e6), (5911, "-b 4M -P 3 -t 2", 12e6), (5912, "-u -b 6M -t 2", 6e6)]
         {
-            let (client, server) = test(stage, port, options);
-            let rates = if options.contains("-u") {
-                vec![number(&client, "/end/sum/bits_per_second")]
-            } else {
-                [&client, &server].map(|report| number(report, "/end/sum_received/bits_per_second")).to_vec()
-            };
-            for rate in rates {
-                assert!((wanted * 0.9..wanted * 1.1).contains(&rate), "{options}: {rate}");
-            }
-            let streams = if options.contains("-P 3") { 3 } else { 1 };
-            assert_eq!(server["end"]["streams"].as_array().unwrap().len(), streams, "{server}");
+            up_to_three_times(|| {
+                let (client, server) = test(stage, port, options);
+                let streams = if options.contains("-P 3") { 3 } else { 1 };
+                assert_eq!(server["end"]["streams"].as_array().unwrap().len(), streams, "{server}");
+                let rates = if options.contains("-u") {
+                    vec![number(&client, "/end/sum/bits_per_second")]
+                } else {
+                    [&client, &server].map(|both| number(both, "/end/sum_received/bits_per_second")).to_vec()
+                };
+                let kept = rates.iter().all(|rate| (wanted * 0.9..wanted * 1.1).contains(rate));
+                if kept { Ok(()) } else { Err(format!("{options}: {rates:?}")) }
+            });
         }
     });
 }
 
 #[test]
 fn an_interval_is_the_time_between_two_lines() {
-    on_stage("an_interval_is_the_time_between_two_lines", |stage| {
-        let (client, _) = test(stage, 5913, "-t 2 -i 0.5 -b 20M");
-        let intervals = client["intervals"].as_array().unwrap();
-        assert_eq!(intervals.len(), 4, "{client}");
-        for interval in intervals {
-            let seconds = number(interval, "/sum/seconds");
-            assert!((0.4..0.6).contains(&seconds), "{seconds}");
-        }
+    on_stage_first("an_interval_is_the_time_between_two_lines", |stage| {
+        up_to_three_times(|| {
+            let (client, _) = test(stage, 5913, "-t 2 -i 0.5 -b 20M");
+            let intervals = client["intervals"].as_array().unwrap();
+            let lengths: Vec<f64> =
+                intervals.iter().map(|interval| number(interval, "/sum/seconds")).collect();
+            let kept = lengths.len() == 4 && lengths.iter().all(|length| (0.4..0.6).contains(length));
+            if kept { Ok(()) } else { Err(format!("{lengths:?}")) }
+        });
         let lines = |program: &str, word: &str| {
             let _serving = stage.serve(End::There, IPERF3, 5914, "-1");
             let told =

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use crate::stage::{End, IPERF3, OURS, THERE, on_stage};
+use crate::stage::{End, IPERF3, OURS, THERE, on_stage, on_stage_first};
 
 #[test]
 fn a_user_without_rights_gets_a_cause_and_hears_what_is_missing() {
-    on_stage("a_user_without_rights_gets_a_cause_and_hears_what_is_missing", |stage| {
+    on_stage_first("a_user_without_rights_gets_a_cause_and_hears_what_is_missing", |stage| {
         // The tree may lie where others cannot read.
         let directory = tempfile::tempdir().unwrap();
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::stage::{End, IPERF3, OURS, Stage, THERE, on_stage};
+use crate::stage::{End, IPERF3, OURS, Stage, THERE, on_stage, on_stage_first, up_to_three_times};
 
 const MODES: &[&str] = &[
     "-t 1",
@@ -61,6 +61,47 @@ fn the_text_has_iperf3s_headings() {
             let (theirs, ours) = (texts(IPERF3, ports, ""), texts(OURS, ports + 1, "iperf"));
             assert_eq!(theirs[0].len(), 3, "{theirs:?}");
             assert_eq!(ours, theirs, "{mode}");
+        }
+    });
+}
+
+/// Where the words of a row stand; numbers differ from test to test.
+fn places(row: &str) -> Vec<(usize, &'static str)> {
+    const WORDS: [&str; 8] = [" sec ", "Bytes ", "bits/sec", " ms ", "%)", "sender", "receiver", "[SUM]"];
+    WORDS.iter().filter_map(|word| Some((row.find(word)?, *word))).collect()
+}
+
+/// Each kind of row that iperf3 writes in a test, once.
+fn shapes(text: &str) -> BTreeSet<Vec<(usize, &'static str)>> {
+    // A count of lost datagrams that has one digit more moves what stands behind it.
+    let rows = text.lines().filter(|line| line.contains(" sec ") && !line.contains("0.00 bits/sec"));
+    rows.map(places).collect()
+}
+
+#[test]
+fn the_rows_stand_in_iperf3s_columns() {
+    on_stage_first("the_rows_stand_in_iperf3s_columns", |stage| {
+        let modes =
+            ["-t 1 -b 8M", "-t 1 -b 8M -P 2", "-t 1 -b 8M --bidir", "-u -b 2M -t 1", "-u -b 2M -t 1 -P 2"];
+        for (ports, mode) in (5770..).step_by(2).zip(modes) {
+            let texts = |program: &str, port: u16, word: &str| {
+                let server = stage.serve(End::There, program, port, "-1");
+                let client =
+                    stage.start(End::Here, program, &format!("{word} -c {THERE} -p {port} {mode}")).end();
+                [client.out, server.end().out]
+            };
+            // A last interval that has hardly begun has no place of its own, and a datagram may be lost.
+            up_to_three_times(|| {
+                let (theirs, ours) = (texts(IPERF3, ports, ""), texts(OURS, ports + 1, "iperf"));
+                let [their_shapes, our_shapes] =
+                    [&theirs, &ours].map(|[client, server]| [shapes(client), shapes(server)]);
+                assert!(their_shapes[0].len() > 1, "{theirs:?}");
+                if their_shapes == our_shapes {
+                    Ok(())
+                } else {
+                    Err(format!("{mode}: {theirs:#?} {ours:#?}"))
+                }
+            });
         }
     });
 }

@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::thread;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::stage::{End, IPERF3, OURS, Program, Stage, THERE, on_stage};
+
+/// iperf3 sends nothing of it before the test runs at both ends.
+const MEGABYTE: u64 = 1 << 20;
 
 /// A whole test must still be possible.
 fn serves(stage: &Stage, server: &mut Program, port: u16, after: &str) {
@@ -63,7 +64,7 @@ fn a_client_that_vanishes_is_forgotten() {
         let mut server = stage.serve(End::There, OURS, 5503, "");
         for _ in 0..2 {
             let client = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5503 -t 20"));
-            thread::sleep(Duration::from_secs(1));
+            stage.wait_until_sent(End::Here, MEGABYTE);
             client.signal(Signal::SIGKILL);
             drop(client.end());
             serves(stage, &mut server, 5503, "a client that was killed");
@@ -75,8 +76,8 @@ fn a_client_that_vanishes_is_forgotten() {
 fn a_second_client_hears_that_the_server_is_busy() {
     on_stage("a_second_client_hears_that_the_server_is_busy", |stage| {
         let mut server = stage.serve(End::There, OURS, 5504, "");
-        let first = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5504 -t 3 -P 2"));
-        thread::sleep(Duration::from_millis(1500));
+        let first = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5504 -t 8 -b 50M -P 2"));
+        stage.wait_until_sent(End::Here, MEGABYTE);
         let second = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5504 -t 1")).end();
         assert!(second.err.contains("the server is busy running a test"), "{}{}", second.out, second.err);
         assert_eq!(first.end().code, Some(0), "the first must not notice");
@@ -93,7 +94,7 @@ fn an_interrupted_server_tells_what_it_has_and_its_client() {
     on_stage("an_interrupted_server_tells_what_it_has_and_its_client", |stage| {
         let server = stage.serve(End::There, OURS, 5505, "");
         let client = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5505 -t 20"));
-        thread::sleep(Duration::from_secs(2));
+        stage.wait_until_sent(End::Here, MEGABYTE);
         server.signal(Signal::SIGINT);
         let ended = server.end();
         assert_eq!(ended.code, Some(0), "{}", ended.err);

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -20,15 +19,34 @@ pub(crate) const HERE: &str = "10.77.0.1";
 pub(crate) const THERE: &str = "10.77.0.2";
 pub(crate) const HERE_V6: &str = "fd77::1";
 pub(crate) const THERE_V6: &str = "fd77::2";
-const NOBODY: u32 = 65534;
+const AS_NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 /// No program of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs `test` with two namespaces, or says why not; `NET_TRAFFIC_NO_SKIP=1` makes that a failure.
 pub(crate) fn on_stage(name: &str, test: impl FnOnce(&Stage)) {
-    match Stage::build() {
+    run(name, Stage::build(), test);
+}
+
+/// The same, and what other processes do keeps no program of the stage waiting, where the system allows that: for a rate,
+/// which a program keeps if it gets the processor, and for a cause that lies elsewhere.
+pub(crate) fn on_stage_first(name: &str, test: impl FnOnce(&Stage)) {
+    run(name, Stage::build().map(Stage::first), test);
+}
+
+fn run(name: &str, stage: Result<Stage, String>, test: impl FnOnce(&Stage)) {
+    match stage {
         Ok(stage) => test(&stage),
         Err(reason) => crate::skip::skip(&format!("{name}: {reason}")),
+    }
+}
+
+/// Other work on the machine can spoil what is promised of a pace, and that alone is tried again.
+pub(crate) fn up_to_three_times(mut attempt: impl FnMut() -> Result<(), String>) {
+    let mut failed = Vec::new();
+    while let Err(reason) = attempt() {
+        failed.push(reason);
+        assert!(failed.len() < 3, "{failed:#?}");
     }
 }
 
@@ -45,7 +63,12 @@ pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 pub(crate) struct Stage {
     here: File,
     there: File,
+    /// What every program is started with.
+    before: &'static [&'static str],
 }
+
+/// A turn on the processor before all that have no such right; the lowest of these priorities is enough.
+const FIRST: &[&str] = &["chrt", "--rr", "1"];
 
 #[derive(Clone, Copy)]
 pub(crate) enum End {
@@ -57,7 +80,7 @@ impl Stage {
     fn build() -> Result<Self, String> {
         let found = Command::new(IPERF3).arg("--version").stdout(Stdio::null()).status();
         found.map_err(|error| format!("iperf3: {error}"))?;
-        let stage = Self { here: namespace()?, there: namespace()? };
+        let stage = Self { here: namespace()?, there: namespace()?, before: &[] };
         let there = format!("/proc/{}/fd/{}", std::process::id(), stage.there.as_raw_fd());
         stage.configure(
             End::Here,
@@ -66,6 +89,17 @@ impl Stage {
         stage.configure(End::Here, &up("va", HERE, HERE_V6));
         stage.configure(End::There, &up("vb", THERE, THERE_V6));
         Ok(stage)
+    }
+
+    fn first(mut self) -> Self {
+        let allowed = Command::new(FIRST[0]).args(&FIRST[1..]).arg("true").stderr(Stdio::null()).status();
+        self.before = if allowed.is_ok_and(|status| status.success()) { FIRST } else { &[] };
+        self
+    }
+
+    /// What stands before a command that somebody types.
+    pub(crate) fn before(&self) -> String {
+        self.before.join(" ")
     }
 
     /// Runs what must succeed.
@@ -93,18 +127,23 @@ impl Stage {
     }
 
     pub(crate) fn start(&self, end: End, program: &str, arguments: &str) -> Program {
-        self.spawn(end, Command::new(program), program, arguments)
+        self.spawn(end, &[], program, arguments)
     }
 
     /// As a user without any right.
     pub(crate) fn start_as_nobody(&self, end: End, program: &str, arguments: &str) -> Program {
-        let mut command = Command::new(program);
-        command.uid(NOBODY).gid(NOBODY);
-        self.spawn(end, command, program, arguments)
+        self.spawn(end, AS_NOBODY, program, arguments)
     }
 
-    fn spawn(&self, end: End, mut command: Command, program: &str, arguments: &str) -> Program {
-        command.args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    /// Each of the words before the program becomes the next one, so that it keeps its process id.
+    fn spawn(&self, end: End, becoming: &[&str], program: &str, arguments: &str) -> Program {
+        let words: Vec<&str> = [self.before, becoming, &[program]]
+            .concat()
+            .into_iter()
+            .chain(arguments.split_whitespace())
+            .collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).stdout(Stdio::piped()).stderr(Stdio::piped());
         Program {
             child: self.inside(end, || command.spawn().unwrap()),
             what: format!("{program} {arguments}"),
@@ -117,6 +156,20 @@ impl Stage {
         let server = self.start(end, program, &format!("{base} -p {port} {more}"));
         self.wait_until_listening(end, port);
         server
+    }
+
+    /// Until so much more than now has crossed the cable from that end.
+    pub(crate) fn wait_until_sent(&self, end: End, bytes: u64) {
+        let enough = self.sent(end) + bytes;
+        wait_for(&format!("{bytes} bytes on the cable"), || self.sent(end) >= enough);
+    }
+
+    /// What has crossed the cable from that end.
+    fn sent(&self, end: End) -> u64 {
+        let table = self.inside(end, || std::fs::read_to_string("/proc/thread-self/net/dev").unwrap());
+        let line =
+            table.lines().find_map(|line| line.trim_start().strip_prefix('v')?.split_once(':')).unwrap();
+        line.1.split_whitespace().nth(8).unwrap().parse().unwrap()
     }
 
     pub(crate) fn wait_until_listening(&self, end: End, port: u16) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// How often to look, and how many times before the test fails: a machine that is busy must not fail it.
 const LOOK: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 600;
+const LOOKS: u32 = 1200;
 
 /// A shell in a terminal.
 pub(crate) struct Terminal {

@@ -11,6 +11,8 @@ use crate::process;
 
 /// The address of the far end, from here.
 pub(super) const THERE: &str = "10.79.0.2";
+/// This end's interface.
+pub(super) const NEAR: &str = "near";
 const HERE: &str = "10.79.0.1";
 
 /// Holds the far namespace, which ends with it.
@@ -31,9 +33,9 @@ impl Cable {
         let cable = Self(holder);
         ensure!(line == "ready\n", "no second namespace");
         let pid = cable.0.id().to_string();
-        ip(&["link", "add", "near", "type", "veth", "peer", "name", "far", "netns", &pid])?;
-        ip(&["address", "add", &format!("{HERE}/24"), "dev", "near"])?;
-        ip(&["link", "set", "near", "up"])?;
+        ip(&["link", "add", NEAR, "type", "veth", "peer", "name", "far", "netns", &pid])?;
+        ip(&["address", "add", &format!("{HERE}/24"), "dev", NEAR])?;
+        ip(&["link", "set", NEAR, "up"])?;
         for arguments in
             [&["address", "add", &format!("{THERE}/24"), "dev", "far"][..], &["link", "set", "far", "up"]]
         {

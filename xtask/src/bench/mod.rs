@@ -37,11 +37,13 @@ struct Benchmark {
     pairs: usize,
 }
 
-const BENCHMARKS: [Benchmark; 10] = [
+const BENCHMARKS: [Benchmark; 12] = [
     Benchmark { name: "startup", run: startup::run, pairs: 80 },
     Benchmark { name: "pingpong", run: pingpong::run, pairs: 80 },
     Benchmark { name: "readout", run: readout::run, pairs: 1 },
-    Benchmark { name: "capture", run: capture::run, pairs: 10 },
+    Benchmark { name: "capture-small", run: capture::small, pairs: 12 },
+    Benchmark { name: "capture-long", run: capture::long, pairs: 12 },
+    Benchmark { name: "capture-rejecting", run: capture::rejecting, pairs: 80 },
     Benchmark { name: "churn", run: churn::run, pairs: 10 },
     Benchmark { name: "iperf-stream", run: iperf::one_stream, pairs: 80 },
     Benchmark { name: "iperf-streams", run: iperf::four_streams, pairs: 80 },
@@ -51,10 +53,11 @@ const BENCHMARKS: [Benchmark; 10] = [
 ];
 
 /// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it
-/// costs to read 20 000 sockets once a second), `capture` (against tcpdump and dumpcap), `churn` (whether memory grows
-/// while connections and processes come and go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and
-/// `iperf-udp`, against iperf3) or `top` (what it costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and
-/// `top-tcp`); without a name, all.
+/// costs to read 20 000 sockets once a second), `capture` (`capture-small` and `capture-long` against tcpdump and
+/// dumpcap, `capture-rejecting` with a filter that wants nothing), `churn` (whether memory grows while connections and
+/// processes come and go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against
+/// iperf3) or `top` (what it costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and `top-tcp`); without
+/// a name, all.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     name: Option<String>,

@@ -88,6 +88,38 @@ pub(super) fn compare(plan: &Plan, mut block: impl FnMut(Side) -> Result<f64>) -
     })
 }
 
+/// Runs both sides in turn, each block once: a subject's is compared with the base's before and after it, and so are for
+/// the null control the base's own. For blocks that take long; the figures of a block are compared each for itself.
+pub(super) fn alternate<const N: usize>(
+    plan: &Plan,
+    mut block: impl FnMut(Side) -> Result<[f64; N]>,
+) -> Result<[Outcome; N]> {
+    ensure!(plan.pairs > 1, "neighbours of neighbours need at least two pairs");
+    let (mut bases, mut subjects) = (vec![block(Side::Base)?], Vec::new());
+    for _ in 0..plan.pairs {
+        subjects.push(block(Side::Subject)?);
+        bases.push(block(Side::Base)?);
+    }
+    Ok(std::array::from_fn(|figure| {
+        let of = |blocks: &[[f64; N]]| blocks.iter().map(|block| block[figure]).collect::<Vec<f64>>();
+        let (mut bases, mut subjects) = (of(&bases), of(&subjects));
+        let against = |block: f64, before: f64, after: f64| block / f64::midpoint(before, after);
+        let ratios: Vec<f64> = subjects
+            .iter()
+            .zip(bases.windows(2))
+            .map(|(subject, around)| against(*subject, around[0], around[1]))
+            .collect();
+        let nulls: Vec<f64> = bases.windows(3).map(|three| against(three[1], three[0], three[2])).collect();
+        Outcome {
+            ratio: estimate(&ratios),
+            null: estimate(&nulls),
+            base: median(&mut bases),
+            subject: median(&mut subjects),
+            null_tolerance: plan.null_tolerance,
+        }
+    }))
+}
+
 /// The costs of the base and of the other side.
 fn run_pair(
     block: &mut impl FnMut(Side) -> Result<f64>,
@@ -206,6 +238,25 @@ mod tests {
         })
         .unwrap();
         assert_eq!(order, "bsbbsbbb");
+    }
+
+    #[test]
+    fn blocks_in_turn_are_compared_with_their_neighbours() {
+        let mut order = String::new();
+        let mut cost = synthetic(0.9, 0.02, 0.001);
+        let [outcome, constant] = alternate(&PLAN, |side| {
+            order.push(if side == Side::Base { 'b' } else { 's' });
+            Ok([cost(side)?, 7.0])
+        })
+        .unwrap();
+        assert!(order.starts_with("bsbsb") && order.len() == 161, "{order}");
+        assert!((outcome.ratio.median - 0.9).abs() < 0.005, "{outcome:?}");
+        outcome.trusted().unwrap();
+        assert!(
+            (constant.ratio.median - 1.0).abs() < f64::EPSILON
+                && (constant.null.high - 1.0).abs() < f64::EPSILON
+        );
+        assert!(alternate(&Plan { pairs: 1, null_tolerance: 1.0 }, |_| Ok([1.0])).is_err());
     }
 
     #[test]

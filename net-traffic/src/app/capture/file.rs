@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{Failure, Ledger, Writer, introduce, misread, unreadable};
+use super::{Failure, Ledger, Writer, introduce, misread, unopened, unreadable};
 use crate::config::capture::Capture;
 use crate::packet::format::LinkType;
 use crate::packet::{Direction, Interface, Packet};
@@ -17,7 +17,7 @@ pub(super) fn read(
 ) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Failed(format!("failed to start: {error}"));
     let signals = Signals::listen().map_err(failed)?;
-    let mut file = CaptureFile::open(path).map_err(|error| unreadable(path, &error))?;
+    let mut file = CaptureFile::open(path).map_err(|error| unopened(path, &error))?;
     let mut filter = UserFilter::new(expression.to_owned(), capture.filter.optimize);
     let refused = |error: UserFilterError| match error {
         UserFilterError::Filter(error) => misread(expression, &error),

@@ -44,9 +44,13 @@ impl Writer {
     }
 
     pub(super) fn packet(&mut self, interfaces: &[Interface], packet: &Packet<'_>) -> io::Result<()> {
-        let at_once = self.at_once;
-        self.sink().packet(interfaces, packet)?;
-        if at_once { self.sink().flush() } else { Ok(()) }
+        // Packets are many, and each sink is known here.
+        match &mut self.sink {
+            Sink::Files(files) => files.packet(interfaces, packet)?,
+            Sink::Text(text) => text.packet(interfaces, packet)?,
+            Sink::Json(json) => json.packet(interfaces, packet)?,
+        }
+        if self.at_once { self.sink().flush() } else { Ok(()) }
     }
 
     /// Makes sure that there is a place to write to.
@@ -78,8 +82,11 @@ impl Writer {
     }
 
     /// Nothing more will be written.
-    pub(super) fn is_full(&mut self) -> bool {
-        self.sink().is_full()
+    pub(super) fn is_full(&self) -> bool {
+        match &self.sink {
+            Sink::Files(files) => files.is_full(),
+            Sink::Text(_) | Sink::Json(_) => false,
+        }
     }
 
     /// Writes what ends a capture.

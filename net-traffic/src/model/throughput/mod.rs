@@ -8,5 +8,5 @@ mod verdict;
 mod tests;
 
 pub use self::observe::Watch;
-pub use self::seen::{Asked, Core, InterfaceSeen, Observations, OtherSeen, StreamSeen, Surroundings};
+pub use self::seen::{Asked, Core, InterfaceSeen, Moved, Observations, OtherSeen, StreamSeen, Surroundings};
 pub use self::verdict::{Limit, Verdict, verdict};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use super::seen::{Core, InterfaceSeen, Observations, OtherSeen, StreamSeen, Surroundings};
+use super::seen::{Core, InterfaceSeen, Moved, Observations, OtherSeen, StreamSeen, Surroundings};
 use crate::snapshot::{Bytes, Cpu, Interface, ProcessId, Protocol, Queue, Snapshot, Socket, SocketId};
 
 /// Watches one test through the process that takes part in it.
@@ -30,7 +30,10 @@ struct Reading {
 struct Followed {
     socket: Socket,
     first_ns: u64,
+    first: Bytes,
     last_ns: u64,
+    /// At the reading before the last that saw it move.
+    before: Option<Moved>,
     rtt_max_us: Option<u32>,
     rwnd: Option<(u32, u32)>,
     unread_max: u32,
@@ -128,7 +131,9 @@ impl Watch {
         let followed = self.streams.entry(socket.id).or_insert_with(|| Followed {
             socket: socket.clone(),
             first_ns: at_ns,
+            first: bytes_of(&socket).unwrap_or_default(),
             last_ns: at_ns,
+            before: None,
             rtt_max_us: None,
             rwnd: None,
             unread_max: 0,
@@ -152,12 +157,14 @@ impl Watch {
             (now @ None, before) => *now = before,
             (Some(_), None) => {}
         }
-        let (until_now, until_then) = (moved(&followed.socket), before.counted.or(before.lifetime).map(sum));
+        let then = before.counted.or(before.lifetime);
+        let (until_now, until_then) = (moved(&followed.socket), then.map(sum));
         if until_now < until_then {
             (followed.socket.counted, followed.socket.lifetime) = (before.counted, before.lifetime);
         }
         // The sockets stay open while the sides exchange their reports: that is not part of the test.
         if until_now > until_then && !followed.socket.closed {
+            followed.before = followed.since_first(then);
             followed.last_ns = at_ns;
         }
     }
@@ -202,10 +209,20 @@ impl Watch {
 const WIDEST_SCALE: u8 = 14;
 
 impl Followed {
+    /// What it had moved at its last reading since its first.
+    fn since_first(&self, bytes: Option<Bytes>) -> Option<Moved> {
+        let bytes = bytes?;
+        Some(Moved {
+            sent_bytes: bytes.tx.saturating_sub(self.first.tx),
+            received_bytes: bytes.rx.saturating_sub(self.first.rx),
+            seconds: seconds(self.last_ns.saturating_sub(self.first_ns)),
+        })
+    }
+
     fn seen(&self) -> StreamSeen {
         let socket = &self.socket;
         let tcp = socket.tcp.clone().unwrap_or_default();
-        let bytes = socket.counted.or(socket.lifetime).unwrap_or_default();
+        let bytes = bytes_of(socket).unwrap_or_default();
         StreamSeen {
             local: socket.local,
             remote: socket.remote,
@@ -214,6 +231,7 @@ impl Followed {
             sent_bytes: bytes.tx,
             received_bytes: bytes.rx,
             seconds: seconds(self.last_ns.saturating_sub(self.first_ns)),
+            before: self.before,
             busy_us: tcp.busy_us,
             rwnd_limited_us: tcp.rwnd_limited_us,
             sndbuf_limited_us: tcp.sndbuf_limited_us,
@@ -231,7 +249,11 @@ impl Followed {
 
 /// Received and sent, as far as it is known.
 fn moved(socket: &Socket) -> Option<u64> {
-    socket.counted.or(socket.lifetime).map(sum)
+    bytes_of(socket).map(sum)
+}
+
+fn bytes_of(socket: &Socket) -> Option<Bytes> {
+    socket.counted.or(socket.lifetime)
 }
 
 fn sum(bytes: Bytes) -> u64 {

@@ -43,6 +43,9 @@ pub struct StreamSeen {
     pub sent_bytes: u64,
     pub received_bytes: u64,
     pub seconds: f64,
+    /// Until the reading before its last byte was seen: how long it was quiet by the next, nobody knows.
+    #[serde(skip)]
+    pub before: Option<Moved>,
     /// How long there was something to send; the next two are parts of it.
     pub busy_us: Option<u64>,
     pub rwnd_limited_us: Option<u64>,
@@ -59,6 +62,14 @@ pub struct StreamSeen {
     pub rwnd_possible_bytes: Option<u32>,
     /// The most that waited here to be read.
     pub unread_max_bytes: u32,
+}
+
+/// What a stream moved within a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moved {
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    pub seconds: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -14,6 +14,7 @@ fn stream() -> StreamSeen {
         sent_bytes: 1_000_000_000,
         received_bytes: 0,
         seconds: 10.0,
+        before: None,
         busy_us: Some(10_000_000),
         rwnd_limited_us: Some(0),
         sndbuf_limited_us: Some(0),
@@ -230,6 +231,25 @@ fn a_watch_tells_streams_from_the_control_connection_and_from_others() {
     let eth0 = &seen.interfaces[0];
     assert_eq!((eth0.dropped, eth0.queue_drops, eth0.queue_overlimits), (2, 0, 20));
     assert!((seen.cores[0].busy - 0.9).abs() < 1e-9 && (seen.cores[0].softirq - 0.2).abs() < 1e-9);
+}
+
+/// The last reading comes when the test is long quiet: its time is not the test's.
+#[test]
+fn a_rate_that_was_reached_is_seen_by_the_reading_before_the_last() {
+    let mut watch = Watch::new(7, 5201);
+    for (second, sent) in [(1, 500), (2, 1500), (3, 2500), (5, 3000)] {
+        let sockets = vec![socket(1, 7, 5201, 3), socket(2, 7, 5201, sent)];
+        let (snapshot, around) = reading(second, sockets, 0, 0);
+        watch.advance(snapshot, around);
+    }
+    let mut seen = watch.observations();
+    let before = seen.streams[0].before;
+    assert_eq!(before, Some(Moved { sent_bytes: 2000, received_bytes: 0, seconds: 2.0 }));
+    let asked = |bps| Asked { bps: Some(bps), ..Asked::default() };
+    assert_eq!(verdict(&seen, &asked(8000)).limit, Limit::RequestedRate);
+    assert_ne!(verdict(&seen, &asked(10_000)).limit, Limit::RequestedRate);
+    seen.streams[0].before = None;
+    assert_ne!(verdict(&seen, &asked(8000)).limit, Limit::RequestedRate, "3000 bytes in 4 seconds");
 }
 
 #[test]

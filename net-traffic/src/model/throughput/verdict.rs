@@ -1,7 +1,7 @@
 //! What limited a test: a decision on what was observed. Pure.
 
 use super::observe::ratio;
-use super::seen::{Asked, Observations, StreamSeen};
+use super::seen::{Asked, Moved, Observations, StreamSeen};
 
 /// What kept the test from being faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ fn by_time(seen: &Observations, asked: &Asked, sending: &[&StreamSeen]) -> Verdi
     let busy: u64 = sum(|stream| stream.busy_us);
     let life: f64 = sending.iter().map(|stream| stream.seconds * 1e6).sum();
     let life = life.max(ratio(busy, 1));
-    if rate_reached(asked, sending, |stream| stream.sent_bytes) {
+    if rate_reached(asked, sending, |moved| moved.sent_bytes) {
         let idle = (busy > 0).then(|| 1.0 - ratio(busy, 1) / life);
         return Verdict { limit: Limit::RequestedRate, share: idle };
     }
@@ -169,7 +169,7 @@ fn network(seen: &Observations, sending: &[&StreamSeen]) -> Limit {
 
 fn receiving(seen: &Observations, asked: &Asked) -> Limit {
     let all: Vec<&StreamSeen> = seen.streams.iter().collect();
-    if rate_reached(asked, &all, |stream| stream.received_bytes) {
+    if rate_reached(asked, &all, |moved| moved.received_bytes) {
         return Limit::RequestedRate;
     }
     if seen.streams.iter().any(|stream| stream.unread_max_bytes >= UNREAD) {
@@ -189,7 +189,7 @@ fn datagrams(seen: &Observations, asked: &Asked, receiving: bool) -> Limit {
         return Limit::Loss;
     }
     let streams: Vec<&StreamSeen> = seen.streams.iter().collect();
-    if rate_reached(asked, &streams, |stream| stream.sent_bytes.max(stream.received_bytes)) {
+    if rate_reached(asked, &streams, |moved| moved.sent_bytes.max(moved.received_bytes)) {
         return Limit::RequestedRate;
     }
     match (receiving, is_saturated(seen)) {
@@ -199,10 +199,14 @@ fn datagrams(seen: &Observations, asked: &Asked, receiving: bool) -> Limit {
     }
 }
 
-fn rate_reached(asked: &Asked, streams: &[&StreamSeen], bytes: fn(&StreamSeen) -> u64) -> bool {
+fn rate_reached(asked: &Asked, streams: &[&StreamSeen], bytes: fn(&Moved) -> u64) -> bool {
     let Some(bps) = asked.bps.filter(|bps| *bps > 0) else { return false };
+    let is_enough = |moved: &Moved| {
+        moved.seconds > 0.0 && ratio(bytes(moved), 1) * 8.0 / moved.seconds >= REACHED * ratio(bps, 1)
+    };
     let reached = |stream: &&StreamSeen| {
-        stream.seconds > 0.0 && ratio(bytes(stream), 1) * 8.0 / stream.seconds >= REACHED * ratio(bps, 1)
+        let StreamSeen { sent_bytes, received_bytes, seconds, before, .. } = **stream;
+        is_enough(&Moved { sent_bytes, received_bytes, seconds }) || before.as_ref().is_some_and(is_enough)
     };
     !streams.is_empty() && streams.iter().all(reached)
 }

@@ -155,11 +155,15 @@ impl Files {
             name = jiff::fmt::strtime::format(pattern, &local).map_err(io::Error::other)?.into();
         }
         if self.rotation.size.is_some() {
-            if let Some(files) = self.rotation.files {
-                let width = files.saturating_sub(1).max(1).ilog10() as usize + 1;
-                name.push(format!("{:0width$}", self.numbered));
-            } else if self.numbered > 0 {
-                name.push(self.numbered.to_string());
+            match self.rotation.files {
+                // Always the same one.
+                Some(1) => {}
+                Some(files) => {
+                    let width = files.saturating_sub(1).max(1).ilog10() as usize + 1;
+                    name.push(format!("{:0width$}", self.numbered));
+                }
+                None if self.numbered > 0 => name.push(self.numbered.to_string()),
+                None => {}
             }
         }
         Ok(name.into())

@@ -9,7 +9,7 @@ use super::PacketSink;
 use super::dissect::{Flow, flow, frame};
 use super::text::Stamp;
 use super::text::{Settings, TextPackets};
-use crate::packet::{Container, Direction, Interface, Ledger, Packet};
+use crate::packet::{Checksum, Container, Direction, Interface, Ledger, Packet};
 
 const SCHEMA: &str = "net-traffic/1";
 
@@ -36,6 +36,7 @@ struct Object<'a> {
     vlan: Option<u16>,
     segments: Option<u32>,
     segment_size: Option<u32>,
+    checksum: Option<&'static str>,
     pid: Option<u32>,
     process: Option<&'a str>,
     container: Option<&'a str>,
@@ -80,6 +81,10 @@ impl<W: Write> PacketSink for JsonPackets<W> {
             vlan: frame.as_ref().and_then(|frame| frame.vlans.first()).map(|(_, tag)| tag & 0xfff),
             segments: packet.segments.map(|segments| segments.count),
             segment_size: packet.segments.map(|segments| segments.size),
+            checksum: packet.checksum.map(|checksum| match checksum {
+                Checksum::NotReady => "not_ready",
+                Checksum::Valid => "valid",
+            }),
             pid: packet.process.map(|process| process.pid),
             process: packet.process.map(|process| process.name.as_str()),
             container: packet.process.and_then(|process| process.container.as_ref()).map(Container::label),

@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::packet::format::{
-    BYTE_ORDER, ENHANCED_PACKET, EPB_DROPCOUNT, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_DESCRIPTION,
-    IF_FILTER, IF_NAME, IF_TSRESOL, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, ISB_ENDTIME,
-    ISB_FILTERACCEPT, ISB_IFRECV, ISB_OSDROP, ISB_STARTTIME, ISB_USRDELIV, OPT_COMMENT, OPT_END,
-    SECTION_HEADER, SHB_APPLICATION, SHB_HARDWARE, SHB_OS,
+    BYTE_ORDER, ENHANCED_PACKET, EPB_DROPCOUNT, EPB_FLAGS, EPB_PROCESS, FLAG_CHECKSUM_NOT_READY,
+    FLAG_CHECKSUM_VALID, FLAG_IN, FLAG_OUT, IF_DESCRIPTION, IF_FILTER, IF_NAME, IF_TSRESOL,
+    INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, ISB_ENDTIME, ISB_FILTERACCEPT, ISB_IFRECV, ISB_OSDROP,
+    ISB_STARTTIME, ISB_USRDELIV, OPT_COMMENT, OPT_END, SECTION_HEADER, SHB_APPLICATION, SHB_HARDWARE, SHB_OS,
 };
-use crate::packet::{Direction, Interface, Ledger, Missed, Packet, Process};
+use crate::packet::{Checksum, Direction, Interface, Ledger, Missed, Packet, Process};
 
 /// One section, from its header on.
 #[derive(Debug, Default)]
@@ -22,11 +22,16 @@ pub(super) struct Section {
     /// The processes that were told, and how they were; and the last one once more, who mostly is the next, too.
     told: HashMap<u32, Arc<Process>>,
     last: Option<Arc<Process>>,
+    /// Options of the present packet that are text.
+    comments: Vec<u8>,
     /// Packets of each interface.
     delivered: Vec<u64>,
     begun_ns: Option<u64>,
     ended_ns: u64,
 }
+
+/// What a packet begins with.
+const HEAD: usize = 28;
 
 impl Section {
     pub(super) fn begin(out: &mut Vec<u8>, system: &str) -> Self {
@@ -78,64 +83,53 @@ impl Section {
         }
         self.begun_ns.get_or_insert(packet.time_ns);
         self.ended_ns = packet.time_ns;
-        // Packets are many: the head goes out in one piece, with a place for the length.
-        let begin = out.len();
-        let mut head = [0; 28];
+        self.comments.clear();
+        self.comment(packet);
+        let mut tail = Tail::of(packet, !self.comments.is_empty());
+        // Packets are many: the length is found before, so that all of it goes out in few pieces.
+        let padded = packet.data.len().next_multiple_of(4);
+        let length = HEAD + padded + self.comments.len() + tail.octets().len() + 4;
+        let length = u32::try_from(length).unwrap_or(0);
+        tail.push([length]);
+        let mut head = [0; HEAD];
         head[..4].copy_from_slice(&ENHANCED_PACKET.to_le_bytes());
+        head[4..8].copy_from_slice(&length.to_le_bytes());
         head[8..12].copy_from_slice(&u32::try_from(packet.interface).unwrap_or(0).to_le_bytes());
         head[12..20].copy_from_slice(&time_words(packet.time_ns));
         head[20..24].copy_from_slice(&u32::try_from(packet.data.len()).unwrap_or(0).to_le_bytes());
         head[24..].copy_from_slice(&packet.length.to_le_bytes());
         out.extend_from_slice(&head);
         out.extend_from_slice(packet.data);
-        pad(out, packet.data.len());
-        self.packet_options(out, packet);
-        close(out, begin);
+        if padded > packet.data.len() {
+            pad(out, packet.data.len());
+        }
+        if !self.comments.is_empty() {
+            out.extend_from_slice(&self.comments);
+        }
+        out.extend_from_slice(tail.octets());
     }
 
-    fn packet_options(&mut self, out: &mut Vec<u8>, packet: &Packet<'_>) {
-        let before = out.len();
+    /// What is told of the packet in words.
+    fn comment(&mut self, packet: &Packet<'_>) {
         if let Some(process) = packet.process {
-            self.process(out, process);
+            self.process(process);
         }
         if let Some(segments) = packet.segments {
             let text = format!("Segments: {} of at most {} octets", segments.count, segments.size);
-            option(out, OPT_COMMENT, text.as_bytes());
-        }
-        if packet.lost_before > 0 {
-            option(out, EPB_DROPCOUNT, &packet.lost_before.to_le_bytes());
-        }
-        let flags = packet.direction.map(|direction| match direction {
-            Direction::In => FLAG_IN,
-            Direction::Out => FLAG_OUT,
-        });
-        let numbers = packet.process.and_then(|process| Some([process.pid, process.thread?]));
-        // What nearly every packet has, in one piece.
-        match (flags, numbers) {
-            (Some(flags), Some([pid, thread])) => {
-                let (flags_head, numbers_head) = (option_head(EPB_FLAGS, 4), option_head(EPB_PROCESS, 8));
-                extend(out, [flags_head, flags, numbers_head, pid, thread, OPT_END.into()]);
-                return;
-            }
-            (Some(flags), None) => extend(out, [option_head(EPB_FLAGS, 4), flags]),
-            (None, Some([pid, thread])) => extend(out, [option_head(EPB_PROCESS, 8), pid, thread]),
-            (None, None) => {}
-        }
-        if out.len() > before {
-            end(out);
+            option(&mut self.comments, OPT_COMMENT, text.as_bytes());
         }
     }
 
     /// All that there is to tell of a process, if it was not told yet; else its number, where option 8 has no place
     /// for it.
-    fn process(&mut self, out: &mut Vec<u8>, process: &Arc<Process>) {
+    fn process(&mut self, process: &Arc<Process>) {
         let is_last = self.last.as_ref() == Some(process);
         let is_told = is_last || self.told.get(&process.pid) == Some(process);
         if !is_told {
-            option(out, OPT_COMMENT, comment(process).as_bytes());
+            option(&mut self.comments, OPT_COMMENT, comment(process).as_bytes());
             self.told.insert(process.pid, Arc::clone(process));
         } else if process.thread.is_none() {
-            option(out, OPT_COMMENT, format!("PID: {}", process.pid).as_bytes());
+            option(&mut self.comments, OPT_COMMENT, format!("PID: {}", process.pid).as_bytes());
         }
         if !is_last {
             self.last = Some(Arc::clone(process));
@@ -187,6 +181,64 @@ impl Section {
     }
 }
 
+/// What a packet's block ends with, all of it words: the options that are numbers, and its length.
+#[derive(Default)]
+struct Tail {
+    words: [[u8; 4]; Self::MOST],
+    count: usize,
+}
+
+impl Tail {
+    const MOST: usize = 10;
+
+    /// `comments`: options stand before.
+    fn of(packet: &Packet<'_>, comments: bool) -> Self {
+        let mut it = Self::default();
+        if packet.lost_before > 0 {
+            let half = |octets: u64| u32::try_from(octets & 0xffff_ffff).unwrap_or(0);
+            let (low, high) = (half(packet.lost_before), half(packet.lost_before >> 32));
+            it.push([option_head(EPB_DROPCOUNT, 8), low, high]);
+        }
+        if let Some(flags) = flags(packet) {
+            it.push([option_head(EPB_FLAGS, 4), flags]);
+        }
+        if let Some((pid, thread)) = packet.process.and_then(|process| Some((process.pid, process.thread?))) {
+            it.push([option_head(EPB_PROCESS, 8), pid, thread]);
+        }
+        if comments || it.count > 0 {
+            it.push([OPT_END.into()]);
+        }
+        it
+    }
+
+    fn push<const WORDS: usize>(&mut self, words: [u32; WORDS]) {
+        for (place, word) in self.words.iter_mut().skip(self.count).zip(words) {
+            *place = word.to_le_bytes();
+        }
+        self.count += WORDS;
+    }
+
+    fn octets(&self) -> &[u8] {
+        self.words.get(..self.count).unwrap_or(&[]).as_flattened()
+    }
+}
+
+/// What is known beside the octets, in one word.
+fn flags(packet: &Packet<'_>) -> Option<u32> {
+    let direction = packet.direction.map(|direction| match direction {
+        Direction::In => FLAG_IN,
+        Direction::Out => FLAG_OUT,
+    });
+    let checksum = packet.checksum.map(|checksum| match checksum {
+        Checksum::NotReady => FLAG_CHECKSUM_NOT_READY,
+        Checksum::Valid => FLAG_CHECKSUM_VALID,
+    });
+    match (direction, checksum) {
+        (None, None) => None,
+        (direction, checksum) => Some(direction.unwrap_or(0) | checksum.unwrap_or(0)),
+    }
+}
+
 /// As ptcpdump writes it, so that its users find what they look for.
 fn comment(process: &Process) -> String {
     let mut text = format!("PID: {}\nCmd: {}", process.pid, process.name);
@@ -211,17 +263,12 @@ fn comment(process: &Process) -> String {
     text
 }
 
-/// A block around what `body` writes.
+/// A block around what `body` writes, with its length at both ends.
 fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
     let begin = out.len();
     out.extend(kind.to_le_bytes());
     out.extend([0; 4]);
     body(out);
-    close(out, begin);
-}
-
-/// Ends the block that began there, and says at both of its ends how long it is.
-fn close(out: &mut Vec<u8>, begin: usize) {
     let length = u32::try_from(out.len() + 4 - begin).unwrap_or(0).to_le_bytes();
     out.extend_from_slice(&length);
     if let Some(place) = out.get_mut(begin + 4..begin + 8) {

@@ -68,6 +68,7 @@ impl Pcap {
             length: length.max(captured),
             data: &self.buffer,
             segments: None,
+            checksum: None,
             process: None,
             lost_before: 0,
         };

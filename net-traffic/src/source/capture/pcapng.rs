@@ -1,18 +1,20 @@
 //! Reads pcapng files: sections of either byte order, interfaces with their own clocks, and processes in packets.
 
+mod described;
+
 use std::collections::HashMap;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use self::described::{Described, described};
 use super::reading::{LONGEST, read_all, read_long, read_or_end};
 use super::{CaptureError, Endian, Take};
 use crate::packet::format::{
-    BYTE_ORDER, ENHANCED_PACKET, EPB_FLAGS, EPB_PROCESS, FLAG_IN, FLAG_OUT, IF_DESCRIPTION, IF_FILTER,
-    IF_NAME, IF_TSOFFSET, IF_TSRESOL, INTERFACE_DESCRIPTION, LinkType, OLD_PACKET, OPT_COMMENT, OPT_END,
-    SECTION_HEADER, SIMPLE_PACKET,
+    BYTE_ORDER, ENHANCED_PACKET, IF_DESCRIPTION, IF_FILTER, IF_NAME, IF_TSOFFSET, IF_TSRESOL,
+    INTERFACE_DESCRIPTION, LinkType, OLD_PACKET, OPT_END, SECTION_HEADER, SIMPLE_PACKET,
 };
-use crate::packet::{Container, Direction, Interface, Packet, Process};
+use crate::packet::{Interface, Packet, Process};
 
 pub(super) struct PcapNg {
     endian: Endian,
@@ -172,14 +174,16 @@ impl PcapNg {
         let end = begin.checked_add(captured as usize).ok_or(NONSENSE)?;
         let data = self.buffer.get(begin..end).ok_or(NONSENSE)?;
         let options = self.buffer.get(end.next_multiple_of(4)..).unwrap_or(&[]);
-        let Described { direction, pid, lost } = described(self.endian, options, &mut self.processes);
+        let Described { direction, checksum, segments, pid, lost } =
+            described(self.endian, options, &mut self.processes);
         let packet = Packet {
             time_ns: clock.nanoseconds(u64::from(high) << 32 | u64::from(low)),
             interface,
             direction,
             length: length.max(captured),
             data,
-            segments: None,
+            segments,
+            checksum,
             process: pid.and_then(|pid| self.processes.get(&pid)),
             lost_before: lost,
         };
@@ -200,58 +204,6 @@ impl Clock {
 fn resolution(option: u8) -> Option<u64> {
     let exponent = u32::from(option & 0x7f);
     if option & 0x80 == 0 { 10_u64.checked_pow(exponent) } else { 1_u64.checked_shl(exponent) }
-}
-
-/// What the options of a packet say.
-struct Described {
-    direction: Option<Direction>,
-    pid: Option<u32>,
-    /// Packets that were lost before this one.
-    lost: u64,
-}
-
-/// Reads a packet's options. The table of processes has from now on what they say of one.
-fn described(endian: Endian, options: &[u8], processes: &mut HashMap<u32, Arc<Process>>) -> Described {
-    let (mut direction, mut pid, mut lost) = (None, None, 0);
-    let mut comments = Vec::new();
-    for (code, value) in Options::new(endian, options) {
-        match code {
-            EPB_FLAGS => {
-                direction = match endian.u32(value, 0).unwrap_or(0) & 3 {
-                    FLAG_IN => Some(Direction::In),
-                    FLAG_OUT => Some(Direction::Out),
-                    _ => None,
-                }
-            }
-            EPB_PROCESS => pid = endian.u32(value, 0).filter(|pid| *pid != 0),
-            crate::packet::format::EPB_DROPCOUNT => lost = endian.u64(value, 0).unwrap_or(0),
-            OPT_COMMENT => comments.push(text(value)),
-            _ => {}
-        }
-    }
-    let lines = || comments.iter().flat_map(|comment| comment.lines());
-    let pid = pid.or_else(|| lines().find_map(|line| line.strip_prefix("PID: ")?.parse().ok()));
-    if let Some(pid) = pid {
-        let process = processes.entry(pid).or_insert_with(|| Arc::new(Process { pid, ..Process::default() }));
-        lines().filter_map(|line| line.split_once(": ")).for_each(|(key, value)| tell(key, value, process));
-    }
-    Described { direction, pid, lost }
-}
-
-/// What one `Key: value` of a comment tells.
-fn tell(key: &str, value: &str, process: &mut Arc<Process>) {
-    let container = || Container { id: String::new(), name: None };
-    if !matches!(key, "Cmd" | "Args" | "ContainerName" | "ContainerId") {
-        return;
-    }
-    let process = Arc::make_mut(process);
-    match key {
-        "Cmd" => value.rsplit('/').next().unwrap_or(value).clone_into(&mut process.name),
-        "Args" => process.command = Some(value.to_owned()),
-        "ContainerName" => process.container.get_or_insert_with(container).name = Some(value.to_owned()),
-        "ContainerId" => value.clone_into(&mut process.container.get_or_insert_with(container).id),
-        _ => {}
-    }
 }
 
 fn text(octets: &[u8]) -> String {

@@ -1,5 +1,6 @@
 //! What a line of the test's output means. Pure: lines in, events out.
 
+use super::columns::Columns;
 use crate::source::iperf::Event;
 
 /// Follows the output of a client or a server.
@@ -7,6 +8,7 @@ use crate::source::iperf::Event;
 pub(super) struct Lines {
     is_server: bool,
     stage: Stage,
+    columns: Columns,
     /// The line before was a rule.
     rule: bool,
     /// The lines of a JSON object that is not complete yet.
@@ -68,7 +70,7 @@ impl Lines {
             tell(Event::Datagrams { lost, sent });
         }
         let started = line.starts_with('[') && line.contains(" connected to ") && self.stage == Stage::Idle;
-        tell(Event::Line(line.to_owned()));
+        tell(Event::Line(self.columns.set(line)));
         if started {
             self.start(tell);
         }

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use super::capture::{Capture, Outlets};
 use super::door::Door;
 use super::{lines, silence};
-use crate::source::iperf::{Event, Family, Interval, IperfError, IperfOptions, Role, Test};
-use crate::source::system::iperf::SENDS_MANY;
+use crate::source::iperf::{Event, Family, Interval, IperfError, IperfOptions, Role, Test, size_of};
+use crate::source::system::iperf::{SENDS_MANY, controls_congestion_by};
 
 /// A test that was started, what it says, and where to say it.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ impl Iperf {
         let (interrupt, interrupted) = watch::channel(None);
         let peer = match &options.role {
             Role::Client(test) => {
-                Peer::Client(Box::new(client(options, test)?.with_interrupt(interrupted)), options.port)
+                let client = Box::new(client(options, test)?.with_interrupt(interrupted));
+                Peer::Client { client, port: options.port, congestion: test.congestion.clone() }
             }
             Role::Server { one_off } => {
                 Peer::Server(Box::new(server(options, *one_off)?.with_interrupt(interrupted)), options.port)
@@ -83,17 +84,25 @@ impl Iperf {
 /// The JSON that stands for a test that did not come about.
 #[must_use]
 pub fn error_document(message: &str) -> String {
-    lines::in_our_name(&riperf3::json_report::error_document(&format!("error - {message}")))
+    lines::in_our_name(&riperf3::json_report::error_document(message))
 }
 
+/// The most that a socket's buffer can be asked to be, as iperf3 has it.
+const WINDOW: u64 = 512 << 20;
+
 enum Peer {
-    Client(Box<Client>, u16),
+    Client { client: Box<Client>, port: u16, congestion: Option<String> },
     Server(Box<Server>, u16),
 }
 
 async fn run(peer: Peer, capture: Capture) -> Result<(), IperfError> {
     let outcome = match peer {
-        Peer::Client(client, port) => {
+        Peer::Client { client, port, congestion } => {
+            // riperf3 tries, and goes on without.
+            congestion
+                .as_deref()
+                .map_or(Ok(()), controls_congestion_by)
+                .map_err(|error| IperfError::Failed(format!("unable to set TCP_CONGESTION: {error}")))?;
             let phase = capture.phase();
             tokio::select! {
                 outcome = client.run() => outcome.map(drop).map_err(|error| explain(&error)),
@@ -127,18 +136,22 @@ fn client(options: &IperfOptions, test: &Test) -> Result<Client, IperfError> {
         // As a stream of objects JSON tells when a test starts, too; the whole object follows.
         .json_stream(options.json)
         .json_stream_full_output(options.json);
-    builder = with(builder, seconds.as_ref(), |builder, seconds| Ok(builder.duration(*seconds)))?;
-    builder = with(builder, bytes.as_ref(), |builder, bytes| builder.bytes_str(bytes))?;
-    builder = with(builder, bitrate.as_ref(), |builder, rate| builder.bandwidth_str(rate))?;
-    builder = with(builder, interval.as_ref(), |builder, Interval(ms)| {
+    if let Some(window) = window.as_ref().filter(|window| size_of(window).is_some_and(|size| size > WINDOW)) {
+        return Err(IperfError::Usage(format!("-w {window}: a socket buffer has at most 512M")));
+    }
+    builder = with(builder, "-t", seconds.as_ref(), |builder, seconds| Ok(builder.duration(*seconds)))?;
+    builder = with(builder, "-n", bytes.as_deref(), ClientBuilder::bytes_str)?;
+    builder = with(builder, "-b", bitrate.as_deref(), ClientBuilder::bandwidth_str)?;
+    builder = with(builder, "-i", interval.as_ref(), |builder, Interval(ms)| {
         Ok(builder.interval(f64::from(*ms) / 1000.0))
     })?;
-    builder = with(builder, length.as_ref(), |builder, length| builder.blksize_str(length))?;
-    builder = with(builder, window.as_ref(), |builder, window| builder.window_str(window))?;
-    builder = with(builder, mss.as_ref(), |builder, mss| Ok(builder.mss(*mss)))?;
-    builder = with(builder, congestion.as_ref(), |builder, name| Ok(builder.congestion(name)))?;
-    builder =
-        with(builder, options.family.as_ref(), |builder, family| Ok(builder.ip_version(version(*family))))?;
+    builder = with(builder, "-l", length.as_deref(), ClientBuilder::blksize_str)?;
+    builder = with(builder, "-w", window.as_deref(), ClientBuilder::window_str)?;
+    builder = with(builder, "-M", mss.as_ref(), |builder, mss| Ok(builder.mss(*mss)))?;
+    builder = with(builder, "-C", congestion.as_deref(), |builder, name| Ok(builder.congestion(name)))?;
+    builder = with(builder, "-4 or -6", options.family.as_ref(), |builder, family| {
+        Ok(builder.ip_version(version(*family)))
+    })?;
     builder.build().map_err(|error| usage(&error))
 }
 
@@ -161,13 +174,15 @@ fn version(family: Family) -> u8 {
     }
 }
 
+/// Sets what was asked for; what cannot be meant is said of its option.
 fn with<T: ?Sized>(
     builder: ClientBuilder,
+    option: &str,
     value: Option<&T>,
     set: impl FnOnce(ClientBuilder, &T) -> Result<ClientBuilder, ConfigError>,
 ) -> Result<ClientBuilder, IperfError> {
     match value {
-        Some(value) => set(builder, value).map_err(|error| usage(&error)),
+        Some(value) => set(builder, value).map_err(|error| IperfError::Usage(format!("{option}: {error}"))),
         None => Ok(builder),
     }
 }

@@ -92,6 +92,7 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         cred: at("task_struct", "cred")?,
         cred_uid: at("cred", "uid")?,
         dfl_cgrp: at("css_set", "dfl_cgrp")?,
+        ip_summed: btf.bit_offset_of("sk_buff", "ip_summed").unwrap_or(0),
     })
 }
 
@@ -198,8 +199,13 @@ impl<'a> Btf<'a> {
 
     /// The byte offset of a member, also of one inside unnamed structs and unions.
     fn offset_of(&self, owner: &str, member: &str) -> Option<u32> {
+        self.bit_offset_of(owner, member).map(|bits| bits / 8)
+    }
+
+    /// The same in bits, for a bit field.
+    fn bit_offset_of(&self, owner: &str, member: &str) -> Option<u32> {
         let id = self.resolve(*self.named.get(owner.as_bytes())?)?;
-        self.bit_offset(id, member.as_bytes(), 0).map(|bits| bits / 8)
+        self.bit_offset(id, member.as_bytes(), 0)
     }
 
     /// The value of a member of an enumeration.
@@ -303,6 +309,7 @@ mod tests {
             assert_eq!(btf.offset_of("outer", member), Some(offset), "{member}");
             assert_eq!(btf.offset_of("alias", member), Some(offset), "alias.{member}");
         }
+        assert_eq!(btf.bit_offset_of("outer", "e"), Some(96));
         assert_eq!(btf.offset_of("outer", "z"), None);
         assert_eq!(btf.offset_of("nowhere", "a"), None);
     }

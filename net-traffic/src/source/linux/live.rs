@@ -1,5 +1,6 @@
 //! The live source: every collector of this machine behind one snapshot.
 
+use super::capture;
 use super::cgroup::Containers;
 use super::ebpf::Ebpf;
 use super::elsewhere::Elsewhere;
@@ -153,7 +154,7 @@ fn survey_tiers() -> Vec<Status> {
             remedy: None,
         }
     });
-    trials.chain(lacking).collect()
+    trials.chain([capture::status()]).chain(lacking).collect()
 }
 
 /// One entry for each slot: how it is filled, and all that is missing there.

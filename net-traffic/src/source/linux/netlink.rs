@@ -39,6 +39,27 @@ impl Netlink {
         Ok(Self { fd, buffer: vec![0; BUFFER], sequence: 0 })
     }
 
+    /// Has the kernel obey all of a request, or refuse it: else it passes over what it does not expect.
+    ///
+    /// # Errors
+    /// Before Linux 4.20.
+    pub(super) fn be_strict(&self) -> io::Result<()> {
+        const NETLINK_GET_STRICT_CHK: libc::c_int = 12;
+        let yes: libc::c_int = 1;
+        let length = libc::socklen_t::try_from(size_of_val(&yes)).map_err(io::Error::other)?;
+        // SAFETY: the value is as long as is said, and outlives the call.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_NETLINK,
+                NETLINK_GET_STRICT_CHK,
+                (&raw const yes).cast(),
+                length,
+            )
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
     /// Adds what `decode` makes of every answer to `into`; answers that decode to `None` are left out.
     ///
     /// # Errors

@@ -18,13 +18,14 @@ const FILTER: &str = "udp dst port 7200 and less 9000";
 type Run = fn() -> Result<(), Failed>;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let trials: [(&'static str, Run); 6] = [
+    let trials: [(&'static str, Run); 7] = [
         ("capture::loopback", loopback),
         ("capture::xdp", xdp),
         ("capture::chosen", chosen),
         ("capture::enough", enough),
         ("capture::tiny_rings", tiny_rings),
         ("capture::bridge", bridge),
+        ("capture::first_packets", first_packets),
     ];
     let trial = |(name, run): (&'static str, Run)| {
         Trial::ignorable_test(name, move || match NetNs::enter_new() {
@@ -221,4 +222,45 @@ fn bridge() -> Result<(), Failed> {
         return Err(format!("{outcome:#?}").into());
     }
     accounted(&outcome, outcome.seen.len())
+}
+
+/// What comes to a container before anything has come from it: forwarded by a bridge, or to its own interface.
+fn first_packets() -> Result<(), Failed> {
+    let (host, guest, far) = (Place::new()?, Place::new()?, Place::new()?);
+    host.connect("port", &guest, "eth0");
+    host.connect("uplink", &far, "eth0");
+    host.set("ipv4/ip_forward", "1");
+    host.sh("ip link add name br0 type bridge
+        ip link set br0 up
+        ip link set port master br0
+        ip addr add 10.9.0.1/24 dev br0
+        ip addr add 10.8.0.1/24 dev uplink");
+    guest.sh("ip addr add 10.9.0.2/24 dev eth0
+        ip route add default via 10.9.0.1");
+    far.sh("ip addr add 10.8.0.2/24 dev eth0
+        ip route add default via 10.8.0.1");
+    let server = guest.run(|| UdpSocket::bind("10.9.0.2:7200"))?;
+    for interface in ["br0", "port"] {
+        let options = LiveCaptureOptions {
+            interfaces: vec![interface.to_owned()],
+            direction: Some(Direction::Out),
+            ..options()
+        };
+        let sender = far.run(|| UdpSocket::bind("10.8.0.2:0"))?;
+        let receiver = server.try_clone()?;
+        let outcome = host.run(move || {
+            let send = || {
+                sender.send_to(&[7; 100], "10.9.0.2:7200")?;
+                receiver.recv(&mut [0; 100])?;
+                Ok(())
+            };
+            capture(&options, usize::MAX, send)
+                .map_err(|error| error.message().unwrap_or_default().to_owned())
+        })?;
+        let owners: Vec<_> = outcome.seen.iter().map(|seen| seen.pid).collect();
+        if owners != [Some(std::process::id())] {
+            return Err(format!("{interface}: {outcome:#?}").into());
+        }
+    }
+    Ok(())
 }

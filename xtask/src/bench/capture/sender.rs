@@ -1,4 +1,4 @@
-//! Sends small packets as fast as one CPU can.
+//! Sends packets of one length as fast as one CPU can.
 
 use std::{
     io::IoSlice,
@@ -18,15 +18,15 @@ use nix::{
 
 pub(super) const OWN: &str = "10.77.0.1";
 pub(super) const PEER: &str = "10.77.0.2";
-/// With the headers of Ethernet, IP and UDP.
-pub(super) const FRAME: usize = 64;
-const PAYLOAD: usize = FRAME - 14 - 20 - 8;
+/// Ethernet, IP and UDP.
+const HEADERS: usize = 14 + 20 + 8;
 /// Packets in one system call.
 const TOGETHER: usize = 64;
 
 pub(super) struct Sender {
     socket: UdpSocket,
     peer: SockaddrIn,
+    payload: Vec<u8>,
 }
 
 /// What was sent in one turn.
@@ -38,18 +38,17 @@ pub(super) struct Sent {
 
 impl Sender {
     /// From here on this thread has its CPU.
-    pub(super) fn open(cpu: usize) -> Result<Self> {
+    pub(super) fn open(cpu: usize, frame: usize) -> Result<Self> {
         let mut cpus = CpuSet::new();
         cpus.set(cpu)?;
         sched_setaffinity(Pid::from_raw(0), &cpus).context("pin the sender to a CPU")?;
         let socket = UdpSocket::bind((OWN, 0)).context("open a socket")?;
         let peer = SocketAddrV4::new(PEER.parse()?, 9);
-        Ok(Self { socket, peer: peer.into() })
+        Ok(Self { socket, peer: peer.into(), payload: vec![7; frame - HEADERS] })
     }
 
     pub(super) fn send(&mut self, duration: Duration) -> Result<Sent> {
-        let payload = [7; PAYLOAD];
-        let slices = [[IoSlice::new(&payload)]; TOGETHER];
+        let slices = [[IoSlice::new(&self.payload)]; TOGETHER];
         let peers = [Some(self.peer); TOGETHER];
         let mut headers = MultiHeaders::<SockaddrIn>::preallocate(TOGETHER, None);
         let (began, began_cpu) = (Instant::now(), cpu_s()?);

@@ -38,18 +38,40 @@ const HTTP: Textual = Textual {
         "UNSUBSCRIBE",
     ],
 };
+const RTSP: Textual = Textual {
+    name: "RTSP",
+    methods: &[
+        "OPTIONS",
+        "DESCRIBE",
+        "ANNOUNCE",
+        "SETUP",
+        "PLAY",
+        "PAUSE",
+        "TEARDOWN",
+        "GET_PARAMETER",
+        "SET_PARAMETER",
+        "REDIRECT",
+        "RECORD",
+    ],
+};
 const SMTP: Textual = Textual { name: "SMTP", methods: &[] };
 const FTP: Textual = Textual { name: "FTP", methods: &[] };
+/// Encrypted but for its first line.
+const SSH: Textual = Textual { name: "SSH", methods: &[] };
 
 /// What is spoken on one of these ports.
 pub(super) fn textual(source: u16, destination: u16) -> Option<Textual> {
     let is = |ports: &[u16]| ports.contains(&source) || ports.contains(&destination);
-    if is(&[21]) {
+    if is(&[25, 587]) {
+        Some(SMTP)
+    } else if is(&[22]) {
+        Some(SSH)
+    } else if is(&[21]) {
         Some(FTP)
     } else if is(&[80, 8080]) {
         Some(HTTP)
-    } else if is(&[25, 587]) {
-        Some(SMTP)
+    } else if is(&[554, 8554]) {
+        Some(RTSP)
     } else {
         None
     }
@@ -58,6 +80,9 @@ pub(super) fn textual(source: u16, destination: u16) -> Option<Textual> {
 impl Printer {
     /// The first line, or with `-v` all lines of the head.
     pub(super) fn textual(&self, text: &mut String, protocol: Textual, data: &[u8], length: usize) {
+        if protocol == SSH {
+            return version(text, data);
+        }
         let Textual { name, .. } = protocol;
         let verbose = self.settings.verbose > 0;
         push(text, format_args!(": {name}"));
@@ -96,6 +121,14 @@ impl Printer {
         hex::digits(text, data.get(12..length)?);
         text.push_str("): ");
         Some(length)
+    }
+}
+
+/// How a stream of SSH begins.
+fn version(text: &mut String, data: &[u8]) {
+    if let Some(line) = Line::first(data).filter(|line| line.is_whole && line.words.starts_with(b"SSH-")) {
+        text.push_str(": SSH: ");
+        text.extend(line.words.iter().copied().map(char::from));
     }
 }
 

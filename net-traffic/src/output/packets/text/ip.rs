@@ -8,6 +8,7 @@ use self::parts::{hop_by_hop, options, protocol_name, routing};
 use super::super::dissect::{
     ICMP, ICMPV6, IPV4, IPV6, TCP, UDP, checksum, ipv4, ipv6, should_be, u16_at, u32_at,
 };
+use super::routing::{OSPF, PIM, VRRP, routers};
 use super::{Printer, application, push};
 
 /// What the protocols above need to know of the IP header.
@@ -23,6 +24,8 @@ pub(super) struct Ip<'a> {
     pub(super) is_fragment: bool,
     /// Nothing stands between: the protocol above prints the addresses with its ports.
     pub(super) is_next: bool,
+    /// How many routers it may still pass.
+    pub(super) hops: u8,
     /// Of what is above, captured or not.
     pub(super) length: usize,
 }
@@ -86,6 +89,7 @@ impl Printer {
             last: None,
             is_fragment: fragment & (MORE | 0x1fff) != 0,
             is_next: true,
+            hops: *data.get(8)?,
             length: total - header,
         };
         if fragment & 0x1fff != 0 {
@@ -149,7 +153,7 @@ impl Printer {
             push(text, format_args!("version error: {} != 6", flow >> 28));
             return Some(());
         }
-        let (payload, mut next) = (u16_at(data, 4)?, *data.get(6)?);
+        let (payload, mut next, hops) = (u16_at(data, 4)?, *data.get(6)?, *data.get(7)?);
         let (source, destination) = (ipv6(data, 8)?, ipv6(data, 24)?);
         let mut above = if payload == 0 { length.saturating_sub(HEADER) } else { usize::from(payload) };
         if length < above + HEADER {
@@ -164,8 +168,8 @@ impl Printer {
             if flow & 0xf_ffff != 0 {
                 push(text, format_args!("flowlabel 0x{:05x}, ", flow & 0xf_ffff));
             }
-            let (limit, name) = (*data.get(7)?, protocol_name(next));
-            push(text, format_args!("hlim {limit}, next-header {name} ({next}) payload length: {payload}) "));
+            let name = protocol_name(next);
+            push(text, format_args!("hlim {hops}, next-header {name} ({next}) payload length: {payload}) "));
         }
         let is_next = has_ports(next);
         if !is_next {
@@ -174,7 +178,15 @@ impl Printer {
         let mut rest = data.get(HEADER..)?;
         let (mut is_fragment, mut last) = (false, None);
         // Each header is at least eight octets long, so that this ends.
-        while let Some((length, is_first)) = self.extension(text, next, rest, above)? {
+        loop {
+            let (length, is_first) = match self.extension(text, next, rest, above) {
+                Some(Some(found)) => found,
+                Some(None) => break,
+                None => {
+                    push(text, format_args!(" [|{}]", extension_name(next)));
+                    return Some(());
+                }
+            };
             is_fragment |= next == FRAGMENT;
             if !is_first {
                 return Some(());
@@ -196,6 +208,7 @@ impl Printer {
             last,
             is_fragment,
             is_next,
+            hops,
             length: above,
         };
         self.above(text, next, rest, &ip);
@@ -214,22 +227,16 @@ impl Printer {
     ) -> Option<Option<(usize, bool)>> {
         let long = |data: &[u8]| Some((usize::from(*data.get(1)?) + 1) * 8);
         match next {
-            0 => {
-                text.push_str("HBH ");
+            0 | DESTINATION => {
+                let header = data.get(..long(data)?)?;
+                text.push_str(if next == 0 { "HBH " } else { "DSTOPT " });
                 if self.settings.verbose > 0 {
-                    hop_by_hop(text, data.get(..long(data)?)?)?;
+                    hop_by_hop(text, header)?;
                 }
-                Some(Some((long(data)?, true)))
+                Some(Some((header.len(), true)))
             }
             ROUTING => {
                 routing(text, data, self.settings.verbose > 0)?;
-                Some(Some((long(data)?, true)))
-            }
-            60 => {
-                text.push_str("DSTOPT ");
-                if self.settings.verbose > 0 {
-                    hop_by_hop(text, data.get(..long(data)?)?)?;
-                }
                 Some(Some((long(data)?, true)))
             }
             FRAGMENT => {
@@ -259,6 +266,7 @@ impl Printer {
             (ICMPV6, IpAddr::V6(_)) => self.icmp6(text, data, ip).ok_or("icmp6"),
             (IGMP, IpAddr::V4(_)) => self.igmp(text, data, ip).ok_or("igmp"),
             (SCTP, _) => self.sctp(text, data, ip).ok_or("sctp"),
+            (OSPF | PIM | VRRP, _) => routers(text, protocol, data, ip),
             (GRE, _) => self.gre(text, data, ip.length).ok_or("gre"),
             (ESP, _) => application::encrypted(text, data, ip.length).ok_or("esp"),
             (AH, _) => match self.signed(text, data) {
@@ -291,10 +299,21 @@ impl Printer {
         };
         if let Err(layer) = printed {
             if ip.is_next && has_ports(protocol) && data.len() < 4 {
-                push(text, format_args!("{} > {}:", ip.source, ip.destination));
+                let space = if layer == "udp" { " " } else { "" };
+                push(text, format_args!("{} > {}:{space}", ip.source, ip.destination));
             }
             push(text, format_args!(" [|{layer}]"));
         }
+    }
+}
+
+/// As tcpdump names it where its octets end.
+fn extension_name(next: u8) -> &'static str {
+    match next {
+        0 => "hbhopt",
+        ROUTING => "rt6",
+        FRAGMENT => "frag6",
+        _ => "dstopt",
     }
 }
 
@@ -304,6 +323,7 @@ const FRAGMENT: u8 = 44;
 const GRE: u8 = 47;
 const ESP: u8 = 50;
 const AH: u8 = 51;
+const DESTINATION: u8 = 60;
 const SCTP: u8 = 132;
 
 /// The protocols that print the addresses themselves, with ports: TCP, UDP, DCCP, SCTP.

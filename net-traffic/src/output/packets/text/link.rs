@@ -1,6 +1,7 @@
-//! What stands before the network layer: addresses, VLAN tags, LLC with the spanning tree.
+//! What stands before the network layer: addresses, VLAN tags, LLC.
 
-use super::super::dissect::{ARP, Frame, IPV4, IPV6, frame, is_vlan, u16_at, u32_at};
+use super::super::dissect::{ARP, Frame, IPV4, IPV6, frame, is_vlan};
+use super::spanning_tree::spanning_tree;
 use super::{Printer, mac, push};
 use crate::packet::format::LinkType;
 
@@ -11,7 +12,7 @@ pub(super) const PPPOE_DISCOVERY: u16 = 0x8863;
 pub(super) const PPPOE_SESSION: u16 = 0x8864;
 /// A whole Ethernet frame in a tunnel.
 pub(super) const BRIDGED: u16 = 0x6558;
-const LLDP: u16 = 0x88cc;
+pub(super) const LLDP: u16 = 0x88cc;
 /// Smaller ones are lengths, and LLC follows.
 const LEAST_TYPE: u16 = 1536;
 
@@ -44,7 +45,7 @@ impl Printer {
         }
         match Llc::of(payload) {
             Some(Llc::SpanningTree(unit)) => {
-                let printed = self.spanning_tree(text, unit, inside - 3);
+                let printed = spanning_tree(text, unit, inside - 3, self.settings.verbose > 0);
                 text.push_str(if printed.is_some() { "" } else { " [|stp]" });
             }
             Some(Llc::Snap(kind, payload)) => {
@@ -106,65 +107,6 @@ impl Printer {
             }
         }
     }
-
-    fn spanning_tree(&self, text: &mut String, unit: &[u8], length: usize) -> Option<()> {
-        let (version, kind) = (*unit.get(2)?, *unit.get(3)?);
-        let standard = match version {
-            0 => "802.1d",
-            2 => "802.1w",
-            3 => "802.1s",
-            other => {
-                push(text, format_args!("STP Unknown STP protocol (0x{other:02x})"));
-                return Some(());
-            }
-        };
-        push(text, format_args!("STP {standard}, "));
-        match kind {
-            0x00 => text.push_str("Config"),
-            0x02 => text.push_str("Rapid STP"),
-            0x80 => {
-                text.push_str("Topology Change");
-                return Some(());
-            }
-            other => {
-                push(text, format_args!("Unknown BPDU Type (0x{other:02x})"));
-                return Some(());
-            }
-        }
-        let flags = *unit.get(4)?;
-        let names: Vec<&str> = [
-            (0x01, "Topology change"),
-            (0x02, "Proposal"),
-            (0x10, "Learn"),
-            (0x20, "Forward"),
-            (0x40, "Agreement"),
-            (0x80, "Topology change ACK"),
-        ]
-        .into_iter()
-        .filter_map(|(bit, name)| (flags & bit != 0).then_some(name))
-        .collect();
-        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        push(text, format_args!(", Flags [{names}], bridge-id "));
-        bridge(text, unit.get(17..25)?);
-        push(text, format_args!(".{:04x}, length {length}", u16_at(unit, 25)?));
-        if self.settings.verbose == 0 {
-            return Some(());
-        }
-        // In 256ths of a second.
-        let time = |at| u16_at(unit, at).map(|time| f64::from(time) / 256.0);
-        push(text, format_args!("\n\tmessage-age {:.2}s, max-age {:.2}s, ", time(27)?, time(29)?));
-        push(
-            text,
-            format_args!("hello-time {:.2}s, forwarding-delay {:.2}s\n\troot-id ", time(31)?, time(33)?),
-        );
-        bridge(text, unit.get(5..13)?);
-        push(text, format_args!(", root-pathcost {}", u32_at(unit, 13)?));
-        if kind == 0x02 {
-            let role = ["Unknown", "Alternate", "Root", "Designated"][usize::from(flags >> 2 & 3)];
-            push(text, format_args!(", port-role {role}"));
-        }
-        Some(())
-    }
 }
 
 /// The frames with a length instead of a type of which something is known.
@@ -192,13 +134,6 @@ fn llc_header(text: &mut String, payload: &[u8]) {
     let name = if *to == 0x42 { "STP" } else { "SNAP" };
     push(text, format_args!("LLC, dsap {name} (0x{to:02x}) Individual, "));
     push(text, format_args!("ssap {name} (0x{from:02x}) Command, ctrl 0x{control:02x}: "));
-}
-
-/// Its priority and its address.
-fn bridge(text: &mut String, octets: &[u8]) {
-    let (priority, address) = octets.split_at(2);
-    push(text, format_args!("{:02x}{:02x}.", priority[0], priority[1]));
-    mac(text, address);
 }
 
 const UNKNOWN: &str = "Unknown";
@@ -232,6 +167,6 @@ fn is_known(kind: u16) -> bool {
     is_vlan(kind)
         || matches!(
             kind,
-            IPV4 | IPV6 | ARP | REVERSE_ARP | MPLS | MPLS_MULTICAST | PPPOE_DISCOVERY | PPPOE_SESSION
+            IPV4 | IPV6 | ARP | REVERSE_ARP | MPLS | MPLS_MULTICAST | PPPOE_DISCOVERY | PPPOE_SESSION | LLDP
         )
 }

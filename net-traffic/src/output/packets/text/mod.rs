@@ -10,10 +10,13 @@ mod icmp6;
 mod igmp;
 mod ip;
 mod link;
+mod lldp;
 mod mpls;
 mod neighbour;
 mod pppoe;
+mod routing;
 mod sctp;
+mod spanning_tree;
 mod tcp;
 mod time;
 mod tls;
@@ -186,6 +189,7 @@ impl Printer {
             IPV6 => self.ipv6(text, data, length).ok_or("ip6"),
             ARP | link::REVERSE_ARP => self.arp(text, data, length).ok_or("arp"),
             link::PPPOE_DISCOVERY | link::PPPOE_SESSION => self.pppoe(text, data, length).ok_or("pppoe"),
+            link::LLDP => lldp::lldp(text, data, length).ok_or("lldp"),
             link::MPLS | link::MPLS_MULTICAST => {
                 self.mpls(text, data, length);
                 Ok(())

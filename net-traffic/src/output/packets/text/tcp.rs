@@ -21,6 +21,7 @@ pub(super) struct Begin {
 /// More are not remembered: whoever scans ports must not fill our memory.
 const MOST_STREAMS: usize = 1 << 16;
 
+const HEADER: usize = 20;
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -38,10 +39,11 @@ impl Printer {
         } else {
             push(text, format_args!("{source} > {destination}: "));
         }
+        data.get(..HEADER)?;
         let (sequence, acknowledged) = (u32_at(data, 4)?, u32_at(data, 8)?);
         let header = usize::from(*data.get(12)? >> 4) * 4;
         let (flags, window) = (*data.get(13)?, u16_at(data, 14)?);
-        if header < 20 {
+        if header < HEADER {
             push(
                 text,
                 format_args!(
@@ -61,7 +63,7 @@ impl Printer {
         }
         push(text, format_args!("Flags [{}]", flag_letters(flags)));
         if self.settings.verbose > 0 && !self.settings.unchecked && !ip.is_fragment {
-            check(text, data, ip)?;
+            check(text, data, ip);
         }
         let relative = self.relative(ip, (source, destination), flags, sequence, acknowledged);
         let carried = u32::try_from(length).unwrap_or(u32::MAX);
@@ -78,9 +80,10 @@ impl Printer {
         if flags & URG != 0 {
             push(text, format_args!(", urg {}", u16_at(data, 18)?));
         }
-        if header > 20 {
+        if header > HEADER {
             text.push_str(", options [");
-            if !options(text, data.get(20..header)?, relative.peer_began)? {
+            let captured = data.get(HEADER..header.min(data.len()))?;
+            if !options(text, captured, header - HEADER, relative.peer_began)? {
                 return Some(());
             }
             text.push(']');
@@ -88,10 +91,10 @@ impl Printer {
         push(text, format_args!(", length {length}"));
         let payload = data.get(header..).unwrap_or(&[]);
         if length == 0 {
-        } else if source == 53 || destination == 53 {
-            super::dns::over_tcp(text, payload, length, self.settings.verbose);
         } else if let Some(protocol) = application::textual(source, destination) {
             self.textual(text, protocol, payload, length);
+        } else if source == 53 || destination == 53 {
+            super::dns::over_tcp(text, payload, length, self.settings.verbose);
         } else if self.settings.verbose > 0
             && let Some(name) = tls::server_name(payload)
         {
@@ -156,34 +159,40 @@ fn flag_letters(flags: u8) -> String {
     if letters.is_empty() { "none".to_owned() } else { letters }
 }
 
-fn check(text: &mut String, data: &[u8], ip: &Ip<'_>) -> Option<()> {
-    let found = u16_at(data, 16)?;
+/// Of a segment that was not captured whole nothing is known.
+fn check(text: &mut String, data: &[u8], ip: &Ip<'_>) {
+    let (Some(segment), Some(found)) = (data.get(..ip.length), u16_at(data, 16)) else { return };
     push(text, format_args!(", cksum 0x{found:04x}"));
-    if let Some(segment) = data.get(..ip.length) {
-        let sum = checksum(&[&ip.pseudo_header(TCP), segment]);
-        if sum == 0 {
-            text.push_str(" (correct)");
-        } else {
-            push(text, format_args!(" (incorrect -> 0x{:04x})", should_be(found, sum)));
-        }
+    let sum = checksum(&[&ip.pseudo_header(TCP), segment]);
+    if sum == 0 {
+        text.push_str(" (correct)");
+    } else {
+        push(text, format_args!(" (incorrect -> 0x{:04x})", should_be(found, sum)));
     }
-    Some(())
 }
 
-/// Gives whether they made sense.
-fn options(text: &mut String, mut options: &[u8], peer_began: u32) -> Option<bool> {
+/// Of `room` octets so many were captured. Gives whether they made sense; `None` where they end within one.
+fn options(text: &mut String, mut options: &[u8], mut room: usize, peer_began: u32) -> Option<bool> {
     let mut is_first = true;
-    while let Some(kind) = options.first() {
+    while room > 0 {
         text.push_str(if is_first { "" } else { "," });
-        let length = if *kind <= 1 { 1 } else { usize::from(*options.get(1)?) };
-        let Some(value) = options.get(..length).filter(|_| *kind <= 1 || length >= 2) else {
+        let kind = options.first()?;
+        let length = match kind {
+            0 | 1 => 1,
+            _ => usize::from(*options.get(1)?),
+        };
+        if length > room || *kind > 1 && length < 2 {
             text.push_str(if is_first { "[bad opt]" } else { "[bad opt]]" });
             return Some(false);
-        };
+        }
         match name(*kind) {
             Some(name) => text.push_str(name),
             None => push(text, format_args!("unknown-{kind}")),
         }
+        let Some(value) = options.get(..length) else {
+            text.push_str(if is_first { " [|tcp]" } else { " [|tcp]>" });
+            return Some(false);
+        };
         if *kind == 0 {
             return Some(true);
         }
@@ -192,6 +201,7 @@ fn options(text: &mut String, mut options: &[u8], peer_began: u32) -> Option<boo
             return Some(false);
         }
         is_first = false;
+        room -= length;
         options = &options[length..];
     }
     Some(true)

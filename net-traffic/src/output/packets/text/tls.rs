@@ -25,3 +25,43 @@ pub(super) fn server_name(data: &[u8]) -> Option<String> {
         at += 4 + length;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHER: [u8; 6] = [0, 10, 0, 2, 0, 29];
+
+    /// A record with a hello that has a session, two suites, one method and these extensions.
+    fn hello(extensions: &[u8]) -> Vec<u8> {
+        let mut hello = vec![22, 3, 1, 0, 0, 1, 0, 0, 0, 3, 3];
+        hello.extend([7; 32]);
+        hello.extend([2, 9, 9, 0, 4, 0x13, 1, 0x13, 2, 1, 0]);
+        hello.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+        hello.extend(extensions);
+        hello
+    }
+
+    fn named(name: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(name.len()).unwrap();
+        [&[0, 0, 0, length + 5, 0, length + 3, 0, 0, length], name].concat()
+    }
+
+    #[test]
+    fn a_hello_tells_the_name_that_it_asks_for() {
+        let whole = hello(&[&OTHER, &named(b"example.org")[..]].concat());
+        assert_eq!(server_name(&whole).as_deref(), Some("example.org"));
+        for length in 0..whole.len() {
+            assert_eq!(server_name(&whole[..length]), None, "{length} octets");
+        }
+    }
+
+    #[test]
+    fn others_have_none() {
+        assert_eq!(server_name(&hello(&OTHER)), None);
+        assert_eq!(server_name(&hello(&named(b"a\x1bb"))), None);
+        let mut data = hello(&named(b"example.org"));
+        data[0] = 23;
+        assert_eq!(server_name(&data), None);
+    }
+}

@@ -16,6 +16,7 @@ impl Printer {
         } else {
             push(text, format_args!("{source} > {destination}: "));
         }
+        data.get(..HEADER.min(ip.length))?;
         if ip.length < HEADER {
             push(text, format_args!("truncated-udp {}", ip.length));
             return Some(());

@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use nix::sys::socket::SockProtocol;
 
 use super::filters::Place;
+use super::inside::Inside;
 use super::interfaces::{self, Found};
 use super::kernel::Kernel;
 use super::promiscuous::Promiscuous;
@@ -29,6 +30,8 @@ pub(super) struct Attached {
     ends: HashMap<u32, Ends>,
     /// Where it is learnt whose the packets of a bridge are: on those of its ports that are not captured themselves.
     ports: HashMap<u32, End>,
+    /// What is behind the captured interfaces, once it is asked for.
+    inside: Option<Inside>,
     /// Whether the kernel has TCX, once that is known.
     uses_tcx: Option<bool>,
     remarks: Vec<String>,
@@ -64,6 +67,7 @@ impl Attached {
             watcher: Watcher::of_this_process()?,
             ends: HashMap::new(),
             ports: HashMap::new(),
+            inside: None,
             uses_tcx: None,
             remarks: Vec::new(),
         })
@@ -140,6 +144,20 @@ impl Attached {
                     self.ports.insert(found.index, end);
                 }
             }
+        }
+    }
+
+    /// Learns which addresses are behind the captured interfaces and the ports of captured bridges.
+    pub(super) fn look_inside(&mut self, present: &[Found], kernel: &mut Kernel) {
+        if let Some(map) = kernel.take_inside() {
+            self.inside = Some(Inside::new(map, &self.netns));
+        }
+        let ends = &self.ends;
+        let is_captured = |found: &&Found| {
+            ends.contains_key(&found.index) || found.master.is_some_and(|master| ends.contains_key(&master))
+        };
+        if let Some(inside) = &mut self.inside {
+            inside.look(present.iter().filter(is_captured));
         }
     }
 

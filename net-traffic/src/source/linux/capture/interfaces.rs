@@ -20,9 +20,20 @@ pub(super) struct Found {
     pub(super) index: u32,
     /// The bridge or bond that it is a part of.
     pub(super) master: Option<u32>,
+    /// Its other end, if that is in another network namespace.
+    pub(super) peer: Option<Peer>,
     pub(super) link: LinkType,
     /// Of its first IPv4 address, in host order.
     pub(super) netmask: Option<u32>,
+}
+
+/// The other end of a pair of interfaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// The kernel's number of its namespace, as seen from here.
+    pub(super) netns: u32,
+    /// Its index there.
+    pub(super) index: u32,
 }
 
 /// All interfaces whose packets begin with something known, by their index.
@@ -59,11 +70,14 @@ fn interface(payload: &[u8]) -> Result<Option<Found>, Malformed> {
     let short = Malformed("no room for an interface");
     let (hardware, index) = (read_u16(payload, 2).ok_or(short)?, read_u32(payload, 4).ok_or(short)?);
     let (mut name, mut alias, mut kind, mut master) = (None, None, None, None);
+    let (mut peer, mut netns) = (None, None);
     for attribute in Attributes(payload.get(MESSAGE..).ok_or(short)?) {
         match attribute? {
             (libc::IFLA_IFNAME, value) => name = Some(text(value)),
             (libc::IFLA_IFALIAS, value) => alias = Some(text(value)),
             (libc::IFLA_MASTER, value) => master = read_u32(value, 0),
+            (libc::IFLA_LINK, value) => peer = read_u32(value, 0),
+            (libc::IFLA_LINK_NETNSID, value) => netns = read_u32(value, 0),
             (libc::IFLA_LINKINFO, value) => {
                 for info in Attributes(value) {
                     if let (libc::IFLA_INFO_KIND, value) = info? {
@@ -74,9 +88,19 @@ fn interface(payload: &[u8]) -> Result<Option<Found>, Malformed> {
             _ => {}
         }
     }
-    let description = alias.or(kind);
     let link = link_of(hardware.into());
-    Ok(name.zip(link).map(|(name, link)| Found { name, description, index, master, link, netmask: None }))
+    let is_pair = kind.as_deref() == Some("veth");
+    let peer = peer.zip(netns).filter(|_| is_pair).map(|(index, netns)| Peer { netns, index });
+    let description = alias.or(kind);
+    Ok(name.zip(link).map(|(name, link)| Found {
+        name,
+        description,
+        index,
+        master,
+        peer,
+        link,
+        netmask: None,
+    }))
 }
 
 fn text(value: &[u8]) -> String {

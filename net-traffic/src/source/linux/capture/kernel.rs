@@ -45,6 +45,8 @@ pub(super) struct Kernel {
     pub(super) filters: Filters,
     pub(super) counters: Counters,
     pub(super) chosen: Chosen,
+    /// The map `INSIDE`, until it is taken.
+    inside: Option<Map>,
     /// What filters call. The kernel forgets the programs in it with the last descriptor.
     next: Map,
     _rings: Map,
@@ -53,8 +55,8 @@ pub(super) struct Kernel {
 /// The object, and how it knows whose packets are.
 enum Programs {
     Watching(Box<Watching>),
-    /// By the accounting, which kernels can do that have no tracepoints for it.
-    Counting(Box<Ebpf>),
+    /// By the accounting, which kernels can do that have no tracepoints for it; and why not by the former.
+    Counting(Box<Ebpf>, String),
     Bare(Box<aya::Ebpf>),
 }
 
@@ -77,7 +79,9 @@ impl Kernel {
         let counters = Counters::new(take(object, "CAPTURED")?, take(object, "LOST")?)
             .map_err(|error| refused("count packets", &error))?;
         let chosen = Chosen::new(take(object, "CHOSEN_PIDS")?, take(object, "CHOSEN_CGROUPS")?);
-        let mut it = Self { programs, without_owners, filters, counters, chosen, next, _rings: rings_map };
+        let inside = Some(take(object, "INSIDE")?);
+        let mut it =
+            Self { programs, without_owners, filters, counters, chosen, inside, next, _rings: rings_map };
         if options.owners && it.without_owners.is_none() {
             it.watch_owners()
                 .map_err(|cause| KernelError::Refused { attempt: "find the owners of packets", cause })?;
@@ -102,15 +106,28 @@ impl Kernel {
         Ok(learner.fd().map_err(io::Error::other)?.as_fd())
     }
 
+    /// What says where the addresses behind interfaces are.
+    pub(super) fn take_inside(&mut self) -> Option<Map> {
+        self.inside.take()
+    }
+
     pub(super) fn without_owners(&self) -> Option<&str> {
         self.without_owners.as_deref()
+    }
+
+    /// Why it is the accounting that knows the owners, if it is.
+    pub(super) fn counts_because(&self) -> Option<&str> {
+        match &self.programs {
+            Programs::Counting(_, reason) => Some(reason),
+            Programs::Watching(_) | Programs::Bare(_) => None,
+        }
     }
 
     /// What the programs know of a process.
     pub(super) fn process(&self, key: ProcessKey) -> Option<ProcessCounters> {
         match &self.programs {
             Programs::Watching(watching) => watching.process(key),
-            Programs::Counting(ebpf) => ebpf.process(key),
+            Programs::Counting(ebpf, _) => ebpf.process(key),
             Programs::Bare(_) => None,
         }
     }
@@ -119,7 +136,7 @@ impl Kernel {
     pub(super) fn cgroup_path(&mut self, id: u64) -> Option<String> {
         match &mut self.programs {
             Programs::Watching(watching) => watching.cgroup_path(id),
-            Programs::Counting(ebpf) => ebpf.cgroup_path(id),
+            Programs::Counting(ebpf, _) => ebpf.cgroup_path(id),
             Programs::Bare(_) => None,
         }
     }
@@ -128,7 +145,7 @@ impl Kernel {
     pub(super) fn tidy(&mut self) {
         match &mut self.programs {
             Programs::Watching(watching) => watching.tidy(),
-            Programs::Counting(ebpf) => {
+            Programs::Counting(ebpf, _) => {
                 // What it reads is not needed; it may fail once.
                 let _read = ebpf.collect(&mut Snapshot::default());
             }
@@ -177,7 +194,7 @@ impl Programs {
     fn object(&mut self) -> &mut aya::Ebpf {
         match self {
             Self::Watching(watching) => &mut watching.object,
-            Self::Counting(ebpf) => ebpf.programs_mut(),
+            Self::Counting(ebpf, _) => ebpf.programs_mut(),
             Self::Bare(object) => object,
         }
     }
@@ -189,13 +206,14 @@ fn load_object(settings: CaptureSettings) -> Result<(Programs, Option<String>), 
         return Ok((Programs::Bare(Box::new(load::load_for_capture(settings, false)?)), None));
     }
     let btf = Btf::from_sys_fs().map_err(|error| chain(&error));
-    if let Ok(watching) = btf.and_then(|btf| Watching::start(settings, &btf)) {
-        return Ok((Programs::Watching(Box::new(watching)), None));
-    }
+    let reason = match btf.and_then(|btf| Watching::start(settings, &btf)) {
+        Ok(watching) => return Ok((Programs::Watching(Box::new(watching)), None)),
+        Err(reason) => reason,
+    };
     let settings = CaptureSettings { owners: OWNERS_COUNTED, ..settings };
     let sizes = Sizes { capture: Some(settings), ..Sizes::default() };
     match Ebpf::start(Tier::Auto, sizes, None) {
-        Ok(ebpf) => Ok((Programs::Counting(Box::new(ebpf)), None)),
+        Ok(ebpf) => Ok((Programs::Counting(Box::new(ebpf), reason), None)),
         Err(error) if settings.choose != 0 => Err(error.into()),
         Err(error) => {
             let settings = CaptureSettings { owners: 0, ..settings };

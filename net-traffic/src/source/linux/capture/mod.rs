@@ -5,6 +5,7 @@ mod child;
 mod choice;
 mod counters;
 mod filters;
+mod inside;
 mod interfaces;
 mod kernel;
 mod losses;
@@ -31,6 +32,7 @@ use self::owners::Owners;
 use self::program::ProgramError;
 use self::reader::{Batch, Reader};
 use self::request::{netns, refusal, wanted};
+pub(super) use self::watching::status;
 use crate::packet::{Interface, Ledger, Missed, Packet};
 use crate::source::OpenError;
 use crate::source::capture::{End, LiveCaptureOptions, StartError, Take, now_ns};
@@ -90,6 +92,9 @@ impl LiveCapture {
             losses: Losses::default(),
             remarks: Vec::new(),
         };
+        it.remarks.extend(it.kernel.counts_because().map(|reason| {
+            format!("processes are found by counting what sockets move, at a higher cost: {reason}")
+        }));
         let none = wanted.iter().filter(|found| it.kernel.filters.rejects_all(found)).count();
         if none > 0 && none == wanted.len() {
             it.remarks.push("the filter can match no packet".to_owned());
@@ -213,6 +218,7 @@ impl LiveCapture {
                 length: head.length,
                 data: head.data(&batch.octets),
                 segments: head.segments(),
+                checksum: head.checksum,
                 process: process.and_then(|process| owners.get(process)),
                 lost_before: losses.since_last(head.ifindex),
             };
@@ -261,6 +267,7 @@ impl LiveCapture {
     fn learn_owners(&mut self, present: &[Found]) {
         if self.options.owners && !self.options.xdp && self.kernel.without_owners().is_none() {
             self.attached.attach_to_ports(present, &mut self.kernel);
+            self.attached.look_inside(present, &mut self.kernel);
         }
     }
 

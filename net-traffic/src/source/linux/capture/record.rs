@@ -3,9 +3,9 @@
 use std::num::NonZeroU64;
 
 use net_traffic_common::ProcessKey;
-use net_traffic_common::packet::{PACKET_OUT, PACKET_TAGGED, PacketRecord};
+use net_traffic_common::packet::{PACKET_OUT, PACKET_TAGGED, PACKET_UNSUMMED, PACKET_VERIFIED, PacketRecord};
 
-use crate::packet::{Direction, Segments};
+use crate::packet::{Checksum, Direction, Segments};
 
 const HEAD: usize = size_of::<PacketRecord>();
 /// A VLAN tag stands behind both addresses of a frame.
@@ -23,6 +23,7 @@ pub(super) struct Head {
     pub(super) begin: u32,
     pub(super) end: u32,
     pub(super) direction: Direction,
+    pub(super) checksum: Option<Checksum>,
     segments: u16,
     segment_size: u16,
 }
@@ -74,6 +75,11 @@ pub(super) fn read(record: &[u8], octets: &mut Vec<u8>) -> Option<Head> {
         begin: u32::try_from(begin).ok()?,
         end: u32::try_from(octets.len()).ok()?,
         direction: if flags & PACKET_OUT != 0 { Direction::Out } else { Direction::In },
+        checksum: match flags & (PACKET_UNSUMMED | PACKET_VERIFIED) {
+            PACKET_UNSUMMED => Some(Checksum::NotReady),
+            PACKET_VERIFIED => Some(Checksum::Valid),
+            _ => None,
+        },
         segments: half(head, 36),
         segment_size: half(head, 38),
     })
@@ -115,13 +121,15 @@ mod tests {
     fn the_tag_goes_back_behind_the_addresses() {
         let mut octets = vec![9];
         let data: Vec<u8> = (0..16).collect();
-        let head = read(&record(PACKET_TAGGED | PACKET_OUT, 16, &data), &mut octets).unwrap();
+        let flags = PACKET_TAGGED | PACKET_OUT | PACKET_UNSUMMED;
+        let head = read(&record(flags, 16, &data), &mut octets).unwrap();
         assert_eq!(
             head.data(&octets),
             [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0x81, 0, 0x20, 5, 12, 13, 14, 15]
         );
         assert_eq!((head.length, head.direction, head.ifindex), (104, Direction::Out, 3));
         assert_eq!(head.owner(), Some(ProcessKey::new(42, 7)));
+        assert_eq!(head.checksum, Some(Checksum::NotReady));
         assert_eq!(head.segments(), Some(Segments { count: 2, size: 1448 }));
     }
 

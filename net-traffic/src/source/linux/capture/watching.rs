@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use aya::Btf;
 use aya::maps::{HashMap, Map};
 use aya::programs::BtfTracePoint;
-use net_traffic_common::packet::CaptureSettings;
+use net_traffic_common::packet::{CaptureSettings, OWNERS_HELD};
 use net_traffic_common::{PROCESS_EXITED, ProcessCounters, ProcessKey};
 
+use crate::snapshot::Status;
 use crate::source::linux::cgroup::paths::Paths;
 use crate::source::linux::load::{self, chain};
 
@@ -19,6 +20,21 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("exit_tp", "sched_process_exit"),
     ("cgroup_tp", "cgroup_mkdir"),
 ];
+
+/// Whether packets find their processes in the cheapest way, as `doctor` says it; found by a trial.
+pub(in crate::source::linux) fn status() -> Status {
+    let settings = CaptureSettings { owners: OWNERS_HELD, ..CaptureSettings::default() };
+    let btf = Btf::from_sys_fs().map_err(|error| chain(&error));
+    let refusal = btf.and_then(|btf| Watching::start(settings, &btf).map(drop)).err();
+    Status {
+        slot: "capture".to_owned(),
+        tier: refusal.is_none().then(|| "tp-btf".to_owned()),
+        program: Some("holder_send_tp".to_owned()),
+        covers: Some("packets with their processes, without counting; else by the best tier".to_owned()),
+        reason: refusal,
+        remedy: None,
+    }
+}
 
 pub(super) struct Watching {
     pub(super) object: aya::Ebpf,

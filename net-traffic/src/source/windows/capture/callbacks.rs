@@ -30,6 +30,7 @@ impl Seen {
             length: self.metadata.length,
             data: &self.octets,
             segments: None,
+            checksum: None,
             process: None,
             lost_before: 0,
         }

@@ -8,3 +8,11 @@ pub(in crate::source) use self::output::Redirected;
 
 /// Whether many datagrams can be sent in one call.
 pub(in crate::source) const SENDS_MANY: bool = false;
+
+/// Windows chooses by itself.
+///
+/// # Errors
+/// Always.
+pub(in crate::source) fn controls_congestion_by(_name: &str) -> std::io::Result<()> {
+    Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "this system does not let a program choose"))
+}
