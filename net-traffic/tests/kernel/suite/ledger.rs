@@ -116,9 +116,9 @@ fn packets_to_first_processor() -> Result<(), Failed> {
 /// No program can be made to meet a bucket that its own processor holds. So the counters are set by hand, where the
 /// programs have them: each is in its place of the ledger, summed over the processors.
 fn busy_map() -> Result<Option<Reason>, Failed> {
-    let before = ledgers()?;
+    let before = ledgers();
     let mut ebpf = Ebpf::start(source::Tier::Auto, Sizes::default(), None)?;
-    let mut ours = ledgers()?;
+    let mut ours = ledgers();
     ours.retain(|id| !before.contains(id));
     let [id] = ours[..] else { return Err(format!("{} new maps of losses", ours.len()).into()) };
     let mut counters: PerCpuArray<_, u64> = PerCpuArray::try_from(Map::PerCpuArray(MapData::from_id(id)?))?;
@@ -145,7 +145,7 @@ fn busy_map() -> Result<Option<Reason>, Failed> {
 }
 
 /// The maps of losses of all who count on this machine.
-fn ledgers() -> Result<Vec<u32>, Failed> {
+fn ledgers() -> Vec<u32> {
     let mut ids = Vec::new();
     for map in loaded_maps() {
         // One that went away meanwhile is nobody's.
@@ -155,7 +155,7 @@ fn ledgers() -> Result<Vec<u32>, Failed> {
             ids.push(map.id());
         }
     }
-    Ok(ids)
+    ids
 }
 
 /// More threads than the kernel has room for, if it is to tell of the return of each.
@@ -174,7 +174,7 @@ fn many_wait_for_datagrams() -> Result<Option<Reason>, Failed> {
         let sender = UdpSocket::bind((address, 0))?;
         let sockets = (0..WAITING).map(|_| UdpSocket::bind((address, 0))).collect::<io::Result<Vec<_>>>()?;
         let addresses = sockets.iter().map(UdpSocket::local_addr).collect::<io::Result<Vec<_>>>()?;
-        let waiting = Waiting::start(sockets, |socket, buffer| socket.recv(buffer))?;
+        let waiting = Waiting::start(sockets, UdpSocket::recv)?;
         for _ in 0..2 {
             for to in &addresses {
                 sender.send_to(&[b'x'; SIZE], to)?;
