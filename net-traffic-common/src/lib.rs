@@ -4,6 +4,7 @@
 //! sides, built by different compilers, agree on each byte.
 #![no_std]
 
+pub mod loss;
 mod offsets;
 pub mod packet;
 mod process;
@@ -23,20 +24,6 @@ pub use wire::{
     ArrivalCounters, CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX,
     WireCounters, WireKey,
 };
-
-/// The causes of loss that the kernel side counts: the indices of the map `LOSS`.
-pub mod loss {
-    /// A map was full: the bytes of a process went to [`crate::OTHER`], those of a packet to nobody.
-    pub const MAP_FULL: u32 = 0;
-    /// A map or a value in it was busy: the same.
-    pub const MAP_BUSY: u32 = 1;
-    /// The kernel refused a socket's storage.
-    pub const STORAGE_FAILED: u32 = 2;
-    /// The ring had no room for the record of a closed socket.
-    pub const RING_FULL: u32 = 3;
-    /// How many causes there are.
-    pub const CAUSES: u32 = 4;
-}
 
 #[cfg(all(feature = "user", target_os = "linux"))]
 mod user {

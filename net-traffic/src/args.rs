@@ -15,7 +15,8 @@ pub use self::capture::{
     CaptureArgs, CaptureFileArgs, CaptureSourceArgs, ChoiceArgs, DirectionArg, TextArgs,
 };
 pub use self::groups::{
-    ByArg, FormatArg, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg, UnitsArg, Verbosity,
+    ByArg, FormatArg, MachineArgs, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg, UnitsArg,
+    Verbosity,
 };
 pub use self::iperf::{IperfArgs, TestArgs};
 
@@ -109,7 +110,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub machine: MachineArgs,
     #[command(flatten)]
     pub verbosity: Verbosity,
     /// The command and its arguments
@@ -129,7 +130,7 @@ pub struct RecordArgs {
     #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub machine: MachineArgs,
     #[command(flatten)]
     pub verbosity: Verbosity,
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 pub use self::running::{Running, Target};
 use crate::args::{
-    Args, Command, ConnectionsArgs, FormatArg, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg,
-    UnitsArg, Verbosity, ViewArgs,
+    Args, Command, ConnectionsArgs, FormatArg, MachineArgs, OutputArgs, PaceArgs, SelectionArgs, SourceArgs,
+    TierArg, UnitsArg, Verbosity, ViewArgs,
 };
 use crate::model::Selection;
 use crate::output::{Format, Settings, Units};
@@ -105,20 +105,16 @@ impl Config {
                 Ok(config)
             }
             Command::Record(args) => {
-                if args.source.replay.is_some() {
-                    return refuse("record writes what this machine does; it cannot be used with --replay");
-                }
                 let pace = pace(&args.pace)?;
                 let (quiet, verbose) = messages(&args.verbosity);
-                let mut source = source(&args.source)?;
+                let mut source = machine(&args.machine)?;
                 count_bytes(&mut source);
                 watch_interfaces(&mut source);
                 Ok(everywhere(Self { job: Job::Record(args.file.clone()), source, pace, quiet, verbose }))
             }
             Command::Run(args) => running::config(args, terminal),
             Command::Iperf(args) => {
-                let source_args = SourceArgs { replay: None, tier: args.tier, netns: None };
-                let mut source = source(&source_args)?;
+                let mut source = machine(&MachineArgs { tier: args.tier, netns: None })?;
                 count_bytes(&mut source);
                 ask_for_waits(&mut source);
                 let (quiet, verbose) = messages(&args.verbosity);
@@ -130,7 +126,7 @@ impl Config {
                     let (least, most) = (SELFTEST_S.start(), SELFTEST_S.end());
                     return refuse(format!("--duration {}: it is from {least} to {most}", args.duration));
                 }
-                let source = source(&SourceArgs { replay: None, tier: args.tier, netns: None })?;
+                let source = machine(&MachineArgs { tier: args.tier, netns: None })?;
                 let duration = Duration::from_secs_f64(args.duration);
                 let output = output(&args.output, terminal, false)?;
                 let (quiet, verbose) = messages(&args.verbosity);
@@ -308,13 +304,15 @@ fn pace(args: &PaceArgs) -> Result<Pace, ConfigError> {
 }
 
 fn source(args: &SourceArgs) -> Result<SourceConfig, ConfigError> {
-    let SourceArgs { replay, tier, netns } = args;
-    if let Some(file) = replay {
-        if tier.is_some() {
-            return refuse("--tier chooses how this machine is counted; a recording has been counted");
-        }
-        return Ok(SourceConfig::Replay(file.clone()));
+    let Some(file) = &args.replay else { return machine(&args.machine) };
+    if args.machine.tier.is_some() {
+        return refuse("--tier chooses how this machine is counted; a recording has been counted");
     }
+    Ok(SourceConfig::Replay(file.clone()))
+}
+
+fn machine(args: &MachineArgs) -> Result<SourceConfig, ConfigError> {
+    let MachineArgs { tier, netns } = args;
     let tier = match tier {
         None | Some(TierArg::Auto) => Tier::Auto,
         Some(TierArg::TpBtf) => Tier::TpBtf,
@@ -328,7 +326,7 @@ fn source(args: &SourceArgs) -> Result<SourceConfig, ConfigError> {
 
 /// A recording knows namespaces by their inodes only.
 fn recorded_netns(args: &SourceArgs) -> Result<Option<u32>, ConfigError> {
-    match args.netns.as_deref().map(selection::netns).transpose()? {
+    match args.machine.netns.as_deref().map(selection::netns).transpose()? {
         None => Ok(None),
         Some(Netns::Inode(inode)) => Ok(Some(inode)),
         Some(_) => refuse("--netns: a recording names network namespaces by inode, as in its reports"),

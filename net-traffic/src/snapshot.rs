@@ -266,6 +266,9 @@ pub struct Wire {
     pub interface_packets: u64,
     /// Bytes of the link header that the interface's counter leaves out of each packet.
     pub left_out: u32,
+    /// It counts packets as they are after it has encrypted them, and its own handshakes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub encrypts: bool,
     pub process: Passed,
     pub kernel: Passed,
     pub forwarded: Passed,

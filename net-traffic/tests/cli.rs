@@ -88,7 +88,8 @@ fn bad_flags_are_refused() {
         ("-q -v", "cannot be used with"),
         ("--replay", "--replay"),
         ("record", "FILE"),
-        ("record x --replay @normal", "record"),
+        ("record x --replay @normal", "unexpected argument '--replay'"),
+        ("run --replay @normal -- true", "unexpected argument '--replay'"),
         ("record x --json", "--json"),
         ("doctor -t", "-t"),
         ("--replay @normal --tier kprobe", "--tier"),
@@ -126,6 +127,25 @@ fn help_and_version_are_data() {
         let output = run(line);
         assert_eq!(output.status.code(), Some(0), "{line}");
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{line}");
+    }
+}
+
+/// What a command would refuse is not offered.
+#[test]
+fn a_recording_is_offered_where_one_is_read() {
+    for (command, is_offered) in [
+        ("connections", true),
+        ("top", true),
+        ("bandwidth", true),
+        ("doctor", true),
+        ("run", false),
+        ("record", false),
+    ] {
+        assert_eq!(
+            stdout(&run(&format!("{command} --help"))).contains("--replay <FILE>"),
+            is_offered,
+            "{command}"
+        );
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{apt, build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm, win
 
 const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
 
-/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft.
-const PEERS: [&str; 13] = [
+/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft, wg.
+const PEERS: [&str; 14] = [
     "busybox-static",
     "curl",
     "docker.io",
@@ -27,6 +27,7 @@ const PEERS: [&str; 13] = [
     "tmux",
     "tshark",
     "wget",
+    "wireguard-tools",
 ];
 
 /// One step: a line in [`STEPS`].

@@ -6,8 +6,6 @@ use net_traffic_common::loss;
 use crate::maps::LOSS;
 
 pub(crate) const EEXIST: i32 = -17;
-const E2BIG: i32 = -7;
-const EBUSY: i32 = -16;
 
 #[inline(always)]
 pub(crate) fn count(cause: u32) {
@@ -20,11 +18,7 @@ pub(crate) fn count(cause: u32) {
 #[inline(always)]
 pub(crate) fn count_insert(error: i32) {
     log(error);
-    match error {
-        E2BIG => count(loss::MAP_FULL),
-        EBUSY => count(loss::MAP_BUSY),
-        _ => count(loss::STORAGE_FAILED),
-    }
+    count(loss::of_insertion(error));
 }
 
 /// A function of its own, so that what formats the message takes no part of a hook's stack.

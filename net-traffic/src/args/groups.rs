@@ -105,6 +105,14 @@ pub struct SourceArgs {
     /// Read a recording instead of this machine
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// How this machine is read.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Source")]
+pub struct MachineArgs {
     /// How bytes are counted [default: auto]
     #[arg(long, value_name = "TIER")]
     pub tier: Option<TierArg>,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Config, ConfigError, Job, Pace, SourceConfig, Terminal, Viewing, count_bytes, messages, options, output,
-    refuse, selection, source,
+    Config, ConfigError, Job, Pace, SourceConfig, Terminal, Viewing, count_bytes, machine, messages, options,
+    output, refuse, selection,
 };
 use crate::args::RunArgs;
 use crate::output::Format;
@@ -32,10 +32,7 @@ pub enum Target {
 
 /// One report, when all is over.
 pub(super) fn config(args: &RunArgs, terminal: Terminal) -> Result<Config, ConfigError> {
-    if args.source.replay.is_some() {
-        return refuse("run watches a command on this machine; it cannot be used with --replay");
-    }
-    let mut source = source(&args.source)?;
+    let mut source = machine(&args.machine)?;
     let mut selection = selection::selection(&args.selection)?;
     selection.traced = true;
     if let SourceConfig::Live(live) = &mut source {

@@ -61,6 +61,7 @@ mod tests {
             interface_bytes: 10_042,
             interface_packets: 11,
             left_out: 0,
+            encrypts: false,
             process,
             kernel,
             forwarded: Passed::default(),

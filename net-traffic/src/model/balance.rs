@@ -31,7 +31,9 @@ impl<'m> Balance<'m> {
         let [process, forwarded, kernel] =
             [&wire.process, &wire.forwarded, &wire.kernel].map(|passed| scale.bytes(passed));
         let payload = wire.process.payload.min(process);
-        let parts = process.saturating_add(forwarded).saturating_add(kernel);
+        let seen = process.saturating_add(forwarded).saturating_add(kernel);
+        let encryption = if wire.encrypts { encryption(wire, seen) } else { 0 };
+        let parts = seen.saturating_add(encryption);
         Self {
             interface: &wire.interface,
             direction: wire.direction,
@@ -39,10 +41,24 @@ impl<'m> Balance<'m> {
             process_payload_bytes: payload,
             overhead_bytes: process - payload,
             forwarded_bytes: forwarded,
-            kernel_bytes: kernel,
+            kernel_bytes: kernel.saturating_add(encryption),
             unattributed_bytes: wire.interface_bytes.wrapping_sub(parts).cast_signed(),
         }
     }
+}
+
+/// What a `WireGuard` interface counts beyond the packets that the hook saw: around each a header, a padding and a
+/// signature, and packets of its own. What cannot be that is left over.
+fn encryption(wire: &Wire, seen: u64) -> u64 {
+    const HEADER: u64 = 16;
+    const PADDING: u64 = 15;
+    const SIGNATURE: u64 = 16;
+    const HANDSHAKE: u64 = 148;
+    let all = [&wire.process, &wire.kernel, &wire.forwarded, &wire.unknown];
+    let packets = all.iter().fold(0_u64, |sum, passed| sum.saturating_add(passed.segments));
+    let own = wire.interface_packets.saturating_sub(packets);
+    let most = wire.interface_packets.saturating_mul(HEADER + PADDING + SIGNATURE);
+    wire.interface_bytes.saturating_sub(seen).min(most.saturating_add(own.saturating_mul(HANDSHAKE)))
 }
 
 /// How an interface counts what the hook saw.
@@ -128,6 +144,7 @@ mod tests {
             interface_bytes,
             interface_packets,
             left_out: 0,
+            encrypts: false,
             process,
             kernel,
             forwarded: Passed::default(),
@@ -183,6 +200,21 @@ mod tests {
         wire.left_out = 14;
         let balance = Balance::of(&wire);
         assert_eq!((balance.overhead_bytes, balance.unattributed_bytes), (660 - 140, 0));
+    }
+
+    #[test]
+    fn what_encryption_adds_is_the_kernels_and_no_more_than_it_can_add() {
+        let balance = |more: u64| {
+            let mut wire = wire(637_120 + 440 * 66 + 42 + more, 441 + 2);
+            wire.encrypts = true;
+            let Balance { kernel_bytes, unattributed_bytes, .. } = Balance::of(&wire);
+            (kernel_bytes, unattributed_bytes)
+        };
+        let usual = 441 * 40 + 148 + 92;
+        assert_eq!(balance(usual), (42 + usual, 0));
+        let most = 443 * 47 + 2 * 148;
+        assert_eq!(balance(most + 5), (42 + most, 5));
+        assert_eq!(balance(0), (42, 0));
     }
 
     #[test]

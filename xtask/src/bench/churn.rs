@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Each of these processes has a connection of its own.
-const PROCESSES_EACH_TICK: u32 = 30;
+const PROCESSES_EACH_TICK: u32 = 110;
 const TICK: Duration = Duration::from_millis(100);
 const MINUTE: Duration = Duration::from_mins(1);
 /// The least that counts as churn, also on a busy machine.

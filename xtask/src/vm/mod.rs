@@ -28,7 +28,7 @@ const PACKAGES: [&str; 2] = ["qemu-system-x86", "busybox-static"];
 /// Many times what the tests take under emulation on an idle machine.
 const TIMEOUT_S: u32 = 1500;
 /// What the guest finds at the path it has here, if it is here: the tests build their networks with these.
-const TOOLS: [&str; 4] = ["ip", "nft", "ss", "tc"];
+const TOOLS: [&str; 5] = ["ip", "nft", "ss", "tc", "wg"];
 
 /// Run the kernel tests on Debian's 6.1 and 6.12 in a virtual machine.
 ///

@@ -12,7 +12,7 @@ use super::{kernel::Kernel, quiet};
 
 /// What the tests' networks and the collectors under test are made of. The ciphers come before those that ask for them
 /// by name: a guest has nobody to load them on demand.
-const WANTED: [&str; 27] = [
+const WANTED: [&str; 28] = [
     "8021q",
     "bridge",
     "cls_bpf",
@@ -40,6 +40,7 @@ const WANTED: [&str; 27] = [
     "udp_diag",
     "veth",
     "vxlan",
+    "wireguard",
 ];
 
 /// Name and content of each module, in the order in which they load. What is built into the kernel is left out.

@@ -16,6 +16,7 @@ use super::{
     cgroup::paths::Paths,
     closed::ClosedSockets,
     harvest::Harvest,
+    host,
     kernel_log::KernelLog,
     load::{self, LoadError, Loaded, Sizes, WirePrograms},
     netns::NetNs,
@@ -172,7 +173,7 @@ impl Ebpf {
             storage_failed: cause(loss::STORAGE_FAILED)?,
             ring_full: cause(loss::RING_FULL)?,
             queue_full: self.closed.refused(),
-            missed_hooks: self.read_programs()?.recursion_misses,
+            missed_hooks: self.read_programs()?.recursion_misses + cause(loss::MISSED_RETURN)?,
         })
     }
 
@@ -247,6 +248,8 @@ impl Collector for Ebpf {
         let mut owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
         if self.orphans.found_new(&owners.lacking) {
             self.adopt.run().map_err(failed("find who holds the sockets"))?;
+            // The search takes long where there are many descriptors, and rates are of the time between readings.
+            snapshot.at = host::now();
             sockets.truncate(others);
             owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
         }

@@ -1,5 +1,6 @@
 //! The counters of every interface, as `ip -s -s link` has them: from rtnetlink, or from /proc/net/dev if that fails.
 
+mod above;
 mod addresses;
 mod behind;
 pub(super) mod link;
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 
 use nix::sys::socket::SockProtocol;
 
+use self::above::Above;
 use self::behind::Behind;
 use super::netlink::Netlink;
 use super::netns::NetNs;
@@ -22,6 +24,8 @@ pub struct Interfaces {
     netns: NetNs,
     netlink: io::Result<Netlink>,
     behind: Behind,
+    /// Where sockets of all namespaces are shown.
+    above: Option<Above>,
 }
 
 const NAME: &str = "interfaces";
@@ -39,7 +43,13 @@ impl Interfaces {
     /// When the namespace cannot be entered.
     pub fn new(netns: NetNs) -> io::Result<Self> {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))?;
-        Ok(Self { netns, netlink, behind: Behind::default() })
+        Ok(Self { netns, netlink, behind: Behind::default(), above: None })
+    }
+
+    /// Also looks for interfaces of other namespaces that lie on these.
+    #[must_use]
+    pub fn and_above(self) -> Self {
+        Self { above: Some(Above::default()), ..self }
     }
 
     fn dump(&mut self, interfaces: &mut Vec<Interface>) -> io::Result<()> {
@@ -54,7 +64,8 @@ impl Interfaces {
             Ok(link::interface(answer, netns)?.map(|interface| (interface, ties)))
         })?;
         let (mut listed, ties): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        self.behind.fill(netlink, &ties, &mut listed);
+        let above = self.above.as_mut().map(|above| above.look(&self.netns)).unwrap_or_default();
+        self.behind.fill(netlink, &ties, above, &mut listed);
         interfaces.extend(listed);
         Ok(())
     }
@@ -153,8 +164,12 @@ mod tests {
     #[test]
     fn a_refused_socket_falls_back_and_says_so() {
         let refused = Err(io::ErrorKind::PermissionDenied.into());
-        let mut collector =
-            Interfaces { netns: NetNs::own().unwrap(), netlink: refused, behind: Behind::default() };
+        let mut collector = Interfaces {
+            netns: NetNs::own().unwrap(),
+            netlink: refused,
+            behind: Behind::default(),
+            above: None,
+        };
         let mut snapshot = Snapshot::default();
         collector.collect(&mut snapshot).unwrap();
         assert!(snapshot.interfaces.iter().any(|interface| interface.name == "lo"));

@@ -21,6 +21,8 @@ pub struct Live {
     collectors: Vec<Box<dyn Collector>>,
     /// What was found when the source was opened and does not change.
     status: Vec<Status>,
+    /// Whether all that is said of a slot is wanted in one place.
+    surveys: bool,
     scope: Option<u32>,
 }
 
@@ -55,10 +57,11 @@ impl Live {
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
         let others = everyone.then(|| Elsewhere::new(netns.inode(), dumps));
         let interfaces = Interfaces::new(netns).map_err(failed("enter the network namespace"))?;
-        let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(interfaces)];
-        if let Some(ebpf) = ebpf {
-            collectors.push(Box::new(ebpf));
-        }
+        let interfaces = if *everywhere { interfaces.and_above() } else { interfaces };
+        // The programs' counters first: the time of a snapshot is that of their reading.
+        let mut collectors: Vec<Box<dyn Collector>> = Vec::new();
+        collectors.extend(ebpf.map(|ebpf| Box::new(ebpf) as Box<dyn Collector>));
+        collectors.push(Box::new(interfaces));
         if let Some(wire) = wire {
             collectors.push(Box::new(wire));
         }
@@ -67,7 +70,8 @@ impl Live {
         collectors.extend(others.map(|others| Box::new(others) as Box<dyn Collector>));
         collectors.push(Box::new(ProcFs::default()));
         collectors.push(Box::new(Containers::default()));
-        Ok(Self { host: host::name().map_err(failed("read the host's name"))?, collectors, status, scope })
+        let host = host::name().map_err(failed("read the host's name"))?;
+        Ok(Self { host, collectors, status, surveys: *survey, scope })
     }
 
     /// The inode of the network namespace that was asked for; `None` if all were.
@@ -88,6 +92,9 @@ impl Live {
             ..Snapshot::default()
         };
         collect_all(&mut self.collectors, &mut snapshot);
+        if self.surveys {
+            snapshot.status = each_once(snapshot.status);
+        }
         let Cost { user_cpu_ms, rss_bytes, .. } = host::cost();
         snapshot.cost = Cost { user_cpu_ms, rss_bytes, ..snapshot.cost };
         Ok(snapshot)
@@ -148,6 +155,26 @@ fn survey_tiers() -> Vec<Status> {
         }
     });
     trials.chain([capture::status()]).chain(lacking).collect()
+}
+
+/// One entry for each slot: how it is filled, and all that is missing there.
+fn each_once(status: Vec<Status>) -> Vec<Status> {
+    let mut once: Vec<Status> = Vec::with_capacity(status.len());
+    for more in status {
+        let Some(known) = once.iter_mut().find(|known| known.slot == more.slot) else {
+            once.push(more);
+            continue;
+        };
+        let Status { slot: _, tier, program, covers, reason, remedy } = more;
+        let mut reasons: Vec<String> = known.reason.take().into_iter().chain(reason).collect();
+        reasons.dedup();
+        known.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        known.tier = known.tier.take().or(tier);
+        known.program = known.program.take().or(program);
+        known.covers = known.covers.take().or(covers);
+        known.remedy = known.remedy.take().or(remedy);
+    }
+    once
 }
 
 /// As many descendants as there may be processes on most hosts.

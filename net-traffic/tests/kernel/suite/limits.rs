@@ -77,6 +77,8 @@ fn full_map() -> Result<(), Failed> {
 }
 
 /// Sockets close faster than a ring of one page is emptied: whatever is not reported is in the ledger.
+///
+/// The ring is that of the whole machine: what others close meanwhile may be lost, too, and is in the ledger besides.
 fn full_ring() -> Result<(), Failed> {
     const BATCH: usize = 500;
     const BATCHES: usize = 200;
@@ -85,7 +87,7 @@ fn full_ring() -> Result<(), Failed> {
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let to = receiver.local_addr()?;
     let namespace = own_namespace()?;
-    let (mut closed, mut moved) = (0, 0);
+    let (mut moved, mut lost, mut exact) = (0, 0, 0);
     for batch in 1..=BATCHES {
         let senders: Vec<UdpSocket> = (0..BATCH)
             .map(|_| {
@@ -97,20 +99,20 @@ fn full_ring() -> Result<(), Failed> {
         drop(senders);
         let mut seen = Snapshot::default();
         ebpf.collect(&mut seen)?;
-        closed += seen.sockets.iter().filter(|s| s.closed && s.netns == Some(namespace)).count();
-        let lost = usize::try_from(seen.loss.ring_full)?;
-        check(closed + lost == batch * BATCH, || {
-            format!("{closed} reported and {lost} lost of {} closed sockets", batch * BATCH)
-        })?;
+        let closed = seen.sockets.iter().filter(|s| s.closed && s.netns == Some(namespace)).count();
+        let before = std::mem::replace(&mut lost, usize::try_from(seen.loss.ring_full)?);
+        let (missing, counted) = (BATCH - closed, lost - before);
+        check(counted >= missing, || format!("{missing} of {BATCH} are missing, {counted} in the ledger"))?;
+        exact += usize::from(counted == missing && missing > 0);
         let own = seen.processes.iter().find(|row| row.id.pid == std::process::id());
         let sent = own.and_then(|row| row.counted).map_or(0, |bytes| bytes.tx);
         check(sent == u64::try_from(moved)?, || format!("sent {moved}, the process's row says {sent}"))?;
         // How often depends on how fast the other CPU empties it.
-        if lost > 0 && batch >= 10 {
+        if exact > 0 && batch >= 10 {
             return Ok(());
         }
     }
-    Err("the ring was never full: the test shows nothing".into())
+    Err(format!("{lost} were lost, and in no batch as many as were missing").into())
 }
 
 /// A walk over more sockets than its ring has room for goes on where it paused: each socket is there, with its bytes.

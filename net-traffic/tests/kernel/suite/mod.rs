@@ -5,8 +5,10 @@ mod blind;
 mod capture;
 mod check;
 mod compare_tests;
+mod ledger;
 mod limits;
 mod program;
+mod reading;
 mod skips;
 mod tracer;
 mod wire;
@@ -38,6 +40,8 @@ pub(crate) fn run() -> ExitCode {
         }
     }
     trials.extend(limits::trials());
+    trials.extend(ledger::trials());
+    trials.extend(reading::trials());
     trials.extend(program::trials());
     trials.extend(wire::trials());
     trials.extend(capture::trials());

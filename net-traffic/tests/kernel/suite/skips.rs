@@ -10,6 +10,7 @@ use aya::sys::is_program_supported;
 use libtest_mimic::{Completion, Failed};
 use net_traffic::source::linux::traffic::{Feature, TrafficError};
 
+use super::ledger::COUNTS_SKIPPED;
 use super::tracer::{Refused, Tier};
 
 /// One line for each, for the end of the run: in its midst the harness has half a line on the screen.
@@ -26,6 +27,8 @@ pub(super) enum Reason {
     Kind(Kind, String),
     /// A parameter that namespaces of this kernel do not have for themselves.
     Parameter(&'static str),
+    /// The kernel does not count programs that it skips, since it skips none.
+    SkippedUncounted,
 }
 
 /// A kind of virtual interface: what `ip link add type` calls it, and a function of the kernel that has it.
@@ -79,6 +82,7 @@ fn is_explained(reason: &Reason) -> bool {
         Reason::Kind(kind, _) => !contains("/proc/kallsyms", format!(" {}", kind.function).as_bytes()),
         // In a namespace of our own, where it would be.
         Reason::Parameter(path) => !Path::new(path).exists(),
+        Reason::SkippedUncounted => !contains("/proc/kallsyms", format!("{COUNTS_SKIPPED}\n").as_bytes()),
         Reason::Tool("nft", _) => !Path::new("/usr/sbin/nft").exists(),
         Reason::Tool(tool @ ("curl" | "wget"), _) => !Path::new("/usr/bin").join(tool).exists(),
         Reason::Tool(..)
@@ -106,6 +110,9 @@ impl fmt::Display for Reason {
             Self::Feature(feature, reason) => write!(f, "this kernel has no {feature}: {reason}"),
             Self::Kind(kind, reason) => write!(f, "this kernel has no {} interfaces: {reason}", kind.name),
             Self::Parameter(path) => write!(f, "this kernel has one {path} for all namespaces"),
+            Self::SkippedUncounted => {
+                f.write_str("this kernel runs a tracepoint's program also within itself")
+            }
             Self::Tool(tool, reason) => write!(f, "{tool} is needed: {reason}"),
             Self::Tier(tier, refused) => write!(f, "no {tier} here: {}", refused.reason),
         }

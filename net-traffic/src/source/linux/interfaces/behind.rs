@@ -1,9 +1,11 @@
-//! Which network namespaces lie behind an interface: of a veth that of its peer, of a bridge those of its ports.
+//! Which network namespaces lie behind an interface: of a veth that of its peer, of a bridge those of its ports,
+//! and of any interface those that have another one on top of it.
 //!
 //! The kernel numbers other namespaces for each namespace anew; which inode has which number is asked for every
 //! namespace that can be found, when a number comes up that is not known.
 
 use std::collections::HashMap;
+use std::io;
 
 use super::link::Ties;
 use crate::snapshot::Interface;
@@ -15,6 +17,8 @@ use crate::source::linux::netns::NetNs;
 pub(super) struct Behind {
     /// By interface and number: a number may be given again, an interface's index hardly.
     peers: HashMap<(u32, u32), Peer>,
+    /// Interfaces with the namespaces of what lies on them.
+    above: Vec<(u32, u32)>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -29,8 +33,15 @@ const SEARCHES: u8 = 3;
 const DEPTH: u8 = 4;
 
 impl Behind {
-    /// Fills in what lies behind each interface.
-    pub(super) fn fill(&mut self, netlink: &mut Netlink, ties: &[Ties], interfaces: &mut [Interface]) {
+    /// Fills in what lies behind each interface. `above`: interfaces with the namespaces of what lies on them.
+    pub(super) fn fill(
+        &mut self,
+        netlink: &mut Netlink,
+        ties: &[Ties],
+        above: &[(u32, u32)],
+        interfaces: &mut [Interface],
+    ) {
+        self.above = above.to_vec();
         let wanted = |tie: &Ties| Some((tie.index, tie.peer_namespace?));
         let keys: Vec<_> = ties.iter().filter_map(wanted).collect();
         self.peers.retain(|key, _| keys.contains(key));
@@ -53,6 +64,7 @@ impl Behind {
 
     fn collect(&self, index: u32, ties: &[Ties], depth: u8, into: &mut Vec<u32>) {
         let Some(depth) = depth.checked_sub(1) else { return };
+        into.extend(self.above.iter().filter(|(below, _)| *below == index).map(|(_, inode)| inode));
         for tie in ties {
             if tie.index == index
                 && let Some(number) = tie.peer_namespace
@@ -76,14 +88,19 @@ const MESSAGE: usize = 4;
 fn numbered(netlink: &mut Netlink) -> HashMap<u32, u32> {
     let mut inodes = HashMap::new();
     for namespace in NetNs::all() {
-        let mut body = vec![0; MESSAGE];
-        body.extend(encode_attribute(FD, &namespace.descriptor().to_ne_bytes()));
         // A refusal is about that namespace only.
-        if let Ok(Some(number)) = netlink.one(libc::RTM_GETNSID, &body, number) {
+        if let Ok(Some(number)) = number_of(&namespace, netlink) {
             inodes.insert(number, namespace.inode());
         }
     }
     inodes
+}
+
+/// The number of a namespace in the one in which `netlink` was opened, if it has one there.
+pub(super) fn number_of(namespace: &NetNs, netlink: &mut Netlink) -> io::Result<Option<u32>> {
+    let mut body = vec![0; MESSAGE];
+    body.extend(encode_attribute(FD, &namespace.descriptor().to_ne_bytes()));
+    netlink.one(libc::RTM_GETNSID, &body, number)
 }
 
 fn number(payload: &[u8]) -> Result<Option<u32>, Malformed> {
@@ -101,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_bridge_has_behind_it_what_its_ports_have() {
-        let port = |index, number| Ties { index, master: Some(2), peer_namespace: Some(number) };
+        let port =
+            |index, number| Ties { index, master: Some(2), peer_namespace: Some(number), ..Ties::default() };
         let ties = [
             Ties { index: 2, ..Ties::default() },
             port(5, 0),
@@ -109,20 +127,25 @@ mod tests {
             Ties { index: 9, ..Ties::default() },
         ];
         let peer = |inode| Peer { inode: Some(inode), searches: 1 };
-        let behind = Behind { peers: HashMap::from([((5, 0), peer(100)), ((7, 1), peer(200))]) };
+        let behind = Behind {
+            peers: HashMap::from([((5, 0), peer(100)), ((7, 1), peer(200))]),
+            above: vec![(7, 300), (9, 400)],
+        };
         let of = |index| {
             let mut found = vec![];
             behind.collect(index, &ties, DEPTH, &mut found);
             found
         };
-        assert_eq!(of(2), [100, 200]);
+        // What lies on a port is behind the bridge, too.
+        assert_eq!(of(2), [100, 300, 200]);
         assert_eq!(of(5), [100]);
-        assert!(of(9).is_empty());
+        assert_eq!(of(9), [400]);
+        assert!(of(11).is_empty());
     }
 
     #[test]
     fn a_ring_of_masters_ends() {
-        let tie = |index, master| Ties { index, master: Some(master), peer_namespace: None };
+        let tie = |index, master| Ties { index, master: Some(master), ..Ties::default() };
         Behind::default().collect(1, &[tie(1, 2), tie(2, 1)], DEPTH, &mut vec![]);
     }
 

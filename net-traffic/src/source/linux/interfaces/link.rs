@@ -41,6 +41,8 @@ pub(super) struct Ties {
     pub(super) master: Option<u32>,
     /// Its other end, or what it lies on, is in the namespace of this number, which counts in ours only.
     pub(super) peer_namespace: Option<u32>,
+    /// The index of that, there.
+    pub(super) below: Option<u32>,
 }
 
 /// The ties in the same answer.
@@ -50,6 +52,7 @@ pub(super) fn ties(payload: &[u8]) -> Result<Ties, Malformed> {
     for attribute in Attributes(attributes) {
         match attribute? {
             (libc::IFLA_MASTER, value) => ties.master = read_u32(value, 0),
+            (libc::IFLA_LINK, value) => ties.below = read_u32(value, 0),
             (libc::IFLA_LINK_NETNSID, value) => {
                 // The kernel says -1 of a namespace that has no number here.
                 ties.peer_namespace = read_u32(value, 0).filter(|id| id.cast_signed() >= 0);
@@ -187,7 +190,9 @@ mod tests {
         assert_eq!(ties(&bytes), Ok(Ties { index: 3, ..Ties::default() }));
         bytes.extend(encode_attribute(libc::IFLA_MASTER, &9_u32.to_ne_bytes()));
         bytes.extend(encode_attribute(libc::IFLA_LINK_NETNSID, &0_u32.to_ne_bytes()));
-        assert_eq!(ties(&bytes), Ok(Ties { index: 3, master: Some(9), peer_namespace: Some(0) }));
+        bytes.extend(encode_attribute(libc::IFLA_LINK, &4_u32.to_ne_bytes()));
+        let expected = Ties { index: 3, master: Some(9), peer_namespace: Some(0), below: Some(4) };
+        assert_eq!(ties(&bytes), Ok(expected));
         assert_eq!(ties(&bytes[..MESSAGE - 1]), Err(TOO_SHORT));
     }
 

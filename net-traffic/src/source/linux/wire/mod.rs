@@ -5,6 +5,7 @@ mod arrivals;
 mod clsact;
 pub(super) mod end;
 mod told;
+mod wireguard;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,6 +21,7 @@ use nix::sys::socket::SockProtocol;
 use self::arrivals::Arrivals;
 use self::end::{End, Watcher};
 use self::told::Told;
+use self::wireguard::WireGuard;
 use super::interfaces::link;
 use super::load::WirePrograms;
 use super::netlink::Netlink;
@@ -43,6 +45,7 @@ pub struct Wire {
     counters: Map,
     own_addresses: Told<u64>,
     tunnel_ports: Told<u32>,
+    wireguard: WireGuard,
     interfaces: BTreeMap<u32, Watched>,
     /// Where it was asked for.
     arrivals: Option<Arrivals>,
@@ -124,6 +127,7 @@ impl Wire {
             counters,
             own_addresses: Told::new(addresses)?,
             tunnel_ports: Told::new(tunnel_ports)?,
+            wireguard: WireGuard::default(),
             interfaces: BTreeMap::new(),
             arrivals: arrivals.map(|programs| Arrivals::new(programs, arrivals_at.unwrap_or_default())),
         };
@@ -194,6 +198,9 @@ impl Wire {
                 tx: interface.tx,
             }))
         })?;
+        for link in links.iter_mut().filter(|link| link.kind.as_deref() == Some(wireguard::KIND)) {
+            link.tunnel_port = self.wireguard.port(&self.netns, link.ifindex);
+        }
         Ok(links)
     }
 
@@ -335,6 +342,7 @@ fn row(link: &Link, netns: u32, base: &Base, now: &[[Passed; CLASSES as usize]; 
         interface_packets: counters.packets.saturating_sub(before.packets),
         arrived: None,
         left_out: left_out(link.kind.as_deref(), direction),
+        encrypts: link.kind.as_deref() == Some(wireguard::KIND),
         process: class(CLASS_PROCESS),
         kernel: class(CLASS_KERNEL),
         forwarded: class(CLASS_FORWARDED),

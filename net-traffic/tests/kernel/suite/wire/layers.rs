@@ -1,5 +1,7 @@
 //! Interfaces on top of others: VLANs and tunnels. Each balances, and so does what lies below it.
 
+use std::path::Path;
+
 use super::device::{with_tags_in_band, without_offloads};
 use super::place::Place;
 use super::traffic::{tcp, udp};
@@ -11,6 +13,7 @@ const VLAN: Kind = Kind { name: "vlan", function: "vlan_setup" };
 const VXLAN: Kind = Kind { name: "vxlan", function: "vxlan_setup" };
 const GRE: Kind = Kind { name: "gre", function: "ipgre_tunnel_setup" };
 const GRETAP: Kind = Kind { name: "gretap", function: "ipgre_tap_setup" };
+const WIREGUARD: Kind = Kind { name: "wireguard", function: "wg_setup" };
 const IPIP: Kind = Kind { name: "ipip", function: "ipip_tunnel_setup" };
 
 /// The device below keeps the tag out of the packet, and its counter does not have it.
@@ -68,17 +71,49 @@ pub(super) fn ipip() -> Result<(), Reason> {
     tunnelled(IPIP, |own, peer, _| format!("ip link add name top type ipip local {own} remote {peer}"))
 }
 
+/// Both ends' keys: private, public.
+const KEYS: [[&str; 2]; 2] = [
+    ["YKfaGSh9sj3cpV7VBNT/5AQ2fLlHiD3o5VRbzENMm1Q=", "L20CrJj6DoGmerXTL3pQWxqLinmWoOVsrZKVd/CKGGU="],
+    ["0EZksNs1/kpyKxjkjrs6bA5o2kBy5+jEhxTlyHuhzno=", "EBZkleCvHS29nqvSukJ28YFPde1RPt8OGlQWvOmMDyo="],
+];
+
+/// Datagrams between the kernel's own sockets, at a port that only `WireGuard` tells.
+pub(super) fn wireguard() -> Result<(), Reason> {
+    if !Path::new("/usr/bin/wg").exists() {
+        return Err(Reason::Tool("wg", "no such program".into()));
+    }
+    let (one, other) = pair()?;
+    for (place, [private, _], [_, public], peer) in
+        [(&one, KEYS[0], KEYS[1], "10.7.0.2"), (&other, KEYS[1], KEYS[0], "10.7.0.1")]
+    {
+        add(place, WIREGUARD, "ip link add name top type wireguard")?;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), private).unwrap();
+        let secret = file.path().display();
+        place.sh(&format!(
+            "wg set top private-key {secret} listen-port 51820 peer {public} allowed-ips 0.0.0.0/0 \
+             endpoint {peer}:51820"
+        ));
+    }
+    tunnel_carries(&one, &other);
+    Ok(())
+}
+
 /// On the tunnel the bytes are the process's; below it all is the kernel's: each byte is somebody's once on each.
 fn tunnelled(kind: Kind, line: fn(&str, &str, &str) -> String) -> Result<(), Reason> {
     let (one, other) = pair()?;
     add(&one, kind, &line("10.7.0.1", "10.7.0.2", "a"))?;
     add(&other, kind, &line("10.7.0.2", "10.7.0.1", "b"))?;
-    let mut tool = address_and_watch(&one, &other);
-    talk(&one, &other);
+    tunnel_carries(&one, &other);
+    Ok(())
+}
+
+fn tunnel_carries(one: &Place, other: &Place) {
+    let mut tool = address_and_watch(one, other);
+    talk(one, other);
     let sheet = tool.read();
     sheet.carries("top", MB + 100_000, 2 * MB + 100_000);
     sheet.serves_kernel("a", MB + 100_000, 2 * MB + 100_000);
-    Ok(())
 }
 
 fn add(place: &Place, kind: Kind, line: &str) -> Result<(), Reason> {

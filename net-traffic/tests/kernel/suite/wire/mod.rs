@@ -58,6 +58,7 @@ const TRIALS: &[(&str, Body)] = &[
     ("gre", layers::gre),
     ("gretap", layers::gretap),
     ("ipip", layers::ipip),
+    ("wireguard", layers::wireguard),
     ("killed", remains::killed),
     ("foreign_filter", remains::foreign_filter),
 ];

@@ -1,0 +1,59 @@
+//! When a reading is: rates are made of the time between two.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+use libtest_mimic::{Completion, Failed, Trial};
+use net_traffic::snapshot::Snapshot;
+use net_traffic::source::linux::ebpf::Ebpf;
+use net_traffic::source::linux::host;
+use net_traffic::source::linux::load::Sizes;
+use net_traffic::source::linux::traffic::NetNs;
+use net_traffic::source::{Collector, Tier};
+
+use super::skips::{Reason, skip};
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![Trial::ignorable_test("reading::after_a_search", || match NetNs::enter_new() {
+        Ok(_namespace) => after_a_search().map(|()| Completion::Completed),
+        Err(error) => skip("reading::after_a_search", &Reason::Rights(error)),
+    })]
+}
+
+/// A new connection without a known owner has all descriptors searched, of which there are many. The counters are read
+/// when that is over, and so is the clock.
+fn after_a_search() -> Result<(), Failed> {
+    const DESCRIPTORS: usize = 15_000;
+    const ATTEMPTS: u32 = 20;
+    allow(DESCRIPTORS as u64 + 1000)?;
+    let file = File::open("/dev/null")?;
+    let _many = (0..DESCRIPTORS).map(|_| file.try_clone()).collect::<Result<Vec<_>, _>>()?;
+    let mut ebpf = Ebpf::start(Tier::Auto, Sizes::default(), None)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    for _ in 0..ATTEMPTS {
+        ebpf.collect(&mut Snapshot::default())?;
+        let _client = TcpStream::connect(listener.local_addr()?)?;
+        let mut seen = Snapshot { at: host::now(), ..Snapshot::default() };
+        let began = seen.at.monotonic_ns;
+        ebpf.collect(&mut seen)?;
+        let at = seen.at.monotonic_ns;
+        let ended = host::now().monotonic_ns;
+        // The search takes most of the time, unless somebody took the processor.
+        if at - began > (ended - began) / 4 {
+            return Ok(());
+        }
+    }
+    Err("the time of the reading is that of its begin".into())
+}
+
+/// So many descriptors at a time.
+fn allow(descriptors: u64) -> Result<(), Failed> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call fills in the struct.
+    nix::errno::Errno::result(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_cur.max(descriptors);
+    limit.rlim_max = limit.rlim_max.max(descriptors);
+    // SAFETY: the call reads the struct.
+    nix::errno::Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(())
+}
