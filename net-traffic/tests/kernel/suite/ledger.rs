@@ -146,8 +146,16 @@ fn busy_map() -> Result<Option<Reason>, Failed> {
 
 /// The maps of losses of all who count on this machine.
 fn ledgers() -> Vec<u32> {
-    // One that went away meanwhile is nobody's.
-    loaded_maps().flatten().filter(|map| map.name_as_str() == Some("LOSS")).map(|map| map.id()).collect()
+    let mut ids = Vec::new();
+    for map in loaded_maps() {
+        // One that went away meanwhile is nobody's.
+        if let Ok(map) = map
+            && map.name_as_str() == Some("LOSS")
+        {
+            ids.push(map.id());
+        }
+    }
+    ids
 }
 
 /// More threads than the kernel has room for, if it is to tell of the return of each.

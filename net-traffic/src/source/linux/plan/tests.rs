@@ -16,14 +16,17 @@ fn fill_with(name: &str, tiers: &[Tier], storage: Storage, refused: &[&str]) -> 
 fn the_first_hook_that_attaches_is_taken_and_refusals_are_kept() {
     let both = [Tier::TpBtf, Tier::Fentry];
     let filled = fill_with("tcp_send", &both, Storage::InSocket, &[]);
-    assert_eq!(filled.hook.unwrap().programs[0].name, "send_tp");
+    assert_eq!(filled.hook.unwrap().programs[0].name, "send_peek_tp");
     assert!(filled.refusals.is_empty());
 
-    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_tp"]);
-    assert_eq!(filled.hook.unwrap().programs[0].name, "tcp_send_fx");
-    assert_eq!(filled.refusals, [Refusal { program: "send_tp", reason: "no send_tp".into() }]);
+    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_peek_tp"]);
+    assert_eq!(filled.hook.unwrap().programs[0].name, "send_tp");
+    assert_eq!(filled.refusals, [Refusal { program: "send_peek_tp", reason: "no send_peek_tp".into() }]);
 
-    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_tp", "tcp_send_fx"]);
+    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_peek_tp", "send_tp"]);
+    assert_eq!(filled.hook.unwrap().programs[0].name, "tcp_send_fx");
+
+    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_peek_tp", "send_tp", "tcp_send_fx"]);
     assert!(filled.hook.is_none() && !filled.holds());
 }
 
