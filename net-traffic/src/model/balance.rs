@@ -32,7 +32,8 @@ impl<'m> Balance<'m> {
             [&wire.process, &wire.forwarded, &wire.kernel].map(|passed| scale.bytes(passed));
         let payload = wire.process.payload.min(process);
         let seen = process.saturating_add(forwarded).saturating_add(kernel);
-        let encryption = if wire.encrypts { encryption(wire, seen) } else { 0 };
+        let encryption =
+            if wire.encrypts { encryption(wire, seen.saturating_add(scale.bytes(&wire.unknown))) } else { 0 };
         let parts = seen.saturating_add(encryption);
         Self {
             interface: &wire.interface,

@@ -1,7 +1,7 @@
 //! Adds up events between two snapshots, so that what waits is bounded by the flows and not by the packets.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::kernel_network::{Action, Event};
@@ -85,13 +85,16 @@ impl Tallies {
     /// Takes back what nobody could make use of.
     pub fn give_back(&mut self, batch: Batch) {
         let since = std::mem::replace(&mut self.over, batch.over);
+        let begun: HashSet<Key> = self.running.values().filter(|tally| tally.opened).map(Key::of).collect();
         for tally in batch.running {
-            match self.running.entry(Key::of(&tally)) {
+            let key = Key::of(&tally);
+            // A connection began since then, which is noted with what was sent: this one is another.
+            if begun.contains(&Key { received: false, ..key }) {
+                self.over.push(Tally { closed: true, ..tally });
+                continue;
+            }
+            match self.running.entry(key) {
                 Entry::Vacant(place) => _ = place.insert(tally),
-                // A connection began since then: this one is another.
-                Entry::Occupied(running) if running.get().opened => {
-                    self.over.push(Tally { closed: true, ..tally });
-                }
                 Entry::Occupied(mut running) => running.get_mut().go_on_from(&tally),
             }
         }

@@ -121,6 +121,8 @@ struct Round<'a> {
     netns: Option<&'a NetNs>,
     /// Programs that run already: slots share some.
     attached: HashSet<&'static str>,
+    /// What was refused, and why: a slot that took it after all would count what another's stand-in counts already.
+    refused: Vec<(plan::Program, String)>,
     harvest: Option<IterLink>,
     baseline: Option<IterLink>,
 }
@@ -163,8 +165,15 @@ impl<'a> Round<'a> {
             .load(OBJECT)
             .map_err(|error| LoadError::Maps(chain(&error)))?;
         make_own_rows(&mut bpf).map_err(|error| LoadError::Maps(chain(&error)))?;
-        let mut round =
-            Self { bpf, kernel_btf, netns, attached: HashSet::new(), harvest: None, baseline: None };
+        let mut round = Self {
+            bpf,
+            kernel_btf,
+            netns,
+            attached: HashSet::new(),
+            refused: Vec::new(),
+            harvest: None,
+            baseline: None,
+        };
         let mut slots = Vec::new();
         let descendants = (sizes.descendants > 0).then_some(&plan::DESCENDANTS);
         for slot in SLOTS.iter().chain(descendants) {
@@ -230,7 +239,14 @@ impl<'a> Round<'a> {
         if self.attached.contains(program.name) {
             return Ok(());
         }
-        self.try_attach(program).map_err(|error| chain(&error))?;
+        if let Some((_, reason)) = self.refused.iter().find(|(refused, _)| refused == program) {
+            return Err(reason.clone());
+        }
+        if let Err(error) = self.try_attach(program) {
+            let reason = chain(&error);
+            self.refused.push((*program, reason.clone()));
+            return Err(reason);
+        }
         self.attached.insert(program.name);
         Ok(())
     }

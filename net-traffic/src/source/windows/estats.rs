@@ -103,7 +103,7 @@ impl Statistics {
             slot: SLOT.to_owned(),
             tier: self.refused.is_none().then(|| "polling".to_owned()),
             program: Some("GetPerTcpConnectionEStats".to_owned()),
-            covers: Some("round-trip time and retransmissions of established connections".to_owned()),
+            covers: Some("round-trip time and retransmissions of established connections; their bytes since each was first seen".to_owned()),
             reason: self.refused.map(|refusal| refusal.to_string()),
             remedy: self.refused.and_then(Refusal::remedy),
         }

@@ -110,7 +110,9 @@ impl Processes {
                 remember(&mut self.former, id, known.started);
             }
             // Whoever may not be looked at is looked up anew in each snapshot, and lives as long as it is found.
-            let lives = known.handle.is_none() && told.contains(&id);
+            let lives = known.handle.is_none()
+                && (told.contains(&id)
+                    || self.listing.name(id.pid).is_some_and(|name| short_name(&name) == known.process.name));
             if lives || !(known.reported || is_wanted(id)) {
                 continue;
             }

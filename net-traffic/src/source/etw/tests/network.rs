@@ -138,6 +138,15 @@ fn what_is_given_back_comes_with_what_came_since() {
     let batch = tallies.take();
     assert_eq!((batch.over[0].bytes.tx, batch.over[0].closed, batch.over.len()), (7, true, 1));
     assert_eq!(batch.running.iter().map(|tally| tally.bytes.tx).sum::<u64>(), 8);
+    // Nor is what the one before had received this one's.
+    tallies.add(&event(11, 7));
+    let before = tallies.take();
+    tallies.add(&event(12, 0));
+    tallies.add(&event(11, 8));
+    tallies.give_back(before);
+    let batch = tallies.take();
+    assert_eq!((batch.over[0].bytes.rx, batch.over[0].closed, batch.over.len()), (7, true, 1));
+    assert_eq!(batch.running.iter().map(|tally| tally.bytes.rx).sum::<u64>(), 8);
 }
 
 #[test]

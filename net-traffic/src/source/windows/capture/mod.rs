@@ -10,6 +10,7 @@ mod owners;
 mod passed_over;
 mod refusal;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
@@ -38,6 +39,10 @@ use crate::source::{OpenError, Progress};
 
 /// How long to wait for packets before looking at anything else.
 const TURN: Duration = Duration::from_millis(100);
+/// How many packets to hand over before looking at anything else.
+const AT_ONCE: u32 = 1024;
+/// What a command sent last may still be in the monitor's buffers.
+const LINGER: Duration = Duration::from_millis(300);
 
 /// A capture that runs.
 pub struct LiveCapture {
@@ -52,6 +57,8 @@ pub struct LiveCapture {
     interfaces: Vec<Interface>,
     passed_over: PassedOver,
     children: Option<Children>,
+    /// Who is none of them.
+    strangers: HashSet<ProcessId>,
     received: u64,
     left_over: u64,
 }
@@ -103,6 +110,7 @@ impl LiveCapture {
             interfaces,
             passed_over: PassedOver::default(),
             children: None,
+            strangers: HashSet::new(),
             received: 0,
             left_over: 0,
         }
@@ -140,6 +148,8 @@ impl LiveCapture {
         if let Some(children) = &mut self.children
             && matches!(children.wait(Duration::ZERO), Ok(Progress::Over) | Err(_))
         {
+            std::thread::sleep(LINGER);
+            self.owners.meet(descendants::newcomers());
             return Some(End::Command);
         }
         self.owners.meet(descendants::newcomers());
@@ -148,13 +158,15 @@ impl LiveCapture {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Some(End::Enough),
         };
+        let mut left = AT_ONCE;
         while let Some(mut packet) = seen {
             if let Some(chosen) = self.choose(&mut packet)
                 && self.give(&packet, chosen, take).is_break()
             {
                 return Some(End::Enough);
             }
-            seen = self.packets.queue.try_recv().ok();
+            left -= 1;
+            seen = if left > 0 { self.packets.queue.try_recv().ok() } else { None };
         }
         self.packets.losses.ended().map(|why| End::Broken(why.to_owned()))
     }
@@ -211,8 +223,11 @@ impl LiveCapture {
         let chooses = !choice.pids.is_empty() || choice.process.is_some() || choice.command;
         let owner = if *owners || chooses { self.owners.of(metadata, octets, now_ns()) } else { None };
         if chooses {
-            let owner = owner?;
-            let is_descendant = choice.command && descendants::has(owner);
+            let Some(owner) = owner else {
+                self.passed_over.count(Why::Unowned);
+                return None;
+            };
+            let is_descendant = choice.command && descends(owner, &mut self.strangers, &mut self.children);
             let name = self.owners.get(owner).map(|process| &process.name);
             let is_named = choice.process.is_some() && choice.process.as_ref() == name;
             if !is_descendant && !is_named && !choice.pids.contains(&owner.pid) {
@@ -263,6 +278,18 @@ impl LiveCapture {
             self.interfaces.len() - 1
         }))
     }
+}
+
+/// Whether a process is of the command's. Who is not known yet may have begun a moment ago: the job is asked once.
+fn descends(process: ProcessId, strangers: &mut HashSet<ProcessId>, children: &mut Option<Children>) -> bool {
+    if !descendants::has(process)
+        && strangers.insert(process)
+        && let Some(children) = children
+    {
+        // How it stands with the command is asked for at the next turn.
+        let _progress = children.wait(Duration::ZERO);
+    }
+    descendants::has(process)
 }
 
 /// A packet that is wanted.

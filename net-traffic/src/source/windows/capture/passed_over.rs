@@ -13,6 +13,8 @@ pub(super) enum Why {
     Kind(u16),
     /// The filter cannot be asked of packets of this kind.
     Filter(String),
+    /// Packets of some processes are wanted, and the tables do not tell whose it is.
+    Unowned,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +26,7 @@ pub(super) struct PassedOver {
     kind: u16,
     unfiltered: u64,
     filter: String,
+    unowned: u64,
 }
 
 impl PassedOver {
@@ -40,6 +43,7 @@ impl PassedOver {
                 self.unfiltered += 1;
                 self.filter = error;
             }
+            Why::Unowned => self.unowned += 1,
         }
     }
 
@@ -50,7 +54,8 @@ impl PassedOver {
 
     /// What of that happened, in words.
     pub(super) fn remarks(&self) -> Vec<String> {
-        let Self { foreign, management, unreadable, of_other_kinds, kind, unfiltered, filter } = self;
+        let Self { foreign, management, unreadable, of_other_kinds, kind, unfiltered, filter, unowned } =
+            self;
         let said = [
             (*foreign, "reports were of no adapter that the packet monitor lists".to_owned()),
             (*management, "frames of the air carried no packet, and are not shown".to_owned()),
@@ -60,6 +65,7 @@ impl PassedOver {
                 format!("packets are of a kind that cannot be shown ({kind}), and are lost (copy_failed)"),
             ),
             (*unfiltered, format!("packets could not be filtered, and are lost (copy_failed): {filter}")),
+            (*unowned, "packets are of no process that the tables know, and are left out".to_owned()),
         ];
         said.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
     }

@@ -95,6 +95,40 @@ fn direction_snaplen_and_an_end_hold() {
     assert_eq!((taken, capture.ledger().received, capture.ledger().left_over), (2, 5, 3));
 }
 
+#[test]
+fn a_turn_ends_though_packets_keep_coming() {
+    const PACKETS: usize = 3000;
+    let (mut reporter, packets) = Reporter::new(PACKETS);
+    let mut capture = capture(&options(), "", packets);
+    for _ in 0..PACKETS {
+        reporter.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
+    }
+    let mut turns = Vec::new();
+    while turns.iter().sum::<usize>() < PACKETS {
+        let mut taken = 0;
+        let mut take = |_: &[Interface], _: &Packet<'_>| {
+            taken += 1;
+            ControlFlow::Continue(())
+        };
+        assert_eq!(capture.next(&mut take), None);
+        turns.push(taken);
+    }
+    assert_eq!(turns, [1024, 1024, 952]);
+}
+
+#[test]
+fn packets_of_nobody_are_left_out_where_a_process_is_wanted_and_said() {
+    let (mut reporter, packets) = Reporter::new(10);
+    let mut wanted = options();
+    wanted.choice.pids = [std::process::id()].into();
+    let mut capture = capture(&wanted, "", packets);
+    // From addresses that no machine has.
+    reporter.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
+    assert_eq!(capture.next(&mut |_, _| panic!("it is not wanted")), None);
+    assert_eq!(capture.remarks(), ["1 packets are of no process that the tables know, and are left out"]);
+    assert_eq!((capture.ledger().received, capture.ledger().dropped()), (0, 0));
+}
+
 /// The same report, of another kind of packet.
 fn of_kind(kind: u16, mut octets: Vec<u8>) -> Vec<u8> {
     octets[14..16].copy_from_slice(&kind.to_le_bytes());
