@@ -3,12 +3,12 @@
 //! A return probe does not see the arguments: the entry leaves them in the map `CALLS`. The kernel tells of the returns
 //! of a few calls of one function at a time only (ten, on small machines). Whoever waits for datagrams waits within the
 //! call, so that these are counted where they are taken from the queue; for all others, a return that was missed is
-//! noticed at the next call of that thread, and is in the ledger.
+//! noticed at the next call or the end of that thread, and is in the ledger.
 
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_NOEXIST},
+    bindings::BPF_ANY,
     helpers::bpf_get_current_pid_tgid,
     macros::{kprobe, kretprobe},
     programs::{ProbeContext, RetProbeContext},
@@ -17,10 +17,7 @@ use net_traffic_common::{FAMILY_INET, FAMILY_INET6, loss as causes};
 
 use super::transfer::{frames_sent, received, sent};
 use crate::{
-    account::{
-        loss::{self, EEXIST},
-        socket,
-    },
+    account::{loss, socket},
     kernel::{Memory, Untyped, offset},
     maps::{CALLS, Call},
 };
@@ -44,10 +41,9 @@ fn tcp_send_kp(ctx: ProbeContext) -> u32 {
     unsafe {
         let Some(sk) = ctx.arg::<*const c_void>(0) else { return 0 };
         // The owner's bytes are counted by the stack; only a guest's call needs its result.
-        if let Some(counters) = socket::met::<Untyped>(sk)
-            && !socket::is_owner(counters)
-        {
-            enter(Kind::TcpSend, sk, 0);
+        match socket::met::<Untyped>(sk) {
+            Some(counters) if !socket::is_owner(counters) => enter(Kind::TcpSend, sk, 0),
+            _ => pass(Kind::TcpSend),
         }
     }
     0
@@ -77,6 +73,8 @@ fn udp4_send_kp(ctx: ProbeContext) -> u32 {
         unsafe {
             if Untyped::read::<u16>(sk, offset!(skc_family)) == FAMILY_INET {
                 enter(Kind::UdpSend, sk, 0);
+            } else {
+                pass(Kind::UdpSend);
             }
         }
     }
@@ -201,18 +199,40 @@ fn enter_first(kind: Kind, sk: Option<*const c_void>, flags: u32) -> u32 {
 
 #[inline(always)]
 fn enter(kind: Kind, sk: *const c_void, flags: u32) {
+    pass(kind);
     let call = Call { sk: sk as u64, flags: u64::from(flags) };
-    let Err(mut error) = CALLS.insert(key(kind), call, u64::from(BPF_NOEXIST)) else { return };
-    if error == EEXIST {
-        if CALLS.get_ptr(no_return(kind)).is_none() {
-            loss::count(causes::MISSED_RETURN);
-        }
-        match CALLS.insert(key(kind), call, u64::from(BPF_ANY)) {
-            Ok(()) => return,
-            Err(other) => error = other,
-        }
+    if CALLS.insert(key(kind), call, u64::from(BPF_ANY)).is_err() {
+        missed(kind);
     }
-    loss::count_insert(error);
+}
+
+/// The thread makes a call whose return nobody waits for, or no more calls: of what an earlier one left, the kernel has
+/// not told the return, and the next must not be taken for it.
+#[inline(always)]
+fn pass(kind: Kind) {
+    if leave(kind).is_some() {
+        missed(kind);
+    }
+}
+
+/// What a call moved will not be known by its return.
+#[inline(always)]
+fn missed(kind: Kind) {
+    if CALLS.get_ptr(no_return(kind)).is_none() {
+        loss::count(causes::MISSED_RETURN);
+    }
+}
+
+/// The current thread ends.
+#[inline(always)]
+pub(super) fn thread_ended() {
+    pass(Kind::TcpSend);
+    pass(Kind::UdpSend);
+    pass(Kind::Udp6Send);
+    pass(Kind::UdpRecv);
+    pass(Kind::Udp6Recv);
+    pass(Kind::MptcpSend);
+    pass(Kind::MptcpRecv);
 }
 
 /// Calls of this kind are counted before they return.

@@ -7,7 +7,7 @@ use net_traffic_common::PROCESS_EXITED;
 
 use crate::{
     account::family,
-    kernel::{Memory, Typed, offset, process_key, read_octets},
+    kernel::{Memory, Typed, by_address, offset, process_key, read_octets},
     maps::PROCESSES,
 };
 
@@ -30,6 +30,9 @@ fn exec_tp(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 fn exit_tp(ctx: BtfTracePointContext) -> i32 {
     let task: *const c_void = ctx.arg(0);
+    if by_address() {
+        super::kprobe::thread_ended();
+    }
     // SAFETY: the tracepoint's prototype.
     unsafe {
         let signal = Typed::read::<u64>(task, offset!(signal)) as *const c_void;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use aya::maps::{Map, MapData, PerCpuArray, PerCpuValues, loaded_maps};
+use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuValues, loaded_maps};
 use aya::util::nr_cpus;
 use libtest_mimic::{Completion, Failed, Trial};
 use net_traffic::snapshot::{Bytes, Loss, Snapshot};
@@ -26,11 +26,12 @@ use super::slowness;
 use super::tracer::{Refused, Tier};
 
 pub(super) fn trials() -> Vec<Trial> {
-    let trials: [(&'static str, Body); 4] = [
+    let trials: [(&'static str, Body); 5] = [
         ("missed_hooks", missed_hooks),
         ("busy_map", busy_map),
         ("many_wait_for_datagrams", many_wait_for_datagrams),
         ("missed_returns", missed_returns),
+        ("a_return_that_was_missed_before", a_return_that_was_missed_before),
     ];
     let trial = |(name, body): (&'static str, Body)| {
         Trial::ignorable_test(format!("ledger::{name}"), move || play(name, body))
@@ -116,12 +117,10 @@ fn packets_to_first_processor() -> Result<(), Failed> {
 /// No program can be made to meet a bucket that its own processor holds. So the counters are set by hand, where the
 /// programs have them: each is in its place of the ledger, summed over the processors.
 fn busy_map() -> Result<Option<Reason>, Failed> {
-    let before = ledgers();
+    let before = maps_named("LOSS");
     let mut ebpf = Ebpf::start(source::Tier::Auto, Sizes::default(), None)?;
-    let mut ours = ledgers();
-    ours.retain(|id| !before.contains(id));
-    let [id] = ours[..] else { return Err(format!("{} new maps of losses", ours.len()).into()) };
-    let mut counters: PerCpuArray<_, u64> = PerCpuArray::try_from(Map::PerCpuArray(MapData::from_id(id)?))?;
+    let map = Map::PerCpuArray(new_map("LOSS", &before)?);
+    let mut counters: PerCpuArray<_, u64> = PerCpuArray::try_from(map)?;
     let cpus = u64::try_from(nr_cpus().map_err(|(_, error)| error)?)?;
     for cause in 0..counters.len() {
         let each: Vec<_> = (0..cpus).map(|cpu| 10_u64.pow(cause) * (cpu + 1)).collect();
@@ -144,13 +143,21 @@ fn busy_map() -> Result<Option<Reason>, Failed> {
     Ok(None)
 }
 
-/// The maps of losses of all who count on this machine.
-fn ledgers() -> Vec<u32> {
+/// The one map of this name that is none of those `before`.
+fn new_map(name: &str, before: &[u32]) -> Result<MapData, Failed> {
+    let mut ours = maps_named(name);
+    ours.retain(|id| !before.contains(id));
+    let [id] = ours[..] else { return Err(format!("{} new maps {name}", ours.len()).into()) };
+    Ok(MapData::from_id(id)?)
+}
+
+/// The maps of this name of all who count on this machine.
+fn maps_named(name: &str) -> Vec<u32> {
     let mut ids = Vec::new();
     for map in loaded_maps() {
         // One that went away meanwhile is nobody's.
         if let Ok(map) = map
-            && map.name_as_str() == Some("LOSS")
+            && map.name_as_str() == Some(name)
         {
             ids.push(map.id());
         }
@@ -237,6 +244,33 @@ fn missed_returns() -> Result<Option<Reason>, Failed> {
     })?;
     drop(writers);
     waiting.finish()?;
+    // Nor did it tell of all the calls that were the threads' last.
+    let at_last = read(&mut ebpf)?.loss.missed_hooks;
+    check(at_last > missed, || format!("{missed} before the threads ended, {at_last} after"))?;
+    Ok(None)
+}
+
+/// What a call has left whose return was missed is not taken for a later one's. It is left by hand, in the place of a
+/// call on somebody else's socket.
+fn a_return_that_was_missed_before() -> Result<Option<Reason>, Failed> {
+    /// As the programs number a send of TCP.
+    const TCP_SEND: u64 = 1;
+    let before = maps_named("CALLS");
+    let mut ebpf = match kprobes() {
+        Ok(ebpf) => ebpf,
+        Err(reason) => return Ok(Some(reason)),
+    };
+    let mut calls: HashMap<_, u64, [u64; 2]> = HashMap::try_from(Map::HashMap(new_map("CALLS", &before)?))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut sender = TcpStream::connect(listener.local_addr()?)?;
+    sender.write_all(&[b'x'; SIZE])?;
+    let left = TCP_SEND << 32 | u64::try_from(gettid().as_raw())?;
+    let somebodys = [0; 2];
+    calls.insert(left, somebodys, 0)?;
+    sender.write_all(&[b'x'; SIZE])?;
+    check(calls.get(&left, 0).is_err(), || "the call before is still there".to_owned())?;
+    let missed = read(&mut ebpf)?.loss.missed_hooks;
+    check(missed == 1, || format!("{missed} calls in the ledger"))?;
     Ok(None)
 }
 
