@@ -33,14 +33,42 @@ pub(crate) struct Peeked {
     pub flags: u32,
 }
 
-/// Looks where the helper looks first, which is a few loads instead of several calls: into the cache that a socket has in
-/// front of what maps store in it. `None`: there, it is not to be seen; the helper knows.
+/// Its counters, if they are to be seen without asking a helper.
 ///
 /// # Safety
 /// `sk` points to a `struct sock` whose type the verifier knows.
 #[inline(always)]
 pub(crate) unsafe fn peek(sk: *const c_void) -> Option<Peeked> {
-    // SAFETY: as the caller promises; the kernel frees none of it while the program runs.
+    const OWNER: u32 = mem::offset_of!(SocketCounters, owner) as u32;
+    const FLAGS: u32 = mem::offset_of!(SocketCounters, flags) as u32;
+    // SAFETY: as the caller promises; the map holds such values.
+    unsafe {
+        let entry = cached(sk, ptr::from_ref(&SOCKETS).cast())?;
+        Some(Peeked { owner: ProcessKey(entry.read(OWNER)), flags: entry.read(FLAGS) })
+    }
+}
+
+/// What a map has stored in a socket, to be read only.
+pub(crate) struct Cached(*const c_void);
+
+impl Cached {
+    /// # Safety
+    /// The map's values have a `T` at `offset`.
+    #[inline(always)]
+    pub(crate) unsafe fn read<T: Copy + Default>(&self, offset: u32) -> T {
+        // SAFETY: as the caller promises; the kernel frees none of it while the program runs.
+        unsafe { Typed::read(self.0, offset!(storage_value) + offset) }
+    }
+}
+
+/// Looks where the helper looks first, which is a few loads instead of several calls: into the cache that a socket has in
+/// front of what maps store in it. `None`: there, it is not to be seen; the helper knows.
+///
+/// # Safety
+/// `sk` points to a `struct sock` whose type the verifier knows; `map` is one that stores in sockets.
+#[inline(always)]
+pub(crate) unsafe fn cached(sk: *const c_void, map: *const c_void) -> Option<Cached> {
+    // SAFETY: as the caller promises.
     unsafe {
         let stored = Typed::read::<u64>(sk, offset!(sk_bpf_storage)) as *const c_void;
         if stored.is_null() {
@@ -48,34 +76,27 @@ pub(crate) unsafe fn peek(sk: *const c_void) -> Option<Peeked> {
         }
         // A map keeps to one place of sixteen, the first that fewest maps had when it was made. One by one, because the
         // verifier takes constants only.
-        peek_at(stored, 0)
-            .or_else(|| peek_at(stored, 1))
-            .or_else(|| peek_at(stored, 2))
-            .or_else(|| peek_at(stored, 3))
-            .or_else(|| peek_at(stored, 4))
-            .or_else(|| peek_at(stored, 5))
-            .or_else(|| peek_at(stored, 6))
-            .or_else(|| peek_at(stored, 7))
+        cached_at(stored, map, 0)
+            .or_else(|| cached_at(stored, map, 1))
+            .or_else(|| cached_at(stored, map, 2))
+            .or_else(|| cached_at(stored, map, 3))
+            .or_else(|| cached_at(stored, map, 4))
+            .or_else(|| cached_at(stored, map, 5))
+            .or_else(|| cached_at(stored, map, 6))
+            .or_else(|| cached_at(stored, map, 7))
     }
 }
 
 /// # Safety
 /// `stored` points to the `struct bpf_local_storage` of a socket.
 #[inline(always)]
-unsafe fn peek_at(stored: *const c_void, place: u32) -> Option<Peeked> {
+unsafe fn cached_at(stored: *const c_void, map: *const c_void, place: u32) -> Option<Cached> {
     const POINTER: u32 = 8;
-    const OWNER: u32 = mem::offset_of!(SocketCounters, owner) as u32;
-    const FLAGS: u32 = mem::offset_of!(SocketCounters, flags) as u32;
     // SAFETY: as the caller promises.
     unsafe {
         let entry = Typed::read::<u64>(stored, offset!(storage_cache) + place * POINTER) as *const c_void;
-        if entry.is_null() || Typed::read::<u64>(entry, offset!(storage_map)) != (&raw const SOCKETS) as u64 {
-            return None;
-        }
-        Some(Peeked {
-            owner: ProcessKey(Typed::read(entry, offset!(storage_value) + OWNER)),
-            flags: Typed::read(entry, offset!(storage_value) + FLAGS),
-        })
+        let is_of_map = !entry.is_null() && Typed::read::<u64>(entry, offset!(storage_map)) == map as u64;
+        is_of_map.then_some(Cached(entry))
     }
 }
 

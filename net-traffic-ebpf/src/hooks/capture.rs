@@ -3,7 +3,7 @@
 //! The filter is made at run time, from the user's expression. It is what is attached to an interface, and ends with a
 //! tail call of what is here.
 
-use core::{ffi::c_void, ptr};
+use core::{ffi::c_void, mem, ptr};
 
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_NOEXIST, BPF_SK_STORAGE_GET_F_CREATE, xdp_action::XDP_PASS},
@@ -15,7 +15,7 @@ use net_traffic_common::{ProcessKey, UNOWNED, packet::CHOSEN_WITH_CHILDREN};
 
 use super::iter::TaskFile;
 use crate::{
-    account::process,
+    account::{process, storage},
     capture::{choose, frame, keep, owner, setting},
     kernel::{Memory, Typed, offset, process_key},
     maps::{CHOSEN_PIDS, HOLDERS, Holder},
@@ -72,21 +72,33 @@ fn creator_cgroup(ctx: SockContext) -> i32 {
     1
 }
 
+/// As [`holder_send_tp`], but with a glance first at what nearly all calls are: of a socket that was used before.
+#[btf_tracepoint(function = "sock_send_length")]
+fn peek_send_tp(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the tracepoint's prototype.
+    unsafe { if is_seen_to_be_used(ctx.arg(0)) { 0 } else { used(ctx.arg(0)) } }
+}
+
+/// As [`holder_recv_tp`], but with the same glance.
+#[btf_tracepoint(function = "sock_recv_length")]
+fn peek_recv_tp(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the tracepoint's prototype.
+    unsafe { if is_seen_to_be_used(ctx.arg(0)) { 0 } else { used(ctx.arg(0)) } }
+}
+
 /// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3. Whoever uses a socket
 /// first is who its packets belong to, and not who made or accepted it.
 #[btf_tracepoint(function = "sock_send_length")]
 fn holder_send_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
-    unsafe { used(ctx.arg(0)) };
-    0
+    unsafe { used(ctx.arg(0)) }
 }
 
 /// `void sock_recv_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3.
 #[btf_tracepoint(function = "sock_recv_length")]
 fn holder_recv_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
-    unsafe { used(ctx.arg(0)) };
-    0
+    unsafe { used(ctx.arg(0)) }
 }
 
 /// Walks over all descriptors, for the sockets that were made before.
@@ -126,15 +138,29 @@ unsafe fn created(sk: *const c_void, creator: ProcessKey) {
     let _stored = unsafe { holder(sk, &raw const initial) };
 }
 
+/// Whether it is seen without asking a helper.
+///
+/// # Safety
+/// `sk` points to a `struct sock` whose type the verifier knows.
+#[inline(always)]
+unsafe fn is_seen_to_be_used(sk: *const c_void) -> bool {
+    const IS_USED: u32 = mem::offset_of!(Holder, is_used) as u32;
+    // SAFETY: as the caller promises; the map holds such values.
+    unsafe {
+        storage::cached(sk, ptr::from_ref(&HOLDERS).cast())
+            .is_some_and(|known| known.read::<u64>(IS_USED) != 0)
+    }
+}
+
 /// # Safety
 /// `sk` is a socket.
-#[inline(always)]
-unsafe fn used(sk: *const c_void) {
+#[inline(never)]
+unsafe fn used(sk: *const c_void) -> i32 {
     // SAFETY: as the caller promises; what the helper gives is the socket's storage or null.
     unsafe {
         let known = holder(sk, ptr::null());
         if !known.is_null() && (*known).is_used != 0 {
-            return;
+            return 0;
         }
         let user = process::current();
         let initial = Holder { owner: user, is_used: 1, remembered: 0 };
@@ -144,6 +170,7 @@ unsafe fn used(sk: *const c_void) {
             (*holder).is_used = 1;
         }
     }
+    0
 }
 
 /// What is stored in the socket; made if there is something to begin with.

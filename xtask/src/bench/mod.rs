@@ -5,6 +5,7 @@ mod capture;
 mod churn;
 mod iperf;
 mod link;
+mod nothing;
 mod paired;
 mod pingpong;
 mod readout;

@@ -1,4 +1,5 @@
-//! What the tracer adds to the smallest exchange: 64 bytes there and back over loopback, tracer off and on.
+//! What the tracer adds to the smallest exchange: 64 bytes there and back over loopback, tracer off and on, and
+//! what two programs that do nothing add in its place.
 
 use std::{
     io::{Read, Write},
@@ -16,7 +17,8 @@ use nix::{
 
 use super::{
     net_traffic,
-    paired::{Plan, Side, compare, median},
+    nothing::Nothing,
+    paired::{Outcome, Plan, Side, compare, median},
     running::{Ready, Running},
 };
 
@@ -35,32 +37,38 @@ const TRACER_CPU: &str = "0";
 
 #[expect(clippy::print_stdout, reason = "the figures")]
 pub(super) fn run(pairs: usize) -> Result<()> {
-    let mut tracer = None;
+    println!("an exchange of {MESSAGE} bytes, CPU time:");
+    // First what nobody can do without.
+    compared("programs that do nothing", pairs, Nothing::attach)?;
+    compared("tracer", pairs, || Running::start(top(), Ready::FirstLine))
+}
+
+/// With what `start` attaches, and without.
+#[expect(clippy::print_stdout, reason = "the figures")]
+fn compared<T>(name: &str, pairs: usize, start: impl Fn() -> Result<T>) -> Result<()> {
+    let mut attached = None;
     let outcome = measure(pairs, |on| {
         if !on {
-            drop(tracer.take());
-        } else if tracer.is_none() {
-            tracer = Some(Running::start(top(), Ready::FirstLine)?);
+            drop(attached.take());
+        } else if attached.is_none() {
+            attached = Some(start()?);
         }
         Ok(())
     })?;
-    let outcome = outcome.trusted()?;
-    println!(
-        "pingpong, {MESSAGE} bytes: tracer on {:.0} ns, off {:.0} ns, ratio {}, null {}",
-        outcome.subject, outcome.base, outcome.ratio, outcome.null
-    );
+    let Outcome { subject, base, ratio, null, .. } = outcome.trusted()?;
+    println!("  {name:<24}  {subject:.0} ns, without {base:.0} ns, ratio {ratio}, null {null}");
     Ok(())
 }
 
-/// Nanoseconds of CPU time of one exchange. `tracer` attaches or detaches, and may be told what is so already.
-fn measure(pairs: usize, mut tracer: impl FnMut(bool) -> Result<()>) -> Result<super::paired::Outcome> {
+/// Nanoseconds of CPU time of one exchange. `switch` attaches or detaches, and may be told what is so already.
+fn measure(pairs: usize, mut switch: impl FnMut(bool) -> Result<()>) -> Result<Outcome> {
     let mut cpus = CpuSet::new();
     cpus.set(MEASURED_CPU)?;
     sched_setaffinity(Pid::from_raw(0), &cpus).context("pin the exchange to a CPU")?;
     let mut exchange = Exchange::open()?;
     let mut before = None;
     compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| {
-        tracer(side == Side::Subject)?;
+        switch(side == Side::Subject)?;
         if before.replace(side) != Some(side) {
             for _ in 0..WARM_UP {
                 exchange.block()?;

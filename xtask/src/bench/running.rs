@@ -3,8 +3,8 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    thread,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread::sleep,
     time::Duration,
 };
 
@@ -24,24 +24,28 @@ pub(super) enum Ready {
 }
 
 /// It ends when this is dropped.
-pub(super) struct Running(Child);
+pub(super) struct Running {
+    program: Child,
+    /// Takes what it prints, once it works.
+    reader: Option<Child>,
+}
 
 impl Running {
     pub(super) fn start(mut command: Command, ready: Ready) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut running = Self(command.spawn().with_context(|| format!("start {name}"))?);
-        let stdout = running.0.stdout.take().with_context(|| format!("read from {name}"))?;
+        let program = command.spawn().with_context(|| format!("start {name}"))?;
+        let mut running = Self { program, reader: None };
+        let stdout = running.program.stdout.take().with_context(|| format!("read from {name}"))?;
         let mut stdout = BufReader::new(stdout);
         if let Ready::FirstLine = ready {
             let mut line = String::new();
             stdout.read_line(&mut line).with_context(|| format!("read from {name}"))?;
             ensure!(!line.is_empty(), "{name} ended before its first report");
         }
-        // Nobody wants the rest, but it must not wait for a reader.
-        thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        running.reader = Some(discard(stdout.into_inner())?);
         if let Ready::After(time) = ready {
-            thread::sleep(time);
+            sleep(time);
         }
         running.ensure_alive()?;
         Ok(running)
@@ -49,26 +53,30 @@ impl Running {
 
     /// User and system time of all its threads, also those that have ended.
     pub(super) fn cpu_time(&self) -> Result<Duration> {
-        let clock = clock_getcpuclockid(Pid::from_raw(self.0.id().try_into()?)).context("find its clock")?;
+        let clock =
+            clock_getcpuclockid(Pid::from_raw(self.program.id().try_into()?)).context("find its clock")?;
         Ok(clock_gettime(clock).context("read its CPU time")?.into())
     }
 
     pub(super) fn resident_kib(&self) -> Result<u32> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.program.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("find VmRSS")?;
         Ok(line.split_whitespace().next().context("read VmRSS")?.parse()?)
     }
 
     pub(super) fn ensure_alive(&mut self) -> Result<()> {
-        let status = self.0.try_wait().context("ask whether it runs")?;
+        let status = self.program.try_wait().context("ask whether it runs")?;
         ensure!(status.is_none(), "it ended by itself: {status:?}");
         Ok(())
     }
 
     /// The kernel detaches what the process held.
     fn end(&mut self) -> Result<()> {
-        self.0.kill().context("end it")?;
-        self.0.wait().context("wait for its end")?;
+        self.program.kill().context("end it")?;
+        self.program.wait().context("wait for its end")?;
+        if let Some(reader) = &mut self.reader {
+            reader.wait().context("wait for the end of its reader")?;
+        }
         Ok(())
     }
 }
@@ -79,6 +87,12 @@ impl Drop for Running {
             eprintln!("a program of the benchmark: {error:#}");
         }
     }
+}
+
+/// Nobody wants what a program prints, but it must not wait for a reader. That is no thread, because what is measured may
+/// be in this process, and each system call on a descriptor costs a process more that has two.
+fn discard(printed: ChildStdout) -> Result<Child> {
+    Command::new("cat").stdin(printed).stdout(Stdio::null()).spawn().context("start a reader")
 }
 
 #[cfg(test)]
