@@ -4,7 +4,8 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     process::{Child, ChildStdout, Command, Stdio},
-    thread::sleep,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -26,29 +27,93 @@ pub(super) enum Ready {
 /// It ends when this is dropped.
 pub(super) struct Running {
     program: Child,
-    /// Takes what it prints, once it works.
-    reader: Option<Child>,
+    /// Takes what it prints, if nobody wants it.
+    discard: Option<Child>,
+}
+
+/// The last line that a program printed.
+pub(super) struct Latest(Arc<Mutex<String>>);
+
+impl Latest {
+    /// What it says, as JSON.
+    pub(super) fn read(&self) -> Result<serde_json::Value> {
+        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::from_str(&line).context("read a report")
+    }
+
+    fn take(&self, line: &mut String) {
+        std::mem::swap(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), line);
+        line.clear();
+    }
+}
+
+/// What a program prints.
+struct Output {
+    name: String,
+    pipe: BufReader<ChildStdout>,
+}
+
+impl Output {
+    fn first_line(&mut self) -> Result<String> {
+        let Self { name, pipe } = self;
+        let mut line = String::new();
+        pipe.read_line(&mut line).with_context(|| format!("read from {name}"))?;
+        ensure!(!line.is_empty(), "{name} ended before its first report");
+        Ok(line)
+    }
+
+    /// Nobody wants the rest, but the program must not wait for a reader. That is no thread, because what is measured may be
+    /// in this process, and each system call on a descriptor costs a process more that has two.
+    fn discard(self) -> Result<Child> {
+        let mut cat = Command::new("cat");
+        cat.stdin(self.pipe.into_inner()).stdout(Stdio::null()).spawn().context("start a reader")
+    }
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command, ready: Ready) -> Result<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let program = command.spawn().with_context(|| format!("start {name}"))?;
-        let mut running = Self { program, reader: None };
-        let stdout = running.program.stdout.take().with_context(|| format!("read from {name}"))?;
-        let mut stdout = BufReader::new(stdout);
+    pub(super) fn start(command: Command, ready: Ready) -> Result<Self> {
+        let (mut running, mut stdout) = Self::spawn(command)?;
         if let Ready::FirstLine = ready {
-            let mut line = String::new();
-            stdout.read_line(&mut line).with_context(|| format!("read from {name}"))?;
-            ensure!(!line.is_empty(), "{name} ended before its first report");
+            stdout.first_line()?;
         }
-        running.reader = Some(discard(stdout.into_inner())?);
+        running.discard = Some(stdout.discard()?);
         if let Ready::After(time) = ready {
-            sleep(time);
+            thread::sleep(time);
         }
         running.ensure_alive()?;
         Ok(running)
+    }
+
+    /// The same for a program that reports line by line, of which the last is kept.
+    pub(super) fn reporting(command: Command) -> Result<(Self, Latest)> {
+        let (running, mut stdout) = Self::spawn(command)?;
+        let mut line = stdout.first_line()?;
+        let latest = Latest(Arc::default());
+        let kept = Latest(Arc::clone(&latest.0));
+        kept.take(&mut line);
+        thread::spawn(move || {
+            // What is cut off when the program is ended is no line.
+            while stdout.pipe.read_line(&mut line).is_ok() && line.ends_with('\n') {
+                kept.take(&mut line);
+            }
+        });
+        Ok((running, latest))
+    }
+
+    fn spawn(mut command: Command) -> Result<(Self, Output)> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let program = command.spawn().with_context(|| format!("start {name}"))?;
+        let mut running = Self { program, discard: None };
+        let pipe = running.program.stdout.take().with_context(|| format!("read from {name}"))?;
+        Ok((running, Output { name, pipe: BufReader::new(pipe) }))
+    }
+
+    /// Waits until it ends by itself, as it must: well.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let status = self.program.wait().context("wait for its end")?;
+        ensure!(status.success(), "it ended with {status}");
+        Ok(())
     }
 
     /// User and system time of all its threads, also those that have ended.
@@ -74,7 +139,7 @@ impl Running {
     fn end(&mut self) -> Result<()> {
         self.program.kill().context("end it")?;
         self.program.wait().context("wait for its end")?;
-        if let Some(reader) = &mut self.reader {
+        if let Some(reader) = &mut self.discard {
             reader.wait().context("wait for the end of its reader")?;
         }
         Ok(())
@@ -87,12 +152,6 @@ impl Drop for Running {
             eprintln!("a program of the benchmark: {error:#}");
         }
     }
-}
-
-/// Nobody wants what a program prints, but it must not wait for a reader. That is no thread, because what is measured may
-/// be in this process, and each system call on a descriptor costs a process more that has two.
-fn discard(printed: ChildStdout) -> Result<Child> {
-    Command::new("cat").stdin(printed).stdout(Stdio::null()).spawn().context("start a reader")
 }
 
 #[cfg(test)]
@@ -120,6 +179,16 @@ mod tests {
     #[test]
     fn what_does_not_stay_is_an_error() {
         assert!(Running::start(shell("exit 0"), Ready::After(Duration::from_millis(500))).is_err());
+    }
+
+    #[test]
+    fn the_last_line_is_kept_and_a_part_of_one_is_none() {
+        let script = "echo 1; echo 2; echo 3; printf 4";
+        let (mut running, latest) = Running::reporting(shell(script)).unwrap();
+        running.finish().unwrap();
+        while latest.read().unwrap() != 3 {
+            thread::yield_now();
+        }
     }
 
     #[test]
