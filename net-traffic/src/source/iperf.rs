@@ -2,9 +2,12 @@
 
 mod capture;
 mod columns;
+mod document;
 mod door;
+mod labels;
 mod lines;
 mod run;
+mod served;
 mod silence;
 
 pub use self::capture::Outlets;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::obstacles::{lose, shape};
 use crate::stage::{End, IPERF3, OURS, Stage, THERE, on_stage, on_stage_first, up_to_three_times};
 
 /// Runs a test that is limited on purpose and gives its cause, in JSON and in words.
@@ -39,15 +40,12 @@ fn check_against(stage: &Stage, port: u16, options: &str, limit: &str, words: &s
 }
 
 /// So slow that a machine which is busy reaches it, too.
-fn slow_cable(stage: &Stage) {
-    let shape = "tc qdisc add dev va root tbf rate 20mbit burst 20k latency 60ms".to_owned();
-    stage.configure(End::Here, &[shape]);
-}
+const SLOW: &str = "rate 20mbit burst 20k latency 60ms";
 
 #[test]
 fn a_rate_limit_of_the_interface() {
     on_stage_first("a_rate_limit_of_the_interface", |stage| {
-        slow_cable(stage);
+        shape(stage, SLOW);
         check(stage, 5401, "-t 1", "interface_queue", "the queue of this machine's interface");
     });
 }
@@ -66,16 +64,9 @@ fn a_rate_that_was_asked_for() {
 #[test]
 fn lost_packets() {
     on_stage_first("lost_packets", |stage| {
-        let rules = [
-            "nft add table ip lossy",
-            "nft add chain ip lossy in { type filter hook input priority 0 ; }",
-            "nft add rule ip lossy in tcp dport 5404 meta length > 200 numgen random mod 100 < 3 drop",
-        ];
-        stage.configure(End::There, &rules.map(str::to_owned));
+        lose(stage, "tcp dport 5404", 3);
         check(stage, 5404, "-t 2", "loss", "packets lost on the way");
-        let rule =
-            "nft add rule ip lossy in udp dport 5409 meta length > 200 numgen random mod 100 < 10 drop";
-        stage.configure(End::There, &[rule.to_owned()]);
+        lose(stage, "udp dport 5409", 10);
         check(stage, 5409, "-t 1 -u -b 4M -l 1000", "loss", "packets lost on the way");
     });
 }
@@ -132,7 +123,7 @@ fn a_reader_that_is_slow() {
 #[test]
 fn a_competing_process() {
     on_stage_first("a_competing_process", |stage| {
-        slow_cable(stage);
+        shape(stage, SLOW);
         let _other = stage.serve(End::There, IPERF3, 5406, "");
         let _serving = stage.serve(End::There, IPERF3, 5407, "");
         let competing = stage.start(End::Here, IPERF3, &format!("-c {THERE} -p 5406 -t 25 -P 2"));

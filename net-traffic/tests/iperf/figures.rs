@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use crate::stage::{End, IPERF3, OURS, Stage, THERE, on_stage_first};
+use crate::obstacles::{lose, shape};
+use crate::reports::{Ends, count};
+use crate::stage::{End, IPERF3, OURS, Stage, on_stage_first};
 
 /// What our client saw of a test against iperf3, and the test's own report of it.
 fn seen(stage: &Stage, port: u16, options: &str) -> (Value, Value) {
-    let _serving = stage.serve(End::There, IPERF3, port, "");
-    let report = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} {options} -J")).end().json();
+    let (report, _) = Ends { client: OURS, server: IPERF3 }.test(stage, port, options);
     (report["net_traffic"].clone(), report)
 }
 
@@ -21,8 +22,7 @@ fn queue(stage: &Stage, what: &str) -> u64 {
 #[test]
 fn a_queue_that_fills_shows_in_round_trips_and_what_it_held_back() {
     on_stage_first("a_queue_that_fills_shows_in_round_trips_and_what_it_held_back", |stage| {
-        let shape = "tc qdisc add dev va root tbf rate 10mbit burst 20k latency 300ms".to_owned();
-        stage.configure(End::Here, &[shape]);
+        shape(stage, "rate 10mbit burst 20k latency 300ms");
         let (cause, _) = seen(stage, 6101, "-t 2");
         let interface = &cause["interfaces"][0];
         assert_eq!((&interface["name"], &interface["queue"]), (&"va".into(), &"tbf".into()), "{cause}");
@@ -40,8 +40,7 @@ fn a_queue_that_fills_shows_in_round_trips_and_what_it_held_back() {
 #[test]
 fn what_a_queue_drops_is_counted() {
     on_stage_first("what_a_queue_drops_is_counted", |stage| {
-        let shape = "tc qdisc add dev va root tbf rate 2mbit burst 20k limit 20k".to_owned();
-        stage.configure(End::Here, &[shape]);
+        shape(stage, "rate 2mbit burst 20k limit 20k");
         let (cause, report) = seen(stage, 6102, "-u -b 8M -l 1000 -t 1");
         let dropped = cause["interfaces"][0]["queue_drops"].as_u64().unwrap();
         assert!((1..=queue(stage, "dropped")).contains(&dropped), "{dropped}: {cause}");
@@ -51,14 +50,23 @@ fn what_a_queue_drops_is_counted() {
 }
 
 #[test]
+fn what_the_interface_itself_drops_is_counted() {
+    on_stage_first("what_the_interface_itself_drops_is_counted", |stage| {
+        // A cable does not carry what its other end has no room for.
+        stage.configure(End::There, &["ip link set vb mtu 1000".to_owned()]);
+        let (cause, _) = seen(stage, 6105, "-u -b 2M -l 1200 -t 1");
+        let said = stage.start(End::Here, "ip", "-s -j link show va").end().json();
+        let counted = count(&said, "/0/stats64/tx/dropped");
+        let dropped = count(&cause, "/interfaces/0/dropped");
+        // A second of it is some two hundred.
+        assert!((100..=counted).contains(&dropped), "{dropped} of {counted}: {cause}");
+    });
+}
+
+#[test]
 fn retransmits_are_those_of_the_tests_own_report() {
     on_stage_first("retransmits_are_those_of_the_tests_own_report", |stage| {
-        let rules = [
-            "nft add table ip lossy",
-            "nft add chain ip lossy in { type filter hook input priority 0 ; }",
-            "nft add rule ip lossy in tcp dport 6103 meta length > 200 numgen random mod 100 < 2 drop",
-        ];
-        stage.configure(End::There, &rules.map(str::to_owned));
+        lose(stage, "tcp dport 6103", 2);
         let (cause, report) = seen(stage, 6103, "-t 2 -b 40M -P 2");
         let streams = cause["streams"].as_array().unwrap();
         let again: u64 = streams.iter().map(|stream| stream["retransmits"].as_u64().unwrap()).sum();

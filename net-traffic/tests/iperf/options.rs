@@ -1,49 +1,21 @@
 //! Each option does what it says: seen in the kernel's sockets, or in what iperf3 at the other end reports.
 
-use serde_json::Value;
-
+use crate::reports::{Ends, count, number};
 use crate::stage::{
-    End, Ended, IPERF3, OURS, Program, Stage, THERE, THERE_V6, on_stage, on_stage_first, up_to_three_times,
-    wait_for,
+    End, Ended, IPERF3, OURS, Program, THERE, THERE_V6, on_stage, on_stage_first, up_to_three_times,
 };
 
-/// Both reports of a test by our client against iperf3.
-fn test(stage: &Stage, port: u16, options: &str) -> (Value, Value) {
-    let server = stage.serve(End::There, IPERF3, port, "-1 -J");
-    let client = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} {options} -J")).end();
-    assert_eq!(client.code, Some(0), "{options}: {}{}", client.out, client.err);
-    (client.json(), server.end().json())
-}
-
-pub(crate) fn number(report: &Value, path: &str) -> f64 {
-    report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {path} in {report}"))
-}
-
-pub(crate) fn count(report: &Value, path: &str) -> u64 {
-    report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {report}"))
-}
-
-/// What `ss` says of the client's connection that moves data, once it says `wanted` of it.
-fn check_socket(stage: &Stage, port: u16, options: &str, wanted: &str) {
-    let _serving = stage.serve(End::There, IPERF3, port, "");
-    let testing = stage.start(End::Here, OURS, &format!("iperf {THERE} -p {port} -t 30 {options}"));
-    let mut said = String::new();
-    wait_for(&format!("{options}: {wanted}"), || {
-        said = stage.start(End::Here, "ss", &format!("-tinmH dst {THERE} dport = {port}")).end().out;
-        said.contains(wanted)
-    });
-    drop(testing);
-}
+const ENDS: Ends = Ends { client: OURS, server: IPERF3 };
 
 #[test]
 fn sockets_are_as_was_asked() {
     on_stage("sockets_are_as_was_asked", |stage| {
         // Twelve octets of each segment are the timestamps.
-        check_socket(stage, 5901, "-M 900", "mss:888");
-        check_socket(stage, 5902, "-C reno", " reno ");
+        ENDS.check_socket(stage, End::Here, 5901, "-M 900", "mss:888");
+        ENDS.check_socket(stage, End::Here, 5902, "-C reno", " reno ");
         // The kernel doubles what it is asked for.
-        check_socket(stage, 5903, "-w 32K", "tb65536");
-        let (client, _) = test(stage, 5904, "-C reno -t 1");
+        ENDS.check_socket(stage, End::Here, 5903, "-w 32K", "tb65536");
+        let (client, _) = ENDS.test(stage, 5904, "-C reno -t 1");
         assert_eq!(client["end"]["sender_tcp_congestion"], "reno");
     });
 }
@@ -51,7 +23,7 @@ fn sockets_are_as_was_asked() {
 #[test]
 fn a_window_holds_on_both_sides() {
     on_stage("a_window_holds_on_both_sides", |stage| {
-        let (client, server) = test(stage, 5905, "-w 32K -t 1");
+        let (client, server) = ENDS.test(stage, 5905, "-w 32K -t 1");
         for report in [client, server] {
             let buffers = ["/start/sock_bufsize", "/start/sndbuf_actual", "/start/rcvbuf_actual"];
             assert_eq!(buffers.map(|path| count(&report, path)), [32 << 10, 64 << 10, 64 << 10], "{report}");
@@ -62,11 +34,11 @@ fn a_window_holds_on_both_sides() {
 #[test]
 fn blocks_are_as_long_as_was_asked() {
     on_stage("blocks_are_as_long_as_was_asked", |stage| {
-        let (client, server) = test(stage, 5906, "-u -b 2M -t 1 -l 300");
+        let (client, server) = ENDS.test(stage, 5906, "-u -b 2M -t 1 -l 300");
         let (bytes, packets) = (count(&client, "/end/sum/bytes"), count(&client, "/end/sum/packets"));
         assert_eq!(bytes, 300 * packets, "{client}");
         assert_eq!(count(&server, "/start/test_start/blksize"), 300);
-        let (client, server) = test(stage, 5907, "-t 1 -l 5000");
+        let (client, server) = ENDS.test(stage, 5907, "-t 1 -l 5000");
         assert_eq!(count(&client, "/end/sum_sent/bytes") % 5000, 0);
         assert_eq!(count(&server, "/start/test_start/blksize"), 5000);
     });
@@ -75,11 +47,11 @@ fn blocks_are_as_long_as_was_asked() {
 #[test]
 fn amounts_and_times_are_kept() {
     on_stage("amounts_and_times_are_kept", |stage| {
-        let (client, server) = test(stage, 5908, "-n 3M");
+        let (client, server) = ENDS.test(stage, 5908, "-n 3M");
         for report in [&client, &server] {
             assert_eq!(count(report, "/end/sum_received/bytes"), 3 << 20, "{report}");
         }
-        let (client, server) = test(stage, 5909, "-t 2 -b 8M");
+        let (client, server) = ENDS.test(stage, 5909, "-t 2 -b 8M");
         // The other end's clock; a machine that is busy makes it longer.
         let [ours, theirs] = [&client, &server].map(|report| number(report, "/end/sum_received/seconds"));
         assert!((1.9..2.1).contains(&ours) && (1.9..8.0).contains(&theirs), "{ours} {theirs}");
@@ -93,7 +65,7 @@ fn a_bitrate_is_kept_by_each_stream() {
             [(5910, "-b 8M -t 2", 8e6), (5911, "-b 4M -P 3 -t 2", 12e6), (5912, "-u -b 6M -t 2", 6e6)]
         {
             up_to_three_times(|| {
-                let (client, server) = test(stage, port, options);
+                let (client, server) = ENDS.test(stage, port, options);
                 let streams = if options.contains("-P 3") { 3 } else { 1 };
                 assert_eq!(server["end"]["streams"].as_array().unwrap().len(), streams, "{server}");
                 let rates = if options.contains("-u") {
@@ -112,7 +84,7 @@ fn a_bitrate_is_kept_by_each_stream() {
 fn an_interval_is_the_time_between_two_lines() {
     on_stage_first("an_interval_is_the_time_between_two_lines", |stage| {
         up_to_three_times(|| {
-            let (client, _) = test(stage, 5913, "-t 2 -i 0.5 -b 20M");
+            let (client, _) = ENDS.test(stage, 5913, "-t 2 -i 0.5 -b 20M");
             let intervals = client["intervals"].as_array().unwrap();
             let lengths: Vec<f64> =
                 intervals.iter().map(|interval| number(interval, "/sum/seconds")).collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::reports::{Ends, client};
 use crate::stage::{End, IPERF3, OURS, Stage, THERE, on_stage, on_stage_first, up_to_three_times};
 
 const MODES: &[&str] = &[
@@ -52,13 +53,8 @@ fn the_text_has_iperf3s_headings() {
             lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
         };
         for (ports, mode) in (5750..).step_by(2).zip(["-t 1", "-t 1 -P 2", "-t 1 --bidir", "-u -b 5M -t 1"]) {
-            let texts = |program: &str, port: u16, word: &str| {
-                let server = stage.serve(End::There, program, port, "-1");
-                let client =
-                    stage.start(End::Here, program, &format!("{word} -c {THERE} -p {port} {mode}")).end();
-                [headings(&client.out), headings(&server.end().out)]
-            };
-            let (theirs, ours) = (texts(IPERF3, ports, ""), texts(OURS, ports + 1, "iperf"));
+            let [theirs, ours] =
+                texts_of_both(stage, ports, mode).map(|texts| texts.map(|text| headings(&text)));
             assert_eq!(theirs[0].len(), 3, "{theirs:?}");
             assert_eq!(ours, theirs, "{mode}");
         }
@@ -84,15 +80,9 @@ fn the_rows_stand_in_iperf3s_columns() {
         let modes =
             ["-t 1 -b 8M", "-t 1 -b 8M -P 2", "-t 1 -b 8M --bidir", "-u -b 2M -t 1", "-u -b 2M -t 1 -P 2"];
         for (ports, mode) in (5770..).step_by(2).zip(modes) {
-            let texts = |program: &str, port: u16, word: &str| {
-                let server = stage.serve(End::There, program, port, "-1");
-                let client =
-                    stage.start(End::Here, program, &format!("{word} -c {THERE} -p {port} {mode}")).end();
-                [client.out, server.end().out]
-            };
             // A last interval that has hardly begun has no place of its own, and a datagram may be lost.
             up_to_three_times(|| {
-                let (theirs, ours) = (texts(IPERF3, ports, ""), texts(OURS, ports + 1, "iperf"));
+                let [theirs, ours] = texts_of_both(stage, ports, mode);
                 let [their_shapes, our_shapes] =
                     [&theirs, &ours].map(|[client, server]| [shapes(client), shapes(server)]);
                 assert!(their_shapes[0].len() > 1, "{theirs:?}");
@@ -106,24 +96,70 @@ fn the_rows_stand_in_iperf3s_columns() {
     });
 }
 
+/// Those that iperf3 has where nothing else is open, at whichever end.
+#[test]
+fn a_stream_has_one_number_wherever_it_is_named() {
+    on_stage("a_stream_has_one_number_wherever_it_is_named", |stage| {
+        let modes = [("-t 1 -P 3", [&[5, 7, 9][..], &[5, 8, 10]]), ("-t 1 --bidir", [&[5, 7], &[5, 8]])];
+        for (port, (mode, expected)) in (5791..).step_by(2).zip(modes) {
+            let expected = expected.map(|numbers| numbers.iter().copied().collect::<BTreeSet<u64>>());
+            for (report, expected) in reports(stage, OURS, port, mode).iter().zip(&expected) {
+                let mut found = BTreeMap::new();
+                sockets(report, String::new(), &mut found);
+                for place in ["/start/connected[]", "/intervals[]/streams[]", "/end/streams[]/sender"] {
+                    assert_eq!(&found[&format!("{place}/socket")], expected, "{mode}: {place} of {report}");
+                }
+            }
+            for (text, expected) in texts(stage, OURS, port + 1, mode).iter().zip(&expected) {
+                for kind in [" local ", " sec "] {
+                    let lines = text.lines().filter(|line| line.contains(kind));
+                    let named = lines.filter_map(|line| line.strip_prefix('[')?.split_once(']'));
+                    let numbers = named.filter_map(|(number, _)| number.trim().parse().ok());
+                    assert_eq!(&numbers.collect::<BTreeSet<u64>>(), expected, "{mode}: {text}");
+                }
+            }
+        }
+    });
+}
+
+/// The numbers of streams, by where they are named.
+fn sockets(value: &Value, path: String, found: &mut BTreeMap<String, BTreeSet<u64>>) {
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(key, value)| sockets(value, format!("{path}/{key}"), found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| sockets(item, format!("{path}[]"), found)),
+        Value::Number(number) if path.ends_with("/socket") => {
+            found.entry(path).or_default().extend(number.as_u64());
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn a_failed_test_is_a_document_too() {
     on_stage("a_failed_test_is_a_document_too", |stage| {
-        let ended = |program: &str, word: &str| {
-            stage.start(End::Here, program, &format!("{word} -c {THERE} -p 5790 -J")).end()
-        };
-        let (theirs, ours) = (ended(IPERF3, ""), ended(OURS, "iperf"));
+        let [theirs, ours] = [IPERF3, OURS].map(|program| client(stage, program, THERE, 5790, "-J").end());
         assert_eq!((ours.code, ours.err.as_str()), (Some(1), ""), "{}", ours.out);
         compare("a refusal", &theirs.json(), &ours.json());
     });
 }
 
+/// Of the client and the server of a test by iperf3, and of one by ours.
+fn texts_of_both(stage: &Stage, port: u16, mode: &str) -> [[String; 2]; 2] {
+    [texts(stage, IPERF3, port, mode), texts(stage, OURS, port + 1, mode)]
+}
+
 /// Of a test with the same program at both ends.
-fn reports(stage: &Stage, program: &str, port: u16, mode: &str) -> [Value; 2] {
-    let server = stage.serve(End::There, program, port, "-1 -J");
-    let word = if program == OURS { "iperf" } else { "" };
-    let client = stage.start(End::Here, program, &format!("{word} -c {THERE} -p {port} {mode} -J")).end();
-    [client.json(), server.end().json()]
+fn texts(stage: &Stage, program: &str, port: u16, mode: &str) -> [String; 2] {
+    let server = stage.serve(End::There, program, port, "-1");
+    let client = client(stage, program, THERE, port, mode).end();
+    [client.out, server.end().out]
+}
+
+/// The same of their documents.
+fn reports(stage: &Stage, program: &'static str, port: u16, mode: &str) -> [Value; 2] {
+    Ends { client: program, server: program }.test(stage, port, mode).into()
 }
 
 fn compare(what: &str, theirs: &Value, ours: &Value) {

@@ -9,6 +9,7 @@ use std::thread;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::lines::{Lines, message};
+use super::served::Told;
 use crate::source::iperf::Event;
 use crate::source::system::iperf::Redirected;
 
@@ -48,14 +49,14 @@ impl Phase {
 }
 
 impl Capture {
-    pub(super) fn begin(is_server: bool) -> io::Result<(Self, UnboundedReceiver<Event>)> {
+    pub(super) fn begin(told: Told) -> io::Result<(Self, UnboundedReceiver<Event>)> {
         io::stdout().flush()?;
         let (from_out, to_out) = io::pipe()?;
         let (from_err, to_err) = io::pipe()?;
         let (events, receiver) = unbounded_channel();
         let phase = Phase::default();
         let (watched, other) = (phase.clone(), events.clone());
-        thread::Builder::new().spawn(move || follow(from_out, is_server, &watched, &events))?;
+        thread::Builder::new().spawn(move || follow(from_out, told, &watched, &events))?;
         thread::Builder::new().spawn(move || follow_messages(from_err, &other))?;
         let redirected = Redirected::begin(to_out, to_err)?;
         Ok((Self { redirected, phase }, receiver))
@@ -78,8 +79,8 @@ impl Drop for Capture {
     }
 }
 
-fn follow(from: PipeReader, is_server: bool, phase: &Phase, events: &UnboundedSender<Event>) {
-    let mut lines = Lines::new(is_server);
+fn follow(from: PipeReader, told: Told, phase: &Phase, events: &UnboundedSender<Event>) {
+    let mut lines = Lines::new(told);
     // The receiver may have gone away; the writer must not wait for it all the same.
     let tell = |event| drop(events.send(event));
     for line in BufReader::new(from).lines().map_while(Result::ok) {

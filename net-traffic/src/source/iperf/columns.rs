@@ -1,9 +1,16 @@
 //! Sets the rows of the report in iperf3's columns, below its headings. Pure.
 
+use super::labels;
+use super::served::{Told, scaled};
+
 /// Follows the text of a report: what a number behind the rate means, the heading tells.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     has_datagrams: bool,
+    /// All streams are the server's.
+    is_reverse: bool,
+    /// When the last interval ended.
+    last: f64,
     tests: u32,
 }
 
@@ -13,18 +20,21 @@ const NOTHING: &str = "                  ";
 const NO_JITTER: &str = "          ";
 
 impl Columns {
-    pub(super) fn set(&mut self, line: &str) -> String {
+    pub(super) fn set(&mut self, line: &str, told: Told) -> String {
         if line.starts_with("[ ID]") {
             self.has_datagrams = line.contains("Datagrams");
+        } else if line.starts_with("Reverse mode") {
+            self.is_reverse = true;
         } else if line.starts_with("Server listening on ") {
             self.tests += 1;
             return format!("{line} (test #{})", self.tests);
         }
-        self.row(line).unwrap_or_else(|| line.to_owned())
+        let line = labels::in_text(line, told.is_us());
+        self.row(&line, told).unwrap_or(line)
     }
 
     /// `[  5] 0.00-1.00 sec 640 KBytes 5.24 Mbits/sec …`; `None` for what is no row.
-    fn row(&self, line: &str) -> Option<String> {
+    fn row(&mut self, line: &str, told: Told) -> Option<String> {
         let (id, rest) = line.strip_prefix('[')?.split_once(']')?;
         let (role, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((role, rest)) => (format!("[{role}]"), rest),
@@ -35,6 +45,17 @@ impl Columns {
             return None;
         };
         let (from, to) = period.split_once('-')?;
+        let who = more.last();
+        let served = if who == Some(&"sender") && self.is_served(&role, told) {
+            self.until_it_heard(to, rate, rate_unit, told)
+        } else {
+            None
+        };
+        if who != Some(&"sender") && who != Some(&"receiver") {
+            self.last = to.parse().ok()?;
+        }
+        let (to, rate, rate_unit) =
+            served.unwrap_or_else(|| (to.to_owned(), (*rate).to_owned(), (*rate_unit).to_owned()));
         let more = match more {
             [jitter, "ms", counts, _, who @ ..] => {
                 format!("  {jitter:>5} ms  {counts} ({}%)  {}", lost(counts)?, who.join(" "))
@@ -52,6 +73,25 @@ impl Columns {
         Some(format!(
             "[{id:>3}]{role} {from:>6}-{to:<6} sec  {size:>4} {size_unit}  {rate:>4} {rate_unit}{more}"
         ))
+    }
+
+    /// Whether the one who sends is the server.
+    fn is_served(&self, role: &str, told: Told) -> bool {
+        if told.is_us() { role != "[RX-S]" } else { self.is_reverse || role == "[RX-C]" }
+    }
+
+    /// When what the server sent was over, and the rate until then.
+    fn until_it_heard(
+        &self,
+        to: &str,
+        rate: &str,
+        unit: &str,
+        told: Told,
+    ) -> Option<(String, String, String)> {
+        let reported: f64 = to.parse().ok()?;
+        let seconds = told.seconds(reported, self.last);
+        let (rate, unit) = scaled(rate, unit, reported / seconds)?;
+        Some((format!("{seconds:.2}"), rate, unit))
     }
 }
 
@@ -78,7 +118,9 @@ fn lost(counts: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The lines are those of iperf3 3.12, their columns pushed together.
+    const CLIENT: Told = Told::Server { after_time: true };
+
+    /// The lines are those of iperf3 3.12, their columns pushed together and their streams counted as riperf3 does.
     #[test]
     fn rows_stand_in_iperf3s_columns() {
         for (heading, row) in [
@@ -105,12 +147,13 @@ mod tests {
             ),
         ] {
             let mut columns = Columns::default();
-            columns.set(&format!("[ ID] Interval           Transfer     Bitrate         {heading}"));
-            let words: Vec<&str> = row.split_whitespace().collect();
+            let told = if row.starts_with("[  8]") { Told::Us } else { CLIENT };
+            columns.set(&format!("[ ID] Interval           Transfer     Bitrate         {heading}"), told);
+            let counted = row.replace("[  5]", "[  1]").replace("[  7]", "[  3]").replace("[  8]", "[  3]");
+            let words: Vec<&str> = counted.split_whitespace().collect();
             let pushed = words.join(" ").replace("[ ", "[");
-            let set = columns.set(&pushed);
-            assert_eq!(set, row, "{pushed}");
-            assert_eq!(columns.set(&set), row, "what stands there already");
+            assert_eq!(columns.set(&pushed, told), row, "{pushed}");
+            assert_eq!(columns.set(&counted, told), row, "what stands there already");
         }
     }
 
@@ -118,14 +161,59 @@ mod tests {
     fn what_is_no_row_stays() {
         let mut columns = Columns::default();
         for line in [
-            "[  5] local 10.66.0.2 port 5489 connected to 10.66.0.1 port 42738",
             "[ ID][Role] Interval           Transfer     Bitrate         Retr  Cwnd",
             "- - - - -",
             "[",
             "",
             "iperf Done.",
         ] {
-            assert_eq!(columns.set(line), line);
+            assert_eq!(columns.set(line, CLIENT), line);
+        }
+        let connected = "local 10.66.0.2 port 5489 connected to 10.66.0.1 port 42738";
+        assert_eq!(columns.set(&format!("[  1] {connected}"), CLIENT), format!("[  5] {connected}"));
+    }
+
+    /// Of a client, of a server, and of a client in both directions.
+    #[test]
+    fn what_the_server_sent_took_until_it_heard_of_the_end() {
+        let heading = "[ ID] Interval           Transfer     Bitrate         Retr";
+        let interval = "[  1]   0.00-1.10   sec  1.05 MBytes  8.80 Mbits/sec                  ";
+        for (told, first, row, set) in [
+            (
+                CLIENT,
+                "Reverse mode, remote host h is sending",
+                "[  1]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec    0             sender",
+                "[  5]   0.00-1.10   sec  1.05 MBytes  8.00 Mbits/sec    0             sender",
+            ),
+            (
+                CLIENT,
+                "Reverse mode, remote host h is sending",
+                "[  1]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec                  receiver",
+                "[  5]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec                  receiver",
+            ),
+            (
+                CLIENT,
+                "",
+                "[  3][RX-C]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec    0             sender",
+                "[  7][RX-C]   0.00-1.10   sec  1.05 MBytes  8.00 Mbits/sec    0             sender",
+            ),
+            (
+                CLIENT,
+                "",
+                "[  1][TX-C]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec    0             sender",
+                "[  5][TX-C]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec    0             sender",
+            ),
+            (
+                Told::Us,
+                interval,
+                "[SUM]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec    0             sender",
+                "[SUM]   0.00-1.10   sec  1.05 MBytes  8.00 Mbits/sec    0             sender",
+            ),
+        ] {
+            let mut columns = Columns::default();
+            columns.set(first, told);
+            columns.set(heading, told);
+            assert_eq!(columns.set(row, told), set);
         }
     }
 
@@ -134,7 +222,7 @@ mod tests {
         let mut columns = Columns::default();
         for number in 1..3 {
             let expected = format!("Server listening on 5201 (test #{number})");
-            assert_eq!(columns.set("Server listening on 5201"), expected);
+            assert_eq!(columns.set("Server listening on 5201", Told::Us), expected);
         }
     }
 

@@ -1,12 +1,14 @@
 //! What a line of the test's output means. Pure: lines in, events out.
 
 use super::columns::Columns;
+use super::document::as_iperf3_has_it;
+use super::served::Told;
 use crate::source::iperf::Event;
 
 /// Follows the output of a client or a server.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    is_server: bool,
+    told: Told,
     stage: Stage,
     columns: Columns,
     /// The line before was a rule.
@@ -24,8 +26,8 @@ enum Stage {
 }
 
 impl Lines {
-    pub(super) fn new(is_server: bool) -> Self {
-        Self { is_server, ..Self::default() }
+    pub(super) fn new(told: Told) -> Self {
+        Self { told, ..Self::default() }
     }
 
     /// Whether the streams are connected and move data.
@@ -39,7 +41,7 @@ impl Lines {
             document.push_str(line);
             if line == "}" {
                 self.stop(&mut tell);
-                tell(Event::Document(in_our_name(&self.document.take().unwrap_or_default())));
+                tell(Event::Document(as_iperf3_has_it(&self.document.take().unwrap_or_default(), self.told)));
                 self.finish(&mut tell);
             }
         } else if line == "{" {
@@ -61,7 +63,7 @@ impl Lines {
         let after_rule = std::mem::replace(&mut self.rule, line.starts_with("- - -"));
         if after_rule && line.starts_with("[ ID]") {
             self.stop(tell);
-        } else if self.is_server && line.starts_with("-----") && self.stage != Stage::Idle {
+        } else if self.told.is_us() && line.starts_with("-----") && self.stage != Stage::Idle {
             self.finish(tell);
         }
         if self.stage == Stage::Summary
@@ -70,7 +72,7 @@ impl Lines {
             tell(Event::Datagrams { lost, sent });
         }
         let started = line.starts_with('[') && line.contains(" connected to ") && self.stage == Stage::Idle;
-        tell(Event::Line(self.columns.set(line)));
+        tell(Event::Line(self.columns.set(line, self.told)));
         if started {
             self.start(tell);
         }
@@ -115,17 +117,6 @@ fn datagrams(line: &str) -> Option<(u64, u64)> {
     Some((lost.parse().ok()?, sent.parse().ok()?))
 }
 
-/// Names this program where the document names riperf3: scripts look for iperf's version there, and this is the one
-/// whose keys the document has at least.
-pub(super) fn in_our_name(document: &str) -> String {
-    const KEY: &str = r#""version": ""#;
-    let Some((before, rest)) = document.split_once(concat!(r#""version": ""#, "riperf3")) else {
-        return document.to_owned();
-    };
-    let after = rest.split_once('"').map_or("", |(_, after)| after);
-    format!("{before}{KEY}iperf 3.12 (net-traffic {})\"{after}", env!("CARGO_PKG_VERSION"))
-}
-
 /// A line of standard error, in this program's name.
 pub(super) fn message(line: &str) -> Event {
     Event::Message(line.strip_prefix("riperf3: ").unwrap_or(line).to_owned())
@@ -135,9 +126,11 @@ pub(super) fn message(line: &str) -> Event {
 mod tests {
     use super::*;
 
-    fn events(is_server: bool, text: &str) -> Vec<Event> {
+    const CLIENT: Told = Told::Server { after_time: true };
+
+    fn events(told: Told, text: &str) -> Vec<Event> {
         let mut events = Vec::new();
-        let mut lines = Lines::new(is_server);
+        let mut lines = Lines::new(told);
         text.lines().for_each(|line| lines.take(line, |event| events.push(event)));
         lines.end(|event| events.push(event));
         events.retain(|event| !matches!(event, Event::Line(_)));
@@ -150,7 +143,7 @@ mod tests {
                     [  8] local 1.2.3.4 port 5201 connected to 1.2.3.5 port 6\n\
                     [  5] 0.00-1.00 sec\n- - -\n[  5] 1.00-2.00 sec\n- - - - -\n[ ID] Interval\n[  5] 0.00-1.00 sec receiver\n";
         let banner = "--------------\nServer listening on 5201\n--------------\n";
-        let told = events(true, &format!("{banner}{test}{banner}{test}"));
+        let told = events(Told::Us, &format!("{banner}{test}{banner}{test}"));
         let one = [Event::Started, Event::Stopped, Event::Finished];
         assert_eq!(told, [one.clone(), one].concat());
     }
@@ -163,13 +156,13 @@ mod tests {
                     [  5]   0.00-1.00   sec   611 KBytes  5.00 Mbits/sec  0.000 ms  0/432 (0%)  sender\n\
                     [  5]   0.00-1.00   sec   604 KBytes  4.95 Mbits/sec  0.003 ms  5/432 (1.2%)  receiver\n";
         let datagrams = Event::Datagrams { lost: 5, sent: 432 };
-        assert_eq!(events(false, text), [Event::Started, Event::Stopped, datagrams, Event::Finished]);
+        assert_eq!(events(CLIENT, text), [Event::Started, Event::Stopped, datagrams, Event::Finished]);
         assert_eq!(super::datagrams("[  5]   0.00-1.00   sec  1.16 GBytes  9.95 Gbits/sec   receiver"), None);
     }
 
     #[test]
     fn a_test_without_streams_never_started() {
-        assert_eq!(events(true, "-----\nServer listening on 1\n-----\n-----\n"), []);
+        assert_eq!(events(Told::Us, "-----\nServer listening on 1\n-----\n-----\n"), []);
     }
 
     #[test]
@@ -177,19 +170,7 @@ mod tests {
         let text = "{\"event\":\"start\",\"data\":{}}\n{\"event\":\"interval\",\"data\":{}}\n\
                     {\"event\":\"end\",\"data\":{}}\n{\n  \"start\": {\n  }\n}\n";
         let whole = Event::Document("{\n  \"start\": {\n  }\n}".to_owned());
-        assert_eq!(events(true, text), [Event::Started, Event::Stopped, whole, Event::Finished]);
-    }
-
-    #[test]
-    fn a_document_names_this_program_and_an_iperf() {
-        let version = env!("CARGO_PKG_VERSION");
-        assert_eq!(
-            in_our_name("{\n  \"start\": {\n    \"version\": \"riperf3 0.8.0\",\n    \"x\": 1\n  }\n}"),
-            format!(
-                "{{\n  \"start\": {{\n    \"version\": \"iperf 3.12 (net-traffic {version})\",\n    \"x\": 1\n  }}\n}}"
-            )
-        );
-        assert_eq!(in_our_name("{}"), "{}");
+        assert_eq!(events(Told::Us, text), [Event::Started, Event::Stopped, whole, Event::Finished]);
     }
 
     #[test]

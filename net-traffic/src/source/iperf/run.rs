@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::capture::{Capture, Outlets};
 use super::door::Door;
-use super::{lines, silence};
+use super::served::Told;
+use super::{document, silence};
 use crate::source::iperf::{Event, Family, Interval, IperfError, IperfOptions, Role, Test, size_of};
 use crate::source::system::iperf::{SENDS_MANY, controls_congestion_by};
 
@@ -47,9 +48,13 @@ impl Iperf {
             }
         };
         let is_server = matches!(peer, Peer::Server(..));
+        let told = match &options.role {
+            Role::Client(test) => Told::Server { after_time: test.bytes.is_none() },
+            Role::Server { .. } => Told::Us,
+        };
         let failed =
             |error: io::Error| IperfError::Failed(format!("failed to take the test's output: {error}"));
-        let (capture, events) = Capture::begin(is_server).map_err(failed)?;
+        let (capture, events) = Capture::begin(told).map_err(failed)?;
         let outlets = capture.outlets().map_err(failed)?;
         let task = tokio::spawn(run(peer, capture));
         Ok(Started { iperf: Self { task, interrupt, is_server }, events, outlets })
@@ -84,7 +89,7 @@ impl Iperf {
 /// The JSON that stands for a test that did not come about.
 #[must_use]
 pub fn error_document(message: &str) -> String {
-    lines::in_our_name(&riperf3::json_report::error_document(message))
+    document::in_our_name(&riperf3::json_report::error_document(message))
 }
 
 /// The most that a socket's buffer can be asked to be, as iperf3 has it.
