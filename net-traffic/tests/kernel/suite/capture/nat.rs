@@ -38,7 +38,7 @@ struct Places {
     guest: Place,
     host: Place,
     far: Place,
-    _router: Place,
+    router: Place,
 }
 
 impl Places {
@@ -72,7 +72,7 @@ impl Places {
             ip addr add fd07::2/64 dev eth0 nodad
             ip route add default via 10.7.0.1
             ip route add default via fd07::1");
-        Ok(Self { guest, host, far, _router: router })
+        Ok(Self { guest, host, far, router })
     }
 
     /// With a rule of address translation on the host.
@@ -89,7 +89,7 @@ impl Places {
 
     /// What is captured on the outer interface while the container talks to the far place.
     fn talk(self, options: LiveCaptureOptions, filter: &'static str) -> Result<Outcome, Failed> {
-        let Self { guest, host, far, _router } = self;
+        let Self { guest, host, far, router: _router } = self;
         let captured = host.run(move || {
             capture_by(&options, filter, usize::MAX, || {
                 for server in SERVERS {
@@ -198,18 +198,18 @@ fn arriving() -> LiveCaptureOptions {
 /// the packets are.
 fn published() -> Result<(), Failed> {
     let places = Places::translating("prerouting", "iifname uplink tcp dport 8080 dnat ip to 10.9.0.2:80")?;
-    let Places { guest, host, far, _router } = places;
+    let Places { guest, host, far, router: _router } = places;
     let listener = guest.run(|| TcpListener::bind("10.9.0.2:80"))?;
     let server = guest.start(move || -> io::Result<()> {
         let (mut stream, _) = listener.accept()?;
         stream.read_to_end(&mut Vec::new())?;
-        stream.write_all(&[1; BYTES])
+        stream.write_all(&vec![1; BYTES])
     });
     let mut outcome = host.run(move || {
         let talk = || {
             far.run(|| -> io::Result<()> {
                 let mut stream = TcpStream::connect("10.8.0.1:8080")?;
-                stream.write_all(&[2; BYTES])?;
+                stream.write_all(&vec![2; BYTES])?;
                 stream.shutdown(Shutdown::Write)?;
                 stream.read_to_end(&mut Vec::new()).map(drop)
             })?;
@@ -238,14 +238,14 @@ struct Exchange {
 
 impl Exchange {
     fn new(places: Places) -> Result<Self, Failed> {
-        let Places { guest, host, far, _router } = places;
+        let Places { guest, host, far, router } = places;
         let server = far.run(|| UdpSocket::bind("10.7.0.2:0"))?;
         let client = guest.run(|| UdpSocket::bind("10.9.0.2:0"))?;
         client.connect(server.local_addr()?)?;
         for socket in [&client, &server] {
             socket.set_read_timeout(Some(PATIENCE))?;
         }
-        Ok(Self { client, server, host: Arc::new(host), _others: [guest, far, _router] })
+        Ok(Self { client, server, host: Arc::new(host), _others: [guest, far, router] })
     }
 
     fn once(&self) -> Result<(), Failed> {
