@@ -73,6 +73,8 @@ pub struct Offsets {
     /// The members of `bpf_local_storage_data`: the map whose it is, and the value.
     pub storage_map: u32,
     pub storage_value: u32,
+    /// The member of `udp_sock` with what takes packets before any process; [`u32::MAX`] if not found.
+    pub encap_rcv: u32,
 }
 
 /// The hierarchy of cgroups that tells containers apart.

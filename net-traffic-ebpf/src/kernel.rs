@@ -66,6 +66,7 @@ pub(crate) static OFFSETS: Offsets = Offsets {
     storage_cache: 0,
     storage_map: 0,
     storage_value: 0,
+    encap_rcv: 0,
 };
 
 /// Whose descendants are traced; set by the loader.

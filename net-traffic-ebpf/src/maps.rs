@@ -93,11 +93,6 @@ pub(crate) static FORWARDED: LruHashMap<Flow, u32, 16_384> = LruHashMap::new();
 #[btf_map]
 pub(crate) static OWN_ADDRESSES: HashMap<u64, u32, 8192> = HashMap::new();
 
-/// UDP ports of this namespace at which the kernel itself takes tunnels' packets, in network order. The collector
-/// fills it.
-#[btf_map]
-pub(crate) static TUNNEL_PORTS: HashMap<u32, u32, 1024> = HashMap::new();
-
 /// The class of datagrams that arrive in fragments, of which only the first has ports.
 #[btf_map]
 pub(crate) static FRAGMENTED: LruHashMap<Datagram, u32, 4096> = LruHashMap::new();

@@ -21,22 +21,34 @@ pub enum BtfError {
     Missing { owner: &'static str, member: &'static str },
 }
 
-/// Reads the offsets of every member that the programs use, and where `css_set` points to the state of a controller,
-/// if this kernel has it.
+/// What was asked of the running kernel's BTF.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Of every member that the programs use.
+    pub offsets: Offsets,
+    /// Where `css_set` points to the state of the controller, if this kernel has it.
+    pub subsystem: Option<u32>,
+    /// Those of the functions that this kernel has.
+    pub functions: Vec<&'static str>,
+}
+
+/// Asks for all that the programs need, once: the kernel stays the same while we run.
 ///
 /// # Errors
 /// When the kernel has no BTF, or lacks a member without which nothing can be counted.
-pub fn offsets(controller: Option<&str>) -> Result<(Offsets, Option<u32>), BtfError> {
-    // The kernel stays the same while we run.
-    static FOUND: OnceLock<(Offsets, Option<u32>)> = OnceLock::new();
+pub fn find(controller: Option<&str>, functions: &[&'static str]) -> Result<&'static Found, BtfError> {
+    static FOUND: OnceLock<Found> = OnceLock::new();
     if let Some(found) = FOUND.get() {
-        return Ok(*found);
+        return Ok(found);
     }
     let blob = std::fs::read(PATH)?;
     let btf = Btf::parse(&blob)?;
-    let subsystem = controller.and_then(|controller| subsystem_in(&btf, controller));
-    let found = (offsets_in(&btf)?, subsystem);
-    Ok(*FOUND.get_or_init(|| found))
+    let found = Found {
+        offsets: offsets_in(&btf)?,
+        subsystem: controller.and_then(|controller| subsystem_in(&btf, controller)),
+        functions: functions.iter().copied().filter(|name| btf.has_function(name)).collect(),
+    };
+    Ok(FOUND.get_or_init(|| found))
 }
 
 fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
@@ -101,6 +113,7 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         storage_cache: or_nowhere("bpf_local_storage", "cache"),
         storage_map: or_nowhere("bpf_local_storage_data", "smap"),
         storage_value: or_nowhere("bpf_local_storage_data", "data"),
+        encap_rcv: or_nowhere("udp_sock", "encap_rcv"),
     })
 }
 
@@ -144,6 +157,7 @@ mod kind {
     pub(super) const VOLATILE: u32 = 9;
     pub(super) const CONST: u32 = 10;
     pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
     pub(super) const FUNC_PROTO: u32 = 13;
     pub(super) const VAR: u32 = 14;
     pub(super) const DATASEC: u32 = 15;
@@ -245,6 +259,13 @@ impl<'a> Btf<'a> {
         })
     }
 
+    fn has_function(&self, name: &str) -> bool {
+        self.starts
+            .iter()
+            .filter_map(|start| self.head_at(*start as usize))
+            .any(|head| head.kind() == kind::FUNC && self.string(head.name) == name.as_bytes())
+    }
+
     fn bit_offset(&self, id: u32, wanted: &[u8], depth: u8) -> Option<u32> {
         let start = *self.starts.get(id as usize)? as usize;
         let head = self.head_at(start)?;
@@ -303,9 +324,10 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// Builds a blob: `struct outer { int a; struct { int b; union { int c; int d; }; }; bits e:1 }`, behind a typedef.
+    /// Builds a blob: `struct outer { int a; struct { int b; union { int c; int d; }; }; bits e:1 }`, behind a typedef, and
+    /// `void run(void)`.
     fn blob() -> Vec<u8> {
-        let strings = b"\0int\0outer\0a\0b\0c\0d\0e\0alias\0";
+        let strings = b"\0int\0outer\0a\0b\0c\0d\0e\0alias\0run\0";
         let name = |text: &[u8]| {
             let with_end = [text, b"\0"].concat();
             let at = strings.windows(with_end.len()).position(|w| w == with_end && text.len() < w.len());
@@ -318,6 +340,8 @@ mod tests {
         types.extend([name(b"outer"), 1 << 31 | kind::STRUCT << 24 | 3, 20]);
         types.extend([name(b"a"), 1, 0, 0, 3, 32, name(b"e"), 1, 0x0100_0060]);
         types.extend([name(b"alias"), kind::TYPEDEF << 24, 4]);
+        types.extend([0, kind::FUNC_PROTO << 24, 0]);
+        types.extend([name(b"run"), kind::FUNC << 24, 6]);
         let types: Vec<u8> = types.iter().flat_map(|w| w.to_ne_bytes()).collect();
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();
         let mut blob = MAGIC.to_ne_bytes().to_vec();
@@ -343,6 +367,14 @@ mod tests {
         );
         assert_eq!(btf.offset_of("outer", "z"), None);
         assert_eq!(btf.offset_of("nowhere", "a"), None);
+    }
+
+    #[test]
+    fn a_function_is_found_by_its_name_and_no_type_is_taken_for_it() {
+        let blob = blob();
+        let btf = Btf::parse(&blob).unwrap();
+        assert!(btf.has_function("run"));
+        assert!(!btf.has_function("outer") && !btf.has_function("walk"));
     }
 
     #[test]

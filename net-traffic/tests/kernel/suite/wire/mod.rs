@@ -56,10 +56,12 @@ const TRIALS: &[(&str, Body)] = &[
     ("vlan_in_band", layers::vlan_in_band),
     ("vlan_in_band_without_offloads", layers::vlan_in_band_without_offloads),
     ("vxlan", layers::vxlan),
+    ("vxlan_moved", layers::vxlan_moved),
     ("gre", layers::gre),
     ("gretap", layers::gretap),
     ("ipip", layers::ipip),
     ("wireguard", layers::wireguard),
+    ("wireguard_moved", layers::wireguard_moved),
     ("killed", remains::killed),
     ("foreign_filter", remains::foreign_filter),
 ];
