@@ -60,10 +60,13 @@ pub(crate) static OFFSETS: Offsets = Offsets {
     cred_uid: 0,
     dfl_cgrp: 0,
     ip_summed: 0,
+    nfct: 0,
+    nf_tuple: 0,
     sk_bpf_storage: 0,
     storage_cache: 0,
     storage_map: 0,
     storage_value: 0,
+    encap_rcv: 0,
 };
 
 /// Whose descendants are traced; set by the loader.

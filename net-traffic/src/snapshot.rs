@@ -23,6 +23,10 @@ pub struct Snapshot {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<u32, String>,
     pub interfaces: Vec<Interface>,
+    /// When the counters of the interfaces were read, on the clock of [`Time::monotonic_ns`]; `None`: at `at`. What is read
+    /// before them may take long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interfaces_at_ns: Option<u64>,
     /// Those of `processes` that descend from this program, where it was asked to trace them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub traced: Vec<ProcessId>,

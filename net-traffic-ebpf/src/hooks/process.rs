@@ -31,7 +31,7 @@ fn exec_tp(ctx: BtfTracePointContext) -> i32 {
 fn exit_tp(ctx: BtfTracePointContext) -> i32 {
     let task: *const c_void = ctx.arg(0);
     if by_address() {
-        super::kprobe::thread_ended();
+        super::calls::thread_ended();
     }
     // SAFETY: the tracepoint's prototype.
     unsafe {

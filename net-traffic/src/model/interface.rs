@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::history::History;
 use super::rate::{Rates, bits_per_second};
-use crate::snapshot::{Bytes, Interface, Socket, Time};
+use crate::snapshot::{Bytes, Interface, Socket};
 
 /// An interface as the last snapshot had it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,9 @@ pub struct InterfaceState {
     pub most: Rates,
     pub history: History,
     first: Bytes,
-    first_seen: Time,
+    first_ns: u64,
+    /// When its counters were read last.
+    read_ns: u64,
 }
 
 /// The interfaces of the last snapshot, in its order.
@@ -32,7 +34,8 @@ pub(crate) struct Interfaces {
 }
 
 impl Interfaces {
-    pub(crate) fn advance(&mut self, interfaces: Vec<Interface>, at: Time, elapsed_ns: u64) {
+    /// Takes over the counters that were read at `read_ns`.
+    pub(crate) fn advance(&mut self, interfaces: Vec<Interface>, read_ns: u64) {
         let mut before = std::mem::take(&mut self.known);
         let before_index = std::mem::take(&mut self.by_index);
         self.by_address.clear();
@@ -43,8 +46,8 @@ impl Interfaces {
             // An index is given again after an interface went; its name tells.
             let known = known.filter(|known| known.interface.name == interface.name);
             let state = match known {
-                Some(known) => known.advance(interface, at, elapsed_ns),
-                None => InterfaceState::new(interface, at),
+                Some(known) => known.advance(interface, read_ns),
+                None => InterfaceState::new(interface, read_ns),
             };
             self.by_index.insert(key, self.known.len());
             for address in &state.interface.addresses {
@@ -63,10 +66,10 @@ impl Interfaces {
     }
 
     /// Begins averages and maxima again.
-    pub(crate) fn reset(&mut self, at: Time) {
+    pub(crate) fn reset(&mut self) {
         for state in &mut self.known {
             state.first = bytes(&state.interface);
-            state.first_seen = at;
+            state.first_ns = state.read_ns;
             state.average = Rates::default();
             state.most = Rates::default();
         }
@@ -113,17 +116,27 @@ impl Interfaces {
 }
 
 impl InterfaceState {
-    fn new(interface: Interface, at: Time) -> Self {
+    fn new(interface: Interface, read_ns: u64) -> Self {
         let first = bytes(&interface);
         let unknown = Rates::default();
         let history = History::default();
-        Self { interface, rates: unknown, average: unknown, most: unknown, history, first, first_seen: at }
+        Self {
+            interface,
+            rates: unknown,
+            average: unknown,
+            most: unknown,
+            history,
+            first,
+            first_ns: read_ns,
+            read_ns,
+        }
     }
 
-    fn advance(&mut self, interface: Interface, at: Time, elapsed_ns: u64) -> Self {
+    fn advance(&mut self, interface: Interface, read_ns: u64) -> Self {
         let now = bytes(&interface);
+        let elapsed_ns = read_ns.saturating_sub(self.read_ns);
         let rates = Rates::between(Some(bytes(&self.interface)), Some(now), elapsed_ns);
-        let seen_ns = at.monotonic_ns.saturating_sub(self.first_seen.monotonic_ns);
+        let seen_ns = read_ns.saturating_sub(self.first_ns);
         let mut history = std::mem::take(&mut self.history);
         history.push(rates);
         Self {
@@ -139,7 +152,8 @@ impl InterfaceState {
             },
             history,
             first: self.first,
-            first_seen: self.first_seen,
+            first_ns: self.first_ns,
+            read_ns,
         }
     }
 }

@@ -145,6 +145,7 @@ impl Model {
             users,
             traced,
             interfaces,
+            interfaces_at_ns,
             containers,
             wire,
             loss,
@@ -158,7 +159,7 @@ impl Model {
         };
         self.first.get_or_insert(at);
         self.at = at;
-        self.interfaces.advance(interfaces, at, elapsed_ns);
+        self.interfaces.advance(interfaces, interfaces_at_ns.unwrap_or(at.monotonic_ns));
         self.processes.advance(processes, containers, elapsed_ns, self.retention.processes);
         self.processes.trace(&traced);
         let moment = Moment { at_ns: at.monotonic_ns, elapsed_ns };
@@ -182,7 +183,7 @@ impl Model {
         self.connections.reset();
         self.processes.reset();
         self.destinations = Destinations::default();
-        self.interfaces.reset(self.at);
+        self.interfaces.reset();
         self.first = Some(self.at);
     }
 

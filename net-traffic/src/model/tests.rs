@@ -210,6 +210,24 @@ fn a_pid_that_is_used_again_is_another_process() {
 }
 
 #[test]
+fn the_rate_of_an_interface_is_of_the_time_between_its_own_readings() {
+    let with = |second, bytes, read_ns| {
+        let rx = InterfaceCounters { bytes, ..InterfaceCounters::default() };
+        let interfaces = vec![Interface { index: 2, name: "eth0".to_owned(), rx, ..Interface::default() }];
+        Snapshot { interfaces, interfaces_at_ns: Some(read_ns), ..at(second, vec![], vec![]) }
+    };
+    // The second time, what is read before the interfaces took a second.
+    let mut model = advanced([with(1, 0, SECOND), with(2, 2000, 3 * SECOND)]);
+    assert_eq!(model.interfaces().next().unwrap().rates.rx_bps, Some(8000));
+    model.advance(with(3, 3000, 7 * SECOND / 2));
+    let state = model.interfaces().next().unwrap();
+    assert_eq!((state.rates.rx_bps, state.average.rx_bps), (Some(16_000), Some(9600)));
+    model.reset();
+    model.advance(with(4, 3500, 4 * SECOND));
+    assert_eq!(model.interfaces().next().unwrap().average.rx_bps, Some(8000));
+}
+
+#[test]
 fn an_interface_remembers_its_average_and_maximum() {
     let interface = |bytes| Interface {
         index: 2,

@@ -1,24 +1,26 @@
-//! The memory of `net-traffic top` while connections and processes come and go: it must not grow with what has been.
+//! `net-traffic top` while a thousand processes a second come and go, each with a connection: its memory must not grow with
+//! what has been, and its totals must hold all of it.
 
 use std::{
-    io::Read,
     net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    process::Command,
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::{
     net_traffic,
-    running::{Ready, Running},
+    running::{Latest, Running},
 };
+use crate::vm;
 
-/// Each of these processes has a connection of its own.
-const PROCESSES_EACH_TICK: u32 = 110;
-const TICK: Duration = Duration::from_millis(100);
+const PROCESSES_EACH_SECOND: u32 = 1000;
+/// What each of them sends.
+const VISIT: u64 = 64;
 const MINUTE: Duration = Duration::from_mins(1);
 /// The least that counts as churn, also on a busy machine.
 const LEAST_RATE: f64 = 100.0;
@@ -26,29 +28,38 @@ const LEAST_RATE: f64 = 100.0;
 const FULL_AFTER_MINUTES: u32 = 2;
 /// What the last minute's memory may be above that.
 const GROWTH: f64 = 1.05;
+/// The last visit is in a report by then.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-static SERVED: AtomicU32 = AtomicU32::new(0);
+/// Connections that were read to their end, and their bytes.
+static SERVED: AtomicU64 = AtomicU64::new(0);
+static RECEIVED: AtomicU64 = AtomicU64::new(0);
 
-#[expect(clippy::print_stdout, reason = "the figures")]
 pub(super) fn run(minutes: usize) -> Result<()> {
     let minutes = u32::try_from(minutes)?;
-    ensure!(minutes > FULL_AFTER_MINUTES, "it takes more than {FULL_AFTER_MINUTES} minutes to tell");
-    let port = serve()?;
+    let server = serve()?;
     let mut command = Command::new(net_traffic());
-    command.args(["top", "--json"]);
-    let mut tracer = Running::start(command, Ready::FirstLine)?;
+    command.args(["top", "--json", "--netns", "/proc/self/ns/net"]);
+    let (mut tracer, latest) = Running::reporting(command)?;
+    let began = Instant::now();
+    let (mut visitors, made) = Running::reporting(visitors(&server, minutes * 60)?)?;
+    watch(&mut tracer, began, minutes)?;
+    visitors.finish().context("end the visits")?;
+    check_totals(&latest, &made)?;
+    tracer.ensure_alive()
+}
+
+/// The memory from minute to minute.
+#[expect(clippy::print_stdout, reason = "the figures")]
+fn watch(tracer: &mut Running, began: Instant, minutes: u32) -> Result<()> {
     let mut full = f64::INFINITY;
     let mut last = 0.0;
-    let began = Instant::now();
     for minute in 1..=minutes {
         let served = SERVED.load(Ordering::Relaxed);
-        while began.elapsed() < MINUTE * minute {
-            let tick = Instant::now();
-            tick_of(port)?;
-            thread::sleep(TICK.saturating_sub(tick.elapsed()));
-        }
+        thread::sleep((MINUTE * minute).saturating_sub(began.elapsed()));
         tracer.ensure_alive()?;
-        let rate = f64::from(SERVED.load(Ordering::Relaxed) - served) / MINUTE.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "it is a few millions")]
+        let rate = (SERVED.load(Ordering::Relaxed) - served) as f64 / MINUTE.as_secs_f64();
         ensure!(rate >= LEAST_RATE, "only {rate:.0} processes a second: this machine is too busy");
         let size = f64::from(tracer.resident_kib()?) * 1.024e-3;
         println!("churn, minute {minute}: {rate:.0} processes and connections a second, RSS {size:.1} MB");
@@ -63,32 +74,57 @@ pub(super) fn run(minutes: usize) -> Result<()> {
     Ok(())
 }
 
-/// Reads every connection to its end; gives the port.
-fn serve() -> Result<u16> {
+/// Reads every connection to its end; gives the address.
+fn serve() -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
-    let port = listener.local_addr()?.port();
+    let address = listener.local_addr()?.to_string();
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             // A visitor that went is no error of the server's.
-            drop(read(stream));
+            RECEIVED.fetch_add(read(stream).unwrap_or(0), Ordering::Relaxed);
             SERVED.fetch_add(1, Ordering::Relaxed);
         }
     });
-    Ok(port)
+    Ok(address)
 }
 
-fn read(mut stream: TcpStream) -> std::io::Result<usize> {
-    stream.read_to_end(&mut Vec::new())
+fn read(mut stream: TcpStream) -> std::io::Result<u64> {
+    std::io::copy(&mut stream, &mut std::io::sink())
 }
 
-/// A shell makes copies of itself, of which each sends a line.
-fn tick_of(port: u16) -> Result<()> {
-    let script = format!(
-        "for ((i = 0; i < {PROCESSES_EACH_TICK}; i++)); do (echo visit > /dev/tcp/127.0.0.1/{port}) & done; wait"
-    );
-    let mut shell: Child =
-        Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).spawn().context("start bash")?;
-    let status = shell.wait().context("wait for bash")?;
-    ensure!(status.success(), "the visitors ended with {status}");
-    Ok(())
+/// A worker of the kernel tests, which makes processes as cheaply as the kernel lets it, and says how many.
+fn visitors(server: &str, seconds: u32) -> Result<Command> {
+    let mut worker = Command::new(vm::test_binary()?);
+    let (rate, seconds) = (PROCESSES_EACH_SECOND.to_string(), seconds.to_string());
+    worker.args(["--worker", "visits", server, &rate, &seconds]);
+    Ok(worker)
+}
+
+/// Both ends of each connection are in this namespace: what was sent to its only host is what was received from there.
+#[expect(clippy::print_stdout, reason = "the figures")]
+fn check_totals(latest: &Latest, made: &Latest) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let (report, made) = (latest.read()?, made.read()?);
+        let bytes = made.as_u64().context("read how many there were")? * VISIT;
+        let (found, loss) = (moved(&report), &report["loss"]["total"]);
+        if found == (bytes, bytes) && RECEIVED.load(Ordering::Relaxed) == bytes {
+            println!(
+                "churn: {made} processes; in the totals {bytes} bytes received, and as many sent: exact; loss {loss}"
+            );
+            return Ok(());
+        }
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "of {made} processes the totals have {found:?} bytes; loss {loss}"
+        );
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Received and sent, with every host.
+fn moved(report: &Value) -> (u64, u64) {
+    let hosts = report["destinations"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let sum = |key: &str| hosts.iter().filter_map(|host| host[key].as_u64()).sum();
+    (sum("rx_bytes"), sum("tx_bytes"))
 }

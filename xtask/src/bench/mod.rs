@@ -54,8 +54,8 @@ const BENCHMARKS: [Benchmark; 12] = [
 
 /// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it
 /// costs to read 20 000 sockets once a second), `capture` (`capture-small` and `capture-long` against tcpdump and
-/// dumpcap, `capture-rejecting` with a filter that wants nothing), `churn` (whether memory grows while connections and
-/// processes come and go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against
+/// dumpcap, `capture-rejecting` with a filter that wants nothing), `churn` (whether memory grows and totals are right
+/// while a thousand connections and processes a second come and go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against
 /// iperf3) or `top` (what it costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and `top-tcp`); without
 /// a name, all.
 #[derive(clap::Args)]

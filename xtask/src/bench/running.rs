@@ -3,7 +3,8 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -26,25 +27,82 @@ pub(super) enum Ready {
 /// It ends when this is dropped.
 pub(super) struct Running(Child);
 
+/// The last line that a program printed.
+pub(super) struct Latest(Arc<Mutex<String>>);
+
+impl Latest {
+    /// What it says, as JSON.
+    pub(super) fn read(&self) -> Result<serde_json::Value> {
+        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        serde_json::from_str(&line).context("read a report")
+    }
+
+    fn take(&self, line: &mut String) {
+        std::mem::swap(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), line);
+        line.clear();
+    }
+}
+
+/// What a program prints.
+struct Output {
+    name: String,
+    pipe: BufReader<ChildStdout>,
+}
+
+impl Output {
+    fn first_line(&mut self) -> Result<String> {
+        let Self { name, pipe } = self;
+        let mut line = String::new();
+        pipe.read_line(&mut line).with_context(|| format!("read from {name}"))?;
+        ensure!(!line.is_empty(), "{name} ended before its first report");
+        Ok(line)
+    }
+}
+
 impl Running {
-    pub(super) fn start(mut command: Command, ready: Ready) -> Result<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut running = Self(command.spawn().with_context(|| format!("start {name}"))?);
-        let stdout = running.0.stdout.take().with_context(|| format!("read from {name}"))?;
-        let mut stdout = BufReader::new(stdout);
+    pub(super) fn start(command: Command, ready: Ready) -> Result<Self> {
+        let (mut running, mut stdout) = Self::spawn(command)?;
         if let Ready::FirstLine = ready {
-            let mut line = String::new();
-            stdout.read_line(&mut line).with_context(|| format!("read from {name}"))?;
-            ensure!(!line.is_empty(), "{name} ended before its first report");
+            stdout.first_line()?;
         }
         // Nobody wants the rest, but it must not wait for a reader.
-        thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        thread::spawn(move || std::io::copy(&mut stdout.pipe, &mut std::io::sink()));
         if let Ready::After(time) = ready {
             thread::sleep(time);
         }
         running.ensure_alive()?;
         Ok(running)
+    }
+
+    /// The same for a program that reports line by line, of which the last is kept.
+    pub(super) fn reporting(command: Command) -> Result<(Self, Latest)> {
+        let (running, mut stdout) = Self::spawn(command)?;
+        let mut line = stdout.first_line()?;
+        let latest = Latest(Arc::default());
+        let kept = Latest(Arc::clone(&latest.0));
+        kept.take(&mut line);
+        thread::spawn(move || {
+            // What is cut off when the program is ended is no line.
+            while stdout.pipe.read_line(&mut line).is_ok() && line.ends_with('\n') {
+                kept.take(&mut line);
+            }
+        });
+        Ok((running, latest))
+    }
+
+    fn spawn(mut command: Command) -> Result<(Self, Output)> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut running = Self(command.spawn().with_context(|| format!("start {name}"))?);
+        let pipe = running.0.stdout.take().with_context(|| format!("read from {name}"))?;
+        Ok((running, Output { name, pipe: BufReader::new(pipe) }))
+    }
+
+    /// Waits until it ends by itself, as it must: well.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        let status = self.0.wait().context("wait for its end")?;
+        ensure!(status.success(), "it ended with {status}");
+        Ok(())
     }
 
     /// User and system time of all its threads, also those that have ended.
@@ -106,6 +164,16 @@ mod tests {
     #[test]
     fn what_does_not_stay_is_an_error() {
         assert!(Running::start(shell("exit 0"), Ready::After(Duration::from_millis(500))).is_err());
+    }
+
+    #[test]
+    fn the_last_line_is_kept_and_a_part_of_one_is_none() {
+        let script = "echo 1; echo 2; echo 3; printf 4";
+        let (mut running, latest) = Running::reporting(shell(script)).unwrap();
+        running.finish().unwrap();
+        while latest.read().unwrap() != 3 {
+            thread::yield_now();
+        }
     }
 
     #[test]

@@ -197,7 +197,7 @@ fn test_with(series: Series, guest: &Guest, args: &[OsString]) -> Result<u8> {
 }
 
 /// Builds net-traffic's kernel tests, and says where Cargo put the binary.
-fn test_binary() -> Result<PathBuf> {
+pub(crate) fn test_binary() -> Result<PathBuf> {
     let arguments = ["test", "--locked", "--package=net-traffic", "--test=kernel", "--no-run"];
     let messages =
         process::output(process::cargo().args(arguments).arg("--message-format=json-render-diagnostics"))?;

@@ -1,7 +1,9 @@
 //! Whose a packet is that arrives: the socket to which it is addressed tells.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
-    bindings::{__sk_buff, bpf_sock_tuple},
+    bindings::{__sk_buff, bpf_sock, bpf_sock_tuple},
     helpers::generated::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp},
 };
 use net_traffic_common::{CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, WIRE_RX};
@@ -13,7 +15,8 @@ use super::{
 };
 use crate::{
     account::wire::Verdict,
-    maps::{FRAGMENTED, TUNNEL_PORTS},
+    kernel::{Memory, Untyped, offset},
+    maps::FRAGMENTED,
     packet::{self, Datagram, Flow, Packet, Part, TCP, UDP},
 };
 
@@ -65,10 +68,6 @@ fn incoming_tcp(skb: *mut __sk_buff, packet: &Packet) -> (u16, u32) {
 
 #[inline(always)]
 fn incoming_udp(skb: *mut __sk_buff, packet: &Packet) -> (u16, u32) {
-    if TUNNEL_PORTS.get_ptr(u32::from(packet.flow.destination_port)).is_some() {
-        // The socket there is the kernel's own.
-        return (unmatched(skb, packet), 0);
-    }
     let (mut tuple, size) = tuple(packet);
     // SAFETY: the program's context and a tuple of its size.
     let sk = unsafe { bpf_sk_lookup_udp(skb.cast(), &raw mut tuple, size, CURRENT_NETNS, 0) };
@@ -76,15 +75,37 @@ fn incoming_udp(skb: *mut __sk_buff, packet: &Packet) -> (u16, u32) {
         return (unmatched(skb, packet), 0);
     }
     // SAFETY: a socket that the lookup gave, released exactly once.
-    let is_connected = unsafe {
-        let peer = (*sk).dst_port;
+    let (is_connected, is_tunnel) = unsafe {
+        let (peer, is_tunnel) = ((*sk).dst_port, is_tunnel(sk));
         bpf_sk_release(sk.cast());
-        peer != 0
+        (peer != 0, is_tunnel)
     };
+    if is_tunnel {
+        return (unmatched(skb, packet), 0);
+    }
     if !is_connected && is_forwarded(skb, packet) {
         return (CLASS_FORWARDED, 0);
     }
     (CLASS_PROCESS, packet.payload)
+}
+
+/// Whether the kernel itself takes what arrives at a UDP socket. Those of tunnels stay where they were made, also when the
+/// interface is moved to another namespace.
+///
+/// # Safety
+/// `sk` is a UDP socket that the lookup gave and that was not released yet.
+#[inline(always)]
+unsafe fn is_tunnel(sk: *const bpf_sock) -> bool {
+    let member = offset!(encap_rcv);
+    if member == u32::MAX {
+        return false;
+    }
+    // The verifier lets nobody go beyond what it knows of such a socket: its address is copied, as a number.
+    // SAFETY: as the caller promises.
+    unsafe {
+        let address = Untyped::read::<u64>((&raw const sk).cast(), 0) as *const c_void;
+        Untyped::read::<u64>(address, member) != 0
+    }
 }
 
 /// A packet for which there is no socket.

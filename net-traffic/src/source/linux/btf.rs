@@ -21,22 +21,34 @@ pub enum BtfError {
     Missing { owner: &'static str, member: &'static str },
 }
 
-/// Reads the offsets of every member that the programs use, and where `css_set` points to the state of a controller,
-/// if this kernel has it.
+/// What was asked of the running kernel's BTF.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Of every member that the programs use.
+    pub offsets: Offsets,
+    /// Where `css_set` points to the state of the controller, if this kernel has it.
+    pub subsystem: Option<u32>,
+    /// Those of the functions that this kernel has.
+    pub functions: Vec<&'static str>,
+}
+
+/// Asks for all that the programs need, once: the kernel stays the same while we run.
 ///
 /// # Errors
 /// When the kernel has no BTF, or lacks a member without which nothing can be counted.
-pub fn offsets(controller: Option<&str>) -> Result<(Offsets, Option<u32>), BtfError> {
-    // The kernel stays the same while we run.
-    static FOUND: OnceLock<(Offsets, Option<u32>)> = OnceLock::new();
+pub fn find(controller: Option<&str>, functions: &[&'static str]) -> Result<&'static Found, BtfError> {
+    static FOUND: OnceLock<Found> = OnceLock::new();
     if let Some(found) = FOUND.get() {
-        return Ok(*found);
+        return Ok(found);
     }
     let blob = std::fs::read(PATH)?;
     let btf = Btf::parse(&blob)?;
-    let subsystem = controller.and_then(|controller| subsystem_in(&btf, controller));
-    let found = (offsets_in(&btf)?, subsystem);
-    Ok(*FOUND.get_or_init(|| found))
+    let found = Found {
+        offsets: offsets_in(&btf)?,
+        subsystem: controller.and_then(|controller| subsystem_in(&btf, controller)),
+        functions: functions.iter().copied().filter(|name| btf.has_function(name)).collect(),
+    };
+    Ok(FOUND.get_or_init(|| found))
 }
 
 fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
@@ -44,6 +56,7 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         btf.offset_of(owner, member).ok_or(BtfError::Missing { owner, member })
     };
     let or_nowhere = |owner, member| btf.offset_of(owner, member).unwrap_or(u32::MAX);
+    let tracked = tracked_tuple(btf);
     Ok(Offsets {
         skc_family: at("sock_common", "skc_family")?,
         skc_state: at("sock_common", "skc_state")?,
@@ -94,11 +107,27 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         cred_uid: at("cred", "uid")?,
         dfl_cgrp: at("css_set", "dfl_cgrp")?,
         ip_summed: btf.bit_offset_of("sk_buff", "ip_summed").unwrap_or(0),
+        nfct: if tracked.is_some() { or_nowhere("sk_buff", "_nfct") } else { u32::MAX },
+        nf_tuple: tracked.unwrap_or(0),
         sk_bpf_storage: or_nowhere("sock", "sk_bpf_storage"),
         storage_cache: or_nowhere("bpf_local_storage", "cache"),
         storage_map: or_nowhere("bpf_local_storage_data", "smap"),
         storage_value: or_nowhere("bpf_local_storage_data", "data"),
+        encap_rcv: or_nowhere("udp_sock", "encap_rcv"),
     })
+}
+
+/// Where an entry of the tracked connections has its first tuple, if it is laid out as the programs read it.
+fn tracked_tuple(btf: &Btf<'_>) -> Option<u32> {
+    let layout = [
+        btf.size_of("nf_conntrack_tuple_hash")?,
+        btf.size_of("nf_conntrack_tuple")?,
+        btf.offset_of("nf_conntrack_tuple", "dst")?,
+        btf.offset_of("nf_conntrack_man", "u")?,
+    ];
+    let tuple =
+        || Some(btf.offset_of("nf_conn", "tuplehash")? + btf.offset_of("nf_conntrack_tuple_hash", "tuple")?);
+    if layout == [56, 40, 20, 16] { tuple() } else { None }
 }
 
 fn subsystem_in(btf: &Btf<'_>, controller: &str) -> Option<u32> {
@@ -128,6 +157,7 @@ mod kind {
     pub(super) const VOLATILE: u32 = 9;
     pub(super) const CONST: u32 = 10;
     pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
     pub(super) const FUNC_PROTO: u32 = 13;
     pub(super) const VAR: u32 = 14;
     pub(super) const DATASEC: u32 = 15;
@@ -213,6 +243,12 @@ impl<'a> Btf<'a> {
         self.bit_offset(id, member.as_bytes(), 0)
     }
 
+    /// The size of a struct or union.
+    fn size_of(&self, name: &str) -> Option<u32> {
+        let id = self.resolve(*self.named.get(name.as_bytes())?)?;
+        Some(self.head_at(*self.starts.get(id as usize)? as usize)?.detail)
+    }
+
     /// The value of a member of an enumeration.
     fn enumerator(&self, owner: &str, member: &str) -> Option<u32> {
         let start = *self.starts.get(*self.named.get(owner.as_bytes())? as usize)? as usize;
@@ -221,6 +257,13 @@ impl<'a> Btf<'a> {
             let name = self.string(word_at(self.types, at)?);
             if name == member.as_bytes() { word_at(self.types, at + 4) } else { None }
         })
+    }
+
+    fn has_function(&self, name: &str) -> bool {
+        self.starts
+            .iter()
+            .filter_map(|start| self.head_at(*start as usize))
+            .any(|head| head.kind() == kind::FUNC && self.string(head.name) == name.as_bytes())
     }
 
     fn bit_offset(&self, id: u32, wanted: &[u8], depth: u8) -> Option<u32> {
@@ -281,9 +324,10 @@ fn word_at(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// Builds a blob: `struct outer { int a; struct { int b; union { int c; int d; }; }; bits e:1 }`, behind a typedef.
+    /// Builds a blob: `struct outer { int a; struct { int b; union { int c; int d; }; }; bits e:1 }`, behind a typedef, and
+    /// `void run(void)`.
     fn blob() -> Vec<u8> {
-        let strings = b"\0int\0outer\0a\0b\0c\0d\0e\0alias\0";
+        let strings = b"\0int\0outer\0a\0b\0c\0d\0e\0alias\0run\0";
         let name = |text: &[u8]| {
             let with_end = [text, b"\0"].concat();
             let at = strings.windows(with_end.len()).position(|w| w == with_end && text.len() < w.len());
@@ -296,6 +340,8 @@ mod tests {
         types.extend([name(b"outer"), 1 << 31 | kind::STRUCT << 24 | 3, 20]);
         types.extend([name(b"a"), 1, 0, 0, 3, 32, name(b"e"), 1, 0x0100_0060]);
         types.extend([name(b"alias"), kind::TYPEDEF << 24, 4]);
+        types.extend([0, kind::FUNC_PROTO << 24, 0]);
+        types.extend([name(b"run"), kind::FUNC << 24, 6]);
         let types: Vec<u8> = types.iter().flat_map(|w| w.to_ne_bytes()).collect();
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();
         let mut blob = MAGIC.to_ne_bytes().to_vec();
@@ -315,8 +361,20 @@ mod tests {
             assert_eq!(btf.offset_of("alias", member), Some(offset), "alias.{member}");
         }
         assert_eq!(btf.bit_offset_of("outer", "e"), Some(96));
+        assert_eq!(
+            (btf.size_of("outer"), btf.size_of("alias"), btf.size_of("nowhere")),
+            (Some(20), Some(20), None)
+        );
         assert_eq!(btf.offset_of("outer", "z"), None);
         assert_eq!(btf.offset_of("nowhere", "a"), None);
+    }
+
+    #[test]
+    fn a_function_is_found_by_its_name_and_no_type_is_taken_for_it() {
+        let blob = blob();
+        let btf = Btf::parse(&blob).unwrap();
+        assert!(btf.has_function("run"));
+        assert!(!btf.has_function("outer") && !btf.has_function("walk"));
     }
 
     #[test]

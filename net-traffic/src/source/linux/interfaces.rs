@@ -14,6 +14,7 @@ use nix::sys::socket::SockProtocol;
 
 use self::above::Above;
 use self::behind::Behind;
+use super::host;
 use super::netlink::Netlink;
 use super::netns::NetNs;
 use crate::snapshot::{Interface, Snapshot, Status};
@@ -52,7 +53,8 @@ impl Interfaces {
         Self { above: Some(Above::default()), ..self }
     }
 
-    fn dump(&mut self, interfaces: &mut Vec<Interface>) -> io::Result<()> {
+    /// Gives when the counters were read: before others' namespaces are searched, which takes long.
+    fn dump(&mut self, interfaces: &mut Vec<Interface>) -> io::Result<u64> {
         let netns = self.netns.inode();
         let netlink = match &mut self.netlink {
             Ok(netlink) => netlink,
@@ -63,11 +65,12 @@ impl Interfaces {
             let ties = link::ties(answer)?;
             Ok(link::interface(answer, netns)?.map(|interface| (interface, ties)))
         })?;
+        let read_ns = host::now().monotonic_ns;
         let (mut listed, ties): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         let above = self.above.as_mut().map(|above| above.look(&self.netns)).unwrap_or_default();
         self.behind.fill(netlink, &ties, above, &mut listed);
         interfaces.extend(listed);
-        Ok(())
+        Ok(read_ns)
     }
 
     /// Without the addresses, a socket that is bound to no interface has none.
@@ -106,15 +109,22 @@ impl Collector for Interfaces {
     }
 
     fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
-        let refusal = self.dump(&mut snapshot.interfaces).err();
-        if refusal.is_some() {
-            let read = self.read_proc();
-            snapshot.interfaces.extend(read.map_err(|cause| CollectError {
-                collector: NAME,
-                attempt: "read the interface counters",
-                cause,
-            })?);
-        }
+        let refusal = match self.dump(&mut snapshot.interfaces) {
+            Ok(read_ns) => {
+                snapshot.interfaces_at_ns = Some(read_ns);
+                None
+            }
+            Err(refusal) => {
+                let read = self.read_proc();
+                snapshot.interfaces_at_ns = Some(host::now().monotonic_ns);
+                snapshot.interfaces.extend(read.map_err(|cause| CollectError {
+                    collector: NAME,
+                    attempt: "read the interface counters",
+                    cause,
+                })?);
+                Some(refusal)
+            }
+        };
         let unaddressed = self.add_addresses(&mut snapshot.interfaces);
         snapshot.status.push(status(refusal));
         unaddressed.map_err(|cause| CollectError { collector: NAME, attempt: "read the addresses", cause })
@@ -135,7 +145,12 @@ fn status(refusal: Option<io::Error>) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
+    use crate::snapshot::Time;
+    use crate::source::collect_all;
 
     #[test]
     fn the_fallback_finds_the_interfaces_that_netlink_finds() {
@@ -159,6 +174,34 @@ mod tests {
         let lo = snapshot.interfaces.iter().find(|interface| interface.name == "lo").unwrap();
         // A loopback interface that is down has none.
         assert!(!lo.up || lo.addresses.contains(&IpAddr::from([127, 0, 0, 1])), "{:?}", lo.addresses);
+    }
+
+    /// What is read before the interfaces.
+    struct Before(Arc<AtomicU64>);
+
+    impl Collector for Before {
+        fn name(&self) -> &'static str {
+            "before"
+        }
+
+        fn collect(&mut self, _snapshot: &mut Snapshot) -> Result<(), CollectError> {
+            self.0.store(host::now().monotonic_ns, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_counters_have_the_time_of_their_own_reading() {
+        let ended = Arc::new(AtomicU64::new(0));
+        let interfaces = Interfaces::new(NetNs::own().unwrap()).unwrap().and_above();
+        let mut collectors: Vec<Box<dyn Collector>> =
+            vec![Box::new(Before(Arc::clone(&ended))), Box::new(interfaces)];
+        // The reading as a whole began long ago.
+        let mut snapshot = Snapshot::default();
+        collect_all(&mut collectors, &mut snapshot);
+        let read = snapshot.interfaces_at_ns.unwrap();
+        assert!(read >= ended.load(Ordering::Relaxed) && read <= host::now().monotonic_ns, "{read}");
+        assert_eq!(snapshot.at, Time::default());
     }
 
     #[test]

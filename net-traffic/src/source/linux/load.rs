@@ -39,7 +39,7 @@ pub(super) use self::refusal::chain;
 pub use self::refusal::{AttachError, LoadError};
 
 /// The object, built by `cargo xtask build-ebpf`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/net-traffic.bpf.o");
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/net-traffic.bpf.o");
 
 /// Loads and attaches the best tier that holds, or the one that is wanted; with the programs that watch the
 /// interfaces of `netns`, if it is named.
@@ -73,7 +73,8 @@ pub(super) fn load_for_capture(settings: CaptureSettings, watches: bool) -> Resu
         .override_global("CAPTURE", &settings, true)
         .map_max_entries("PROCESSES", most(16_384))
         .map_max_entries("FLOWS", most(16_384))
-        .map_max_entries("INSIDE", most(4096))
+        .map_max_entries("INSIDE", most(8192))
+        .map_max_entries("TRANSLATED", most(16_384))
         .map_max_entries("FAMILY", 1)
         .map_max_entries("CLOSED_SOCKETS", 65_536)
         .map_max_entries("OPEN_SOCKETS", 65_536)
@@ -101,15 +102,18 @@ fn give_back_memory() {
 struct Layout {
     offsets: Offsets,
     hierarchy: Hierarchy,
+    /// The functions that it has, of those that not every kernel has.
+    functions: &'static [&'static str],
 }
 
 impl Layout {
     fn of_this_kernel() -> Result<Self, LoadError> {
         let chosen = hierarchy::chosen();
-        let (offsets, subsystem) = btf::offsets(chosen.controller)?;
+        let seldom: Vec<_> = plan::SELDOM.iter().map(|(function, _)| *function).collect();
+        let btf::Found { offsets, subsystem, functions } = btf::find(chosen.controller, &seldom)?;
         // A controller that the programs cannot find: version 2 it is, which tells less.
         let hierarchy = subsystem.map(|subsystem| Hierarchy { id: chosen.id, subsystem }).unwrap_or_default();
-        Ok(Self { offsets, hierarchy })
+        Ok(Self { offsets: *offsets, hierarchy, functions })
     }
 }
 
@@ -145,7 +149,8 @@ impl<'a> Round<'a> {
             .override_global("OFFSETS", &layout.offsets, true)
             .override_global("CAPTURE", &settings, true)
             .map_max_entries("FLOWS", if sizes.capture.is_some() { 16_384 } else { 1 })
-            .map_max_entries("INSIDE", if sizes.capture.is_some() { 4096 } else { 1 })
+            .map_max_entries("INSIDE", if sizes.capture.is_some() { 8192 } else { 1 })
+            .map_max_entries("TRANSLATED", if sizes.capture.is_some() { 16_384 } else { 1 })
             .map_max_entries("LOST", if sizes.capture.is_some() { 1024 } else { 1 })
             .override_global("BY_ADDRESS", &by_address, true)
             .override_global("LOSE_ONE_IN", &sizes.lose_one_in, true)
@@ -176,7 +181,7 @@ impl<'a> Round<'a> {
         };
         let mut slots = Vec::new();
         let descendants = (sizes.descendants > 0).then_some(&plan::DESCENDANTS);
-        for slot in SLOTS.iter().chain(descendants) {
+        for slot in SLOTS.iter().chain(plan::needed(layout.functions)).chain(descendants) {
             let filled = plan::fill(slot, tiers, storage, &mut |program| round.attach(program));
             let holds = filled.holds();
             slots.push(filled);
@@ -215,7 +220,6 @@ impl<'a> Round<'a> {
             programs,
             counters: take("WIRE")?,
             addresses: take("OWN_ADDRESSES")?,
-            tunnel_ports: take("TUNNEL_PORTS")?,
             arrivals: match arrival {
                 Some((slot, program)) => Some(ArrivalPrograms { slot, program, counters: take("ARRIVALS")? }),
                 None => None,

@@ -3,8 +3,10 @@
 //! Pure: the decision is made on what trial load and trial attach answered, never on a kernel's version.
 
 mod attach;
+mod seldom;
 
 pub use self::attach::{Attach, Crossing};
+pub use self::seldom::{SELDOM, needed};
 use crate::{snapshot::Status, source::Tier};
 
 /// Where a socket's counters are kept: a kprobe cannot reach a socket's own storage, so that all or none use it.
@@ -59,6 +61,8 @@ macro_rules! hook {
         Hook { tier: $tier, storage: $storage, programs: &[$(program($name, $attach)),+] }
     };
 }
+
+use hook;
 
 /// The first looks where the kernel may one day keep nothing.
 const SEND: Hook = hook!(Some(Tier::TpBtf), None, "send_peek_tp": Attach::Tracepoint("sock_send_length"));

@@ -12,7 +12,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 use net_traffic::snapshot::{Bytes, ProcessId, Snapshot, SocketId};
 use net_traffic::source::linux::ebpf::Ebpf;
 use net_traffic::source::linux::load::Sizes;
-use net_traffic::source::linux::plan::SLOTS;
+use net_traffic::source::linux::plan::{SELDOM, SLOTS};
 use net_traffic::source::linux::traffic::{NetNs, Stage, cases};
 use net_traffic::source::{Collector, Tier};
 
@@ -226,6 +226,7 @@ impl Drop for Program {
 fn our_programs() -> Vec<u32> {
     let names: Vec<&str> = SLOTS
         .iter()
+        .chain(SELDOM.iter().map(|(_, slot)| slot))
         .flat_map(|slot| slot.hooks)
         .flat_map(|hook| hook.programs)
         .map(|program| program.name)

@@ -66,7 +66,6 @@ pub(super) fn ties(payload: &[u8]) -> Result<Ties, Malformed> {
 pub(in super::super) const LOOPBACK: &str = "loopback";
 
 const IFLA_INFO_KIND: u16 = 1;
-const IFLA_INFO_DATA: u16 = 2;
 
 /// The kind of a virtual interface, as `ip link add type` names it, or [`LOOPBACK`]; `None` for hardware.
 pub(in super::super) fn kind(payload: &[u8]) -> Option<String> {
@@ -75,21 +74,6 @@ pub(in super::super) fn kind(payload: &[u8]) -> Option<String> {
     }
     let information = attribute(payload.get(MESSAGE..)?, libc::IFLA_LINKINFO)?;
     attribute(information, IFLA_INFO_KIND).map(text)
-}
-
-/// The UDP port at which the kernel takes the packets of a tunnel, if the interface is one; in network order.
-pub(in super::super) fn tunnel_port(payload: &[u8]) -> Option<u16> {
-    const IFLA_VXLAN_PORT: u16 = 15;
-    const IFLA_GENEVE_PORT: u16 = 5;
-    const IFLA_BAREUDP_PORT: u16 = 1;
-    let information = attribute(payload.get(MESSAGE..)?, libc::IFLA_LINKINFO)?;
-    let port = match text(attribute(information, IFLA_INFO_KIND)?).as_str() {
-        "vxlan" => IFLA_VXLAN_PORT,
-        "geneve" => IFLA_GENEVE_PORT,
-        "bareudp" => IFLA_BAREUDP_PORT,
-        _ => return None,
-    };
-    read_u16(attribute(attribute(information, IFLA_INFO_DATA)?, port)?, 0)
 }
 
 /// The Ethernet address of an interface that has one, in the lower six octets in network order.
@@ -197,19 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_has_a_port() {
-        let with = |kind: &[u8], port: u16| {
-            let data = encode_attribute(port, &4789_u16.to_be_bytes());
-            let information =
-                [encode_attribute(IFLA_INFO_KIND, kind), encode_attribute(IFLA_INFO_DATA, &data)].concat();
-            [message(25), encode_attribute(libc::IFLA_LINKINFO, &information)].concat()
-        };
-        assert_eq!(tunnel_port(&with(b"vxlan\0", 15)), Some(4789_u16.to_be()));
-        assert_eq!(tunnel_port(&with(b"geneve\0", 5)), Some(4789_u16.to_be()));
-        assert_eq!(tunnel_port(&with(b"vxlan\0", 5)), None);
-        assert_eq!(tunnel_port(&with(b"veth\0", 15)), None);
-        assert_eq!(kind(&with(b"veth\0", 15)).as_deref(), Some("veth"));
-        assert_eq!(tunnel_port(&message(25)), None);
+    fn a_virtual_interface_has_a_kind() {
+        let information = encode_attribute(IFLA_INFO_KIND, b"veth\0");
+        let veth = [message(25), encode_attribute(libc::IFLA_LINKINFO, &information)].concat();
+        assert_eq!(kind(&veth).as_deref(), Some("veth"));
+        assert_eq!(kind(&message(25)), None);
     }
 
     #[test]

@@ -64,9 +64,8 @@ pub struct WirePrograms {
     /// The program of each slot that holds.
     pub programs: Vec<Option<OwnedFd>>,
     pub counters: Map,
-    /// The Ethernet addresses of the interfaces, and the ports of tunnels, which the collector fills in.
+    /// The Ethernet addresses of the interfaces, which the collector fills in.
     pub addresses: Map,
-    pub tunnel_ports: Map,
     pub arrivals: Option<ArrivalPrograms>,
 }
 

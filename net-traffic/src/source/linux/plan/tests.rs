@@ -1,6 +1,37 @@
-//! What is decided when programs are refused.
+//! What is decided when programs are refused, and that the plan and the object name the same.
+
+use std::collections::BTreeSet;
+
+use aya_obj::Object;
+use net_traffic_common::{
+    ArrivalCounters, ProcessCounters, ProcessKey, SocketCounters, WireCounters, WireKey,
+};
 
 use super::*;
+use crate::source::linux::load::OBJECT;
+
+/// What `capture` loads besides.
+const CAPTURE: &[&str] = &[
+    "keep_in",
+    "keep_out",
+    "keep_xdp",
+    "learn_in",
+    "creator_cgroup",
+    "holder_send_tp",
+    "holder_recv_tp",
+    "holders",
+    "chosen_fork_tp",
+];
+
+fn programs() -> impl Iterator<Item = &'static Program> {
+    SLOTS
+        .iter()
+        .chain(WIRE_SLOTS)
+        .chain([&DESCENDANTS, &ARRIVAL])
+        .chain(SELDOM.iter().map(|(_, slot)| slot))
+        .flat_map(|slot| slot.hooks)
+        .flat_map(|hook| hook.programs)
+}
 
 fn slot(name: &str) -> &'static Slot {
     SLOTS.iter().find(|slot| slot.name == name).unwrap()
@@ -64,16 +95,43 @@ fn the_wire_falls_back_from_tcx_to_clsact_and_says_so() {
 
 #[test]
 fn program_names_fit_the_kernel_and_are_unique_per_attach_point() {
-    let all = SLOTS
-        .iter()
-        .chain(WIRE_SLOTS)
-        .chain([&DESCENDANTS, &ARRIVAL])
-        .flat_map(|slot| slot.hooks)
-        .flat_map(|hook| hook.programs);
-    assert!(all.clone().all(|program| program.name.len() <= 15));
+    let all = programs();
+    assert!(programs().all(|program| program.name.len() <= 15));
     // What crosses an interface has one program for both of its attach points.
     let mut programs: Vec<_> = all.filter(|program| !matches!(program.attach, Attach::Clsact(_))).collect();
     programs.sort_by_key(|program| program.name);
     programs.dedup_by(|a, b| a == b);
     assert!(programs.windows(2).all(|pair| pair[0].name != pair[1].name));
+}
+
+#[test]
+fn the_object_has_the_programs_of_the_plan_and_no_others() {
+    let object = Object::parse(OBJECT).unwrap();
+    let there: BTreeSet<&str> = object.programs.keys().map(String::as_str).collect();
+    let planned: BTreeSet<&str> =
+        programs().map(|program| program.name).chain(CAPTURE.iter().copied()).collect();
+    assert_eq!(there, planned);
+}
+
+#[test]
+fn the_object_s_maps_hold_what_both_sides_share() {
+    let object = Object::parse(OBJECT).unwrap();
+    let sizes = |name: &str| (object.maps[name].key_size() as usize, object.maps[name].value_size() as usize);
+    assert_eq!(sizes("PROCESSES"), (size_of::<ProcessKey>(), size_of::<ProcessCounters>()));
+    assert_eq!(sizes("SOCKETS"), (size_of::<i32>(), size_of::<SocketCounters>()));
+    assert_eq!(sizes("SOCKETS_BY_ADDR"), (size_of::<u64>(), size_of::<SocketCounters>()));
+    assert_eq!(sizes("WIRE"), (size_of::<WireKey>(), size_of::<WireCounters>()));
+    assert_eq!(sizes("ARRIVALS"), (size_of::<u32>(), size_of::<ArrivalCounters>()));
+}
+
+#[test]
+fn what_a_kernel_lacks_takes_no_slot() {
+    assert_eq!(needed(&[]).count(), 0);
+    let names: Vec<_> = needed(&["ip_append_page", "something_else"]).map(|slot| slot.name).collect();
+    assert_eq!(names, ["udp_pages"]);
+    let slot = needed(&["tcp_sendpage"]).next().unwrap();
+    for (storage, program) in [(Storage::InSocket, "tcp_page_fx"), (Storage::ByAddress, "tcp_page_kp")] {
+        let filled = fill(slot, &[Tier::Kprobe], storage, &mut |_| Ok(()));
+        assert_eq!(filled.hook.unwrap().programs[0].name, program);
+    }
 }

@@ -5,7 +5,6 @@ mod arrivals;
 mod clsact;
 pub(super) mod end;
 mod told;
-mod wireguard;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,7 +20,6 @@ use nix::sys::socket::SockProtocol;
 use self::arrivals::Arrivals;
 use self::end::{End, Watcher};
 use self::told::Told;
-use self::wireguard::WireGuard;
 use super::interfaces::link;
 use super::load::WirePrograms;
 use super::netlink::Netlink;
@@ -44,8 +42,6 @@ pub struct Wire {
     programs: Vec<Option<OwnedFd>>,
     counters: Map,
     own_addresses: Told<u64>,
-    tunnel_ports: Told<u32>,
-    wireguard: WireGuard,
     interfaces: BTreeMap<u32, Watched>,
     /// Where it was asked for.
     arrivals: Option<Arrivals>,
@@ -73,7 +69,6 @@ struct Link {
     name: String,
     kind: Option<String>,
     address: Option<u64>,
-    tunnel_port: Option<u16>,
     rx: InterfaceCounters,
     tx: InterfaceCounters,
 }
@@ -117,7 +112,7 @@ impl Wire {
         netns: &NetNs,
         arrivals_at: Option<Vec<String>>,
     ) -> io::Result<Self> {
-        let WirePrograms { slots, programs, counters, addresses, tunnel_ports, arrivals } = programs;
+        let WirePrograms { slots, programs, counters, addresses, arrivals } = programs;
         let mut wire = Self {
             netns: netns.try_clone()?,
             netlink: open(netns)?,
@@ -126,8 +121,6 @@ impl Wire {
             programs,
             counters,
             own_addresses: Told::new(addresses)?,
-            tunnel_ports: Told::new(tunnel_ports)?,
-            wireguard: WireGuard::default(),
             interfaces: BTreeMap::new(),
             arrivals: arrivals.map(|programs| Arrivals::new(programs, arrivals_at.unwrap_or_default())),
         };
@@ -193,20 +186,15 @@ impl Wire {
                 name: interface.name,
                 kind: link::kind(answer),
                 address: link::ethernet_address(answer),
-                tunnel_port: link::tunnel_port(answer),
                 rx: interface.rx,
                 tx: interface.tx,
             }))
         })?;
-        for link in links.iter_mut().filter(|link| link.kind.as_deref() == Some(wireguard::KIND)) {
-            link.tunnel_port = self.wireguard.port(&self.netns, link.ifindex);
-        }
         Ok(links)
     }
 
     fn follow(&mut self, links: &[Link]) -> io::Result<()> {
         self.own_addresses.tell(links.iter().filter_map(|link| link.address).collect())?;
-        self.tunnel_ports.tell(links.iter().filter_map(|link| link.tunnel_port).map(u32::from).collect())?;
         let gone: Vec<u32> = self
             .interfaces
             .keys()
@@ -342,7 +330,7 @@ fn row(link: &Link, netns: u32, base: &Base, now: &[[Passed; CLASSES as usize]; 
         interface_packets: counters.packets.saturating_sub(before.packets),
         arrived: None,
         left_out: left_out(link.kind.as_deref(), direction),
-        encrypts: link.kind.as_deref() == Some(wireguard::KIND),
+        encrypts: link.kind.as_deref() == Some("wireguard"),
         process: class(CLASS_PROCESS),
         kernel: class(CLASS_KERNEL),
         forwarded: class(CLASS_FORWARDED),

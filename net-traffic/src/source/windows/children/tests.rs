@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::*;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ProcessId, Snapshot};
 use crate::source::windows::connections::Connections;
 use crate::source::windows::descendants;
 use crate::source::windows::processes::Processes;
@@ -31,16 +31,26 @@ fn a_command_is_waited_for_with_what_it_starts() {
     let _alone = alone();
     let before = descendants::members();
     let mut children = Children::adopt().unwrap();
-    // The inner one is started by the outer one, which does not wait for it.
-    let line = ["cmd", "/c", "start", "/b", "cmd", "/c", "exit 3"].map(OsString::from);
+    let (command, members) = run_one_that_starts_another(&mut children, &before, "exit 3");
+    assert!(members.iter().any(|member| member.pid == command && member.start_ticks != 0), "{members:?}");
+    assert!(members.iter().any(|member| member.pid != command), "{members:?}");
+}
+
+/// The inner command is started by an outer one, which does not wait for it. Gives the id of that, and who became a
+/// descendant.
+fn run_one_that_starts_another(
+    children: &mut Children,
+    before: &[ProcessId],
+    inner: &str,
+) -> (u32, Vec<ProcessId>) {
+    let line = ["cmd", "/c", "start", "/b", "cmd", "/c", inner].map(OsString::from);
     children.start(&line).unwrap();
     let command = children.command.as_ref().unwrap().id();
-    assert_eq!(ended(&mut children), Progress::Over);
+    assert_eq!(ended(children), Progress::Over);
     assert_eq!(children.status(), Some(0));
     let mut members = descendants::members();
     members.retain(|member| !before.contains(member));
-    assert!(members.iter().any(|member| member.pid == command && member.start_ticks != 0), "{members:?}");
-    assert!(members.iter().any(|member| member.pid != command), "{members:?}");
+    (command, members)
 }
 
 #[test]
@@ -75,13 +85,7 @@ fn a_job_that_sends_no_messages_is_over_when_nobody_is_in_it_any_more() {
     let mut children = Children::adopt().unwrap();
     // The job's messages go to a port that nobody reads from.
     let unread = std::mem::replace(&mut children.port, Children::adopt().unwrap().port);
-    let line = ["cmd", "/c", "start", "/b", "cmd", "/c", "ping -n 3 127.0.0.1"].map(OsString::from);
-    children.start(&line).unwrap();
-    let command = children.command.as_ref().unwrap().id();
-    assert_eq!(ended(&mut children), Progress::Over);
-    assert_eq!(children.status(), Some(0));
-    let mut members = descendants::members();
-    members.retain(|member| !before.contains(member));
+    let (command, members) = run_one_that_starts_another(&mut children, &before, "ping -n 3 127.0.0.1");
     assert!(members.iter().any(|member| member.pid != command && member.start_ticks != 0), "{members:?}");
     drop(unread);
 }

@@ -78,6 +78,7 @@ fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
         }
         "leaderless" => leaderless(server()?, number(1)?),
         "storm" => storm(server()?, number(1)?)?,
+        "visits" => visits(server()?, number(1)?, word(2)?.parse()?)?,
         "at_once" => at_once(server()?, number(1)?)?,
         "exit" => return Ok(ExitCode::from(word(0)?.parse::<u8>()?)),
         "copy" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?),
@@ -151,24 +152,60 @@ fn leaderless(server: SocketAddr, bytes: usize) {
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
-/// Processes that live for a datagram, as many a second as the kernel makes: each has this one's memory and its own
-/// stack, as with `vfork(2)`. Says at the end how many that were.
+/// Processes that live for a datagram, as many a second as the kernel makes. Says at the end how many that were.
 #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the rate is for people")]
 fn storm(server: SocketAddr, count: usize) -> Result<(), Failed> {
     let began = std::time::Instant::now();
-    let mut stack = vec![0; 128 << 10];
-    let shared = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+    let mut stack = vec![0; STACK];
     for _ in 0..count {
-        let live = Box::new(|| isize::from(!send_drop(server).is_ok_and(|sent| sent == DROP)));
-        // SAFETY: the child has the stack to itself, and this process stands still until the child has ended.
-        let child = unsafe { clone(live, &mut stack, shared, Some(libc::SIGCHLD)) }?;
-        if waitpid(child, None)? != WaitStatus::Exited(child, 0) {
-            return Err("a process could not send".into());
-        }
+        in_a_process(&mut stack, || send_drop(server).is_ok_and(|sent| sent == DROP))?;
     }
     let seconds = began.elapsed().as_secs_f64();
     eprintln!("{count} processes in {seconds:.1} s");
     Ok(())
+}
+
+/// Processes that live for a connection, so many a second, or as many as this machine makes, for some seconds. Says again
+/// and again how many that were.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "they come at a pace, and whoever asked counts them"
+)]
+fn visits(server: SocketAddr, rate: usize, seconds: u32) -> Result<(), Failed> {
+    const TICKS: u32 = 50;
+    let began = std::time::Instant::now();
+    let mut stack = vec![0; STACK];
+    let mut made = 0;
+    while began.elapsed() < Duration::from_secs(1) * seconds {
+        let tick = std::time::Instant::now();
+        for _ in 0..rate / TICKS as usize {
+            in_a_process(&mut stack, || send_stream(server).is_ok())?;
+            made += 1;
+        }
+        println!("{made}");
+        thread::sleep((Duration::from_secs(1) / TICKS).saturating_sub(tick.elapsed()));
+    }
+    Ok(())
+}
+
+/// Room for what a process of these does.
+const STACK: usize = 128 << 10;
+
+/// Does something in a process that has this one's memory and its own stack, as with `vfork(2)`.
+fn in_a_process(stack: &mut [u8], act: impl Fn() -> bool) -> Result<(), Failed> {
+    let shared = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
+    let live = Box::new(|| isize::from(!act()));
+    // SAFETY: the child has the stack to itself, and this process stands still until the child has ended.
+    let child = unsafe { clone(live, stack, shared, Some(libc::SIGCHLD)) }?;
+    if waitpid(child, None)? != WaitStatus::Exited(child, 0) {
+        return Err("a process could not send".into());
+    }
+    Ok(())
+}
+
+fn send_stream(server: SocketAddr) -> std::io::Result<()> {
+    TcpStream::connect(server)?.write_all(&[b'x'; DROP])
 }
 
 fn send_drop(server: SocketAddr) -> std::io::Result<usize> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::device::{with_tags_in_band, without_offloads};
 use super::place::Place;
 use super::traffic::{tcp, udp};
-use super::{MB, ip, pair};
+use super::{MB, ip, pair, place};
 use crate::suite::skips::{Kind, Reason};
 use crate::suite::wire::sheet::Tool;
 
@@ -53,10 +53,11 @@ fn tagged(prepare: fn(&Place, &Place)) -> Result<(), Reason> {
 
 /// Frames in datagrams between the kernel's own sockets.
 pub(super) fn vxlan() -> Result<(), Reason> {
-    let line = |own: &str, peer: &str, below: &str| {
-        format!("ip link add name top type vxlan id 7 local {own} remote {peer} dstport 4789 dev {below}")
-    };
-    tunnelled(VXLAN, line)
+    tunnelled(VXLAN, vxlan_line)
+}
+
+fn vxlan_line(own: &str, peer: &str, below: &str) -> String {
+    format!("ip link add name top type vxlan id 7 local {own} remote {peer} dstport 4789 dev {below}")
 }
 
 pub(super) fn gre() -> Result<(), Reason> {
@@ -77,14 +78,46 @@ const KEYS: [[&str; 2]; 2] = [
     ["0EZksNs1/kpyKxjkjrs6bA5o2kBy5+jEhxTlyHuhzno=", "EBZkleCvHS29nqvSukJ28YFPde1RPt8OGlQWvOmMDyo="],
 ];
 
-/// Datagrams between the kernel's own sockets, at a port that only `WireGuard` tells.
+/// Datagrams between the kernel's own sockets, at a port that only `WireGuard` knows.
 pub(super) fn wireguard() -> Result<(), Reason> {
+    let (one, other) = pair()?;
+    guard(&one, &other)?;
+    tunnel_carries(&one, &other);
+    Ok(())
+}
+
+/// The tunnel's end was moved into a container: what is outside of it stays where it was made.
+pub(super) fn wireguard_moved() -> Result<(), Reason> {
+    let (one, other) = pair()?;
+    guard(&one, &other)?;
+    moved_carries(&one, &other)
+}
+
+pub(super) fn vxlan_moved() -> Result<(), Reason> {
+    let (one, other) = pair()?;
+    add(&one, VXLAN, &vxlan_line("10.7.0.1", "10.7.0.2", "a"))?;
+    add(&other, VXLAN, &vxlan_line("10.7.0.2", "10.7.0.1", "b"))?;
+    moved_carries(&one, &other)
+}
+
+fn moved_carries(one: &Place, other: &Place) -> Result<(), Reason> {
+    let container = place()?;
+    one.give("top", &container);
+    container.sh("ip link set dev top up\nip addr add 10.8.0.1/24 dev top");
+    other.sh("ip link set dev top up\nip addr add 10.8.0.2/24 dev top");
+    let mut tool = Tool::watch(one);
+    talk(&container, other);
+    tool.read().serves_kernel("a", MB + 100_000, 2 * MB + 100_000);
+    Ok(())
+}
+
+/// Makes both ends of a tunnel.
+fn guard(one: &Place, other: &Place) -> Result<(), Reason> {
     if !Path::new("/usr/bin/wg").exists() {
         return Err(Reason::Tool("wg", "no such program".into()));
     }
-    let (one, other) = pair()?;
     for (place, [private, _], [_, public], peer) in
-        [(&one, KEYS[0], KEYS[1], "10.7.0.2"), (&other, KEYS[1], KEYS[0], "10.7.0.1")]
+        [(one, KEYS[0], KEYS[1], "10.7.0.2"), (other, KEYS[1], KEYS[0], "10.7.0.1")]
     {
         add(place, WIREGUARD, "ip link add name top type wireguard")?;
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -95,7 +128,6 @@ pub(super) fn wireguard() -> Result<(), Reason> {
              endpoint {peer}:51820"
         ));
     }
-    tunnel_carries(&one, &other);
     Ok(())
 }
 

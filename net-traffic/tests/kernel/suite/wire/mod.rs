@@ -9,9 +9,10 @@ mod layers;
 pub(super) mod place;
 mod remains;
 mod sheet;
-mod traffic;
+pub(super) mod traffic;
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use aya::programs::TcAttachType;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -55,10 +56,12 @@ const TRIALS: &[(&str, Body)] = &[
     ("vlan_in_band", layers::vlan_in_band),
     ("vlan_in_band_without_offloads", layers::vlan_in_band_without_offloads),
     ("vxlan", layers::vxlan),
+    ("vxlan_moved", layers::vxlan_moved),
     ("gre", layers::gre),
     ("gretap", layers::gretap),
     ("ipip", layers::ipip),
     ("wireguard", layers::wireguard),
+    ("wireguard_moved", layers::wireguard_moved),
     ("killed", remains::killed),
     ("foreign_filter", remains::foreign_filter),
 ];
@@ -78,6 +81,13 @@ fn play(name: &str, body: Body) -> Result<Completion, Failed> {
 
 fn place() -> Result<Place, Reason> {
     Place::new().map_err(Reason::Rights)
+}
+
+/// What translates addresses.
+pub(super) fn nft() -> Result<&'static str, Reason> {
+    const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
+    let found = NFT.into_iter().find(|path| Path::new(path).exists());
+    found.ok_or_else(|| Reason::Tool("nft", "no such program".into()))
 }
 
 fn ip(address: &str) -> IpAddr {

@@ -85,15 +85,25 @@ impl Place {
 
     /// Connects two places by a pair of interfaces.
     pub(in super::super) fn connect(&self, here: &str, other: &Self, there: &str) {
-        // The path stands for the namespace as seen from any thread of this process.
-        let namespace = File::open(&other.path).unwrap();
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&namespace);
-        self.sh(&format!(
-            "ip link add name {here} type veth peer name {there} netns /proc/{}/fd/{fd}
-            ip link set dev {here} up",
-            std::process::id()
-        ));
+        other.named(|path| {
+            self.sh(&format!(
+                "ip link add name {here} type veth peer name {there} netns {path}
+                ip link set dev {here} up"
+            ));
+        });
         other.sh(&format!("ip link set dev {there} up"));
+    }
+
+    /// Moves an interface to another place.
+    pub(in super::super) fn give(&self, interface: &str, other: &Self) {
+        other.named(|path| self.sh(&format!("ip link set dev {interface} netns {path}")));
+    }
+
+    /// Lends a path that stands for the namespace as seen from any process.
+    fn named(&self, borrow: impl FnOnce(&str)) {
+        let namespace = File::open(&self.path).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&namespace);
+        borrow(&format!("/proc/{}/fd/{fd}", std::process::id()));
     }
 }
 

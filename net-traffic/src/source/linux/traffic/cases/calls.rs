@@ -1,14 +1,9 @@
 //! TCP connections that differ in the system calls that move the bytes.
 
-use std::fs::File;
-use std::io::{IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{IoSlice, IoSliceMut, Read};
 
-use nix::fcntl::OFlag;
 use nix::poll::PollFlags;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{MsgFlags, sockopt};
-use nix::unistd::pipe2;
 
 use super::super::actor::{Actor, pause};
 use super::super::case::Case;
@@ -17,10 +12,7 @@ use super::super::link::{Link, PAYLOAD};
 use super::super::options::ZeroCopy;
 use super::super::sockets::Family::V4;
 use super::super::sockets::Transport::Tcp;
-
-/// What a pipe holds at least, whatever its pages are like.
-const PIPE_PIECE: usize = 4096;
-const PIPE_PIECES: usize = 32;
+use super::pages::{PIPE_PIECE, PIPE_PIECES, pipe};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -156,55 +148,6 @@ pub(super) const CASES: &[Case] = &[
         received: 4 * 8 * 1000,
     },
     Case {
-        name: "tcp_sendfile",
-        about: "sendfile from memory",
-        client: |actor| {
-            let link = actor.connect_one(Tcp, V4)?;
-            let name = c"net-traffic";
-            let mut file =
-                File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC).attempt("make a file in memory")?);
-            file.write_all(&[0; 256 * 1024]).attempt("fill a file in memory")?;
-            std::io::Seek::rewind(&mut file).attempt("rewind a file in memory")?;
-            let mut missing = 256 * 1024;
-            while missing > 0 {
-                missing -= link.send_file(&file, missing)?;
-            }
-            Ok(vec![link])
-        },
-        server: |actor| {
-            let link = actor.accept_one(Tcp, V4)?;
-            link.recv_total(256 * 1024, 16 * 1024)?;
-            Ok(vec![link])
-        },
-        older: false,
-        sent: 256 * 1024,
-        received: 256 * 1024,
-    },
-    Case {
-        name: "tcp_splice_send",
-        about: "splice from a pipe to the socket",
-        client: |actor| {
-            let link = actor.connect_one(Tcp, V4)?;
-            let (reader, mut writer) = pipe()?;
-            for _ in 0..PIPE_PIECES {
-                writer.write_all(&PAYLOAD[..PIPE_PIECE]).attempt("fill a pipe")?;
-                let mut missing = PIPE_PIECE;
-                while missing > 0 {
-                    missing -= link.splice_from(&reader, missing)?;
-                }
-            }
-            Ok(vec![link])
-        },
-        server: |actor| {
-            let link = actor.accept_one(Tcp, V4)?;
-            link.recv_total(PIPE_PIECES * PIPE_PIECE, 16 * 1024)?;
-            Ok(vec![link])
-        },
-        older: false,
-        sent: (PIPE_PIECES * PIPE_PIECE) as u64,
-        received: (PIPE_PIECES * PIPE_PIECE) as u64,
-    },
-    Case {
         name: "tcp_splice_receive",
         about: "splice from the socket to a pipe, and nothing else",
         client: |actor| {
@@ -259,9 +202,4 @@ fn receive_by_splice(actor: &mut Actor) -> Result<Vec<Link>, TrafficError> {
         missing -= spliced;
     }
     Ok(vec![link])
-}
-
-fn pipe() -> Result<(File, File), TrafficError> {
-    let (reader, writer): (OwnedFd, OwnedFd) = pipe2(OFlag::O_CLOEXEC).attempt("make a pipe")?;
-    Ok((reader.into(), writer.into()))
 }

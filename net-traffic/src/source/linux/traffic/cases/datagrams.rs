@@ -266,12 +266,12 @@ fn answer(actor: &mut Actor, times: u64, size: usize) -> Result<Vec<Link>, Traff
     Ok(vec![link])
 }
 
-fn connect_udp(actor: &mut Actor, family: Family) -> Result<Link, TrafficError> {
+pub(super) fn connect_udp(actor: &mut Actor, family: Family) -> Result<Link, TrafficError> {
     let server = actor.hear()?;
     actor.connect(open(Udp, family)?, server)
 }
 
-fn bind_and_tell(actor: &mut Actor, family: Family) -> Result<Link, TrafficError> {
+pub(super) fn bind_and_tell(actor: &mut Actor, family: Family) -> Result<Link, TrafficError> {
     let link = actor.bind_udp(family)?;
     actor.tell(&own_address(&link)?)?;
     Ok(link)

@@ -5,6 +5,7 @@ mod datagrams;
 mod endings;
 mod kernels;
 mod older;
+mod pages;
 mod processes;
 mod streams;
 
@@ -15,6 +16,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
     [
         streams::CASES,
         calls::CASES,
+        pages::CASES,
         datagrams::CASES,
         endings::CASES,
         processes::CASES,
