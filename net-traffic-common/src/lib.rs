@@ -4,6 +4,7 @@
 //! sides, built by different compilers, agree on each byte.
 #![no_std]
 
+mod flow;
 pub mod loss;
 mod offsets;
 pub mod packet;
@@ -11,6 +12,7 @@ mod process;
 mod socket;
 mod wire;
 
+pub use flow::Flow;
 pub use offsets::{Ancestor, Hierarchy, Offsets};
 pub use process::{
     CGROUP_PATH, CgroupPath, OTHER, PROCESS_EXITED, PROCESS_HAS_UID, PROCESS_TRACED, ProcessCounters,
@@ -60,4 +62,6 @@ mod user {
     unsafe impl aya::Pod for crate::packet::LostPackets {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::packet::Inside {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for crate::Flow {}
 }

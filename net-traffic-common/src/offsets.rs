@@ -60,6 +60,11 @@ pub struct Offsets {
     pub dfl_cgrp: u32,
     /// Where `sk_buff` says what is known of the checksum, in bits; 0 if that was not found.
     pub ip_summed: u32,
+    /// Where `sk_buff` has its connection's entry in the table of tracked ones; [`u32::MAX`] if this kernel's entries
+    /// are not as the programs know them.
+    pub nfct: u32,
+    /// Where such an entry has the tuple of the first direction.
+    pub nf_tuple: u32,
     /// The member of `sock` that has what maps store in the socket. This and the next three are [`u32::MAX`] where the
     /// kernel keeps it in another way.
     pub sk_bpf_storage: u32,

@@ -88,16 +88,20 @@ pub struct LostPackets {
     pub copy_failed: u64,
 }
 
-/// Where an address is: behind this interface, in another network namespace. The key of the map `INSIDE`, whose values
-/// are the kernel's numbers of those.
+/// Where an address is: behind this interface, or one of them, in another network namespace. The key of the map
+/// `INSIDE`, whose values are the kernel's numbers of those.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Inside {
     /// In network order, IPv4 in the first word.
     pub address: [u32; 4],
+    /// Or [`ANYWHERE`].
     pub ifindex: u32,
     pub is_v6: u32,
 }
+
+/// Behind whichever interface.
+pub const ANYWHERE: u32 = 0;
 
 /// The indices of the map `NEXT`: what a filter calls with a packet that it accepts.
 pub mod next {

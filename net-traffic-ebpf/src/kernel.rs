@@ -60,6 +60,8 @@ pub(crate) static OFFSETS: Offsets = Offsets {
     cred_uid: 0,
     dfl_cgrp: 0,
     ip_summed: 0,
+    nfct: 0,
+    nf_tuple: 0,
     sk_bpf_storage: 0,
     storage_cache: 0,
     storage_map: 0,

@@ -8,15 +8,12 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use net_traffic_common::{
-    ArrivalCounters, CgroupPath, ProcessCounters, ProcessKey, SocketCounters, SocketRecord, WireCounters,
-    WireKey, loss,
+    ArrivalCounters, CgroupPath, Flow as CapturedFlow, ProcessCounters, ProcessKey, SocketCounters,
+    SocketRecord, WireCounters, WireKey, loss,
     packet::{Inside, LostPackets, MAX_CPUS, PacketRecord, captured, next},
 };
 
-use crate::{
-    capture::flow::Flow as CapturedFlow,
-    packet::{Datagram, Flow},
-};
+use crate::packet::{Datagram, Flow};
 
 /// Counters of a socket, stored in the socket: no size to choose, no key to hash, freed with it.
 #[btf_map]
@@ -164,7 +161,16 @@ pub(crate) static FLOWS: LruHashMap<CapturedFlow, ProcessKey, 16_384> = LruHashM
 /// Capture: in which network namespaces the addresses behind interfaces are, as the collector knows it. The loader
 /// shrinks it where nothing is captured.
 #[btf_map]
-pub(crate) static INSIDE: HashMap<Inside, u32, 4096> = HashMap::new();
+pub(crate) static INSIDE: HashMap<Inside, u32, 8192> = HashMap::new();
+
+/// Capture: flows whose destination is translated, as they arrive, and what the receiver gets. Kept by the programs, where
+/// they see a translated packet leave, and by the collector. Least recently used, as above.
+#[btf_map]
+pub(crate) static TRANSLATED: LruHashMap<CapturedFlow, CapturedFlow, 16_384> = LruHashMap::new();
+
+/// Capture: 1 once one of the two maps above has something, so that others need not ask them for each packet.
+#[btf_map]
+pub(crate) static BEHIND: Array<u32, 1> = Array::new();
 
 /// Capture: the processes that are chosen, with `CHOSEN_*`.
 #[btf_map]

@@ -1,67 +1,18 @@
-//! Who speaks with whom, as far as it takes to find a socket.
+//! Reads who speaks with whom out of a packet.
 
 use core::mem::MaybeUninit;
 
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes_relative};
+use net_traffic_common::Flow;
 
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
+pub(crate) const ICMP: u8 = 1;
+pub(crate) const ICMPV6: u8 = 58;
 /// Where a fragment belongs, in the second word of an IPv4 header.
 const FRAGMENT: u32 = 0x1fff;
-
-/// Addresses and ports in network order; the identifier of an echo in place of both ports.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Flow {
-    pub(crate) source: [u32; 4],
-    pub(crate) destination: [u32; 4],
-    pub(crate) source_port: u16,
-    pub(crate) destination_port: u16,
-    pub(crate) protocol: u8,
-    pub(crate) is_v6: u8,
-    pub(crate) tcp_flags: u8,
-    pub(crate) reserved: u8,
-}
-
-impl Flow {
-    /// The same for the way back.
-    #[inline(always)]
-    pub(crate) fn reversed(&self) -> Self {
-        Self {
-            source: self.destination,
-            destination: self.source,
-            source_port: self.destination_port,
-            destination_port: self.source_port,
-            ..*self
-        }
-    }
-
-    /// A number that hardly any other flow has.
-    #[inline(always)]
-    pub(crate) fn fold(&self) -> u64 {
-        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mix = |folded: u64, word: u32| (folded.rotate_left(29) ^ u64::from(word)).wrapping_mul(ODD);
-        let ports = u32::from(self.source_port) << 16 | u32::from(self.destination_port);
-        let mut folded = mix(u64::from(self.protocol), ports);
-        folded = mix(mix(folded, self.source[0]), self.destination[0]);
-        if self.is_v6 != 0 {
-            folded = mix(mix(folded, self.source[1]), self.destination[1]);
-            folded = mix(mix(folded, self.source[2]), self.destination[2]);
-            folded = mix(mix(folded, self.source[3]), self.destination[3]);
-        }
-        folded
-    }
-
-    /// As a key of a map.
-    #[inline(always)]
-    pub(crate) fn key(&self) -> Self {
-        Self { tcp_flags: 0, ..*self }
-    }
-}
 
 /// Reads the packet's headers; `None` if it has no ports where one looks for them.
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! Capturing packets: whose they are, whether they are chosen, and how they get to user space.
 
 pub(crate) mod choose;
+mod conntrack;
 pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod keep;

@@ -2,7 +2,8 @@
 //!
 //! A packet that goes out has its socket. For one that comes in, the socket is looked up as the stack will do it
 //! later. What has no socket to be found (echoes, the last packets of a connection, the way back to a container)
-//! belongs to whoever's packet of the same flow was seen before.
+//! belongs to whoever's packet of the same flow was seen before. What is forwarded belongs to the socket behind another
+//! interface, found by the addresses that the packet has there.
 
 use core::{ffi::c_void, ptr};
 
@@ -17,15 +18,16 @@ use aya_ebpf::{
     },
 };
 use net_traffic_common::{
-    ProcessKey, SocketCounters, UNOWNED,
-    packet::{Inside, OWNERS_COUNTED},
+    Flow, ProcessKey, SocketCounters, UNOWNED,
+    packet::{ANYWHERE, Inside, OWNERS_COUNTED},
 };
 
 use super::{
-    flow::{self, Flow, TCP, UDP},
+    conntrack,
+    flow::{self, TCP, UDP},
     setting,
 };
-use crate::maps::{FLOWS, HOLDERS, Holder, INSIDE, SOCKETS};
+use crate::maps::{BEHIND, FLOWS, HOLDERS, Holder, INSIDE, SOCKETS};
 
 const FIN_OR_RST: u8 = 0x05;
 const CURRENT_NETNS: u64 = u64::MAX;
@@ -67,10 +69,9 @@ pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
     }
     let Some(flow) = flow::read(skb) else { return owner };
     if owner == UNOWNED {
-        let owner = remembered(&flow);
-        return if owner == UNOWNED { inside(skb, &flow) } else { owner };
+        return forwarded(skb, &flow);
     }
-    if !matches!(flow.protocol, TCP | UDP) || flow.protocol == TCP && flow.tcp_flags & FIN_OR_RST != 0 {
+    if may_lose_its_socket(&flow) {
         remember(&flow, owner);
     }
     owner
@@ -86,11 +87,8 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
         sender.remember(&flow, now_ns);
         return sender.owner;
     }
-    let owner = match flow.protocol {
-        TCP => of_tcp(skb, &flow, CURRENT_NETNS),
-        UDP => of_udp(skb, &flow, CURRENT_NETNS),
-        _ => UNOWNED,
-    };
+    let (delivered, netns) = delivered(&flow);
+    let owner = of_flow(skb, &delivered, netns);
     if owner == UNOWNED { remembered(&flow) } else { owner }
 }
 
@@ -105,15 +103,75 @@ pub(crate) fn learn(skb: *mut __sk_buff, now_ns: u64) {
     }
 }
 
+/// The owner of a packet that leaves without a socket: the one that sent it in the namespace behind another interface,
+/// whoever was seen with the same flow before, or else the one that takes it behind this interface.
+#[inline(always)]
+fn forwarded(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
+    let translated = if is_anything_behind() { conntrack::as_sent(skb, flow) } else { None };
+    let sent = translated.unwrap_or(*flow);
+    let sender = match netns_of(sent.source, &sent, ANYWHERE) {
+        Some(netns) => of_flow(skb, &sent.reversed(), netns),
+        None => UNOWNED,
+    };
+    let owner = if sender == UNOWNED { remembered(&sent) } else { sender };
+    if owner != UNOWNED {
+        if translated.is_some() {
+            conntrack::remember(flow, &sent);
+        }
+        if may_lose_its_socket(flow) {
+            remember(flow, owner);
+        }
+        return owner;
+    }
+    let owner = if translated.is_some() { remembered(flow) } else { UNOWNED };
+    if owner == UNOWNED { inside(skb, flow) } else { owner }
+}
+
 /// Whose socket takes the packet in the namespace behind the interface, if its address is known to be there.
 #[inline(always)]
 fn inside(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
     // SAFETY: the program's context.
     let ifindex = unsafe { (*skb).ifindex };
-    let key = Inside { address: flow.destination, ifindex, is_v6: flow.is_v6.into() };
-    let Some(netns) = INSIDE.get_ptr(key) else { return UNOWNED };
+    match netns_of(flow.destination, flow, ifindex) {
+        Some(netns) => of_flow(skb, flow, netns),
+        None => UNOWNED,
+    }
+}
+
+/// Whether no socket will be found for later packets of the flow: one that ends, or of which none is ever found.
+#[inline(always)]
+fn may_lose_its_socket(flow: &Flow) -> bool {
+    !matches!(flow.protocol, TCP | UDP) || flow.protocol == TCP && flow.tcp_flags & FIN_OR_RST != 0
+}
+
+/// An arriving packet as its receiver gets it, and the number of the namespace where that is.
+#[inline(always)]
+fn delivered(flow: &Flow) -> (Flow, u64) {
+    if !is_anything_behind() {
+        return (*flow, CURRENT_NETNS);
+    }
+    let delivered = conntrack::as_delivered(flow).unwrap_or(*flow);
+    let netns = netns_of(delivered.destination, &delivered, ANYWHERE);
+    (delivered, netns.unwrap_or(CURRENT_NETNS))
+}
+
+/// The number of the namespace that has one of a flow's addresses behind an interface, if that is known.
+#[inline(always)]
+fn netns_of(address: [u32; 4], flow: &Flow, ifindex: u32) -> Option<u64> {
+    let key = Inside { address, ifindex, is_v6: flow.is_v6.into() };
     // SAFETY: a live map value.
-    let netns = u64::from(unsafe { *netns });
+    INSIDE.get_ptr(key).map(|netns| u64::from(unsafe { *netns }))
+}
+
+#[inline(always)]
+fn is_anything_behind() -> bool {
+    // SAFETY: a live map value.
+    BEHIND.get_ptr(0).is_some_and(|is_known| unsafe { *is_known } != 0)
+}
+
+/// Whose socket takes a packet of the flow.
+#[inline(always)]
+fn of_flow(skb: *mut __sk_buff, flow: &Flow, netns: u64) -> ProcessKey {
     match flow.protocol {
         TCP => of_tcp(skb, flow, netns),
         UDP => of_udp(skb, flow, netns),

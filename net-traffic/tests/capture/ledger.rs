@@ -55,6 +55,7 @@ fn what_a_count_leaves_is_counted_too() {
     let summary: serde_json::Value = serde_json::from_str(summary.lines().last().unwrap()).unwrap();
     assert_eq!(summary["received_by_filter"], received);
     assert_eq!(summary["left_over"], left);
+    assert_eq!(summary["map_full"], 0);
     let (_, said) = all.end(Signal::SIGINT);
     assert_eq!(numbers(&said), (10_000, 10_000, 0), "{said}");
 }

@@ -28,7 +28,7 @@ const STOPPING: u32 = 150;
 pub(crate) const OUTSIDE: &str = "10.77.0.2";
 pub(crate) const HOST: &str = "10.77.0.1";
 /// The interface that leads there.
-const BESIDE: &str = "beside";
+pub(crate) const BESIDE: &str = "beside";
 
 /// A running engine. Its thread is in the engine's namespaces.
 pub(crate) struct Engine {

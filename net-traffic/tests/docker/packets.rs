@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::bridge::{client, later, wait_for_listener};
-use super::engine::{Engine, OUTSIDE, outside};
+use super::engine::{BESIDE, Engine, HOST, OUTSIDE, outside};
 use super::report::{equal, program};
 
 const BYTES: u64 = 20_000;
@@ -23,6 +23,8 @@ pub(crate) fn check(engine: &Engine) -> Result<(), Failed> {
     let ports = "tcp port 9002 or tcp port 9003";
     let all = Capturing::start(engine, &["-i", "docker0", ports])?;
     let one = Capturing::start(engine, &["-i", "docker0", "--container", "asks", ports])?;
+    // Where they leave they have the host's address.
+    let left = Capturing::start(engine, &["-i", BESIDE, "--direction", "out", ports])?;
     engine.container("asks", &[], &later(&client(BYTES, OUTSIDE, 9002)))?;
     engine.container("begs", &[], &later(&client(BYTES, OUTSIDE, 9003)))?;
     for container in ["asks", "begs"] {
@@ -30,7 +32,7 @@ pub(crate) fn check(engine: &Engine) -> Result<(), Failed> {
     }
     equal("the servers", &(first.wait()?.success() && second.wait()?.success()), &true, &Value::Null)?;
     thread::sleep(Duration::from_millis(200));
-    let (all, one) = (all.end()?, one.end()?);
+    let (all, one, left) = (all.end()?, one.end()?, left.end()?);
 
     for (container, port) in [("asks", 9002), ("begs", 9003)] {
         let found: Vec<_> = all.iter().filter(|packet| has_port(packet, port)).collect();
@@ -46,6 +48,12 @@ pub(crate) fn check(engine: &Engine) -> Result<(), Failed> {
                 packet,
             )?;
         }
+    }
+    equal("packets that left", &(left.len() > 8), &true, &Value::Null)?;
+    for packet in left {
+        let container = if has_port(&packet, 9002) { "asks" } else { "begs" };
+        equal("its container", &packet["container"], &Value::from(container), &packet)?;
+        equal("the host's address", &packet["source"]["address"], &Value::from(HOST), &packet)?;
     }
     let chosen = all.iter().filter(|packet| has_port(packet, 9002)).count();
     equal("packets of the chosen one", &one.len(), &chosen, &Value::Null)?;

@@ -12,7 +12,7 @@ use super::{kernel::Kernel, quiet};
 
 /// What the tests' networks and the collectors under test are made of. The ciphers come before those that ask for them
 /// by name: a guest has nobody to load them on demand.
-const WANTED: [&str; 28] = [
+const WANTED: [&str; 30] = [
     "8021q",
     "bridge",
     "cls_bpf",
@@ -26,10 +26,12 @@ const WANTED: [&str; 28] = [
     "ipip",
     "macvlan",
     "mptcp_diag",
+    "nf_conntrack_netlink",
     "nf_tables",
     "nft_chain_nat",
     "nft_ct",
     "nft_masq",
+    "nft_nat",
     "raw_diag",
     "sch_fq",
     "sch_ingress",

@@ -189,4 +189,10 @@ fn tell(ledger: &Ledger) {
     if ledger.left_over > 0 {
         note(&format!("{} {} left over when the capture ended", ledger.left_over, plural(ledger.left_over)));
     }
+    if ledger.map_full > 0 {
+        let count = ledger.map_full;
+        note(&format!(
+            "processes may be missing: no room for {count} addresses behind interfaces (map_full)"
+        ));
+    }
 }

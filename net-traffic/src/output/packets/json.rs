@@ -116,6 +116,7 @@ pub fn summary(out: &mut impl Write, ledger: &Ledger, now_ns: u64) -> io::Result
         received_by_filter: u64,
         dropped_by_kernel: u64,
         left_over: u64,
+        map_full: u64,
         loss: Loss,
     }
     #[derive(Serialize)]
@@ -126,7 +127,8 @@ pub fn summary(out: &mut impl Write, ledger: &Ledger, now_ns: u64) -> io::Result
         queue_full: u64,
         write_failed: u64,
     }
-    let Ledger { received, captured, ring_full, copy_failed, queue_full, write_failed, left_over } = *ledger;
+    let Ledger { received, captured, ring_full, copy_failed, queue_full, write_failed, left_over, map_full } =
+        *ledger;
     let summary = Summary {
         schema: SCHEMA,
         report: "capture",
@@ -135,6 +137,7 @@ pub fn summary(out: &mut impl Write, ledger: &Ledger, now_ns: u64) -> io::Result
         received_by_filter: received,
         dropped_by_kernel: ledger.dropped(),
         left_over,
+        map_full,
         loss: Loss { total: ledger.dropped(), ring_full, copy_failed, queue_full, write_failed },
     };
     line(out, &summary)?;

@@ -56,6 +56,7 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         btf.offset_of(owner, member).ok_or(BtfError::Missing { owner, member })
     };
     let or_nowhere = |owner, member| btf.offset_of(owner, member).unwrap_or(u32::MAX);
+    let tracked = tracked_tuple(btf);
     Ok(Offsets {
         skc_family: at("sock_common", "skc_family")?,
         skc_state: at("sock_common", "skc_state")?,
@@ -106,12 +107,27 @@ fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
         cred_uid: at("cred", "uid")?,
         dfl_cgrp: at("css_set", "dfl_cgrp")?,
         ip_summed: btf.bit_offset_of("sk_buff", "ip_summed").unwrap_or(0),
+        nfct: if tracked.is_some() { or_nowhere("sk_buff", "_nfct") } else { u32::MAX },
+        nf_tuple: tracked.unwrap_or(0),
         sk_bpf_storage: or_nowhere("sock", "sk_bpf_storage"),
         storage_cache: or_nowhere("bpf_local_storage", "cache"),
         storage_map: or_nowhere("bpf_local_storage_data", "smap"),
         storage_value: or_nowhere("bpf_local_storage_data", "data"),
         encap_rcv: or_nowhere("udp_sock", "encap_rcv"),
     })
+}
+
+/// Where an entry of the tracked connections has its first tuple, if it is laid out as the programs read it.
+fn tracked_tuple(btf: &Btf<'_>) -> Option<u32> {
+    let layout = [
+        btf.size_of("nf_conntrack_tuple_hash")?,
+        btf.size_of("nf_conntrack_tuple")?,
+        btf.offset_of("nf_conntrack_tuple", "dst")?,
+        btf.offset_of("nf_conntrack_man", "u")?,
+    ];
+    let tuple =
+        || Some(btf.offset_of("nf_conn", "tuplehash")? + btf.offset_of("nf_conntrack_tuple_hash", "tuple")?);
+    if layout == [56, 40, 20, 16] { tuple() } else { None }
 }
 
 fn subsystem_in(btf: &Btf<'_>, controller: &str) -> Option<u32> {
@@ -227,6 +243,12 @@ impl<'a> Btf<'a> {
         self.bit_offset(id, member.as_bytes(), 0)
     }
 
+    /// The size of a struct or union.
+    fn size_of(&self, name: &str) -> Option<u32> {
+        let id = self.resolve(*self.named.get(name.as_bytes())?)?;
+        Some(self.head_at(*self.starts.get(id as usize)? as usize)?.detail)
+    }
+
     /// The value of a member of an enumeration.
     fn enumerator(&self, owner: &str, member: &str) -> Option<u32> {
         let start = *self.starts.get(*self.named.get(owner.as_bytes())? as usize)? as usize;
@@ -339,6 +361,10 @@ mod tests {
             assert_eq!(btf.offset_of("alias", member), Some(offset), "alias.{member}");
         }
         assert_eq!(btf.bit_offset_of("outer", "e"), Some(96));
+        assert_eq!(
+            (btf.size_of("outer"), btf.size_of("alias"), btf.size_of("nowhere")),
+            (Some(20), Some(20), None)
+        );
         assert_eq!(btf.offset_of("outer", "z"), None);
         assert_eq!(btf.offset_of("nowhere", "a"), None);
     }

@@ -3,10 +3,12 @@
 mod bytes;
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, sockopt};
+use nix::sys::socket::{
+    self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sockopt,
+};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 pub(super) use self::bytes::{Attributes, Malformed, encode_attribute, read_u16, read_u32, read_u64};
@@ -58,6 +60,35 @@ impl Netlink {
             )
         };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Has the kernel tell these groups' news: a bit for each of the first 32.
+    ///
+    /// # Errors
+    /// The kernel's refusal with its errno.
+    pub(super) fn join(&self, groups: u32) -> io::Result<()> {
+        Ok(socket::bind(self.fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?)
+    }
+
+    /// Hands over what the kernel has told by now, with its kind; false if it had no room for all of it.
+    ///
+    /// # Errors
+    /// The kernel's refusal with its errno, or `InvalidData` for a message that cannot be decoded.
+    pub(super) fn hear(&mut self, mut take: impl FnMut(u16, &[u8])) -> io::Result<bool> {
+        loop {
+            match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => {
+                    for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
+                        let message = message?;
+                        take(message.kind, message.payload);
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(true),
+                Err(Errno::ENOBUFS) => return Ok(false),
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
     }
 
     /// Adds what `decode` makes of every answer to `into`; answers that decode to `None` are left out.
@@ -190,5 +221,11 @@ impl Netlink {
                 Err(refusal) => return Err(refusal.into()),
             }
         }
+    }
+}
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }

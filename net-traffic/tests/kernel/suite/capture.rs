@@ -1,6 +1,8 @@
 //! Packets of loopback: each is captured once in each direction, filtered, whole, and with its process; of those that
 //! are chosen only; and each is accounted for.
 
+mod nat;
+
 use std::net::UdpSocket;
 use std::ops::ControlFlow;
 
@@ -10,7 +12,7 @@ use net_traffic::source::capture::{Choice, LiveCapture, LiveCaptureOptions};
 use net_traffic::source::linux::traffic::NetNs;
 
 use super::skips::{Reason, skip};
-use super::wire::place::Place;
+use super::wire::{nft, place::Place};
 
 const PACKETS: usize = 20;
 const FILTER: &str = "udp dst port 7200 and less 9000";
@@ -33,7 +35,13 @@ pub(super) fn trials() -> Vec<Trial> {
             Err(error) => skip(name, &Reason::Rights(error)),
         })
     };
-    trials.map(trial).into()
+    let translating = nat::TRIALS.map(|(name, run)| {
+        Trial::ignorable_test(name, move || match nft() {
+            Ok(_) => run().map(|()| Completion::Completed),
+            Err(reason) => skip(name, &reason),
+        })
+    });
+    trials.map(trial).into_iter().chain(translating).collect()
 }
 
 /// What is to be compared of a packet.
@@ -69,7 +77,16 @@ fn capture(
     enough: usize,
     act: impl FnOnce() -> Result<(), Failed>,
 ) -> Result<Outcome, Failed> {
-    let mut live = LiveCapture::start(options, FILTER, true)?;
+    capture_by(options, FILTER, enough, act)
+}
+
+fn capture_by(
+    options: &LiveCaptureOptions,
+    filter: &str,
+    enough: usize,
+    act: impl FnOnce() -> Result<(), Failed>,
+) -> Result<Outcome, Failed> {
+    let mut live = LiveCapture::start(options, filter, true)?;
     act()?;
     let mut seen = Vec::new();
     let mut take = |_: &[Interface], packet: &Packet<'_>| {

@@ -11,6 +11,7 @@ use super::inside::Inside;
 use super::interfaces::{self, Found};
 use super::kernel::Kernel;
 use super::promiscuous::Promiscuous;
+use super::translations::Translations;
 use crate::packet::Direction;
 use crate::source::capture::LiveCaptureOptions;
 use crate::source::linux::bpf::{XdpLink, XdpMode};
@@ -32,6 +33,8 @@ pub(super) struct Attached {
     ports: HashMap<u32, End>,
     /// What is behind the captured interfaces, once it is asked for.
     inside: Option<Inside>,
+    /// Which flows are translated, once anything is behind an interface.
+    translations: Option<Translations>,
     /// Whether the kernel has TCX, once that is known.
     uses_tcx: Option<bool>,
     remarks: Vec<String>,
@@ -68,6 +71,7 @@ impl Attached {
             ends: HashMap::new(),
             ports: HashMap::new(),
             inside: None,
+            translations: None,
             uses_tcx: None,
             remarks: Vec::new(),
         })
@@ -147,18 +151,37 @@ impl Attached {
         }
     }
 
-    /// Learns which addresses are behind the captured interfaces and the ports of captured bridges.
+    /// Learns which addresses are behind the interfaces.
     pub(super) fn look_inside(&mut self, present: &[Found], kernel: &mut Kernel) {
-        if let Some(map) = kernel.take_inside() {
-            self.inside = Some(Inside::new(map, &self.netns));
+        if let Some(maps) = kernel.take_inside() {
+            self.inside = Some(Inside::new(maps, &self.netns));
         }
         let ends = &self.ends;
-        let is_captured = |found: &&Found| {
+        let is_captured = |found: &Found| {
             ends.contains_key(&found.index) || found.master.is_some_and(|master| ends.contains_key(&master))
         };
         if let Some(inside) = &mut self.inside {
-            inside.look(present.iter().filter(is_captured));
+            inside.look(present, is_captured);
+            if inside.has_any() && Translations::may_be(&self.netns) {
+                self.follow_translations(kernel);
+            }
         }
+    }
+
+    /// Once. Where the kernel refuses, the programs learn from what leaves.
+    fn follow_translations(&mut self, kernel: &mut Kernel) {
+        let Some(map) = kernel.take_translated() else { return };
+        match Translations::follow(map, &self.netns) {
+            Ok(translations) => self.translations = Some(translations),
+            Err(refusal) => self.remarks.push(format!(
+                "answers to translated packets have a process only after a packet of theirs has left: {refusal}"
+            )),
+        }
+    }
+
+    /// How many addresses behind interfaces found no room in the kernel's map.
+    pub(super) fn without_room(&self) -> u64 {
+        self.inside.as_ref().map_or(0, Inside::without_room)
     }
 
     /// Tries TCX first, whose links end with this process however it ends.

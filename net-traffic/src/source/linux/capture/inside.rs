@@ -1,14 +1,14 @@
 //! What is behind an interface, in another network namespace: which addresses containers have. So a packet to one finds
-//! its socket there before anything has come from it.
+//! its socket there before anything has come from it, and a packet that was routed the one that sent it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 
-use aya::maps::{HashMap as KernelMap, Map};
-use net_traffic_common::packet::Inside as Key;
+use aya::maps::{Array, HashMap as KernelMap, Map};
+use net_traffic_common::packet::{ANYWHERE, Inside as Key};
 use nix::sys::socket::SockProtocol;
 
-use super::interfaces::Found;
+use super::interfaces::{Found, Peer};
 use crate::source::linux::netlink::{Attributes, Netlink, encode_attribute, read_u32};
 use crate::source::linux::netns::NetNs;
 
@@ -17,50 +17,138 @@ const ADDRESS: usize = 8;
 const TARGET_NETNSID: u16 = 10;
 
 pub(super) struct Inside {
-    /// The namespace's number, by interface and address.
-    map: Map,
+    maps: Maps,
     /// `None` where the kernel does not tell of other namespaces.
     netlink: Option<Netlink>,
-    known: HashMap<Key, u32>,
+    told: Told,
+}
+
+/// What the programs ask.
+pub(super) struct Maps {
+    /// The namespace's number, by interface and address.
+    pub(super) inside: Map,
+    /// Whether there is anything to ask for.
+    pub(super) behind: Map,
 }
 
 impl Inside {
-    pub(super) fn new(map: Map, netns: &NetNs) -> Self {
+    pub(super) fn new(maps: Maps, netns: &NetNs) -> Self {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkRoute));
         let netlink = netlink.ok().and_then(Result::ok);
-        Self { map, netlink: netlink.filter(|netlink| netlink.be_strict().is_ok()), known: HashMap::new() }
+        let netlink = netlink.filter(|netlink| netlink.be_strict().is_ok());
+        Self { maps, netlink, told: Told::default() }
     }
 
-    /// Looks at what is behind these interfaces now; packets go to one itself, or to the bridge that it is a port of.
-    pub(super) fn look<'f>(&mut self, ends: impl Iterator<Item = &'f Found>) {
+    /// Looks at what is behind the interfaces now. Packets go to one itself, or to the bridge that it is a port of: which
+    /// one matters where they are captured. Those that were routed matter on any.
+    pub(super) fn look(&mut self, present: &[Found], is_captured: impl Fn(&Found) -> bool) {
         let Some(netlink) = &mut self.netlink else { return };
-        let ends: Vec<_> = ends.filter_map(|found| Some((found, found.peer?))).collect();
-        let mut now = HashMap::new();
+        let ends: Vec<_> = present.iter().filter_map(|found| Some((found, found.peer?))).collect();
         let namespaces: BTreeSet<u32> = ends.iter().map(|(_, peer)| peer.netns).collect();
+        let mut found_now = Vec::new();
         for netns in namespaces {
             // A namespace may be gone by now.
             let addresses = addresses(netlink, netns).unwrap_or_default();
             for (found, peer) in ends.iter().filter(|(_, peer)| peer.netns == netns) {
                 for (_, address, is_v6) in addresses.iter().filter(|(index, ..)| *index == peer.index) {
-                    for ifindex in [Some(found.index), found.master].into_iter().flatten() {
-                        now.insert(Key { address: *address, ifindex, is_v6: u32::from(*is_v6) }, netns);
-                    }
+                    let key = Key { address: *address, ifindex: ANYWHERE, is_v6: u32::from(*is_v6) };
+                    let interfaces =
+                        if is_captured(found) { [Some(found.index), found.master] } else { [None; 2] };
+                    found_now.push((key, interfaces, *peer));
                 }
             }
         }
-        self.tell(&now);
-        self.known = now;
+        self.tell(&wanted(&found_now));
     }
 
-    /// What does not fit into the map costs a name.
+    /// How many addresses found no room in the kernel's map, and not at the next attempt either.
+    pub(super) fn without_room(&self) -> u64 {
+        self.told.lasting
+    }
+
+    /// Whether an address is known at all.
+    pub(super) fn has_any(&self) -> bool {
+        !self.told.known.is_empty()
+    }
+
     fn tell(&mut self, now: &HashMap<Key, u32>) {
-        let Ok(mut map) = KernelMap::<_, Key, u32>::try_from(&mut self.map) else { return };
-        for gone in self.known.keys().filter(|key| !now.contains_key(key)) {
-            let _removed = map.remove(gone);
+        let Ok(mut map) = KernelMap::<_, Key, u32>::try_from(&mut self.maps.inside) else { return };
+        self.told.update(now, |key, netns| match netns {
+            Some(netns) => map.insert(key, netns, 0).is_ok(),
+            None => map.remove(key).is_ok(),
+        });
+        if self.has_any() {
+            self.ask();
         }
-        for (key, netns) in now.iter().filter(|(key, netns)| self.known.get(key) != Some(netns)) {
-            let _told = map.insert(key, netns, 0);
+    }
+
+    /// Has the programs ask from now on.
+    fn ask(&mut self) {
+        if let Ok(mut behind) = Array::<_, u32>::try_from(&mut self.maps.behind) {
+            // Without it packets lack a name.
+            let _asked = behind.set(0, 1, 0);
         }
+    }
+}
+
+/// An address, the interfaces that it is to be asked for at, and where it is.
+type Place = (Key, [Option<u32>; 2], Peer);
+
+/// What the map is to have. An address that two namespaces have says nothing where the interface is not known.
+fn wanted(places: &[Place]) -> HashMap<Key, u32> {
+    let mut anywhere: HashMap<Key, BTreeSet<u32>> = HashMap::new();
+    let mut wanted = HashMap::new();
+    for (key, interfaces, peer) in places {
+        anywhere.entry(*key).or_default().insert(peer.netns);
+        for ifindex in interfaces.iter().flatten() {
+            wanted.insert(Key { ifindex: *ifindex, ..*key }, peer.netns);
+        }
+    }
+    let only = |(key, namespaces): (Key, BTreeSet<u32>)| {
+        if namespaces.len() == 1 { namespaces.first().map(|netns| (key, *netns)) } else { None }
+    };
+    wanted.extend(anywhere.into_iter().filter_map(only));
+    wanted
+}
+
+/// What the kernel's map has, and what it had no room for.
+#[derive(Default)]
+struct Told {
+    known: HashMap<Key, u32>,
+    /// What found no room the last time.
+    refused: HashSet<Key>,
+    /// What found none twice in a row, each address once while it is there.
+    lost: HashSet<Key>,
+    lasting: u64,
+}
+
+impl Told {
+    /// Brings the map up to date by `put`, which removes a key without a value, and says if it could. What it could not
+    /// is tried again the next time.
+    fn update(&mut self, now: &HashMap<Key, u32>, mut put: impl FnMut(&Key, Option<u32>) -> bool) {
+        self.known.retain(|key, _| {
+            let is_there = now.contains_key(key);
+            if !is_there {
+                put(key, None);
+            }
+            is_there
+        });
+        self.lost.retain(|key| now.contains_key(key));
+        let mut refused = HashSet::new();
+        for (key, netns) in now {
+            if self.known.get(key) == Some(netns) {
+                continue;
+            }
+            if put(key, Some(*netns)) {
+                self.known.insert(*key, *netns);
+            } else {
+                if self.refused.contains(key) && self.lost.insert(*key) {
+                    self.lasting += 1;
+                }
+                refused.insert(*key);
+            }
+        }
+        self.refused = refused;
     }
 }
 
@@ -91,6 +179,56 @@ fn address(payload: &[u8]) -> Option<(u32, [u32; 4], bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn key(last: u8, ifindex: u32) -> Key {
+        Key { address: [u32::from_ne_bytes([10, 0, 0, last]), 0, 0, 0], ifindex, is_v6: 0 }
+    }
+
+    /// A map with room for so many.
+    fn put(map: &mut HashMap<Key, u32>, room: usize, key: &Key, netns: Option<u32>) -> bool {
+        match netns {
+            Some(netns) if map.contains_key(key) || map.len() < room => {
+                map.insert(*key, netns);
+                true
+            }
+            Some(_) => false,
+            None => map.remove(key).is_some(),
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_tried_again_and_counted_when_it_lasts() {
+        let mut told = Told::default();
+        let mut map = HashMap::new();
+        let three: HashMap<_, _> = [(key(1, 0), 7), (key(2, 0), 7), (key(3, 0), 8)].into();
+        told.update(&three, |key, netns| put(&mut map, 2, key, netns));
+        assert_eq!((map.len(), told.lasting), (2, 0));
+        for _ in 0..2 {
+            told.update(&three, |key, netns| put(&mut map, 2, key, netns));
+            assert_eq!((map.len(), told.lasting), (2, 1));
+        }
+        // One goes, and makes room for the one that waits.
+        let gone = *map.keys().next().unwrap();
+        let two: HashMap<_, _> = three.into_iter().filter(|(key, _)| *key != gone).collect();
+        told.update(&two, |key, netns| put(&mut map, 2, key, netns));
+        assert_eq!((&map, told.lasting), (&two, 1));
+        // What moved is told anew.
+        let moved: HashMap<_, _> = two.keys().map(|key| (*key, 9)).collect();
+        told.update(&moved, |key, netns| put(&mut map, 2, key, netns));
+        assert_eq!((map, told.lasting), (moved, 1));
+    }
+
+    #[test]
+    fn an_address_of_two_namespaces_is_known_by_its_interface_only() {
+        let peer = |netns| Peer { netns, index: 2 };
+        let places = [
+            (key(1, 0), [Some(5), Some(9)], peer(7)),
+            (key(2, 0), [None, None], peer(7)),
+            (key(2, 0), [Some(6), None], peer(8)),
+        ];
+        let expected = [(key(1, 0), 7), (key(1, 5), 7), (key(1, 9), 7), (key(2, 6), 8)].into();
+        assert_eq!(wanted(&places), expected);
+    }
 
     #[test]
     fn addresses_of_both_families() {

@@ -14,6 +14,7 @@ use net_traffic_common::{ProcessCounters, ProcessKey};
 use super::choice::{self, Chosen, settings};
 use super::counters::Counters;
 use super::filters::{Filters, Place};
+use super::inside::Maps;
 use super::interfaces::Found;
 use super::program::ProgramError as FilterProgramError;
 use super::ring::{self, Ring};
@@ -45,8 +46,10 @@ pub(super) struct Kernel {
     pub(super) filters: Filters,
     pub(super) counters: Counters,
     pub(super) chosen: Chosen,
-    /// The map `INSIDE`, until it is taken.
-    inside: Option<Map>,
+    /// What says what is behind interfaces, until it is taken.
+    inside: Option<Maps>,
+    /// What says which flows are translated, until it is taken.
+    translated: Option<Map>,
     /// What filters call. The kernel forgets the programs in it with the last descriptor.
     next: Map,
     _rings: Map,
@@ -79,9 +82,19 @@ impl Kernel {
         let counters = Counters::new(take(object, "CAPTURED")?, take(object, "LOST")?)
             .map_err(|error| refused("count packets", &error))?;
         let chosen = Chosen::new(take(object, "CHOSEN_PIDS")?, take(object, "CHOSEN_CGROUPS")?);
-        let inside = Some(take(object, "INSIDE")?);
-        let mut it =
-            Self { programs, without_owners, filters, counters, chosen, inside, next, _rings: rings_map };
+        let inside = Some(Maps { inside: take(object, "INSIDE")?, behind: take(object, "BEHIND")? });
+        let translated = Some(take(object, "TRANSLATED")?);
+        let mut it = Self {
+            programs,
+            without_owners,
+            filters,
+            counters,
+            chosen,
+            inside,
+            translated,
+            next,
+            _rings: rings_map,
+        };
         if options.owners && it.without_owners.is_none() {
             it.watch_owners()
                 .map_err(|cause| KernelError::Refused { attempt: "find the owners of packets", cause })?;
@@ -107,8 +120,13 @@ impl Kernel {
     }
 
     /// What says where the addresses behind interfaces are.
-    pub(super) fn take_inside(&mut self) -> Option<Map> {
+    pub(super) fn take_inside(&mut self) -> Option<Maps> {
         self.inside.take()
+    }
+
+    /// What says which flows are translated.
+    pub(super) fn take_translated(&mut self) -> Option<Map> {
+        self.translated.take()
     }
 
     pub(super) fn without_owners(&self) -> Option<&str> {

@@ -16,6 +16,7 @@ mod reader;
 mod record;
 mod request;
 mod ring;
+mod translations;
 mod watching;
 
 use std::ffi::OsString;
@@ -188,6 +189,7 @@ impl LiveCapture {
             queue_full: self.reader.queue_full(),
             write_failed: 0,
             left_over: self.losses.left_over(),
+            map_full: self.attached.without_room(),
         }
     }
 

@@ -202,6 +202,7 @@ impl LiveCapture {
             queue_full: count(&losses.queue_full),
             write_failed: 0,
             left_over: self.left_over,
+            map_full: 0,
         }
     }
 

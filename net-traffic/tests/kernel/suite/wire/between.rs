@@ -1,14 +1,12 @@
 //! A place between two others: it bridges, routes or translates what they say to each other, and packets are lost.
 
-use std::path::Path;
-
 use aya::programs::TcAttachType;
 
 use super::device::{Losses, retransmits, without_offloads};
 use super::place::Place;
 use super::sheet::Tool;
 use super::traffic::{tcp, udp};
-use super::{MB, ip, place};
+use super::{MB, ip, nft, place};
 use crate::suite::skips::Reason;
 
 /// What is done to the three places (between, left, right) before anything is said.
@@ -173,10 +171,7 @@ pub(super) fn translated_with_losses() -> Result<(), Reason> {
 
 /// The right place sees only the middle's address, and what comes back is addressed to that.
 fn translated_when(prepare: Preparation, amount: usize) -> Result<(), Reason> {
-    const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
-    let Some(nft) = NFT.iter().find(|path| Path::new(path).exists()) else {
-        return Err(Reason::Tool("nft", "no such program".into()));
-    };
+    let nft = nft()?;
     let (middle, left, right) = routes()?;
     middle.sh(&format!(
         "{nft} add table ip n

@@ -9,9 +9,10 @@ mod layers;
 pub(super) mod place;
 mod remains;
 mod sheet;
-mod traffic;
+pub(super) mod traffic;
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use aya::programs::TcAttachType;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -80,6 +81,13 @@ fn play(name: &str, body: Body) -> Result<Completion, Failed> {
 
 fn place() -> Result<Place, Reason> {
     Place::new().map_err(Reason::Rights)
+}
+
+/// What translates addresses.
+pub(super) fn nft() -> Result<&'static str, Reason> {
+    const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
+    let found = NFT.into_iter().find(|path| Path::new(path).exists());
+    found.ok_or_else(|| Reason::Tool("nft", "no such program".into()))
 }
 
 fn ip(address: &str) -> IpAddr {

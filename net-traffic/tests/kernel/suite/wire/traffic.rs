@@ -10,7 +10,7 @@ use super::place::Place;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection from `client` to `server` that carries `up` bytes there and then `down` bytes back.
-pub(super) fn tcp(client: &Place, server: &Place, address: IpAddr, up: usize, down: usize) {
+pub(in super::super) fn tcp(client: &Place, server: &Place, address: IpAddr, up: usize, down: usize) {
     let listener = server.run(move || TcpListener::bind((address, 0)).unwrap());
     let to = listener.local_addr().unwrap();
     let echo = server.start(move || {
@@ -30,7 +30,7 @@ pub(super) fn tcp(client: &Place, server: &Place, address: IpAddr, up: usize, do
 }
 
 /// `count` datagrams of `size` bytes from `client` to `server`, each answered by one of the same size.
-pub(super) fn udp(client: &Place, server: &Place, address: IpAddr, size: usize, count: usize) {
+pub(in super::super) fn udp(client: &Place, server: &Place, address: IpAddr, size: usize, count: usize) {
     let socket = server.run(move || UdpSocket::bind((any(address), 0)).unwrap());
     let to = SocketAddr::new(address, socket.local_addr().unwrap().port());
     let echo = server.start(move || {
