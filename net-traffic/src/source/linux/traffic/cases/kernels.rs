@@ -3,6 +3,7 @@
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 
 use super::super::actor::Actor;
+use super::super::actor::Life::Whole;
 use super::super::case::Case;
 use super::super::error::{Attempt, Feature, TrafficError};
 use super::super::link::{Link, PAYLOAD};
@@ -24,10 +25,7 @@ pub(super) const CASES: &[Case] = &[
             let link = actor.connect_one(Tcp, V4)?;
             encrypt(&link)?;
             actor.wait()?;
-            for _ in 0..TLS_RECORDS {
-                link.send(&PAYLOAD[..4096], MsgFlags::empty())?;
-            }
-            link.tally().framing.sent(TLS_RECORDS as u64 * TLS_RECORD_OVERHEAD);
+            send_records(&link)?;
             Ok(vec![link])
         },
         server: |actor| {
@@ -41,6 +39,33 @@ pub(super) const CASES: &[Case] = &[
         older: false,
         sent: TLS_RECORDS as u64 * 4096,
         received: TLS_RECORDS as u64 * 4096,
+    },
+    Case {
+        name: "ktls_shared",
+        about: "the parent sends, then its child on the same socket, and the kernel encrypts",
+        client: |actor| {
+            let link = actor.connect_one(Tcp, V4)?;
+            encrypt(&link)?;
+            actor.wait()?;
+            send_records(&link)?;
+            actor.fork(Whole, |child| {
+                let shared = child.share(&link)?;
+                send_records(&shared)?;
+                Ok(vec![shared])
+            })?;
+            Ok(vec![link])
+        },
+        server: |actor| {
+            let link = actor.accept_one(Tcp, V4)?;
+            encrypt(&link)?;
+            actor.signal()?;
+            link.recv_total(2 * TLS_RECORDS * 4096, 4096)?;
+            link.tally().framing.received(2 * TLS_RECORDS as u64 * TLS_RECORD_OVERHEAD);
+            Ok(vec![link])
+        },
+        older: false,
+        sent: 2 * TLS_RECORDS as u64 * 4096,
+        received: 2 * TLS_RECORDS as u64 * 4096,
     },
     Case {
         name: "mptcp",
@@ -149,6 +174,14 @@ pub(super) const CASES: &[Case] = &[
         received: 32 * 4000,
     },
 ];
+
+fn send_records(link: &Link) -> Result<(), TrafficError> {
+    for _ in 0..TLS_RECORDS {
+        link.send(&PAYLOAD[..4096], MsgFlags::empty())?;
+    }
+    link.tally().framing.sent(TLS_RECORDS as u64 * TLS_RECORD_OVERHEAD);
+    Ok(())
+}
 
 /// Both directions with one fixed key: the kernel shall move bytes, not keep a secret.
 fn encrypt(link: &Link) -> Result<(), TrafficError> {
