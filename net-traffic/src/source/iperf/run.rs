@@ -138,8 +138,7 @@ fn client(options: &IperfOptions, test: &Test) -> Result<Client, IperfError> {
         .bidir(*bidirectional)
         // Many datagrams in one call, where the system has one for that; a server sends them one by one.
         .sendmmsg(*udp && SENDS_MANY)
-        // Zeros that nobody wrote are one page of the kernel's under many addresses, which is slower to read; and a link
-        // that compresses would carry them for nothing.
+        // A link that compresses would carry zeros for nothing.
         .repeating_payload(true)
         // As a stream of objects JSON tells when a test starts, too; the whole object follows.
         .json_stream(options.json)
