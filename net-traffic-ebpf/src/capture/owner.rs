@@ -87,7 +87,19 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
         sender.remember(&flow, now_ns);
         return sender.owner;
     }
-    let (delivered, netns) = delivered(&flow);
+    let (mut delivered, mut netns) = (flow, CURRENT_NETNS);
+    if is_anything_behind() {
+        let translated = conntrack::as_delivered(&flow);
+        delivered = translated.unwrap_or(flow);
+        if let Some(elsewhere) = netns_of(delivered.destination, &delivered, ANYWHERE) {
+            netns = elsewhere;
+            // From one place behind this host to another it is of whom was seen to send it.
+            let owner = if translated.is_none() { remembered(&flow) } else { UNOWNED };
+            if owner != UNOWNED {
+                return owner;
+            }
+        }
+    }
     let owner = of_flow(skb, &delivered, netns);
     if owner == UNOWNED { remembered(&flow) } else { owner }
 }
@@ -103,56 +115,42 @@ pub(crate) fn learn(skb: *mut __sk_buff, now_ns: u64) {
     }
 }
 
-/// The owner of a packet that leaves without a socket: the one that sent it in the namespace behind another interface,
-/// whoever was seen with the same flow before, or else the one that takes it behind this interface.
+/// The owner of a packet that leaves without a socket: who sent it from behind another interface, or whoever was seen
+/// with the same flow before. On its way to somebody behind this interface, with the address that it came with, it is of
+/// whom was seen, or else of whoever takes it there.
 #[inline(always)]
 fn forwarded(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
     let translated = if is_anything_behind() { conntrack::as_sent(skb, flow) } else { None };
     let sent = translated.unwrap_or(*flow);
+    // SAFETY: the program's context.
+    let ifindex = unsafe { (*skb).ifindex };
+    if sent.source == flow.source
+        && let Some(netns) = netns_of(flow.destination, flow, ifindex)
+    {
+        let owner = remembered(flow);
+        return if owner == UNOWNED { of_flow(skb, flow, netns) } else { owner };
+    }
     let sender = match netns_of(sent.source, &sent, ANYWHERE) {
         Some(netns) => of_flow(skb, &sent.reversed(), netns),
         None => UNOWNED,
     };
     let owner = if sender == UNOWNED { remembered(&sent) } else { sender };
-    if owner != UNOWNED {
-        if translated.is_some() {
-            conntrack::remember(flow, &sent);
-        }
-        if may_lose_its_socket(flow) {
-            remember(flow, owner);
-        }
-        return owner;
+    if owner == UNOWNED {
+        return if translated.is_some() { remembered(flow) } else { UNOWNED };
     }
-    let owner = if translated.is_some() { remembered(flow) } else { UNOWNED };
-    if owner == UNOWNED { inside(skb, flow) } else { owner }
-}
-
-/// Whose socket takes the packet in the namespace behind the interface, if its address is known to be there.
-#[inline(always)]
-fn inside(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
-    // SAFETY: the program's context.
-    let ifindex = unsafe { (*skb).ifindex };
-    match netns_of(flow.destination, flow, ifindex) {
-        Some(netns) => of_flow(skb, flow, netns),
-        None => UNOWNED,
+    if translated.is_some() {
+        conntrack::remember(flow, &sent);
     }
+    if may_lose_its_socket(flow) {
+        remember(flow, owner);
+    }
+    owner
 }
 
 /// Whether no socket will be found for later packets of the flow: one that ends, or of which none is ever found.
 #[inline(always)]
 fn may_lose_its_socket(flow: &Flow) -> bool {
     !matches!(flow.protocol, TCP | UDP) || flow.protocol == TCP && flow.tcp_flags & FIN_OR_RST != 0
-}
-
-/// An arriving packet as its receiver gets it, and the number of the namespace where that is.
-#[inline(always)]
-fn delivered(flow: &Flow) -> (Flow, u64) {
-    if !is_anything_behind() {
-        return (*flow, CURRENT_NETNS);
-    }
-    let delivered = conntrack::as_delivered(flow).unwrap_or(*flow);
-    let netns = netns_of(delivered.destination, &delivered, ANYWHERE);
-    (delivered, netns.unwrap_or(CURRENT_NETNS))
 }
 
 /// The number of the namespace that has one of a flow's addresses behind an interface, if that is known.

@@ -162,7 +162,8 @@ impl Attached {
         };
         if let Some(inside) = &mut self.inside {
             inside.look(present, is_captured);
-            if inside.has_any() && Translations::may_be(&self.netns) {
+            let is_asked = !kernel.has_translated();
+            if !is_asked && inside.has_any() && Translations::may_be(&self.netns) {
                 self.follow_translations(kernel);
             }
         }

@@ -124,6 +124,11 @@ impl Kernel {
         self.inside.take()
     }
 
+    /// Whether that which says what flows are translated was not taken yet.
+    pub(super) fn has_translated(&self) -> bool {
+        self.translated.is_some()
+    }
+
     /// What says which flows are translated.
     pub(super) fn take_translated(&mut self) -> Option<Map> {
         self.translated.take()

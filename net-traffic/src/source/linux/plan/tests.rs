@@ -17,6 +17,8 @@ const CAPTURE: &[&str] = &[
     "keep_xdp",
     "learn_in",
     "creator_cgroup",
+    "peek_send_tp",
+    "peek_recv_tp",
     "holder_send_tp",
     "holder_recv_tp",
     "holders",

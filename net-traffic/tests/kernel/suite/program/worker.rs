@@ -176,15 +176,15 @@ fn visits(server: SocketAddr, rate: usize, seconds: u32) -> Result<(), Failed> {
     const TICKS: u32 = 50;
     let began = std::time::Instant::now();
     let mut stack = vec![0; STACK];
-    let mut made = 0;
+    let (mut made, mut due) = (0, Duration::ZERO);
     while began.elapsed() < Duration::from_secs(1) * seconds {
-        let tick = std::time::Instant::now();
         for _ in 0..rate / TICKS as usize {
             in_a_process(&mut stack, || send_stream(server).is_ok())?;
             made += 1;
         }
         println!("{made}");
-        thread::sleep((Duration::from_secs(1) / TICKS).saturating_sub(tick.elapsed()));
+        due += Duration::from_secs(1) / TICKS;
+        thread::sleep(due.saturating_sub(began.elapsed()));
     }
     Ok(())
 }
