@@ -89,14 +89,12 @@ pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
     }
     let (mut delivered, mut netns) = (flow, CURRENT_NETNS);
     if is_anything_behind() {
-        let translated = conntrack::as_delivered(&flow);
-        delivered = translated.unwrap_or(flow);
+        delivered = conntrack::as_delivered(&flow).unwrap_or(flow);
         if let Some(elsewhere) = netns_of(delivered.destination, &delivered, ANYWHERE) {
             netns = elsewhere;
-            // From one place behind this host to another it is of whom was seen to send it.
-            let owner = if translated.is_none() { remembered(&flow) } else { UNOWNED };
-            if owner != UNOWNED {
-                return owner;
+            let sender = seen_behind(&flow);
+            if sender != UNOWNED {
+                return sender;
             }
         }
     }
@@ -117,7 +115,7 @@ pub(crate) fn learn(skb: *mut __sk_buff, now_ns: u64) {
 
 /// The owner of a packet that leaves without a socket: who sent it from behind another interface, or whoever was seen
 /// with the same flow before. On its way to somebody behind this interface, with the address that it came with, it is of
-/// whom was seen, or else of whoever takes it there.
+/// whoever was seen to send it from behind another, or else takes it there.
 #[inline(always)]
 fn forwarded(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
     let translated = if is_anything_behind() { conntrack::as_sent(skb, flow) } else { None };
@@ -127,8 +125,12 @@ fn forwarded(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
     if sent.source == flow.source
         && let Some(netns) = netns_of(flow.destination, flow, ifindex)
     {
-        let owner = remembered(flow);
-        return if owner == UNOWNED { of_flow(skb, flow, netns) } else { owner };
+        let sender = seen_behind(&sent);
+        if sender != UNOWNED {
+            return sender;
+        }
+        let taker = of_flow(skb, flow, netns);
+        return if taker == UNOWNED { remembered(flow) } else { taker };
     }
     let sender = match netns_of(sent.source, &sent, ANYWHERE) {
         Some(netns) => of_flow(skb, &sent.reversed(), netns),
@@ -145,6 +147,12 @@ fn forwarded(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
         remember(flow, owner);
     }
     owner
+}
+
+/// Whoever was seen to send the flow, if it comes from one place behind this host, on its way to another.
+#[inline(always)]
+fn seen_behind(flow: &Flow) -> ProcessKey {
+    if netns_of(flow.source, flow, ANYWHERE).is_some() { remembered(flow) } else { UNOWNED }
 }
 
 /// Whether no socket will be found for later packets of the flow: one that ends, or of which none is ever found.

@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// What a call does: with the thread, the key of `CALLS`. A call of one kind may be made inside another.
+/// [`thread_ended`] names them all.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     TcpSend = 1,

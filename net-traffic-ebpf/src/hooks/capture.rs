@@ -74,14 +74,14 @@ fn creator_cgroup(ctx: SockContext) -> i32 {
 
 /// As [`holder_send_tp`], but with a glance first at what nearly all calls are: of a socket that was used before.
 #[btf_tracepoint(function = "sock_send_length")]
-fn peek_send_tp(ctx: BtfTracePointContext) -> i32 {
+fn glance_send_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     unsafe { if is_seen_to_be_used(ctx.arg(0)) { 0 } else { used(ctx.arg(0)) } }
 }
 
 /// As [`holder_recv_tp`], but with the same glance.
 #[btf_tracepoint(function = "sock_recv_length")]
-fn peek_recv_tp(ctx: BtfTracePointContext) -> i32 {
+fn glance_recv_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     unsafe { if is_seen_to_be_used(ctx.arg(0)) { 0 } else { used(ctx.arg(0)) } }
 }

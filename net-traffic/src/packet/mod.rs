@@ -117,8 +117,8 @@ pub struct Ledger {
     pub write_failed: u64,
     /// Not lost, but not wanted any more when the capture ended.
     pub left_over: u64,
-    /// Not packets, and in no sum: addresses behind interfaces that the kernel's map had no room for. Packets to or from
-    /// one may lack their process.
+    /// Not packets, and in no sum: entries for addresses behind interfaces that the kernel's map had no room for.
+    /// Packets to or from one may lack their process.
     pub map_full: u64,
 }
 

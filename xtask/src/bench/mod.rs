@@ -53,9 +53,9 @@ const BENCHMARKS: [Benchmark; 12] = [
     Benchmark { name: "top-tcp", run: top::tcp, pairs: 100 },
 ];
 
-/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange), `readout` (what it
+/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange, and what programs that do nothing add), `readout` (what it
 /// costs to read 20 000 sockets once a second), `capture` (`capture-small` and `capture-long` against tcpdump and
-/// dumpcap, `capture-rejecting` with a filter that wants nothing), `churn` (whether memory grows and totals are right
+/// dumpcap, `capture-rejecting` with a filter that wants nothing, with processes and without), `churn` (whether memory grows and totals are right
 /// while a thousand connections and processes a second come and go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against
 /// iperf3) or `top` (what it costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and `top-tcp`); without
 /// a name, all.

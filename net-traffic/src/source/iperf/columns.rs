@@ -27,6 +27,7 @@ impl Columns {
             self.is_reverse = true;
         } else if line.starts_with("Server listening on ") {
             self.tests += 1;
+            self.last = 0.0;
             return format!("{line} (test #{})", self.tests);
         }
         let line = labels::in_text(line, told.is_us());

@@ -36,9 +36,14 @@ pub(super) fn trials() -> Vec<Trial> {
         })
     };
     let translating = nat::TRIALS.map(|(name, run)| {
-        Trial::ignorable_test(name, move || match nft() {
-            Ok(_) => run().map(|()| Completion::Completed),
-            Err(reason) => skip(name, &reason),
+        Trial::ignorable_test(name, move || {
+            if let Err(error) = NetNs::enter_new() {
+                return skip(name, &Reason::Rights(error));
+            }
+            match nft() {
+                Ok(_) => run().map(|()| Completion::Completed),
+                Err(reason) => skip(name, &reason),
+            }
         })
     });
     trials.map(trial).into_iter().chain(translating).collect()

@@ -162,10 +162,12 @@ impl Attached {
         };
         if let Some(inside) = &mut self.inside {
             inside.look(present, is_captured);
-            let is_asked = !kernel.has_translated();
-            if !is_asked && inside.has_any() && Translations::may_be(&self.netns) {
+            if kernel.has_translated() && inside.has_any() && Translations::may_be(&self.netns) {
                 self.follow_translations(kernel);
             }
+        }
+        if let Some(refusal) = self.translations.as_mut().and_then(Translations::refusal) {
+            self.remark_translations(&refusal);
         }
     }
 
@@ -174,10 +176,14 @@ impl Attached {
         let Some(map) = kernel.take_translated() else { return };
         match Translations::follow(map, &self.netns) {
             Ok(translations) => self.translations = Some(translations),
-            Err(refusal) => self.remarks.push(format!(
-                "answers to translated packets have a process only after a packet of theirs has left: {refusal}"
-            )),
+            Err(refusal) => self.remark_translations(&refusal),
         }
+    }
+
+    fn remark_translations(&mut self, refusal: &io::Error) {
+        self.remarks.push(format!(
+            "answers to translated packets have a process only after a packet of theirs has left: {refusal}"
+        ));
     }
 
     /// How many addresses behind interfaces found no room in the kernel's map.

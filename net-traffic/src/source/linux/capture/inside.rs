@@ -20,7 +20,9 @@ pub(super) struct Inside {
     maps: Maps,
     /// `None` where the kernel does not tell of other namespaces.
     netlink: Option<Netlink>,
-    told: Told,
+    /// What each namespace had when it was asked last.
+    addresses: HashMap<u32, Vec<Address>>,
+    copy: KernelCopy,
 }
 
 /// What the programs ask.
@@ -36,7 +38,7 @@ impl Inside {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkRoute));
         let netlink = netlink.ok().and_then(Result::ok);
         let netlink = netlink.filter(|netlink| netlink.be_strict().is_ok());
-        Self { maps, netlink, told: Told::default() }
+        Self { maps, netlink, addresses: HashMap::new(), copy: KernelCopy::default() }
     }
 
     /// Looks at what is behind the interfaces now. Packets go to one itself, or to the bridge that it is a port of: which
@@ -45,10 +47,14 @@ impl Inside {
         let Some(netlink) = &mut self.netlink else { return };
         let ends: Vec<_> = present.iter().filter_map(|found| Some((found, found.peer?))).collect();
         let namespaces: BTreeSet<u32> = ends.iter().map(|(_, peer)| peer.netns).collect();
+        self.addresses.retain(|netns, _| namespaces.contains(netns));
         let mut found_now = Vec::new();
         for netns in namespaces {
-            // A namespace may be gone by now.
-            let addresses = addresses(netlink, netns).unwrap_or_default();
+            // A dump that was disturbed says nothing; one of a namespace that is gone by now does not matter.
+            if let Ok(addresses) = addresses(netlink, netns) {
+                self.addresses.insert(netns, addresses);
+            }
+            let addresses = self.addresses.get(&netns).map(Vec::as_slice).unwrap_or_default();
             for (found, peer) in ends.iter().filter(|(_, peer)| peer.netns == netns) {
                 for (_, address, is_v6) in addresses.iter().filter(|(index, ..)| *index == peer.index) {
                     let key = Key { address: *address, ifindex: ANYWHERE, is_v6: u32::from(*is_v6) };
@@ -61,19 +67,19 @@ impl Inside {
         self.tell(&wanted(&found_now));
     }
 
-    /// How many addresses found no room in the kernel's map, and not at the next attempt either.
+    /// How many entries found no room in the kernel's map, and not at the next attempt either.
     pub(super) fn without_room(&self) -> u64 {
-        self.told.lasting
+        self.copy.lasting
     }
 
     /// Whether an address is known at all.
     pub(super) fn has_any(&self) -> bool {
-        !self.told.known.is_empty()
+        !self.copy.known.is_empty()
     }
 
     fn tell(&mut self, now: &HashMap<Key, u32>) {
         let Ok(mut map) = KernelMap::<_, Key, u32>::try_from(&mut self.maps.inside) else { return };
-        self.told.update(now, |key, netns| match netns {
+        self.copy.update(now, |key, netns| match netns {
             Some(netns) => map.insert(key, netns, 0).is_ok(),
             None => map.remove(key).is_ok(),
         });
@@ -91,6 +97,8 @@ impl Inside {
     }
 }
 
+/// The interface's index and address in a namespace, in network order, and whether it is of IPv6.
+type Address = (u32, [u32; 4], bool);
 /// An address, the interfaces that it is to be asked for at, and where it is.
 type Place = (Key, [Option<u32>; 2], Peer);
 
@@ -113,16 +121,16 @@ fn wanted(places: &[Place]) -> HashMap<Key, u32> {
 
 /// What the kernel's map has, and what it had no room for.
 #[derive(Default)]
-struct Told {
+struct KernelCopy {
     known: HashMap<Key, u32>,
     /// What found no room the last time.
     refused: HashSet<Key>,
-    /// What found none twice in a row, each address once while it is there.
+    /// What found none twice in a row, each entry once while it is there.
     lost: HashSet<Key>,
     lasting: u64,
 }
 
-impl Told {
+impl KernelCopy {
     /// Brings the map up to date by `put`, which removes a key without a value, and says if it could. What it could not
     /// is tried again the next time.
     fn update(&mut self, now: &HashMap<Key, u32>, mut put: impl FnMut(&Key, Option<u32>) -> bool) {
@@ -152,15 +160,15 @@ impl Told {
     }
 }
 
-/// The interfaces' indices and addresses in another namespace, in network order.
-fn addresses(netlink: &mut Netlink, netns: u32) -> io::Result<Vec<(u32, [u32; 4], bool)>> {
+/// Those of another namespace.
+fn addresses(netlink: &mut Netlink, netns: u32) -> io::Result<Vec<Address>> {
     let mut found = Vec::new();
     let body = [vec![0; ADDRESS], encode_attribute(TARGET_NETNSID, &netns.to_ne_bytes())].concat();
     netlink.dump(libc::RTM_GETADDR, &body, &mut found, |payload| Ok(address(payload)))?;
     Ok(found)
 }
 
-fn address(payload: &[u8]) -> Option<(u32, [u32; 4], bool)> {
+fn address(payload: &[u8]) -> Option<Address> {
     const IFA_ADDRESS: u16 = 1;
     const IFA_LOCAL: u16 = 2;
     let index = read_u32(payload, 4)?;
@@ -198,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_tried_again_and_counted_when_it_lasts() {
-        let mut told = Told::default();
+        let mut told = KernelCopy::default();
         let mut map = HashMap::new();
         let three: HashMap<_, _> = [(key(1, 0), 7), (key(2, 0), 7), (key(3, 0), 8)].into();
         told.update(&three, |key, netns| put(&mut map, 2, key, netns));

@@ -1,9 +1,10 @@
 //! Which connections are translated, as the kernel tracks them: the programs are told, so that they know whose the answers
-//! are when nothing of the connection was captured before. A thread follows what the kernel tells; nobody waits for it.
+//! are when nothing of the connection was captured before. A thread follows what the kernel tells; no packet waits for it.
 
 mod message;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -27,7 +28,7 @@ const GROUPS: u32 = 1 | 4;
 /// Dropping it ends the thread.
 pub(super) struct Translations {
     stop: Option<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Translations {
@@ -49,10 +50,18 @@ impl Translations {
         let (wait, stop) = pipe2(OFlag::O_CLOEXEC)?;
         let mut follower = Follower { map, table, told, wait };
         follower.read_table()?;
-        let thread = std::thread::Builder::new()
-            .name("translations".into())
-            .spawn(move || while follower.turn().is_some() {})?;
+        let thread = std::thread::Builder::new().name("translations".into()).spawn(move || {
+            while follower.turn()?.is_continue() {}
+            Ok(())
+        })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Why nothing is followed any more; once.
+    pub(super) fn refusal(&mut self) -> Option<io::Error> {
+        let ended = self.thread.take_if(|thread| thread.is_finished())?;
+        // A panic has said itself what it was.
+        ended.join().ok()?.err()
     }
 }
 
@@ -74,15 +83,15 @@ struct Follower {
 }
 
 impl Follower {
-    /// Waits for news; `None` when nobody wants them any more, or the kernel has none.
-    fn turn(&mut self) -> Option<()> {
+    /// Waits for news, until nobody wants them any more.
+    fn turn(&mut self) -> io::Result<ControlFlow<()>> {
         let mut ready = [self.told.as_fd(), self.wait.as_fd()].map(|of| PollFd::new(of, PollFlags::POLLIN));
         match poll(&mut ready, PollTimeout::NONE) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(_) => return None,
+            Err(errno) => return Err(errno.into()),
         }
         if ready[1].revents().is_some_and(|events| !events.is_empty()) {
-            return None;
+            return Ok(ControlFlow::Break(()));
         }
         let Self { map, told, .. } = self;
         let heard_all = told.hear(|kind, payload| {
@@ -95,7 +104,10 @@ impl Follower {
                 }
             }
         });
-        if heard_all.ok()? { Some(()) } else { self.read_table().ok() }
+        if !heard_all? {
+            self.read_table()?;
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// All that there are.

@@ -16,8 +16,8 @@ use crate::source::linux::load::{self, chain};
 const LAST_RESORT: &str = "holder_send_tp";
 /// Tracepoints, and the programs of which the first that the kernel takes runs there.
 const PROGRAMS: [(&str, &[&str]); 5] = [
-    ("sock_send_length", &["peek_send_tp", LAST_RESORT]),
-    ("sock_recv_length", &["peek_recv_tp", "holder_recv_tp"]),
+    ("sock_send_length", &["glance_send_tp", LAST_RESORT]),
+    ("sock_recv_length", &["glance_recv_tp", "holder_recv_tp"]),
     ("sched_process_exec", &["exec_tp"]),
     ("sched_process_exit", &["exit_tp"]),
     ("cgroup_mkdir", &["cgroup_tp"]),

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use aya_obj::Object;
+use net_traffic_common::packet::Inside;
 use net_traffic_common::{
-    ArrivalCounters, ProcessCounters, ProcessKey, SocketCounters, WireCounters, WireKey,
+    ArrivalCounters, Flow, ProcessCounters, ProcessKey, SocketCounters, WireCounters, WireKey,
 };
 
 use super::*;
@@ -17,8 +18,8 @@ const CAPTURE: &[&str] = &[
     "keep_xdp",
     "learn_in",
     "creator_cgroup",
-    "peek_send_tp",
-    "peek_recv_tp",
+    "glance_send_tp",
+    "glance_recv_tp",
     "holder_send_tp",
     "holder_recv_tp",
     "holders",
@@ -124,6 +125,8 @@ fn the_object_s_maps_hold_what_both_sides_share() {
     assert_eq!(sizes("SOCKETS_BY_ADDR"), (size_of::<u64>(), size_of::<SocketCounters>()));
     assert_eq!(sizes("WIRE"), (size_of::<WireKey>(), size_of::<WireCounters>()));
     assert_eq!(sizes("ARRIVALS"), (size_of::<u32>(), size_of::<ArrivalCounters>()));
+    assert_eq!(sizes("INSIDE"), (size_of::<Inside>(), size_of::<u32>()));
+    assert_eq!(sizes("TRANSLATED"), (size_of::<Flow>(), size_of::<Flow>()));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::ops::ControlFlow;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use net_traffic::packet::{Direction, Interface, Packet};
 use net_traffic::source::capture::{Choice, LiveCapture, LiveCaptureOptions};
 
 use super::{Outcome, PACKETS, Run, accounted, capture_by};
+use crate::suite::program::command;
 use crate::suite::wire::nft;
 use crate::suite::wire::place::Place;
 use crate::suite::wire::traffic::{tcp, udp};
@@ -21,13 +23,14 @@ use crate::suite::wire::traffic::{tcp, udp};
 const BYTES: usize = 100_000;
 const SERVERS: [&str; 2] = ["10.7.0.2", "fd07::2"];
 
-pub(super) const TRIALS: [(&str, Run); 6] = [
+pub(super) const TRIALS: [(&str, Run); 7] = [
     ("capture::routed", routed),
     ("capture::masqueraded", masqueraded),
     ("capture::masqueraded_and_chosen", masqueraded_and_chosen),
     ("capture::answers_of_before", answers_of_before),
     ("capture::answers_of_later", answers_of_later),
     ("capture::published", published),
+    ("capture::published_to_a_neighbour", published_to_a_neighbour),
 ];
 /// So often something is tried that holds a moment later.
 const TRIES: usize = 500;
@@ -194,10 +197,12 @@ fn arriving() -> LiveCaptureOptions {
     LiveCaptureOptions { direction: Some(Direction::In), ..options() }
 }
 
+const PUBLISHED: &str = "iifname uplink tcp dport 8080 dnat ip to 10.9.0.2:80";
+
 /// Who comes from outside to a port that stands for one in the container: from the first answer on it is known whose
 /// the packets are.
 fn published() -> Result<(), Failed> {
-    let places = Places::translating("prerouting", "iifname uplink tcp dport 8080 dnat ip to 10.9.0.2:80")?;
+    let places = Places::translating("prerouting", PUBLISHED)?;
     let Places { guest, host, far, router: _router } = places;
     let listener = guest.run(|| TcpListener::bind("10.9.0.2:80"))?;
     let server = guest.start(move || -> io::Result<()> {
@@ -226,6 +231,44 @@ fn published() -> Result<(), Failed> {
     outcome.seen = later;
     outcome.ledger.received -= first as u64;
     all_owned(&outcome, &BOTH)
+}
+
+/// Who comes to it from another place behind the host: on both sides of the translation the packets are of whom was seen to
+/// send them, and not of whoever takes them, which is this process.
+fn published_to_a_neighbour() -> Result<(), Failed> {
+    let places = Places::translating("prerouting", PUBLISHED)?;
+    let Places { guest, host, far: _far, router } = places;
+    let listener = guest.run(|| TcpListener::bind("10.9.0.2:80"))?;
+    let server = guest.start(move || -> io::Result<()> {
+        let (mut stream, _) = listener.accept()?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    });
+    let outcome = host.run(move || {
+        let visit = || {
+            let visitor = router.run(|| -> io::Result<bool> {
+                let words = command("stream", &["10.8.0.1:8080", "1000"]);
+                Ok(Command::new(&words[0]).args(&words[1..]).status()?.success())
+            });
+            server.finish()?;
+            if visitor? { Ok(()) } else { Err("the visitor failed".into()) }
+        };
+        let interfaces = vec!["uplink".to_owned(), "port".to_owned()];
+        let options = LiveCaptureOptions { interfaces, ..options() };
+        capture_by(&options, "tcp dst port 8080 or tcp dst port 80", usize::MAX, visit)
+            .map_err(|error| text(&error))
+    })?;
+    accounted(&outcome, outcome.seen.len())?;
+    let visitors: BTreeSet<_> = outcome.seen.iter().map(|seen| seen.pid).collect();
+    let of_one = visitors.len() == 1 && !visitors.contains(&None);
+    if !of_one || visitors.contains(&Some(std::process::id())) {
+        return Err(format!("not of the visitor: {:?}", outcome.seen).into());
+    }
+    // On each interface at least what opens the connection, the data, and the end.
+    let ways = |way: Direction| outcome.seen.iter().filter(|seen| seen.direction == Some(way)).count();
+    if ways(Direction::In) < 4 || ways(Direction::Out) < 4 {
+        return Err(format!("too few: {:?}", outcome.seen).into());
+    }
+    Ok(())
 }
 
 /// Datagrams there and back, of one flow.

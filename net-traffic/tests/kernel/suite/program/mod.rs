@@ -19,6 +19,7 @@ use super::skips::{Reason, skip};
 use super::tracer::{Refused, Tier};
 
 pub(crate) use self::worker::act_if_told;
+pub(super) use self::worker::command;
 
 /// One trial, in a network namespace of its own.
 type Check = fn() -> Result<(), Failed>;

@@ -22,7 +22,7 @@ const LATER: Duration = Duration::from_millis(300);
 pub(super) const DROP: usize = 64;
 
 /// The command line of a worker.
-pub(super) fn command(role: &str, arguments: &[&str]) -> Vec<String> {
+pub(in crate::suite) fn command(role: &str, arguments: &[&str]) -> Vec<String> {
     let this = std::env::current_exe().unwrap_or_default().to_string_lossy().into_owned();
     let words = [this.as_str(), WORK, role].into_iter().chain(arguments.iter().copied());
     words.map(str::to_owned).collect()
