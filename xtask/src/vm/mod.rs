@@ -26,7 +26,7 @@ use kernel::Kernel;
 
 const PACKAGES: [&str; 2] = ["qemu-system-x86", "busybox-static"];
 /// Many times what the tests take under emulation on an idle machine.
-const TIMEOUT_S: u32 = 1500;
+const TIMEOUT_S: u32 = 1800;
 /// What the guest finds at the path it has here, if it is here: the tests build their networks with these.
 const TOOLS: [&str; 5] = ["ip", "nft", "ss", "tc", "wg"];
 
