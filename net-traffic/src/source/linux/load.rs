@@ -5,6 +5,7 @@ mod refusal;
 
 use std::{
     collections::HashSet,
+    env::consts::ARCH,
     fs::File,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -47,10 +48,13 @@ pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../bpf/net-
 /// # Errors
 /// When none holds: with every refusal of the last that was tried.
 pub fn load(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Loaded, LoadError> {
+    if let Some(reason) = plan::unsupported(wanted, ARCH) {
+        return Err(LoadError::Architecture(reason));
+    }
     let layout = Layout::of_this_kernel()?;
     let kernel_btf = Btf::from_sys_fs().map_err(|error| LoadError::Maps(error.to_string()))?;
     let mut refused = Vec::new();
-    for tiers in plan::rounds(wanted) {
+    for tiers in plan::rounds(wanted, ARCH) {
         match Round::run(&tiers, &layout, &kernel_btf, sizes, netns)? {
             Ok(loaded) => {
                 drop(kernel_btf);

@@ -347,14 +347,24 @@ pub fn fill(
     Filled { slot, hook, refusals }
 }
 
-/// Which tiers to try together, in which order, for what the user asked.
+/// Which tiers to try together, in which order, for what the user asked, on a machine of this architecture
+/// ([`std::env::consts::ARCH`]).
 #[must_use]
-pub fn rounds(wanted: Tier) -> Vec<Vec<Tier>> {
-    match wanted {
+pub fn rounds(wanted: Tier, architecture: &str) -> Vec<Vec<Tier>> {
+    let mut rounds = match wanted {
         Tier::Auto => vec![vec![Tier::TpBtf, Tier::Fentry], vec![Tier::Kprobe]],
         Tier::Polling => Vec::new(),
         tier => vec![vec![tier]],
-    }
+    };
+    rounds.retain(|tiers| tiers.iter().all(|tier| unsupported(*tier, architecture).is_none()));
+    rounds
+}
+
+/// Why a tier cannot count on this architecture, whatever its kernel grants; `None` if it can.
+#[must_use]
+pub fn unsupported(tier: Tier, architecture: &str) -> Option<&'static str> {
+    (tier == Tier::Kprobe && architecture != "x86_64")
+        .then_some("the kprobe programs read the registers of x86-64 and would count nothing here")
 }
 
 #[cfg(test)]

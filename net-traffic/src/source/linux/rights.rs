@@ -129,11 +129,7 @@ impl Need {
             program: None,
             covers: None,
             reason: Some(format!("{} missing, needed for {}", missing.join(" and "), self.gives)),
-            remedy: Some(format!(
-                "run with sudo, or once: sudo setcap {}+ep {}",
-                self.granted().join(","),
-                program()
-            )),
+            remedy: Some(grant(&self.granted().join(","), &program())),
         })
     }
 
@@ -146,6 +142,17 @@ impl Need {
         }
         granted.iter().map(|it| it.name().to_lowercase()).collect()
     }
+}
+
+/// The commands that grant capabilities to the members of the group `net-traffic`. A file with capabilities that
+/// every user may execute would give each of them what it reads and captures, so that the mode goes first. `chown`
+/// clears capabilities, so that `setcap` comes last.
+fn grant(capabilities: &str, program: &str) -> String {
+    format!(
+        "run with sudo, or once, for the members of a group: sudo groupadd -f net-traffic && \
+         sudo chown root:net-traffic {program} && sudo chmod 0750 {program} && \
+         sudo setcap {capabilities}+ep {program}"
+    )
 }
 
 /// The program's file as a shell takes it.
@@ -201,10 +208,17 @@ mod tests {
             missing(Capabilities(0)).into_iter().filter_map(|status| status.remedy).collect();
         let program = std::env::current_exe().unwrap();
         let usual = "cap_sys_ptrace,cap_dac_read_search,cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw";
-        let command =
-            |all: &str| format!("run with sudo, or once: sudo setcap {all}+ep '{}'", program.display());
+        let command = |all: &str| grant(all, &format!("'{}'", program.display()));
         assert_eq!(remedies[..3], [command(usual), command(usual), command(usual)]);
         assert_eq!(remedies[3], command(&format!("{usual},cap_sys_admin")));
+    }
+
+    #[test]
+    fn granted_capabilities_are_of_a_group_and_not_of_everybody() {
+        let remedy = grant("cap_bpf", "/p");
+        let at = |part: &str| remedy.find(part).unwrap();
+        assert!(at("chown root:net-traffic /p") < at("chmod 0750 /p"));
+        assert!(at("chmod 0750 /p") < at("setcap cap_bpf+ep /p"));
     }
 
     #[test]

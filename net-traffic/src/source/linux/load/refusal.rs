@@ -12,6 +12,9 @@ use crate::source::linux::plan::Filled;
 pub enum LoadError {
     #[error(transparent)]
     Btf(#[from] BtfError),
+    /// The tier has no programs for this machine's processor.
+    #[error("{0}")]
+    Architecture(&'static str),
     #[error("load the eBPF maps: {0}")]
     Maps(String),
     /// No tier could fill each slot that it must; the refusals of the best one.

@@ -140,3 +140,14 @@ fn what_a_kernel_lacks_takes_no_slot() {
         assert_eq!(filled.hook.unwrap().programs[0].name, program);
     }
 }
+
+#[test]
+fn kprobe_tier_is_offered_on_x86_64_only() {
+    assert_eq!(rounds(Tier::Auto, "x86_64"), [vec![Tier::TpBtf, Tier::Fentry], vec![Tier::Kprobe]]);
+    assert_eq!(rounds(Tier::Auto, "aarch64"), [vec![Tier::TpBtf, Tier::Fentry]]);
+    assert!(rounds(Tier::Kprobe, "aarch64").is_empty());
+    assert!(unsupported(Tier::Kprobe, "aarch64").unwrap().contains("x86-64"));
+    for tier in [Tier::Auto, Tier::TpBtf, Tier::Fentry, Tier::Polling] {
+        assert_eq!(unsupported(tier, "aarch64"), None);
+    }
+}
