@@ -3,8 +3,8 @@
 use std::io::Cursor;
 use std::ops::ControlFlow;
 
-use net_traffic::packet::{Interface, Packet};
-use net_traffic::source::capture::CaptureFile;
+use pcap_io::{Interface, Packet};
+use pcap_io::CaptureFile;
 
 /// Compressed files may hold a lot; that they are read at all is seen in the beginning.
 const MOST_PACKETS: usize = 10_000;

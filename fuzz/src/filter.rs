@@ -1,8 +1,8 @@
 //! Expressions compile to a program that a kernel would take and that ends on any packet, or are refused with a place.
 
-use net_traffic::filter::bpf::{JA, JMP, MAX_INSNS, RET};
-use net_traffic::filter::ebpf::{Lowering, translate};
-use net_traffic::filter::{CompileOptions, Insn, LinkType, Metadata, NameTable, Packet, compile, run};
+use pcap_filter::bpf::{JA, JMP, MAX_INSNS, RET};
+use pcap_filter::ebpf::{Lowering, translate};
+use pcap_filter::{CompileOptions, Insn, LinkType, Metadata, NameTable, Packet, compile, run};
 
 /// More instructions than this no kernel takes.
 const MAX_EBPF_INSNS: usize = 1_000_000;

@@ -6,6 +6,6 @@ pub mod record;
 pub mod text;
 
 // The decoder of the ring is private to the program; here it is a module of its own, which looks for these at the root.
-use net_traffic::packet;
-#[path = "../../net-traffic/src/source/linux/capture/record.rs"]
+use pcap_io;
+#[path = "../../net-traffic/crates/linux/src/capture/record.rs"]
 mod ring_record;

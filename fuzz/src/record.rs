@@ -1,6 +1,6 @@
 //! Whatever stands in a ring, a record is read within its bounds, or not at all.
 
-use net_traffic::source::linux::records;
+use net_traffic_linux::records;
 
 use crate::ring_record;
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use net_traffic::output::packets::text::{Dump, Settings, Stamp, TextPackets};
-use net_traffic::output::packets::{JsonPackets, PacketSink};
-use net_traffic::packet::format::LinkType;
-use net_traffic::packet::{Interface, Packet, Process};
+use net_traffic_packet_text::{Dump, Settings, Stamp, TextPackets};
+use net_traffic_packet_text::JsonPackets;
+use pcap_io::PacketSink;
+use pcap_io::format::LinkType;
+use pcap_io::{Interface, Packet, Process};
 
 const LINKS: [u16; 8] = [1, 101, 113, 276, 0, 108, 228, 229];
 

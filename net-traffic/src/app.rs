@@ -21,14 +21,14 @@ use clap::Parser;
 use self::failure::Failure;
 use crate::args::{Args, options_after_command};
 use crate::config::{Config, Job, Terminal};
-use crate::{output, source};
+use crate::source::system;
 
 /// The whole program: from the command line to the exit status.
 #[must_use]
-pub fn main() -> ExitCode {
-    source::begin();
+pub(crate) fn main() -> ExitCode {
+    system::begin();
     // The self-test's processes are this program too; they start no thread.
-    if let Some(status) = source::act_if_told() {
+    if let Some(status) = selftest::act_if_told() {
         return status;
     }
     let arguments = options_after_command(std::env::args_os().collect());
@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
 fn terminal() -> Terminal {
     let is_terminal = std::io::stdout().is_terminal();
     Terminal {
-        width: is_terminal.then(output::terminal_width).flatten(),
+        width: is_terminal.then(net_traffic_output::terminal_width).flatten(),
         no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
     }
 }

@@ -10,15 +10,13 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use self::before::options_after_command;
-pub use self::capture::{
-    CaptureArgs, CaptureFileArgs, CaptureSourceArgs, ChoiceArgs, DirectionArg, TextArgs,
-};
-pub use self::groups::{
+pub(crate) use self::before::options_after_command;
+pub(crate) use self::capture::{CaptureArgs, CaptureFileArgs, ChoiceArgs, DirectionArg, TextArgs};
+pub(crate) use self::groups::{
     ByArg, FormatArg, MachineArgs, OutputArgs, PaceArgs, SelectionArgs, SourceArgs, TierArg, UnitsArg,
     Verbosity,
 };
-pub use self::iperf::{IperfArgs, TestArgs};
+pub(crate) use self::iperf::IperfArgs;
 
 /// Who moves the bytes on this machine: connections, owners, amounts and rates.
 #[derive(Debug, Parser)]
@@ -28,7 +26,7 @@ pub use self::iperf::{IperfArgs, TestArgs};
     override_usage = "net-traffic [COMMAND] [OPTIONS]",
     after_help = AFTER_HELP
 )]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
@@ -38,7 +36,7 @@ const AFTER_HELP: &str = "Without a command: connections. Its options may stand 
     Exit status: 0 done, 1 failed, 2 usage, 3 missing privilege.";
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// What is connected now (the default): interfaces, connections, their states, top destinations
     Connections(ConnectionsArgs),
     /// Who moves the bytes: connections, processes, containers, remote hosts
@@ -62,7 +60,7 @@ pub enum Command {
 
 /// What every view understands.
 #[derive(Debug, clap::Args)]
-pub struct ViewArgs {
+pub(crate) struct ViewArgs {
     #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
@@ -76,7 +74,7 @@ pub struct ViewArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct BandwidthArgs {
+pub(crate) struct BandwidthArgs {
     #[command(flatten)]
     pub view: ViewArgs,
     /// Count what arrives by XDP too, before anything can drop it
@@ -85,7 +83,7 @@ pub struct BandwidthArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct ConnectionsArgs {
+pub(crate) struct ConnectionsArgs {
     #[command(flatten)]
     pub view: ViewArgs,
     /// Listening and unconnected sockets too
@@ -101,7 +99,7 @@ pub struct ConnectionsArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "net-traffic run [OPTIONS] -- COMMAND...", after_help = RUN_HELP)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Write the report to this file [default: tables to standard error, other formats to standard output]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
@@ -124,7 +122,7 @@ const RUN_HELP: &str = "Ends when the last process that the command started has 
     before it is started 1 failed, 2 usage, 3 missing privilege.";
 
 #[derive(Debug, clap::Args)]
-pub struct RecordArgs {
+pub(crate) struct RecordArgs {
     /// Where to write, - for standard output
     pub file: PathBuf,
     #[command(flatten)]
@@ -136,7 +134,7 @@ pub struct RecordArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
@@ -146,7 +144,7 @@ pub struct DoctorArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct SelftestArgs {
+pub(crate) struct SelftestArgs {
     /// Seconds for the measurements of speed, together
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     pub duration: f64,

@@ -1,7 +1,7 @@
 //! What was typed means: validated settings for every part of the program. Pure; what only the system knows, such as
 //! whether an interface exists, is checked when the source is opened.
 
-pub mod capture;
+pub(crate) mod capture;
 mod iperf;
 mod running;
 mod selection;
@@ -9,25 +9,25 @@ mod selection;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::running::{Running, Target};
+pub(crate) use self::running::{Running, Target};
 use crate::args::{
     Args, Command, ConnectionsArgs, FormatArg, MachineArgs, OutputArgs, PaceArgs, SelectionArgs, SourceArgs,
     TierArg, UnitsArg, Verbosity, ViewArgs,
 };
-use crate::model::Selection;
-use crate::output::{Format, Settings, Units};
-use crate::source::iperf::IperfOptions;
-use crate::source::{LiveOptions, Netns, Tier};
-use crate::view::{Bandwidth, Connections, Doctor, Options, Screen, States, Top, View};
+use net_traffic_model::Selection;
+use net_traffic_output::{Format, Settings, Units};
+use net_traffic_snapshot::{LiveOptions, Netns, Tier};
+use net_traffic_throughput::IperfOptions;
+use net_traffic_view::{Bandwidth, Connections, Doctor, Options, Screen, States, Top, View};
 
 /// Something that was typed cannot be meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ConfigError(pub String);
+pub(crate) struct ConfigError(pub String);
 
 /// What the program is to do.
 #[derive(Debug)]
-pub struct Config {
+pub(crate) struct Config {
     pub job: Job,
     pub source: SourceConfig,
     pub pace: Pace,
@@ -36,7 +36,7 @@ pub struct Config {
 }
 
 #[derive(Debug)]
-pub enum Job {
+pub(crate) enum Job {
     View(Box<Viewing>),
     Record(PathBuf),
     Capture(Box<capture::Capture>),
@@ -47,13 +47,13 @@ pub enum Job {
 
 /// How long the self-test measures, and how it is shown.
 #[derive(Clone, Debug)]
-pub struct SelftestConfig {
+pub(crate) struct SelftestConfig {
     pub duration: Duration,
     pub output: Settings,
 }
 
 /// A view and how to show it.
-pub struct Viewing {
+pub(crate) struct Viewing {
     pub view: &'static dyn View,
     pub options: Options,
     pub selection: Selection,
@@ -63,14 +63,14 @@ pub struct Viewing {
 }
 
 #[derive(Clone, Debug)]
-pub enum SourceConfig {
+pub(crate) enum SourceConfig {
     Live(LiveOptions),
     Replay(PathBuf),
 }
 
 /// When reports come, and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub(crate) struct Pace {
     pub interval: Duration,
     /// Chosen by the user, so that a replay keeps it too.
     pub chosen: bool,
@@ -80,7 +80,7 @@ pub struct Pace {
 
 /// What standard output is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     /// Characters in a line; `None` if it is no terminal.
     pub width: Option<u16>,
     /// `NO_COLOR` is set to something.
@@ -92,7 +92,7 @@ impl Config {
     ///
     /// # Errors
     /// When a value is out of its range or unknown, or two contradict each other.
-    pub fn new(args: &Args, terminal: Terminal) -> Result<Self, ConfigError> {
+    pub(crate) fn new(args: &Args, terminal: Terminal) -> Result<Self, ConfigError> {
         match &args.command {
             Command::Connections(args) => connections(args, terminal),
             Command::Top(args) => Ok(everywhere(view(args, &Top, States::default(), terminal)?)),
@@ -251,7 +251,7 @@ fn wanted_states(states: &States) -> (bool, bool) {
 
 fn options(args: &SelectionArgs, view: &dyn View) -> Result<Options, ConfigError> {
     let by = args.by.map(selection::by);
-    let tables = crate::view::columns(view);
+    let tables = net_traffic_view::columns(view);
     if let Some(by) = by
         && !tables.iter().any(|(key, _)| *key == by.key())
     {

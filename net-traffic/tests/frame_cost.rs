@@ -7,11 +7,11 @@ mod screen;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use net_traffic::snapshot::{
+use net_traffic_snapshot::{
     Bytes, Endpoint, Interface, Process, ProcessId, Protocol, Snapshot, Socket, SocketId, State, TcpInfo,
     Time,
 };
-use net_traffic::view::Screen;
+use net_traffic_view::Screen;
 
 use screen::Shown;
 

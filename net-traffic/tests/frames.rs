@@ -6,8 +6,8 @@ mod screen;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
-use net_traffic::model::{Bytes, Endpoint, Protocol, Snapshot, Socket, SocketId, State as SocketState, Time};
-use net_traffic::view::Screen;
+use net_traffic_model::{Bytes, Endpoint, Protocol, Snapshot, Socket, SocketId, State as SocketState, Time};
+use net_traffic_view::Screen;
 use ratatui::style::{Color, Modifier};
 
 use screen::Shown;

@@ -3,11 +3,11 @@
 
 use std::net::IpAddr;
 
-use net_traffic::model::{
+use net_traffic_model::{
     Bytes, Endpoint, Model, Process, ProcessId, Protocol, Retention, Selection, Snapshot, Socket, SocketId,
     State, Time, sum,
 };
-use net_traffic::view::{Options, Top, Value, View};
+use net_traffic_view::{Options, Top, Value, View};
 use proptest::prelude::*;
 
 const TICKS: u64 = 30;

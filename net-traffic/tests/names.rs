@@ -11,10 +11,10 @@ mod support;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use assert_cmd::Command;
-use net_traffic::model::{Model, Retention, Selection};
-use net_traffic::output::{Format, Output, Settings};
-use net_traffic::source::Replay;
-use net_traffic::view::{Connections, Options, Screen, Top, View};
+use net_traffic_model::{Model, Retention, Selection};
+use net_traffic_output::{Format, Output, Settings};
+use net_traffic_snapshot::Replay;
+use net_traffic_view::{Connections, Options, Screen, Top, View};
 
 use screen::Shown;
 use support::recording;

@@ -16,10 +16,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use net_traffic::snapshot::{Bytes, Snapshot, Socket, State};
-use net_traffic::source::linux::netns::NetNs;
-use net_traffic::source::linux::polling::{Polling, Scope};
-use net_traffic::source::linux::sock_diag::Wanted;
+use net_traffic_linux::netns::NetNs;
+use net_traffic_linux::polling::{Polling, Scope};
+use net_traffic_linux::sock_diag::Wanted;
+use net_traffic_snapshot::{Bytes, Snapshot, Socket, State};
 use nix::sched::{CloneFlags, unshare};
 
 /// Runs `test` in a thread that has a network namespace to itself, with loopback up.

@@ -4,11 +4,11 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
-use net_traffic::model::{Model, Retention, Selection};
-use net_traffic::output::format;
-use net_traffic::snapshot::{Snapshot, State};
-use net_traffic::source::Replay;
-use net_traffic::view::{By, Filter, Options, PREFIXES, Screen, live};
+use net_traffic_model::{Model, Retention, Selection};
+use net_traffic_output::format;
+use net_traffic_snapshot::Replay;
+use net_traffic_snapshot::{Snapshot, State};
+use net_traffic_view::{By, Filter, Options, PREFIXES, Screen, live};
 use proptest::prelude::*;
 
 /// The last snapshot of the recording, and the model of all.
@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn a_port_leaves_exactly_the_sockets_that_use_it(port in prop_oneof![any::<u16>(), Just(443), Just(22), Just(53)]) {
         let (snapshot, model) = replayed("rates");
-        let uses = |socket: &&net_traffic::snapshot::Socket| {
+        let uses = |socket: &&net_traffic_snapshot::Socket| {
             let shown = socket.remote.is_some() || socket.counted.is_some_and(|bytes| bytes.rx + bytes.tx > 0);
             shown
                 && socket.state != State::Listen

@@ -9,10 +9,10 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use net_traffic::snapshot::{Bytes, Protocol, Snapshot, Socket, State};
-use net_traffic::source::Collector;
-use net_traffic::source::linux::netns::NetNs;
-use net_traffic::source::linux::sock_diag::{SockDiag, States, Wanted};
+use net_traffic_linux::netns::NetNs;
+use net_traffic_linux::sock_diag::{SockDiag, States, Wanted};
+use net_traffic_snapshot::Collector;
+use net_traffic_snapshot::{Bytes, Protocol, Snapshot, Socket, State};
 
 const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
 
@@ -52,7 +52,7 @@ fn sockets(wanted: &[Wanted]) -> Vec<Socket> {
 
 fn find(local: SocketAddr, remote: Option<SocketAddr>) -> Option<Socket> {
     let matches = |socket: &Socket| {
-        let end = |end: &net_traffic::snapshot::Endpoint| SocketAddr::new(end.address, end.port);
+        let end = |end: &net_traffic_snapshot::Endpoint| SocketAddr::new(end.address, end.port);
         end(&socket.local) == local && socket.remote.as_ref().map(end) == remote
     };
     sockets(Wanted::ALL).into_iter().find(matches)

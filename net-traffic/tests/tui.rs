@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use net_traffic::output::tui::terminal::FullScreen;
+use net_traffic_output::tui::terminal::FullScreen;
 use support::recording;
 use tmux::Terminal;
 

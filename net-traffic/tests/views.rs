@@ -5,10 +5,10 @@ mod support;
 
 use std::path::Path;
 
-use net_traffic::model::{Model, Retention, Selection};
-use net_traffic::output::{Format, Output, Settings};
-use net_traffic::source::Replay;
-use net_traffic::view::{Bandwidth, Connections, Doctor, Options, Run, Top, View};
+use net_traffic_model::{Model, Retention, Selection};
+use net_traffic_output::{Format, Output, Settings};
+use net_traffic_snapshot::Replay;
+use net_traffic_view::{Bandwidth, Connections, Doctor, Options, Run, Top, View};
 
 const VIEWS: &[&dyn View] = &[&Connections, &Top, &Bandwidth, &Doctor, &Run { exit_status: 130 }];
 

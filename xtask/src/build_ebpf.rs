@@ -15,14 +15,14 @@ use crate::{
     toolchain::Toolchain,
 };
 
-const OBJECT: &str = "net-traffic/bpf/net-traffic.bpf.o";
+const OBJECT: &str = "net-traffic/crates/linux/bpf/net-traffic.bpf.o";
 /// Beside the object: what compiled it, because another release compiles to other bytes.
-const VERSION: &str = "net-traffic/bpf/toolchain.txt";
+const VERSION: &str = "net-traffic/crates/linux/bpf/toolchain.txt";
 const TARGET: &str = "bpfel-unknown-none";
 /// v3 is the first with atomics that return a value (xchg, cmpxchg); kernels know it since 5.12.
 const CPU: &str = "v3";
 
-/// Compile the eBPF programs into net-traffic/bpf/.
+/// Compile the eBPF programs into net-traffic/crates/linux/bpf/.
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// First install with apt and cargo what the build needs.

@@ -10,10 +10,11 @@ use std::path::Path;
 use self::sink::Writer;
 use super::failure::{Failure, note};
 use crate::config::capture::{Capture, DumpForm, Filter, FilterText, From};
-use crate::filter::{CompileOptions, FilterError, LinkType, compile, disassemble};
-use crate::packet::format::MAX_SNAPLEN;
-use crate::packet::{Interface, Ledger};
-use crate::source::capture::{CaptureError, CaptureFile, FILE_NETMASK, filter_link, link_of, names};
+use crate::source::system::link_of;
+use net_traffic_capture::{FILE_NETMASK, filter_link, names};
+use pcap_filter::{CompileOptions, FilterError, LinkType, compile, disassemble};
+use pcap_io::format::MAX_SNAPLEN;
+use pcap_io::{CaptureError, CaptureFile, Interface, Ledger};
 
 /// Does what was asked for, until it is done or somebody stops it.
 pub(super) fn run(capture: &Capture) -> Result<(), Failure> {

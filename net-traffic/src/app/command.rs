@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use super::failure::{Failure, note};
 use super::names::Naming;
 use crate::config::{Config, Running, SourceConfig, Target};
-use crate::model::{Model, Retention};
-use crate::output::{self, Format, Output};
-use crate::source::{Children, Live, Progress};
-use crate::view::{Run, View};
+use crate::source::system::{Children, Live};
+use net_traffic_model::{Model, Retention};
+use net_traffic_output::{Format, Output};
+use net_traffic_snapshot::Progress;
+use net_traffic_view::{Run, View};
 
 /// Gives the status that the command ended with.
 pub(super) fn run(config: &Config, running: &Running) -> Result<ExitCode, Failure> {
@@ -61,7 +62,7 @@ fn report(running: &Running, model: &Model, exit_status: u8, mut target: Sink) -
     let viewing = &running.viewing;
     let mut settings = viewing.output.clone();
     if running.to == Target::StandardError && settings.format == Format::Table {
-        settings.width = output::error_width();
+        settings.width = net_traffic_output::error_width();
         settings.color = settings.color && settings.width.is_some();
     }
     let mut bytes = Vec::new();

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::source::iperf::IperfError;
-use crate::source::{OpenError, ReplayError, SourceError};
+use net_traffic_snapshot::{OpenError, ReplayError, SourceError};
+use net_traffic_throughput::IperfError;
 
 /// Each kind has its own exit status.
 #[derive(Debug, thiserror::Error)]

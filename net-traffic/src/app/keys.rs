@@ -6,7 +6,7 @@ use std::time::Duration;
 use ratatui::crossterm::event::{Event as Input, poll, read};
 use tokio::sync::mpsc::{Receiver, channel, error::TrySendError};
 
-use crate::output::tui::Event;
+use net_traffic_output::tui::Event;
 
 /// Begins to listen. The channel ends when the terminal does.
 ///

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::Model;
-use crate::source::Names;
+use crate::resolver::Names;
+use net_traffic_model::Model;
 
 /// Asks for names once they are wanted; nothing is asked, and no packet leaves the host, before.
 #[derive(Debug, Default)]

@@ -2,8 +2,9 @@
 
 use super::failure::Failure;
 use crate::config::{Config, Job, SourceConfig};
-use crate::snapshot::Snapshot;
-use crate::source::{Live, Replay, Source, exists};
+use crate::source::Source;
+use crate::source::system::{Live, exists};
+use net_traffic_snapshot::{Replay, Snapshot};
 
 /// Opens the source, after what the user named was looked for.
 pub(super) fn open(config: &Config) -> Result<Source, Failure> {

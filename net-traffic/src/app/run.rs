@@ -12,10 +12,11 @@ use super::screen;
 use super::stdout::write;
 use super::ticks::Ticks;
 use crate::config::{Config, Job, SourceConfig, Viewing};
-use crate::model::{Model, Retention};
-use crate::output::Output;
-use crate::snapshot::{Snapshot, Status};
-use crate::source::{Recorder, Source, Stop};
+use crate::source::Source;
+use crate::source::system::Stop;
+use net_traffic_model::{Model, Retention};
+use net_traffic_output::Output;
+use net_traffic_snapshot::{Recorder, Snapshot, Status};
 
 /// Does what the configuration says, until it is done or somebody stops it.
 pub(super) fn run(config: &Config) -> Result<(), Failure> {

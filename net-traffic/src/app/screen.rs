@@ -12,12 +12,13 @@ use super::opening::{check_interfaces, open};
 use super::stdout::write;
 use super::ticks::Ticks;
 use crate::config::{Config, Viewing};
-use crate::model::{Model, Retention};
-use crate::output::tui::terminal::FullScreen;
-use crate::output::tui::{Change, Event, Picture, State, update};
-use crate::snapshot::Snapshot;
-use crate::source::{Source, Stop};
-use crate::view::{self, Screen};
+use crate::source::Source;
+use crate::source::system::Stop;
+use net_traffic_model::{Model, Retention};
+use net_traffic_output::tui::terminal::FullScreen;
+use net_traffic_output::tui::{Change, Event, Picture, State, update};
+use net_traffic_snapshot::Snapshot;
+use net_traffic_view::Screen;
 
 /// Draws the screen until the user, or the system, ends it.
 pub(super) async fn show(
@@ -155,8 +156,8 @@ impl Showing {
             inputs.naming.look_up(model);
         }
         let picture = Picture {
-            live: view::live(model, state.screen, &state.options),
-            details: state.opened().and_then(|id| view::details(model, id)),
+            live: net_traffic_view::live(model, state.screen, &state.options),
+            details: state.opened().and_then(|id| net_traffic_view::details(model, id)),
         };
         state.settle(&picture);
         loop {

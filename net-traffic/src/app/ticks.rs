@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::config::Config;
-use crate::model::Time;
+use net_traffic_model::Time;
 
 /// When the next snapshot is due.
 pub(super) struct Ticks {

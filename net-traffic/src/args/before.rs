@@ -14,7 +14,7 @@ const DEFAULT: &str = "connections";
 
 /// The arguments with the command first.
 #[must_use]
-pub fn options_after_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+pub(crate) fn options_after_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if arguments.is_empty() {
         arguments.push("net-traffic".into());
     }

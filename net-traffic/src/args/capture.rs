@@ -10,7 +10,7 @@ use clap::{ArgAction, Args, ValueEnum};
     override_usage = "net-traffic capture [OPTIONS] [FILTER]...\n       net-traffic capture [OPTIONS] [FILTER]... -- COMMAND...",
     after_help = "FILTER is an expression of pcap-filter(7), as tcpdump has it: net-traffic capture -i eth0 tcp port 443"
 )]
-pub struct CaptureArgs {
+pub(crate) struct CaptureArgs {
     #[command(flatten)]
     pub source: CaptureSourceArgs,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct CaptureArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Source")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub struct CaptureSourceArgs {
+pub(crate) struct CaptureSourceArgs {
     /// Only this interface; any is all, the ones to come too [default: any]
     #[arg(short = 'i', long = "interface", value_name = "IFACE|any", value_delimiter = ',')]
     pub interfaces: Vec<String>,
@@ -76,7 +76,7 @@ pub struct CaptureSourceArgs {
 /// Whose packets.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Selection")]
-pub struct ChoiceArgs {
+pub(crate) struct ChoiceArgs {
     /// Only this direction
     #[arg(short = 'Q', long, value_name = "in|out|both")]
     pub direction: Option<DirectionArg>,
@@ -97,7 +97,7 @@ pub struct ChoiceArgs {
 /// Where to.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "File")]
-pub struct CaptureFileArgs {
+pub(crate) struct CaptureFileArgs {
     /// Write packets to a file, - for standard output: pcapng, or pcap if the name ends in .pcap
     #[arg(short, long, value_name = "FILE")]
     pub write: Option<PathBuf>,
@@ -125,7 +125,7 @@ pub struct CaptureFileArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Text")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub struct TextArgs {
+pub(crate) struct TextArgs {
     /// The link layer too
     #[arg(short = 'e')]
     pub link: bool,
@@ -162,7 +162,7 @@ pub struct TextArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DirectionArg {
+pub(crate) enum DirectionArg {
     In,
     Out,
     #[value(alias = "inout")]

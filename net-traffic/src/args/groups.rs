@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 /// How often.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pace")]
-pub struct PaceArgs {
+pub(crate) struct PaceArgs {
     /// Seconds between reports [default: 1]
     #[arg(short = 'd', long = "interval", value_name = "SECONDS")]
     pub interval: Option<f64>,
@@ -26,7 +26,7 @@ pub struct PaceArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub struct OutputArgs {
+pub(crate) struct OutputArgs {
     /// How to write reports [default: table]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<FormatArg>,
@@ -53,7 +53,7 @@ pub struct OutputArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Selection")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub struct SelectionArgs {
+pub(crate) struct SelectionArgs {
     /// Only this interface
     #[arg(short = 'i', long = "interface", value_name = "IFACE", value_delimiter = ',')]
     pub interfaces: Vec<String>,
@@ -101,7 +101,7 @@ pub struct SelectionArgs {
 /// Where from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Source")]
-pub struct SourceArgs {
+pub(crate) struct SourceArgs {
     /// Read a recording instead of this machine
     #[arg(long, value_name = "FILE")]
     pub replay: Option<PathBuf>,
@@ -112,7 +112,7 @@ pub struct SourceArgs {
 /// How this machine is read.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Source")]
-pub struct MachineArgs {
+pub(crate) struct MachineArgs {
     /// How bytes are counted [default: auto]
     #[arg(long, value_name = "TIER")]
     pub tier: Option<TierArg>,
@@ -124,7 +124,7 @@ pub struct MachineArgs {
 /// How much to say on standard error.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Messages")]
-pub struct Verbosity {
+pub(crate) struct Verbosity {
     /// No notes on standard error
     #[arg(short, long)]
     pub quiet: bool,
@@ -134,7 +134,7 @@ pub struct Verbosity {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
+pub(crate) enum FormatArg {
     Table,
     Markdown,
     Json,
@@ -142,7 +142,7 @@ pub enum FormatArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum UnitsArg {
+pub(crate) enum UnitsArg {
     BinBytes,
     BinBits,
     SiBytes,
@@ -150,7 +150,7 @@ pub enum UnitsArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ByArg {
+pub(crate) enum ByArg {
     Connection,
     Process,
     Container,
@@ -159,7 +159,7 @@ pub enum ByArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TierArg {
+pub(crate) enum TierArg {
     Auto,
     TpBtf,
     Fentry,

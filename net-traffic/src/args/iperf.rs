@@ -10,7 +10,7 @@ use super::{TierArg, Verbosity};
     group(ArgGroup::new("role").required(true).args(["host", "client", "server"]))
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub struct IperfArgs {
+pub(crate) struct IperfArgs {
     /// The server to test against
     #[arg(value_name = "HOST")]
     pub host: Option<String>,
@@ -47,7 +47,7 @@ pub struct IperfArgs {
 /// What the client chooses for both sides.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Client")]
-pub struct TestArgs {
+pub(crate) struct TestArgs {
     /// Seconds to send for [default: 10]
     #[arg(short, long, value_name = "SECONDS", conflicts_with = "server", value_parser = clap::value_parser!(u32).range(1..=86400))]
     pub time: Option<u32>,

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use super::{ConfigError, refuse};
 use crate::args::{CaptureArgs, CaptureFileArgs, ChoiceArgs, DirectionArg, TextArgs};
-use crate::output::packets::text::{Dump, Settings, Stamp};
-use crate::output::packets::{FileFormat, Rotation};
-use crate::packet::Direction;
-use crate::packet::format::MAX_SNAPLEN;
-use crate::source::capture::{Choice, LiveCaptureOptions};
+use net_traffic_capture::{Choice, LiveCaptureOptions};
+use net_traffic_output::packets::{FileFormat, Rotation};
+use net_traffic_packet_text::{Dump, Settings, Stamp};
+use pcap_io::Direction;
+use pcap_io::format::MAX_SNAPLEN;
 
 /// One capture, from where to where.
 #[derive(Clone, Debug)]
-pub struct Capture {
+pub(crate) struct Capture {
     pub from: From,
     pub filter: Filter,
     pub to: To,
@@ -23,7 +23,7 @@ pub struct Capture {
 }
 
 #[derive(Clone, Debug)]
-pub enum From {
+pub(crate) enum From {
     File {
         path: PathBuf,
         direction: Option<Direction>,
@@ -37,7 +37,7 @@ pub enum From {
 }
 
 #[derive(Clone, Debug)]
-pub struct Filter {
+pub(crate) struct Filter {
     pub text: FilterText,
     pub optimize: bool,
     /// Only print the program, in this form.
@@ -45,21 +45,21 @@ pub struct Filter {
 }
 
 #[derive(Clone, Debug)]
-pub enum FilterText {
+pub(crate) enum FilterText {
     Expression(String),
     File(PathBuf),
 }
 
 /// What `-d`, `-dd` and `-ddd` print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DumpForm {
+pub(crate) enum DumpForm {
     Assembly,
     C,
     Decimal,
 }
 
 #[derive(Clone, Debug)]
-pub enum To {
+pub(crate) enum To {
     Text { settings: Settings, at_once: bool },
     Json(Settings),
     Files { path: PathBuf, format: FileFormat, rotation: Rotation, at_once: bool, several: bool },
@@ -70,7 +70,7 @@ impl Capture {
     ///
     /// # Errors
     /// When a value is out of its range, or two contradict each other.
-    pub fn new(args: &CaptureArgs) -> Result<Self, ConfigError> {
+    pub(crate) fn new(args: &CaptureArgs) -> Result<Self, ConfigError> {
         let CaptureArgs { source, choice, file, text, filter, command } = args;
         let filter_text = match &source.filter_file {
             Some(path) => FilterText::File(path.clone()),

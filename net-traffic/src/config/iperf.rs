@@ -1,7 +1,7 @@
 //! What the options of the throughput test mean.
 
 use crate::args::IperfArgs;
-use crate::source::iperf::{Family, Interval, IperfOptions, Role, Test};
+use net_traffic_throughput::{Family, Interval, IperfOptions, Role, Test};
 
 use super::{ConfigError, refuse};
 

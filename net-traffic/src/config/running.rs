@@ -9,13 +9,13 @@ use super::{
     output, refuse, selection,
 };
 use crate::args::RunArgs;
-use crate::output::Format;
-use crate::source::Tier;
-use crate::view::{Options, Run};
+use net_traffic_output::Format;
+use net_traffic_snapshot::Tier;
+use net_traffic_view::{Options, Run};
 
 /// A command to run, and how to report on it.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     pub command: Vec<OsString>,
     /// The view is that of a command that ended well.
     pub viewing: Viewing,
@@ -24,7 +24,7 @@ pub struct Running {
 
 /// Where a report goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     StandardOutput,
     StandardError,
     File(PathBuf),

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{ConfigError, refuse};
 use crate::args::{ByArg, SelectionArgs};
-use crate::model::{Network, Protocol, Selection, State};
-use crate::source::{LiveOptions, Netns, Wanted};
-use crate::view::{By, States};
+use net_traffic_model::{Network, Protocol, Selection, State};
+use net_traffic_snapshot::{LiveOptions, Netns, Wanted};
+use net_traffic_view::{By, States};
 
 pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> {
     for (option, values) in

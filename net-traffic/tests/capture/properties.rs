@@ -3,11 +3,12 @@
 use std::io::Cursor;
 use std::ops::ControlFlow;
 
-use net_traffic::output::packets::text::{Dump, Settings, TextPackets};
-use net_traffic::output::packets::{JsonPackets, PacketSink};
-use net_traffic::packet::format::LinkType;
-use net_traffic::packet::{Interface, Packet};
-use net_traffic::source::capture::CaptureFile;
+use net_traffic_packet_text::JsonPackets;
+use net_traffic_packet_text::{Dump, Settings, TextPackets};
+use pcap_io::CaptureFile;
+use pcap_io::PacketSink;
+use pcap_io::format::LinkType;
+use pcap_io::{Interface, Packet};
 use proptest::prelude::*;
 
 use super::stage::fixture;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use net_traffic::packet::Direction;
 use nix::sys::signal::Signal;
+use pcap_io::Direction;
 
 use super::stage::{OWN, PEER, PEER6, Running, Stage, has, net_traffic, numbers};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use net_traffic::source::linux::traffic::NetNs;
+use net_traffic_selftest::traffic::NetNs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

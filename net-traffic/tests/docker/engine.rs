@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use net_traffic::source::linux::traffic::NetNs;
+use net_traffic_selftest::traffic::NetNs;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};

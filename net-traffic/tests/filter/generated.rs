@@ -1,7 +1,7 @@
 //! Random expressions against the installed libpcap: the same verdicts, the same refusals.
 
-use net_traffic::filter::bpf::{JA, JMP};
-use net_traffic::filter::{Insn, LinkType, Metadata, NameTable, Packet, Program, compile, disassemble, run};
+use pcap_filter::bpf::{JA, JMP};
+use pcap_filter::{Insn, LinkType, Metadata, NameTable, Packet, Program, compile, disassemble, run};
 
 use super::grammar::{Random, expression};
 use super::libpcap::Libpcap;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use net_traffic::filter::ebpf::{EbpfInsn, Lowering, translate};
-use net_traffic::filter::{Packet, compile, run};
+use pcap_filter::ebpf::{EbpfInsn, Lowering, translate};
+use pcap_filter::{Packet, compile, run};
 
 use super::oracle::{self, Frame};
 

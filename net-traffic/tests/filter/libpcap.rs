@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 
 use libloading::Library;
-use net_traffic::filter::Insn;
+use pcap_filter::Insn;
 
 use super::oracle;
 

@@ -1,8 +1,8 @@
 //! The manual page pcap-filter(7) of libpcap 1.10, from its beginning to its end: whatever it names is accepted where
 //! libpcap accepts it, and means the same.
 
-use net_traffic::filter::{CompileOptions, compile};
-use net_traffic::source::capture::names;
+use net_traffic_capture::names;
+use pcap_filter::{CompileOptions, compile};
 
 use super::generated::frame_that_differs;
 use super::libpcap::Libpcap;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use net_traffic::filter::{CompileOptions, LinkType, NameTable, Packet, Program, run};
+use pcap_filter::{CompileOptions, LinkType, NameTable, Packet, Program, run};
 use serde::Deserialize;
 
 /// What libpcap answered for one expression on one link type.

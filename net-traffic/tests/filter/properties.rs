@@ -1,8 +1,8 @@
 //! Whatever the text is: no panic, an end, and a program that a kernel would take.
 
-use net_traffic::filter::bpf::{JA, JMP, MAX_INSNS, RET};
-use net_traffic::filter::ebpf::{Lowering, translate};
-use net_traffic::filter::{FilterError, FilterErrorKind, LinkType, NameTable, Packet, Program, compile, run};
+use pcap_filter::bpf::{JA, JMP, MAX_INSNS, RET};
+use pcap_filter::ebpf::{Lowering, translate};
+use pcap_filter::{FilterError, FilterErrorKind, LinkType, NameTable, Packet, Program, compile, run};
 use proptest::prelude::*;
 
 use super::grammar::{Random, expression};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use net_traffic::filter::compile;
+use pcap_filter::compile;
 
 use super::oracle::{self, Answer, Frame};
 

@@ -1,7 +1,8 @@
 //! Both sides' reports agree, and so does what the kernel counted, to the byte.
 
-use net_traffic::snapshot::{Bytes, Protocol, Snapshot, Socket};
-use net_traffic::source::{Live, LiveOptions};
+use net_traffic_linux::Live;
+use net_traffic_snapshot::LiveOptions;
+use net_traffic_snapshot::{Bytes, Protocol, Snapshot, Socket};
 use serde_json::Value;
 
 use crate::reports::{client as start_client, number};

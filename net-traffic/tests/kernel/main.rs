@@ -9,7 +9,7 @@ mod suite;
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     // The traffic's processes are this program too.
-    let told = suite::act_if_told().or_else(net_traffic::source::linux::traffic::act_if_told);
+    let told = suite::act_if_told().or_else(net_traffic_selftest::traffic::act_if_told);
     told.unwrap_or_else(suite::run)
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use net_traffic::model::{Model, Retention, Selection};
-use net_traffic::output::tui::{Change, Event, Picture, State, draw, update};
-use net_traffic::snapshot::Snapshot;
-use net_traffic::source::Replay;
-use net_traffic::view::{self, Options, Screen};
+use net_traffic_model::{Model, Retention, Selection};
+use net_traffic_output::tui::{Change, Event, Picture, State, draw, update};
+use net_traffic_snapshot::Replay;
+use net_traffic_snapshot::Snapshot;
+use net_traffic_view::{Options, Screen};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -75,8 +75,8 @@ impl Shown {
     pub(crate) fn frame(&mut self) {
         let Self { state, model, terminal, size } = self;
         let picture = Picture {
-            live: view::live(model, state.screen, &state.options),
-            details: state.opened().and_then(|id| view::details(model, id)),
+            live: net_traffic_view::live(model, state.screen, &state.options),
+            details: state.opened().and_then(|id| net_traffic_view::details(model, id)),
         };
         state.settle(&picture);
         // A terminal of its own: what a test sees must not depend on the frames before.

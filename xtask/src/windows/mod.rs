@@ -25,6 +25,21 @@ const PACKAGES: [&str; 9] = [
 /// What is built and linted, and of that what is run. Other tests are about Linux.
 const TESTS: [&str; 6] = ["cli", "frames", "model", "screen_filter", "views", "windows"];
 
+/// The packages that the program for Windows consists of.
+const PACKAGES_UNDER_TEST: [&str; 11] = [
+    "net-traffic",
+    "net-traffic-capture",
+    "net-traffic-model",
+    "net-traffic-output",
+    "net-traffic-packet-text",
+    "net-traffic-snapshot",
+    "net-traffic-throughput",
+    "net-traffic-view",
+    "net-traffic-windows",
+    "pcap-filter",
+    "pcap-io",
+];
+
 /// Build the Windows side, lint it, and run its tests under Wine.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -73,7 +88,8 @@ fn test(rust: &Rust, wine: &Wine, filter: Option<&str>) -> Result<()> {
 }
 
 fn package_and_tests() -> Vec<&'static str> {
-    let mut words = vec!["--locked", "--package", "net-traffic", "--lib"];
+    let mut words = vec!["--locked", "--lib"];
+    words.extend(PACKAGES_UNDER_TEST.iter().flat_map(|package| ["--package", package]));
     words.extend(TESTS.iter().flat_map(|test| ["--test", test]));
     words
 }

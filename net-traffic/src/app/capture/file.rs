@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::{Failure, Ledger, Writer, introduce, misread, unopened, unreadable};
 use crate::config::capture::Capture;
-use crate::packet::format::LinkType;
-use crate::packet::{Direction, Interface, Packet};
-use crate::source::capture::{CaptureFile, Signals, UserFilter, UserFilterError, now_ns};
+use crate::source::system::Signals;
+use net_traffic_capture::{UserFilter, UserFilterError, now_ns};
+use pcap_io::format::LinkType;
+use pcap_io::{CaptureFile, Direction, Interface, Packet};
 
 pub(super) fn read(
     capture: &Capture,

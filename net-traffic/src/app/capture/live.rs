@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 
 use super::{Failure, Writer, introduce, misread, note};
 use crate::config::capture::Capture;
-use crate::packet::{Interface, Ledger, Packet};
-use crate::source::capture::{End, LiveCapture, LiveCaptureOptions, Signals, StartError, now_ns};
+use crate::source::system::{LiveCapture, Signals};
+use net_traffic_capture::{End, LiveCaptureOptions, StartError, now_ns};
+use pcap_io::{Interface, Ledger, Packet};
 
 pub(super) fn capture(
     capture: &Capture,

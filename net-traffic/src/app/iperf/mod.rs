@@ -16,9 +16,11 @@ use self::progress::Progress;
 use self::watcher::Watcher;
 use super::failure::Failure;
 use crate::config::{Config, SourceConfig};
-use crate::model::throughput::Asked;
-use crate::source::Stop;
-use crate::source::iperf::{Event, Iperf, IperfError, IperfOptions, Outlets, Role, Started, error_document};
+use crate::source::system::Stop;
+use net_traffic_model::throughput::Asked;
+use net_traffic_throughput::{
+    Event, Iperf, IperfError, IperfOptions, Outlets, Role, Started, error_document,
+};
 
 /// How often the sockets are looked at while a test runs.
 const PACE: Duration = Duration::from_millis(250);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crate::output::throughput::progress;
+use net_traffic_output::throughput::progress;
 
 /// Draws over itself, and goes away before anything else is written.
 pub(super) struct Progress {

@@ -3,10 +3,11 @@
 use std::io;
 
 use crate::app::run::remarks;
-use crate::model::throughput::{Asked, Observations, Surroundings as Around, Watch};
-use crate::output::throughput;
-use crate::source::{Live, LiveOptions, OpenError, Surroundings};
-use crate::view::throughput::cause;
+use crate::source::system::{Live, Surroundings};
+use net_traffic_model::throughput::{Asked, Observations, Surroundings as Around, Watch};
+use net_traffic_output::throughput;
+use net_traffic_snapshot::{LiveOptions, OpenError};
+use net_traffic_view::throughput::cause;
 
 /// The collectors, and what they saw of the test that is running.
 pub(super) struct Watcher {

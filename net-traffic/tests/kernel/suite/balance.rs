@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use libtest_mimic::{Completion, Failed};
-use net_traffic::snapshot::Bytes;
-use net_traffic::source::linux::traffic::{Case, Moved, NetNs, Stage, TrafficError};
+use net_traffic_selftest::traffic::{Case, Moved, NetNs, Stage, TrafficError};
+use net_traffic_snapshot::Bytes;
 
 use super::skips::{Reason, skip};
 

@@ -7,9 +7,10 @@ use std::net::UdpSocket;
 use std::ops::ControlFlow;
 
 use libtest_mimic::{Completion, Failed, Trial};
-use net_traffic::packet::{Direction, Interface, Ledger, Packet};
-use net_traffic::source::capture::{Choice, LiveCapture, LiveCaptureOptions};
-use net_traffic::source::linux::traffic::NetNs;
+use net_traffic_capture::{Choice, LiveCaptureOptions};
+use net_traffic_linux::LiveCapture;
+use net_traffic_selftest::traffic::NetNs;
+use pcap_io::{Direction, Interface, Ledger, Packet};
 
 use super::skips::{Reason, skip};
 use super::wire::{nft, place::Place};

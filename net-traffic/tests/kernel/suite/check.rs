@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::{Completion, Failed};
-use net_traffic::source::linux::traffic::{Case, NetNs, Stage, TrafficError};
+use net_traffic_selftest::traffic::{Case, NetNs, Stage, TrafficError};
 
 use super::blind::unexplained;
 use super::compare::{Difference, Moment, Seen, compare};

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use libtest_mimic::{Failed, Trial};
-use net_traffic::snapshot::{
+use net_traffic_selftest::traffic::Moved;
+use net_traffic_snapshot::{
     Bytes, Endpoint, Process, ProcessId, Protocol, Snapshot, Socket, SocketId, State,
 };
-use net_traffic::source::linux::traffic::Moved;
 
 use super::compare::{Moment, Seen, compare};
 use super::tracer::Tier;

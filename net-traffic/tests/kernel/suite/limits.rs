@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use aya::programs::loaded_programs;
 use libtest_mimic::{Completion, Failed, Trial};
-use net_traffic::snapshot::{Bytes, ProcessId, Snapshot, SocketId};
-use net_traffic::source::linux::ebpf::Ebpf;
-use net_traffic::source::linux::load::Sizes;
-use net_traffic::source::linux::plan::{SELDOM, SLOTS};
-use net_traffic::source::linux::traffic::{NetNs, Stage, cases};
-use net_traffic::source::{Collector, Tier};
+use net_traffic_linux::ebpf::Ebpf;
+use net_traffic_linux::load::Sizes;
+use net_traffic_linux::plan::{SELDOM, SLOTS};
+use net_traffic_selftest::traffic::{NetNs, Stage, cases};
+use net_traffic_snapshot::{Bytes, ProcessId, Snapshot, SocketId};
+use net_traffic_snapshot::{Collector, Tier};
 
 use super::skips::{Reason, skip};
 use super::slowness;
@@ -244,7 +244,7 @@ fn our_programs() -> Vec<u32> {
 }
 
 fn own_namespace() -> Result<u32, Failed> {
-    Ok(net_traffic::source::linux::netns::NetNs::own()?.inode())
+    Ok(net_traffic_linux::netns::NetNs::own()?.inode())
 }
 
 fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use libtest_mimic::{Arguments, Trial};
-use net_traffic::source::linux::traffic::{cases, compare};
+use net_traffic_selftest::traffic::{cases, compare};
 
 pub(crate) use program::act_if_told;
 use tracer::{Machine, Tier};

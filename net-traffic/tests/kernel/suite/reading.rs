@@ -4,12 +4,12 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use libtest_mimic::{Completion, Failed, Trial};
-use net_traffic::snapshot::Snapshot;
-use net_traffic::source::linux::ebpf::Ebpf;
-use net_traffic::source::linux::host;
-use net_traffic::source::linux::load::Sizes;
-use net_traffic::source::linux::traffic::NetNs;
-use net_traffic::source::{Collector, Tier};
+use net_traffic_linux::ebpf::Ebpf;
+use net_traffic_linux::load::Sizes;
+use net_traffic_linux::platform::host;
+use net_traffic_selftest::traffic::NetNs;
+use net_traffic_snapshot::Snapshot;
+use net_traffic_snapshot::{Collector, Tier};
 
 use super::skips::{Reason, skip};
 

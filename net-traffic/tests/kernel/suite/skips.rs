@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use aya::programs::ProgramType;
 use aya::sys::is_program_supported;
 use libtest_mimic::{Completion, Failed};
-use net_traffic::source::linux::traffic::{Feature, TrafficError};
+use net_traffic_selftest::traffic::{Feature, TrafficError};
 
 use super::ledger::COUNTS_SKIPPED;
 use super::tracer::{Refused, Tier};

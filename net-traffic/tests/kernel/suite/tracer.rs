@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use net_traffic::snapshot::Snapshot;
-use net_traffic::source::{self, Live, LiveOptions};
+use net_traffic_linux::Live;
+use net_traffic_snapshot::LiveOptions;
+use net_traffic_snapshot::Snapshot;
 
 /// A way of counting, as `--tier` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,10 +56,10 @@ pub(super) struct Machine(Live);
 impl Tracer for Machine {
     fn start(tier: Tier) -> Result<Self, Refused> {
         let tier = match tier {
-            Tier::TpBtf => source::Tier::TpBtf,
-            Tier::Fentry => source::Tier::Fentry,
-            Tier::Kprobe => source::Tier::Kprobe,
-            Tier::Polling => source::Tier::Polling,
+            Tier::TpBtf => net_traffic_snapshot::Tier::TpBtf,
+            Tier::Fentry => net_traffic_snapshot::Tier::Fentry,
+            Tier::Kprobe => net_traffic_snapshot::Tier::Kprobe,
+            Tier::Polling => net_traffic_snapshot::Tier::Polling,
         };
         let options = LiveOptions { counting: true, tier, ..LiveOptions::default() };
         Live::open(&options).map(Self).map_err(|error| Refused { reason: error.to_string() })

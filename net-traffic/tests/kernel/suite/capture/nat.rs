@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use net_traffic::packet::{Direction, Interface, Packet};
-use net_traffic::source::capture::{Choice, LiveCapture, LiveCaptureOptions};
+use net_traffic_capture::{Choice, LiveCaptureOptions};
+use net_traffic_linux::LiveCapture;
+use pcap_io::{Direction, Interface, Packet};
 
 use super::{Outcome, PACKETS, Run, accounted, capture_by};
 use crate::suite::program::command;

@@ -12,8 +12,9 @@ mod top;
 mod worker;
 
 use libtest_mimic::{Completion, Failed, Trial};
-use net_traffic::source::linux::traffic::NetNs;
-use net_traffic::source::{Live, LiveOptions};
+use net_traffic_linux::Live;
+use net_traffic_selftest::traffic::NetNs;
+use net_traffic_snapshot::LiveOptions;
 
 use super::skips::{Reason, skip};
 use super::tracer::{Refused, Tier};

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use libtest_mimic::Failed;
-use net_traffic::source::linux::traffic::NetNs;
+use net_traffic_selftest::traffic::NetNs;
 use serde_json::Value;
 
 use super::Check;

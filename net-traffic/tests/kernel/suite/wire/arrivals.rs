@@ -1,6 +1,6 @@
 //! What XDP sees before anything can drop it, against what the stack is handed.
 
-use net_traffic::model::Direction;
+use net_traffic_model::Direction;
 
 use super::device::Losses;
 use super::sheet::Tool;

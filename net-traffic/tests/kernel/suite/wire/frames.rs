@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use net_traffic::model::Direction;
+use net_traffic_model::Direction;
 
 use super::pair;
 use super::sheet::Tool;

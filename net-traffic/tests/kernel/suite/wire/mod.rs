@@ -16,7 +16,7 @@ use std::path::Path;
 
 use aya::programs::TcAttachType;
 use libtest_mimic::{Completion, Failed, Trial};
-use net_traffic::model::Direction;
+use net_traffic_model::Direction;
 
 use self::device::{Losses, retransmits, without_offloads};
 use self::place::Place;

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use net_traffic::source::linux::traffic::{NetNs, TrafficError};
+use net_traffic_selftest::traffic::{NetNs, TrafficError};
 
 /// Dropping it ends the thread, and the namespace with everything in it.
 pub(in super::super) struct Place {

@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::thread;
 use std::time::Duration;
 
-use net_traffic::model::{Balance, Direction, Model, Retention, Selection};
-use net_traffic::source::{Live, LiveOptions, Netns};
+use net_traffic_linux::Live;
+use net_traffic_model::{Balance, Direction, Model, Retention, Selection};
+use net_traffic_snapshot::{LiveOptions, Netns};
 
 use super::place::Place;
 
@@ -64,7 +65,7 @@ impl Tool {
         let mut before = None;
         for _ in 0..100 {
             let snapshot = self.0.snapshot().unwrap();
-            assert_eq!(snapshot.loss, net_traffic::snapshot::Loss::default(), "nothing may be lost");
+            assert_eq!(snapshot.loss, net_traffic_snapshot::Loss::default(), "nothing may be lost");
             let wire = snapshot.wire.clone();
             if before.as_ref() == Some(&wire) {
                 let mut model = Model::new(Selection::default(), Retention::default());

@@ -1,0 +1,148 @@
+//! The filter as a program: what the compiler translated, with a tail call at its end. Loaded here, attached elsewhere.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use pcap_filter::ebpf::{EbpfInsn, Lowering, TranslateError, translate};
+use pcap_filter::{FilterError, Program};
+
+const PROG_LOAD: libc::c_long = 5;
+const SCHED_CLS: u32 = 3;
+const XDP: u32 = 6;
+/// The type of attachment that a program of type [`XDP`] is for.
+const ATTACH_XDP: u32 = 37;
+/// `TC_ACT_UNSPEC`: whoever is attached behind us decides.
+const GO_ON: i32 = -1;
+const XDP_PASS: i32 = 2;
+const EXIT: u8 = 0x95;
+
+/// Why there is no filter.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProgramError {
+    #[error("{0}")]
+    Filter(FilterError),
+    #[error("{0}")]
+    Translate(#[from] TranslateError),
+    #[error("the filter is too long for the kernel")]
+    TooLong,
+    #[error("load the filter: {0}")]
+    Load(io::Error),
+}
+
+/// Loads the filter for one place, followed by entry `next` of the map of programs `stages`.
+pub(super) fn load(
+    program: &Program,
+    lowering: Lowering,
+    stages: BorrowedFd<'_>,
+    next: u32,
+) -> Result<OwnedFd, ProgramError> {
+    let is_xdp = lowering == Lowering::Xdp;
+    let rejected = if is_xdp { XDP_PASS } else { GO_ON };
+    let code = assemble(&translate(&program.insns, lowering)?, stages.as_raw_fd(), next, rejected)?;
+    load_program(&code, is_xdp).map_err(ProgramError::Load)
+}
+
+/// Every way out of the filter leads to its end, where an accepted packet goes on to the next program.
+fn assemble(
+    filter: &[EbpfInsn],
+    stages: i32,
+    next: u32,
+    rejected: i32,
+) -> Result<Vec<[u8; 8]>, ProgramError> {
+    let mut code = Vec::with_capacity(filter.len() + 8);
+    for (at, insn) in filter.iter().enumerate() {
+        if insn.code == EXIT {
+            let distance = i16::try_from(filter.len() - at - 1).map_err(|_far| ProgramError::TooLong)?;
+            code.push(raw(0x05, 0, 0, distance, 0));
+        } else {
+            code.push(insn.to_bytes());
+        }
+    }
+    code.extend([
+        // if r0 == 0 goto reject
+        raw(0x15, 0, 0, 5, 0),
+        // r1 = r6, where the translation keeps the context
+        raw(0xbf, 1, 6, 0, 0),
+        // r2 = the map
+        raw(0x18, 2, 1, 0, stages),
+        raw(0, 0, 0, 0, 0),
+        // r3 = the entry
+        raw(0xb7, 3, 0, 0, next.cast_signed()),
+        // bpf_tail_call, which does not come back
+        raw(0x85, 0, 0, 0, 12),
+        // reject
+        raw(0xb7, 0, 0, 0, rejected),
+        raw(EXIT, 0, 0, 0, 0),
+    ]);
+    Ok(code)
+}
+
+fn raw(code: u8, dst: u8, src: u8, offset: i16, imm: i32) -> [u8; 8] {
+    let registers = if cfg!(target_endian = "little") { src << 4 | dst } else { dst << 4 | src };
+    let [o1, o2] = offset.to_ne_bytes();
+    let [i1, i2, i3, i4] = imm.to_ne_bytes();
+    [code, registers, o1, o2, i1, i2, i3, i4]
+}
+
+fn load_program(code: &[[u8; 8]], is_xdp: bool) -> io::Result<OwnedFd> {
+    /// The first members of `union bpf_attr` for `BPF_PROG_LOAD`.
+    #[repr(C)]
+    struct Attributes {
+        kind: u32,
+        count: u32,
+        insns: u64,
+        license: u64,
+        log_level: u32,
+        log_size: u32,
+        log: u64,
+        kernel_version: u32,
+        flags: u32,
+        name: [u8; 16],
+        interface: u32,
+        attach_type: u32,
+    }
+    let attributes = Attributes {
+        kind: if is_xdp { XDP } else { SCHED_CLS },
+        count: u32::try_from(code.len()).unwrap_or(u32::MAX),
+        insns: code.as_ptr() as u64,
+        license: c"Dual MIT/GPL".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+        kernel_version: 0,
+        flags: 0,
+        name: *b"capture_filter\0\0",
+        interface: 0,
+        attach_type: if is_xdp { ATTACH_XDP } else { 0 },
+    };
+    // SAFETY: the attributes are as large as is said, and what they point to outlives the call.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_bpf, PROG_LOAD, std::ptr::from_ref(&attributes), size_of::<Attributes>())
+    };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pcap_filter::Insn;
+    use pcap_filter::bpf::{K, RET};
+
+    #[test]
+    fn every_exit_becomes_a_jump_to_the_end() {
+        let filter =
+            translate(&[Insn::stmt(RET | K, 0), Insn::stmt(RET | K, 96)], Lowering::TcIngress).unwrap();
+        let code = assemble(&filter, 7, 1, GO_ON).unwrap();
+        let exits: Vec<usize> = (0..code.len()).filter(|at| code[*at][0] == EXIT).collect();
+        assert_eq!(exits, [code.len() - 1]);
+        for (at, insn) in code.iter().enumerate().take(filter.len()).filter(|(_, insn)| insn[0] == 0x05) {
+            let distance = i16::from_ne_bytes([insn[2], insn[3]]);
+            assert_eq!(at + 1 + usize::try_from(distance).unwrap(), filter.len());
+        }
+    }
+}

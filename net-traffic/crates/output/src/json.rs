@@ -1,0 +1,121 @@
+//! JSON Lines: one object a report, integers in base units, `null` for the unknown. Keys are only ever added.
+
+use std::io::{self, Write};
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use super::format;
+use net_traffic_view::{Column, Facts, Report, Table, Value};
+
+/// The version of the meaning of the keys.
+pub const SCHEMA: &str = "net-traffic/1";
+
+/// Writes the report and ends the line.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Line(report))?;
+    out.write_all(b"\n")
+}
+
+struct Line<'r, 'm>(&'r Report<'m>);
+struct Rows<'r, 'm>(&'r Table<'m>, bool);
+struct Row<'r, 'm>(&'static [Column], &'r [Value<'m>], bool);
+struct Record<'r, 'm>(&'r Facts<'m>);
+struct Cell<'m>(Value<'m>);
+
+impl Serialize for Line<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let report = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("schema", SCHEMA)?;
+        map.serialize_entry("report", report.view)?;
+        map.serialize_entry("time", &format::rfc3339(report.unix_ns))?;
+        map.serialize_entry("host", report.host)?;
+        map.serialize_entry("elapsed_s", &seconds(report.elapsed_ns))?;
+        for table in &report.tables {
+            if let Some(key) = table.key {
+                map.serialize_entry(key, &Rows(table, report.has_names))?;
+            }
+        }
+        for (key, value) in &report.facts {
+            map.serialize_entry(key, &Cell(*value))?;
+        }
+        map.serialize_entry("loss", &Record(&report.loss))?;
+        map.serialize_entry("cost", &Record(&report.cost))?;
+        map.serialize_entry("sources", &Rows(&report.sources, report.has_names))?;
+        map.end()
+    }
+}
+
+impl Serialize for Rows<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.0.rows();
+        let mut list = serializer.serialize_seq(Some(rows.len()))?;
+        for row in rows {
+            list.serialize_element(&Row(self.0.columns, row, self.1))?;
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Row<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (column, value) in self.0.iter().zip(self.1).filter(|(column, _)| column.is_written(self.2)) {
+            map.serialize_entry(column.key, &Cell(*value))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Record<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, Cell(*value))))
+    }
+}
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Unknown => serializer.serialize_none(),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Label(label) => serializer.serialize_str(label.id),
+            Value::Id(number) => serializer.collect_str(&number),
+            Value::Flag(flag) => serializer.serialize_bool(flag),
+            Value::Count(number)
+            | Value::Bytes(number)
+            | Value::Rate(number)
+            | Value::LinkRate(number)
+            | Value::Microseconds(number)
+            | Value::Milliseconds(number)
+            | Value::Nanoseconds(number) => serializer.serialize_u64(number),
+            Value::Difference(number) => serializer.serialize_i64(number),
+            Value::Address(address) => serializer.collect_str(&address),
+            Value::Endpoint { address, port } => {
+                let mut map = serializer.serialize_map(Some(2))?;
+                map.serialize_entry("address", &address)?;
+                map.serialize_entry("port", &port)?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// Seconds to the microsecond: one division, so that the number is the nearest one and prints as short.
+#[expect(clippy::cast_precision_loss, reason = "exact for 285 years")]
+fn seconds(ns: u64) -> f64 {
+    (ns / 1000) as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_have_no_more_digits_than_microseconds() {
+        assert_eq!(seconds(1_200_430_999).to_string(), "1.20043");
+        assert_eq!(seconds(86_400_123_456_789).to_string(), "86400.123456");
+    }
+}

@@ -1,0 +1,60 @@
+//! Rates over time: bars as high as there is room.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+use ratatui::widgets::Sparkline;
+
+use super::fit::shorten;
+use super::theme::Theme;
+use crate::{Units, format};
+use net_traffic_view::Value;
+
+/// A quantity over time, and how it is named and written.
+pub(super) struct Graph<'a> {
+    pub name: &'a str,
+    /// Oldest first.
+    pub points: &'a [Option<u64>],
+    pub style: Style,
+    /// Turns bits per second into the value that people know.
+    pub value: fn(u64) -> Value<'static>,
+    pub units: Option<Units>,
+}
+
+/// A title with the rate now and at most, and the bars below.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, graph: &Graph<'_>, theme: Theme) {
+    if area.height == 0 {
+        return;
+    }
+    let points = last(graph.points, area.width);
+    let most = points.iter().copied().flatten().max();
+    let now = points.last().copied().flatten();
+    let write = |bps: Option<u64>| {
+        bps.map_or_else(
+            || "-".to_owned(),
+            |bps| format!("{}/s", format::value((graph.value)(bps), graph.units)),
+        )
+    };
+    let title = format!("{}  now {}  highest shown {}", graph.name, write(now), write(most));
+    let line = Line::styled(shorten(&title, usize::from(area.width)), theme.title());
+    frame.render_widget(line, Rect { height: 1, ..area });
+    let bars = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    bars_only(frame, bars, points, graph.style);
+}
+
+/// The bars alone, the newest at the right.
+pub(super) fn bars_only(frame: &mut Frame<'_>, area: Rect, points: &[Option<u64>], style: Style) {
+    let points = last(points, area.width);
+    let width = u16::try_from(points.len()).unwrap_or(area.width).min(area.width);
+    let right = Rect { x: area.right() - width, width, ..area };
+    let most = points.iter().copied().flatten().max().unwrap_or(0).max(1);
+    frame.render_widget(
+        Sparkline::default().data(points.iter().copied()).max(most).style(style).absent_value_symbol("·"),
+        right,
+    );
+}
+
+fn last(points: &[Option<u64>], width: u16) -> &[Option<u64>] {
+    &points[points.len().saturating_sub(usize::from(width))..]
+}

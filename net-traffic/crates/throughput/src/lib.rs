@@ -1,0 +1,130 @@
+//! What a throughput test is asked for, and what it says while it runs; the same on every system.
+
+mod capture;
+mod columns;
+mod document;
+mod door;
+mod labels;
+mod lines;
+mod run;
+mod served;
+mod silence;
+#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(windows, path = "windows/mod.rs")]
+mod system;
+
+pub use self::capture::Outlets;
+pub use self::run::{Iperf, Started, error_document};
+
+/// A test, or a server for tests. Amounts and rates are as the user wrote them, with iperf3's suffixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IperfOptions {
+    pub role: Role,
+    pub port: u16,
+    pub family: Option<Family>,
+    /// iperf3's JSON instead of its text.
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    Client(Box<Test>),
+    Server {
+        /// Ends after one test.
+        one_off: bool,
+    },
+}
+
+/// What the client chooses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Test {
+    pub host: String,
+    pub seconds: Option<u32>,
+    pub bytes: Option<String>,
+    pub streams: u32,
+    pub reverse: bool,
+    pub bidirectional: bool,
+    pub udp: bool,
+    pub bitrate: Option<String>,
+    pub interval: Option<Interval>,
+    pub length: Option<String>,
+    pub window: Option<String>,
+    pub mss: Option<i32>,
+    pub congestion: Option<String>,
+}
+
+impl Test {
+    /// The rate that each stream keeps to; `None` for no limit. UDP has one unless it is told otherwise.
+    #[must_use]
+    pub fn bits_per_second(&self) -> Option<u64> {
+        match &self.bitrate {
+            None => self.udp.then_some(UDP_DEFAULT),
+            Some(rate) => rate_of(rate).filter(|bps| *bps > 0),
+        }
+    }
+}
+
+/// iperf3's own.
+const UDP_DEFAULT: u64 = 1 << 20;
+
+/// `10M` or `2.5G/8`: decimal steps, and a burst that does not matter here.
+fn rate_of(text: &str) -> Option<u64> {
+    number_of(text.split('/').next()?, 1000.0)
+}
+
+/// `64K` or `1.5M`: binary steps.
+fn size_of(text: &str) -> Option<u64> {
+    number_of(text, 1024.0)
+}
+
+fn number_of(text: &str, step: f64) -> Option<u64> {
+    let (number, steps) = match text.char_indices().last()? {
+        (at, 'k' | 'K') => (&text[..at], 1),
+        (at, 'm' | 'M') => (&text[..at], 2),
+        (at, 'g' | 'G') => (&text[..at], 3),
+        (at, 't' | 'T') => (&text[..at], 4),
+        _ => (text, 0),
+    };
+    let number = number.parse::<f64>().ok()? * step.powi(steps);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number, for a comparison")]
+    (number >= 0.0).then_some(number as u64)
+}
+
+/// Milliseconds between two lines of the report; 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval(pub u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    Ipv4,
+    Ipv6,
+}
+
+/// What a running test says, in the order in which it happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The streams are connected.
+    Started,
+    /// The last byte has been moved; the summary follows.
+    Stopped,
+    /// A line of the report.
+    Line(String),
+    /// A whole JSON object of the report, without the end of its last line.
+    Document(String),
+    /// Of the datagrams of the whole test, how many were lost, and how many were sent.
+    Datagrams { lost: u64, sent: u64 },
+    /// A line for standard error.
+    Message(String),
+    /// Everything was said about this test; a server waits for the next.
+    Finished,
+}
+
+/// Why a test did not take place, or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum IperfError {
+    /// What was asked for cannot be meant.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Failed(String),
+}

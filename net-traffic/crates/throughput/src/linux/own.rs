@@ -1,0 +1,63 @@
+//! This process's own stream sockets, which riperf3 opened and does not hand out.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+
+use nix::sys::socket::{SockType, getsockopt, sockopt};
+
+/// Finds them.
+#[derive(Debug)]
+pub(crate) struct Sockets(());
+
+impl Sockets {
+    /// Those that are opened from here on; here it finds those before, too.
+    pub(crate) fn from_now_on() -> Self {
+        Self(())
+    }
+
+    /// This process's listening socket on the port.
+    #[expect(clippy::unused_self, reason = "another system has to tell those that were there before")]
+    pub(crate) fn listener(&self, port: u16) -> Option<TcpListener> {
+        own_sockets().into_iter().find_map(|socket| {
+            let listens = getsockopt(&socket, sockopt::AcceptConn).ok()?;
+            let listener = TcpListener::from(socket);
+            (listens && listener.local_addr().ok()?.port() == port).then_some(listener)
+        })
+    }
+
+    /// This process's connections that the server accepted on the port.
+    #[expect(clippy::unused_self, reason = "as before")]
+    pub(crate) fn connections(&self, port: u16) -> Vec<(SocketAddr, TcpStream)> {
+        let accepted = |socket: OwnedFd| {
+            let stream = TcpStream::from(socket);
+            let peer = stream.peer_addr().ok()?;
+            (stream.local_addr().ok()?.port() == port).then_some((peer, stream))
+        };
+        own_sockets().into_iter().filter_map(accepted).collect()
+    }
+}
+
+/// Whether a connection of this process to that port stands.
+pub(crate) fn is_connected_to(port: u16) -> bool {
+    let is_peer = |socket| TcpStream::from(socket).peer_addr().is_ok_and(|peer| peer.port() == port);
+    own_sockets().into_iter().any(is_peer)
+}
+
+/// Duplicates of all stream sockets of this process: what is done with one of them is done with that socket, whatever
+/// its number stands for by then.
+fn own_sockets() -> Vec<OwnedFd> {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
+    numbers.filter_map(duplicate).filter(is_stream_socket).collect()
+}
+
+fn duplicate(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: it is used for one call, which answers EBADF for a number that is not open any more.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    borrowed.try_clone_to_owned().ok()
+}
+
+fn is_stream_socket(socket: &OwnedFd) -> bool {
+    getsockopt(socket, sockopt::SockType).is_ok_and(|kind| kind == SockType::Stream)
+}

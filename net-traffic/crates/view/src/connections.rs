@@ -1,0 +1,47 @@
+//! What is connected now: interfaces, connections, their count by state, and the remote hosts.
+
+use super::order::arrange;
+use super::rows::{connections, destinations, interfaces, ledger, states, usage};
+use super::{Options, Report, View};
+use net_traffic_model::{Flow, Model};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Connections;
+
+impl View for Connections {
+    fn name(&self) -> &'static str {
+        "connections"
+    }
+
+    fn report<'m>(&self, model: &'m Model, options: &Options) -> Report<'m> {
+        let flows: Vec<Flow<'m>> =
+            model.flows().filter(|flow| is_news(flow) && options.states.wants(flow)).collect();
+        let title = format!("Active connections: {}", flows.len());
+        // One reading has no rates.
+        let has_rates = flows.iter().any(|flow| {
+            let rates = &flow.connection.rates;
+            rates.rx_bps.is_some() || rates.tx_bps.is_some()
+        });
+        let text = if has_rates { connections::RATES } else { connections::TEXT };
+        let mut table = connections::table(&flows, title, text);
+        arrange(&mut table, options, usize::MAX);
+        let mut destinations = destinations::table(usage::of_lifetime(&flows));
+        arrange(&mut destinations, options, destinations::BRIEF);
+        let tables = vec![
+            interfaces::table(model, interfaces::COUNTERS),
+            table,
+            states::by_protocol(&flows),
+            states::by_state(&flows),
+            destinations,
+        ];
+        let mut report = ledger::report(self.name(), model, tables);
+        report.main = 1;
+        report.choose(options.by);
+        report
+    }
+}
+
+/// Lives, or its end has not been reported yet.
+fn is_news(flow: &Flow<'_>) -> bool {
+    matches!(flow.connection.ended, None | Some(0))
+}

@@ -1,0 +1,66 @@
+//! What this kernel and these privileges allow: what counts in each slot, why nothing better does, and the remedy.
+
+use super::rows::ledger;
+use super::{Column, Options, Report, Shown, Table, Value, View};
+use net_traffic_model::Model;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Doctor;
+
+const COLUMNS: &[Column] = &[
+    Column::text("slot"),
+    Column::text("tier"),
+    Column::text("program"),
+    Column::text("covers"),
+    Column::text("reason"),
+    Column::text("remedy"),
+];
+
+const TEXT: &[Shown] = &[
+    Shown::whole("SLOT", "slot"),
+    Shown::whole("TIER", "tier"),
+    Shown::ranked("PROGRAM", "program", 1),
+    Shown::whole("COVERS", "covers"),
+    Shown::whole("WHY NOT BETTER", "reason"),
+    Shown::whole("REMEDY", "remedy"),
+];
+
+const MARKDOWN: &[Shown] = &[
+    Shown::whole("Slot", "slot"),
+    Shown::whole("Tier", "tier"),
+    Shown::whole("Program", "program"),
+    Shown::whole("Covers", "covers"),
+    Shown::whole("Why not better", "reason"),
+    Shown::whole("Remedy", "remedy"),
+];
+
+impl View for Doctor {
+    fn name(&self) -> &'static str {
+        "doctor"
+    }
+
+    fn report<'m>(&self, model: &'m Model, _options: &Options) -> Report<'m> {
+        let mut cells = Vec::with_capacity(model.status().len() * COLUMNS.len());
+        for status in model.status() {
+            cells.extend([
+                Value::Text(&status.slot),
+                Value::maybe_text(status.tier.as_deref()),
+                Value::maybe_text(status.program.as_deref()),
+                Value::maybe_text(status.covers.as_deref()),
+                Value::maybe_text(status.reason.as_deref()),
+                Value::maybe_text(status.remedy.as_deref()),
+            ]);
+        }
+        let title = "What counts, and why".to_owned();
+        let slots = Table {
+            key: Some("slots"),
+            title,
+            columns: COLUMNS,
+            text: TEXT,
+            markdown: MARKDOWN,
+            cells,
+            omitted: 0,
+        };
+        ledger::report(self.name(), model, vec![slots])
+    }
+}

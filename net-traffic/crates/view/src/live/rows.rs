@@ -1,0 +1,207 @@
+//! The rows of a list by their place, without their values until those are asked for.
+
+use std::net::IpAddr;
+
+use crate::rows::containers::ContainerUsage;
+use crate::rows::usage::{HostUsage, Usage};
+use crate::rows::{connections, containers, destinations, interfaces, processes};
+use crate::{By, Column, Shown, Value};
+use net_traffic_model::{Flow, InterfaceState, ProcessId, SocketId};
+
+/// What stays the same of a row while the list around it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowId {
+    Connection(SocketId),
+    /// The container tells the sums of long ended processes apart.
+    Process(ProcessId, Option<String>),
+    Container(String),
+    /// `None`: the sum of the hosts that found no room.
+    Destination(Option<IpAddr>),
+    Interface(String),
+}
+
+/// A list in order.
+#[derive(Debug)]
+pub struct Rows<'m> {
+    items: Items<'m>,
+    /// The places in `items`; `None` where those are in order themselves.
+    order: Option<Vec<usize>>,
+    of: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Items<'m> {
+    Connections(Vec<Flow<'m>>),
+    Processes(Vec<Usage<'m>>),
+    Containers(Vec<ContainerUsage<'m>>),
+    Destinations(Vec<(Option<IpAddr>, HostUsage<'m>)>),
+    Interfaces(Vec<&'m InterfaceState>),
+}
+
+impl<'m> Rows<'m> {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.as_ref().map_or(self.items.len(), Vec::len)
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many rows there would be without the filter.
+    #[must_use]
+    pub fn of(&self) -> usize {
+        self.of
+    }
+
+    /// What the list is of.
+    #[must_use]
+    pub fn by(&self) -> By {
+        match self.items {
+            Items::Connections(_) => By::Connection,
+            Items::Processes(_) => By::Process,
+            Items::Containers(_) => By::Container,
+            Items::Destinations(_) => By::Destination,
+            Items::Interfaces(_) => By::Interface,
+        }
+    }
+
+    #[must_use]
+    pub fn columns(&self) -> &'static [Column] {
+        match self.items {
+            Items::Connections(_) => connections::COLUMNS,
+            Items::Processes(_) => processes::COLUMNS,
+            Items::Containers(_) => containers::COLUMNS,
+            Items::Destinations(_) => destinations::LIVE_COLUMNS,
+            Items::Interfaces(_) => interfaces::COLUMNS,
+        }
+    }
+
+    /// The columns that people see, in order. Where there is too little room for rates and totals, `totals` says
+    /// which of them stay.
+    #[must_use]
+    pub fn shown(&self, totals: bool) -> Vec<Shown> {
+        let shown = match self.items {
+            Items::Connections(_) => connections::LIVE,
+            Items::Processes(_) => processes::LIVE,
+            Items::Containers(_) => containers::LIVE,
+            Items::Destinations(_) => destinations::LIVE,
+            Items::Interfaces(_) => interfaces::LIVE,
+        };
+        let swap = |shown: &Shown| match shown.key {
+            "rx_bps" | "tx_bps" if totals => Shown { rank: 8, ..*shown },
+            "rx_bytes" | "tx_bytes" if totals => Shown { rank: 0, ..*shown },
+            _ => *shown,
+        };
+        shown.iter().map(swap).collect()
+    }
+
+    /// The values of the row at a place, in the order of the columns; nothing beyond the end.
+    #[must_use]
+    pub fn cells(&self, place: usize) -> Vec<Value<'m>> {
+        let mut cells = Vec::new();
+        self.write_cells(place, &mut cells);
+        cells
+    }
+
+    /// Whether it is kept although it has ended.
+    #[must_use]
+    pub fn has_ended(&self, place: usize) -> bool {
+        let place = self.place(place);
+        match &self.items {
+            Items::Connections(flows) => flows.get(place).is_some_and(|flow| flow.connection.ended.is_some()),
+            Items::Processes(usages) => usages.get(place).is_some_and(|usage| usage.state.process.exited),
+            Items::Containers(_) | Items::Destinations(_) | Items::Interfaces(_) => false,
+        }
+    }
+
+    /// The identity of the row at a place.
+    #[must_use]
+    pub fn id(&self, place: usize) -> Option<RowId> {
+        let place = self.place(place);
+        Some(match &self.items {
+            Items::Connections(flows) => RowId::Connection(flows.get(place)?.connection.socket.id),
+            Items::Processes(usages) => {
+                let process = &usages.get(place)?.state.process;
+                RowId::Process(process.id, process.container.clone())
+            }
+            Items::Containers(usages) => RowId::Container(usages.get(place)?.id.to_owned()),
+            Items::Destinations(hosts) => RowId::Destination(hosts.get(place)?.0),
+            Items::Interfaces(states) => RowId::Interface(states.get(place)?.interface.name.clone()),
+        })
+    }
+
+    /// Where the row with this identity is now.
+    #[must_use]
+    pub fn position(&self, id: &RowId) -> Option<usize> {
+        (0..self.len()).find(|place| self.is(self.place(*place), id))
+    }
+
+    pub(super) fn new(items: Items<'m>, of: usize) -> Self {
+        Self { items, order: None, of }
+    }
+
+    pub(super) fn ordered(self, order: Vec<usize>) -> Self {
+        Self { order: Some(order), ..self }
+    }
+
+    pub(super) fn write_cells(&self, place: usize, cells: &mut Vec<Value<'m>>) {
+        cells.clear();
+        let place = self.place(place);
+        match &self.items {
+            Items::Connections(flows) => extend(cells, flows.get(place).map(connections::row)),
+            Items::Processes(usages) => extend(cells, usages.get(place).map(processes::row)),
+            Items::Containers(usages) => extend(cells, usages.get(place).map(containers::row)),
+            Items::Destinations(hosts) => extend(cells, hosts.get(place).map(destinations::live_row)),
+            Items::Interfaces(states) => extend(cells, states.get(place).map(|state| interfaces::row(state))),
+        }
+    }
+
+    /// The place in `items`; beyond its end for a place beyond the end.
+    fn place(&self, place: usize) -> usize {
+        match &self.order {
+            Some(order) => order.get(place).copied().unwrap_or(usize::MAX),
+            None => place,
+        }
+    }
+
+    fn is(&self, place: usize, id: &RowId) -> bool {
+        match (&self.items, id) {
+            (Items::Connections(flows), RowId::Connection(id)) => {
+                flows.get(place).is_some_and(|flow| flow.connection.socket.id == *id)
+            }
+            (Items::Processes(usages), RowId::Process(id, container)) => {
+                usages.get(place).is_some_and(|usage| {
+                    usage.state.process.id == *id && usage.state.process.container == *container
+                })
+            }
+            (Items::Containers(usages), RowId::Container(id)) => {
+                usages.get(place).is_some_and(|usage| usage.id == id)
+            }
+            (Items::Destinations(hosts), RowId::Destination(address)) => {
+                hosts.get(place).is_some_and(|(known, _)| known == address)
+            }
+            (Items::Interfaces(states), RowId::Interface(name)) => {
+                states.get(place).is_some_and(|state| state.interface.name == *name)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Items<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Connections(flows) => flows.len(),
+            Self::Processes(usages) => usages.len(),
+            Self::Containers(usages) => usages.len(),
+            Self::Destinations(hosts) => hosts.len(),
+            Self::Interfaces(states) => states.len(),
+        }
+    }
+}
+
+fn extend<'m, const N: usize>(cells: &mut Vec<Value<'m>>, row: Option<[Value<'m>; N]>) {
+    cells.extend(row.into_iter().flatten());
+}

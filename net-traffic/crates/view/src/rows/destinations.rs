@@ -1,0 +1,102 @@
+//! The table of remote hosts.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use foldhash::HashMap;
+
+use super::usage::HostUsage;
+use crate::{Column, Shown, Table, Value};
+
+const COLUMNS: &[Column] = &[
+    Column::text("address"),
+    Column::number("connections"),
+    Column::number("rx_bytes"),
+    Column::number("tx_bytes"),
+    Column::derived("bytes"),
+    Column::host_name("name"),
+];
+
+const TEXT: &[Shown] = &[
+    Shown::whole("ADDRESS", "address").named("name"),
+    Shown::whole("CONNECTIONS", "connections"),
+    Shown::whole("RX", "rx_bytes"),
+    Shown::whole("TX", "tx_bytes"),
+];
+
+/// For a screen: rates too, of the connections that live.
+pub(crate) const LIVE_COLUMNS: &[Column] = &[
+    Column::text("address"),
+    Column::number("connections"),
+    Column::number("rx_bytes"),
+    Column::number("tx_bytes"),
+    Column::number("rx_bps"),
+    Column::number("tx_bps"),
+    Column::host_name("name"),
+];
+
+pub(crate) const LIVE: &[Shown] = &[
+    Shown::whole("ADDRESS", "address").named("name"),
+    Shown::ranked("CONNS", "connections", 1),
+    Shown::whole("RX/s", "rx_bps"),
+    Shown::whole("TX/s", "tx_bps"),
+    Shown::ranked("RX", "rx_bytes", 2),
+    Shown::ranked("TX", "tx_bytes", 2),
+];
+
+const MARKDOWN: &[Shown] = &[
+    Shown::whole("IP", "address").named("name"),
+    Shown::whole("Connections", "connections"),
+    Shown::plain("Bytes", "bytes"),
+];
+
+/// How many hosts people want to see.
+pub(crate) const BRIEF: usize = 10;
+
+/// The table of remote hosts, who moved most first.
+pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage<'m>>) -> Table<'m> {
+    let mut hosts: Vec<(Option<IpAddr>, HostUsage<'m>)> = hosts.into_iter().collect();
+    hosts.sort_unstable_by_key(|(address, host)| {
+        (Reverse((total(host), host.connections)), address.is_none(), *address)
+    });
+    let mut cells = Vec::with_capacity(hosts.len() * COLUMNS.len());
+    for (address, host) in &hosts {
+        cells.extend([
+            Value::of(*address, Value::Address),
+            Value::Count(host.connections),
+            Value::of(host.bytes, |bytes| Value::Bytes(bytes.rx)),
+            Value::of(host.bytes, |bytes| Value::Bytes(bytes.tx)),
+            Value::of(total(host), Value::Bytes),
+            Value::maybe_text(host.name),
+        ]);
+    }
+    let title = "Top destinations".to_owned();
+    Table {
+        key: Some("destinations"),
+        title,
+        columns: COLUMNS,
+        text: TEXT,
+        markdown: MARKDOWN,
+        cells,
+        omitted: 0,
+    }
+}
+
+/// The values of one host, in the order of `LIVE_COLUMNS`.
+pub(crate) fn live_row<'m>(
+    (address, host): &(Option<IpAddr>, HostUsage<'m>),
+) -> [Value<'m>; LIVE_COLUMNS.len()] {
+    [
+        Value::of(*address, Value::Address),
+        Value::Count(host.connections),
+        Value::of(host.bytes, |bytes| Value::Bytes(bytes.rx)),
+        Value::of(host.bytes, |bytes| Value::Bytes(bytes.tx)),
+        Value::of(host.rates.rx_bps, Value::Rate),
+        Value::of(host.rates.tx_bps, Value::Rate),
+        Value::maybe_text(host.name),
+    ]
+}
+
+fn total(host: &HostUsage<'_>) -> Option<u64> {
+    host.bytes.map(|bytes| bytes.rx.saturating_add(bytes.tx))
+}

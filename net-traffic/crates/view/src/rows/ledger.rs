@@ -1,0 +1,66 @@
+//! What every report ends with: what was lost, what the tool costs, and what counts in which slot.
+
+use crate::{Column, Facts, Report, Table, Value};
+use net_traffic_model::{Cost, Loss, Model};
+
+const SOURCES: &[Column] =
+    &[Column::text("slot"), Column::text("tier"), Column::text("program"), Column::text("reason")];
+
+/// A report of these tables, of which the first stands for the report.
+pub(crate) fn report<'m>(view: &'static str, model: &'m Model, tables: Vec<Table<'m>>) -> Report<'m> {
+    Report {
+        view,
+        unix_ns: model.at().unix_ns,
+        host: model.host(),
+        elapsed_ns: model.elapsed_ns(),
+        tables,
+        facts: Facts::new(),
+        series: Vec::new(),
+        loss: loss(model.loss()),
+        cost: cost(model.cost()),
+        sources: sources(model),
+        has_names: model.has_names(),
+        main: 0,
+    }
+}
+
+fn loss(loss: Loss) -> Facts<'static> {
+    let Loss { map_full, map_busy, storage_failed, ring_full, queue_full, missed_hooks } = loss;
+    let causes = [
+        ("map_full", map_full),
+        ("storage_failed", storage_failed),
+        ("ring_full", ring_full),
+        ("queue_full", queue_full),
+        ("missed_hooks", missed_hooks),
+        ("map_busy", map_busy),
+    ];
+    let total = causes.iter().fold(0u64, |total, (_, count)| total.saturating_add(*count));
+    std::iter::once(("total", total))
+        .chain(causes)
+        .map(|(cause, count)| (cause, Value::Count(count)))
+        .collect()
+}
+
+fn cost(cost: Cost) -> Facts<'static> {
+    let Cost { bpf_run_ns, user_cpu_ms, rss_bytes, map_bytes } = cost;
+    vec![
+        ("bpf_run_ns", Value::of(bpf_run_ns, Value::Nanoseconds)),
+        ("user_cpu_ms", Value::of(user_cpu_ms, Value::Milliseconds)),
+        ("rss_bytes", Value::of(rss_bytes, Value::Bytes)),
+        ("map_bytes", Value::of(map_bytes, Value::Bytes)),
+    ]
+}
+
+fn sources(model: &Model) -> Table<'_> {
+    let mut cells = Vec::with_capacity(model.status().len() * SOURCES.len());
+    for status in model.status() {
+        cells.extend([
+            Value::Text(&status.slot),
+            Value::maybe_text(status.tier.as_deref()),
+            Value::maybe_text(status.program.as_deref()),
+            Value::maybe_text(status.reason.as_deref()),
+        ]);
+    }
+    let title = "Sources".to_owned();
+    Table { key: Some("sources"), title, columns: SOURCES, text: &[], markdown: &[], cells, omitted: 0 }
+}

@@ -1,0 +1,136 @@
+//! What the self-test found: each case with what was sent and counted, and what counting costs.
+
+use super::rows::ledger;
+use super::{Column, Report, Shown, Table, Value};
+use net_traffic_model::Model;
+use net_traffic_snapshot::selftest::{CaseTrial, Speed, Trial};
+
+const CASES: &[Column] = &[
+    Column::text("tier"),
+    Column::text("case"),
+    Column::number("sent_bytes"),
+    Column::number("counted_bytes"),
+    Column::number("error_bytes"),
+    Column::text("result"),
+    Column::text("note"),
+];
+
+const CASES_TEXT: &[Shown] = &[
+    Shown::whole("TIER", "tier"),
+    Shown::whole("CASE", "case"),
+    Shown::plain("SENT", "sent_bytes"),
+    Shown::plain("COUNTED", "counted_bytes"),
+    Shown::plain("ERROR", "error_bytes"),
+    Shown::whole("RESULT", "result"),
+    Shown::whole("NOTE", "note"),
+];
+
+const COST: &[Column] = &[
+    Column::text("tier"),
+    Column::number("round_trip_ns"),
+    Column::number("added_ns_per_call"),
+    Column::number("cpu_ns_per_call"),
+    Column::number("added_cpu_ns_per_call"),
+    Column::number("throughput_bps"),
+    Column::text("refused"),
+];
+
+const COST_TEXT: &[Shown] = &[
+    Shown::whole("TIER", "tier"),
+    Shown::whole("ROUND-TRIP-NS", "round_trip_ns"),
+    Shown::whole("ADDED-NS/CALL", "added_ns_per_call"),
+    Shown::whole("CPU-NS/CALL", "cpu_ns_per_call"),
+    Shown::whole("ADDED-CPU-NS/CALL", "added_cpu_ns_per_call"),
+    Shown::whole("THROUGHPUT", "throughput_bps"),
+    Shown::whole("REFUSED", "refused"),
+];
+
+/// The row of what the calls take by themselves.
+const UNCOUNTED: &str = "none";
+/// Two calls that send and two that receive.
+const CALLS_IN_ROUND_TRIP: u64 = 4;
+
+/// The report of a trial whose last reading is in the model.
+#[must_use]
+pub fn report<'m>(trial: &'m Trial, model: &'m Model) -> Report<'m> {
+    let mut report = ledger::report("selftest", model, vec![cases(trial), cost(trial)]);
+    report.facts =
+        vec![("passed", Value::Flag(trial.passed())), ("own_namespace", Value::Flag(trial.shared.is_none()))];
+    report
+}
+
+fn cases(trial: &Trial) -> Table<'_> {
+    let mut cells = Vec::new();
+    let mut failed = 0_usize;
+    for tier in &trial.tiers {
+        for case in &tier.cases {
+            let known = |bytes| if case.skipped.is_some() { Value::Unknown } else { Value::Bytes(bytes) };
+            let (result, note) = result(case);
+            failed += usize::from(result == FAILED);
+            let CaseTrial { case, moved, counted, error, .. } = case;
+            cells.extend([
+                Value::Text(tier.tier),
+                Value::Text(case),
+                known(*moved),
+                known(*counted),
+                known(*error),
+                Value::Text(result),
+                Value::maybe_text(note),
+            ]);
+        }
+    }
+    let count = cells.len() / CASES.len();
+    Table {
+        key: Some("cases"),
+        title: format!("Known traffic: {count} cases, {failed} failed"),
+        columns: CASES,
+        text: CASES_TEXT,
+        markdown: CASES_TEXT,
+        cells,
+        omitted: 0,
+    }
+}
+
+const FAILED: &str = "failed";
+
+fn result(case: &CaseTrial) -> (&'static str, Option<&str>) {
+    match (&case.skipped, &case.difference) {
+        (Some(lacking), _) => ("skipped", Some(lacking)),
+        (None, Some(difference)) => (FAILED, Some(difference)),
+        (None, None) => ("ok", None),
+    }
+}
+
+fn cost(trial: &Trial) -> Table<'_> {
+    let uncounted = trial.uncounted;
+    let mut cells = Vec::new();
+    let mut add = |tier: &'static str, speed: Option<Speed>, refused| {
+        // Where it was faster than without, the difference is lost in the machine's noise, and not known.
+        let added = |part: fn(Speed) -> u64| {
+            let more = part(speed?).checked_sub(part(uncounted))?;
+            Some(more / CALLS_IN_ROUND_TRIP)
+        };
+        cells.extend([
+            Value::Text(tier),
+            Value::of(speed, |speed| Value::Count(speed.round_trip_ns)),
+            Value::of(added(|speed| speed.round_trip_ns), Value::Count),
+            Value::of(speed, |speed| Value::Count(speed.round_trip_cpu_ns / CALLS_IN_ROUND_TRIP)),
+            Value::of(added(|speed| speed.round_trip_cpu_ns), Value::Count),
+            Value::of(speed, |speed| Value::LinkRate(speed.bps)),
+            Value::maybe_text(refused),
+        ]);
+    };
+    add(UNCOUNTED, Some(uncounted), None);
+    for tier in &trial.tiers {
+        add(tier.tier, tier.speed, tier.refused.as_deref());
+    }
+    Table {
+        key: Some("tiers"),
+        title: "What counting costs, over loopback".to_owned(),
+        columns: COST,
+        text: COST_TEXT,
+        markdown: COST_TEXT,
+        cells,
+        omitted: 0,
+    }
+}

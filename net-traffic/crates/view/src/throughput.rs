@@ -1,0 +1,46 @@
+//! What limited a throughput test, in words, with the figures that say so.
+
+use super::Label;
+use net_traffic_model::throughput::{Asked, Limit, verdict};
+pub use net_traffic_model::throughput::{InterfaceSeen, Observations, OtherSeen, StreamSeen};
+
+/// The cause, as programs and people read it, and everything that was seen.
+#[derive(Clone, Debug)]
+pub struct Cause<'o> {
+    pub limit: Label,
+    /// For which part of the time, where that is known.
+    pub share: Option<f64>,
+    pub seen: &'o Observations,
+    /// What could not be seen here, and what to do about it.
+    pub remarks: &'o [String],
+}
+
+/// The cause of what was observed.
+#[must_use]
+pub fn cause<'o>(seen: &'o Observations, asked: &Asked, remarks: &'o [String]) -> Cause<'o> {
+    let verdict = verdict(seen, asked);
+    Cause { limit: label(verdict.limit), share: verdict.share, seen, remarks }
+}
+
+const fn label(limit: Limit) -> Label {
+    let (id, label) = match limit {
+        Limit::RequestedRate => ("requested_rate", "the rate that was asked for"),
+        Limit::SenderApplication => ("sender_application", "the sending program"),
+        Limit::SendBuffer => ("send_buffer", "the sender's socket buffer"),
+        Limit::ReceiverWindow => ("receiver_window", "the receiver's window"),
+        Limit::ReceiverApplication => {
+            ("receiver_application", "the receiving program, which reads too slowly")
+        }
+        Limit::InterfaceQueue => ("interface_queue", "the queue of this machine's interface"),
+        Limit::Loss => ("loss", "packets lost on the way"),
+        Limit::OtherTraffic => ("other_traffic", "other traffic on the interface"),
+        Limit::Bottleneck => ("bottleneck", "a full link on the way, where packets wait"),
+        Limit::Processor => ("processor", "a processor of this machine"),
+        Limit::CongestionWindow => {
+            ("congestion_window", "the congestion window, without loss or waiting packets")
+        }
+        Limit::RemoteSender => ("remote_sender", "the sender on the other side, which alone can tell why"),
+        Limit::Unknown => ("unknown", "nothing that was seen from here"),
+    };
+    Label { id, label }
+}

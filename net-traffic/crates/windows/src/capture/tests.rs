@@ -1,0 +1,322 @@
+//! Reports of the packet monitor, made by hand, through the callback, the filter and the ledger.
+
+use super::api::{FATAL_ERROR, PROCESS_INFO};
+use super::callbacks::by_hand::Reporter;
+use super::*;
+use crate::events::pktmon::MOST;
+use pcap_io::{Direction, Missed};
+
+/// A report of a component at an edge: the description, then a frame of UDP between these ports.
+fn report(component: u16, edge: u16, direction: u16, ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
+    let mut octets = vec![0; 12];
+    for field in [direction, 1, component, edge, 0, 0, 0, 0, 0, 0] {
+        octets.extend(field.to_le_bytes());
+    }
+    octets.extend(133_000_000_000_000_000_i64.to_le_bytes());
+    octets.extend([2; 12]);
+    octets.extend([0x08, 0x00]);
+    octets.extend([0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 198, 51, 100, 7]);
+    octets.extend(ports.map(u16::to_be_bytes).concat());
+    octets.extend(u16::try_from(payload.len() + 8).unwrap().to_be_bytes());
+    octets.extend([0, 0]);
+    octets.extend(payload);
+    octets
+}
+
+fn capture(options: &LiveCaptureOptions, filter: &str, packets: Packets) -> LiveCapture {
+    let adapter = |component, name: &str| {
+        let interface = Interface {
+            index: 0,
+            name: Some(name.to_owned()),
+            description: None,
+            link: LinkType::ETHERNET,
+            snaplen: options.snaplen,
+            filter: None,
+            missed: Missed::default(),
+        };
+        (Adapter { components: vec![component], ..Adapter::default() }, interface)
+    };
+    let (adapters, interfaces): (Vec<_>, _) = [adapter(7, "one"), adapter(8, "two")].into_iter().unzip();
+    LiveCapture::of(options, packets, UserFilter::new(filter.to_owned(), true), &adapters, interfaces)
+}
+
+fn options() -> LiveCaptureOptions {
+    LiveCaptureOptions { snaplen: 262_144, ..LiveCaptureOptions::default() }
+}
+
+#[test]
+fn each_packet_comes_once_filtered_here_and_the_ledger_adds_up() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let mut capture = capture(&options(), "udp port 53", packets);
+    for number in 0..10_u8 {
+        // At both edges of the adapter, in a filter above it, and on another adapter.
+        for (component, edge) in [(7, 1), (7, 2), (30, 1), (8, 5)] {
+            reporter.report(&report(component, edge, 4, [4000, 53], &[number]), 0, 0);
+            reporter.report(&report(component, edge, 4, [4000, 54], &[number]), 0, 0);
+        }
+    }
+    reporter.report(&report(7, 1, 3, [53, 4000], b"x"), 0, 2);
+    let mut seen = Vec::new();
+    let mut take = |interfaces: &[Interface], packet: &Packet<'_>| {
+        assert_eq!(packet.time_ns, 1_655_526_400_000_000_000);
+        let name = interfaces[packet.interface].name.clone().unwrap();
+        seen.push((name, packet.direction, *packet.data.last().unwrap()));
+        ControlFlow::Continue(())
+    };
+    assert_eq!(capture.next(&mut take), None);
+    capture.finish(Some(&mut take));
+    for name in ["one", "two"] {
+        let sent: Vec<u8> =
+            seen.iter().filter(|it| it.0 == name && it.1 == Some(Direction::Out)).map(|it| it.2).collect();
+        assert_eq!(sent, (0..10).collect::<Vec<u8>>(), "{name}");
+    }
+    assert_eq!(seen.len(), 21);
+    let ledger = capture.ledger();
+    assert_eq!((ledger.received, ledger.ring_full, ledger.dropped()), (23, 2, 2));
+}
+
+#[test]
+fn direction_snaplen_and_an_end_hold() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let options = LiveCaptureOptions { snaplen: 20, direction: Some(Direction::In), ..options() };
+    let mut capture = capture(&options, "", packets);
+    for _ in 0..5 {
+        reporter.report(&report(7, 1, 3, [53, 4000], b"answer"), 0, 0);
+        reporter.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
+    }
+    let mut taken = 0;
+    let mut take = |_: &[Interface], packet: &Packet<'_>| {
+        assert_eq!((packet.data.len(), packet.length, packet.direction), (20, 48, Some(Direction::In)));
+        taken += 1;
+        if taken == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    assert_eq!(capture.next(&mut take), Some(End::Enough));
+    capture.finish(None);
+    assert_eq!((taken, capture.ledger().received, capture.ledger().left_over), (2, 5, 3));
+}
+
+#[test]
+fn a_turn_ends_though_packets_keep_coming() {
+    const PACKETS: usize = 3000;
+    let (mut reporter, packets) = Reporter::new(PACKETS);
+    let mut capture = capture(&options(), "", packets);
+    for _ in 0..PACKETS {
+        reporter.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
+    }
+    let mut turns = Vec::new();
+    while turns.iter().sum::<usize>() < PACKETS {
+        let mut taken = 0;
+        let mut take = |_: &[Interface], _: &Packet<'_>| {
+            taken += 1;
+            ControlFlow::Continue(())
+        };
+        assert_eq!(capture.next(&mut take), None);
+        turns.push(taken);
+    }
+    assert_eq!(turns, [1024, 1024, 952]);
+}
+
+#[test]
+fn packets_of_nobody_are_left_out_where_a_process_is_wanted_and_said() {
+    let (mut reporter, packets) = Reporter::new(10);
+    let mut wanted = options();
+    wanted.choice.pids = [std::process::id()].into();
+    let mut capture = capture(&wanted, "", packets);
+    // From addresses that no machine has.
+    reporter.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
+    assert_eq!(capture.next(&mut |_, _| panic!("it is not wanted")), None);
+    assert_eq!(capture.remarks(), ["1 packets are of no process that the tables know, and are left out"]);
+    assert_eq!((capture.ledger().received, capture.ledger().dropped()), (0, 0));
+}
+
+/// The same report, of another kind of packet.
+fn of_kind(kind: u16, mut octets: Vec<u8>) -> Vec<u8> {
+    octets[14..16].copy_from_slice(&kind.to_le_bytes());
+    octets
+}
+
+/// The same packet as a wireless driver hands it over: data of a network, with or without the mark of a cipher.
+fn by_air(marked: bool, octets: &[u8]) -> Vec<u8> {
+    let (description, frame) = octets.split_at(40);
+    let header = [&[0x08, if marked { 0x42 } else { 0x02 }, 0, 0], &[2; 6][..], &[3; 6], &[4; 6], &[0x10, 0]];
+    let protocol = [&[0xaa, 0xaa, 3, 0, 0, 0], &frame[12..14]].concat();
+    of_kind(2, [description, &header.concat(), &protocol, &frame[14..]].concat())
+}
+
+#[test]
+fn a_wireless_adapter_shows_what_a_cable_would_under_any_filter() {
+    let shown = |filter: &str, direction: u16| {
+        let (mut reporter, packets) = Reporter::new(100);
+        let mut capture = capture(&options(), filter, packets);
+        for marked in [true, false] {
+            for ports in [[4000, 53], [4000, 54]] {
+                reporter.report(&by_air(marked, &report(7, 1, direction, ports, b"question")), 0, 0);
+            }
+        }
+        let mut seen = Vec::new();
+        capture.finish(Some(&mut |interfaces, packet| {
+            let link = interfaces[packet.interface].link;
+            seen.push((link, packet.length, packet.direction, packet.data.to_vec()));
+            ControlFlow::Continue(())
+        }));
+        assert_eq!((capture.interfaces().len(), capture.ledger().dropped()), (2, 0), "{filter}");
+        assert_eq!(capture.ledger().received, seen.len() as u64);
+        seen
+    };
+    let by_cable = report(7, 1, 4, [4000, 53], b"question").split_off(54);
+    for filter in ["udp port 53", "ether host 04:04:04:04:04:04 and dst port 53", "ip and not port 54"] {
+        for (link, length, direction, data) in shown(filter, 4) {
+            assert_eq!((link, length, direction), (LinkType::ETHERNET, 50, Some(Direction::Out)), "{filter}");
+            assert_eq!(data, [&[2; 6][..], &[4; 6], &[0x08, 0x00], &by_cable].concat(), "{filter}");
+        }
+        assert_eq!(shown(filter, 4).len(), 2, "{filter}");
+    }
+    assert_eq!(shown("", 3).len(), 4);
+    assert_eq!(shown("tcp", 3).len(), 0);
+}
+
+#[test]
+fn packets_of_ip_have_an_interface_of_their_own() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let mut capture = capture(&options(), "", packets);
+    for (component, kind) in [(8, 3), (7, 1), (7, 3), (8, 3)] {
+        reporter.report(&of_kind(kind, report(component, 1, 3, [1, 2], b"")), 0, 0);
+    }
+    let mut seen = Vec::new();
+    capture.finish(Some(&mut |interfaces, packet| {
+        let interface = &interfaces[packet.interface];
+        seen.push((interface.name.clone().unwrap(), interface.link.0, packet.interface));
+        ControlFlow::Continue(())
+    }));
+    let expected = [("two", 101, 2), ("one", 1, 0), ("one", 101, 3), ("two", 101, 2)];
+    assert_eq!(seen, expected.map(|(name, link, place)| (name.to_owned(), link, place)));
+}
+
+#[test]
+fn what_cannot_be_filtered_is_lost_by_name_and_not_in_silence() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let mut capture = capture(&options(), "ether host 02:02:02:02:02:02", packets);
+    let packet = report(7, 1, 4, [4000, 53], b"x");
+    // An address of Ethernet cannot be looked for in packets of IP, nor anything in a packet of ARP by itself.
+    reporter.report(&of_kind(3, report(8, 1, 4, [4000, 53], b"x")), 0, 0);
+    for kind in [7, 0, 11] {
+        reporter.report(&of_kind(kind, packet.clone()), 0, 0);
+    }
+    // Enciphered, and a beacon, which is nobody's packet.
+    let mut unreadable = by_air(true, &packet);
+    unreadable[40 + 24..40 + 32].fill(0x5a);
+    reporter.report(&unreadable, 0, 0);
+    let mut beacon = by_air(false, &packet);
+    beacon[40] = 0x80;
+    reporter.report(&beacon, 0, 0);
+    // Of no adapter that is known.
+    reporter.report(&report(30, 1, 4, [4000, 53], b"x"), 0, 0);
+    reporter.report(&packet, 0, 0);
+    let mut taken = 0;
+    capture.finish(Some(&mut |_, _| {
+        taken += 1;
+        ControlFlow::Continue(())
+    }));
+    let ledger = capture.ledger();
+    assert_eq!((taken, ledger.received, ledger.copy_failed, ledger.dropped()), (1, 6, 5, 5));
+    let remarks = capture.remarks();
+    for said in [
+        "1 reports were of no adapter",
+        "1 frames of the air carried no packet",
+        "1 frames of the air could not be read",
+        "3 packets are of a kind that cannot be shown (11)",
+        "1 packets could not be filtered",
+    ] {
+        assert!(remarks.iter().any(|remark| remark.starts_with(said)), "{said}: {remarks:?}");
+    }
+}
+
+#[test]
+fn a_capture_ends_with_the_cause_when_the_monitor_breaks_off() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let mut capture = capture(&options(), "", packets);
+    reporter.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
+    reporter.tell(PROCESS_INFO, 1, 122);
+    let mut taken = 0;
+    let mut take = |_: &[Interface], _: &Packet<'_>| {
+        taken += 1;
+        ControlFlow::Continue(())
+    };
+    assert_eq!(capture.next(&mut take), None);
+    reporter.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
+    reporter.tell(FATAL_ERROR, 1, 13);
+    let end = capture.next(&mut take);
+    assert!(matches!(&end, Some(End::Broken(why)) if why.contains("broke off")), "{end:?}");
+    assert_eq!((taken, capture.ledger().ring_full, capture.ledger().received), (2, 1, 3));
+    assert!(matches!(&capture.remarks()[..], [one] if one.starts_with("1 packets were refused")));
+}
+
+#[test]
+fn a_packet_that_the_monitor_cut_keeps_its_length_through_filter_and_snaplen() {
+    let (mut reporter, packets) = Reporter::new(100);
+    let options = LiveCaptureOptions { snaplen: 100, ..options() };
+    let mut capture = capture(&options, "greater 20000", packets);
+    // The headers say 30 000 octets of IP; the monitor cut it.
+    let mut octets = report(7, 1, 4, [4000, 53], &[7; 10_000]);
+    octets[40 + 14 + 2..][..2].copy_from_slice(&30_000_u16.to_be_bytes());
+    octets.truncate(40 + MOST);
+    reporter.report(&octets, 0, 0);
+    reporter.report(&report(7, 1, 4, [4000, 53], &[7; 8000]), 0, 0);
+    let mut seen = Vec::new();
+    capture.finish(Some(&mut |_, packet| {
+        seen.push((packet.length, packet.data.len()));
+        ControlFlow::Continue(())
+    }));
+    assert_eq!(seen, [(30_014, 100)]);
+}
+
+#[test]
+fn a_million_packets_at_once_are_taken_or_said_to_be_lost() {
+    const ALL: u64 = 1_000_000;
+    const ROOM: usize = 4096;
+    let (mut reporter, packets) = Reporter::new(ROOM);
+    let mut capture = capture(&options(), "", packets);
+    let octets = report(7, 1, 4, [4000, 53], b"x");
+    for _ in 0..ALL {
+        reporter.report(&octets, 0, 0);
+    }
+    let mut taken = 0;
+    capture.finish(Some(&mut |_, _| {
+        taken += 1;
+        ControlFlow::Continue(())
+    }));
+    let ledger = capture.ledger();
+    assert_eq!((taken, ledger.queue_full), (ROOM as u64, ALL - ROOM as u64));
+    assert_eq!((ledger.received, ledger.ring_full, ledger.copy_failed), (ALL, 0, 0));
+}
+
+#[test]
+fn a_million_packets_beside_a_reader_come_to_the_exact_sum() {
+    const ALL: u64 = 1_000_000;
+    let (mut reporter, packets) = Reporter::new(1 << 14);
+    let mut capture = capture(&options(), "", packets);
+    let writer = std::thread::spawn(move || {
+        let octets = report(7, 1, 4, [4000, 53], &[1, 2, 3]);
+        for number in 0..ALL {
+            // What the monitor says that it missed, it says once for ten.
+            reporter.report(&octets, 0, u32::from(number % 1000 == 999) * 10);
+        }
+        // With it the queue would get its end.
+        reporter
+    });
+    let (mut taken, mut bytes) = (0, 0);
+    let mut take = |_: &[Interface], packet: &Packet<'_>| {
+        taken += 1;
+        bytes += u64::from(packet.length);
+        ControlFlow::Continue(())
+    };
+    while !writer.is_finished() {
+        assert_eq!(capture.next(&mut take), None);
+    }
+    let _reporter = writer.join().unwrap();
+    capture.finish(Some(&mut take));
+    let ledger = capture.ledger();
+    assert_eq!(bytes, taken * 45);
+    assert_eq!(taken + ledger.queue_full, ALL);
+    assert_eq!((ledger.ring_full, ledger.received), (ALL / 1000 * 10, ALL + ALL / 1000 * 10));
+}

@@ -1,0 +1,92 @@
+//! The tables of TCP and UDP sockets, which need no rights.
+
+mod rows;
+
+use std::ffi::c_void;
+use std::io;
+
+use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, ERROR_SUCCESS};
+use windows_sys::Win32::NetworkManagement::IpHelper::{
+    GetExtendedTcpTable, GetExtendedUdpTable, MIB_TCP6ROW_OWNER_MODULE, MIB_TCPROW_OWNER_MODULE,
+    MIB_UDP6ROW_OWNER_MODULE, MIB_UDPROW_OWNER_MODULE, TCP_TABLE_OWNER_MODULE_ALL, UDP_TABLE_OWNER_MODULE,
+};
+use windows_sys::Win32::Networking::WinSock::{AF_INET, AF_INET6};
+
+use self::rows::Row;
+use super::error;
+use crate::events::Entry;
+use net_traffic_snapshot::Wanted;
+
+/// All entries of the tables that are wanted.
+pub(super) fn read(wanted: Wanted) -> io::Result<Vec<Entry>> {
+    let Wanted { tcp, udp, ipv4, ipv6, .. } = wanted;
+    let mut entries = Vec::new();
+    if tcp && ipv4 {
+        add::<MIB_TCPROW_OWNER_MODULE>(&mut entries, |buffer, size| tcp_table(buffer, size, AF_INET))?;
+    }
+    if tcp && ipv6 {
+        add::<MIB_TCP6ROW_OWNER_MODULE>(&mut entries, |buffer, size| tcp_table(buffer, size, AF_INET6))?;
+    }
+    if udp && ipv4 {
+        add::<MIB_UDPROW_OWNER_MODULE>(&mut entries, |buffer, size| udp_table(buffer, size, AF_INET))?;
+    }
+    if udp && ipv6 {
+        add::<MIB_UDP6ROW_OWNER_MODULE>(&mut entries, |buffer, size| udp_table(buffer, size, AF_INET6))?;
+    }
+    Ok(entries)
+}
+
+/// What a table's function takes: a buffer and its size in octets.
+type Ask = fn(*mut c_void, &mut u32) -> u32;
+
+fn tcp_table(buffer: *mut c_void, size: &mut u32, family: u16) -> u32 {
+    // SAFETY: the buffer has `size` octets, or is null where that is 0.
+    unsafe { GetExtendedTcpTable(buffer, size, 0, family.into(), TCP_TABLE_OWNER_MODULE_ALL, 0) }
+}
+
+fn udp_table(buffer: *mut c_void, size: &mut u32, family: u16) -> u32 {
+    // SAFETY: as for TCP.
+    unsafe { GetExtendedUdpTable(buffer, size, 0, family.into(), UDP_TABLE_OWNER_MODULE, 0) }
+}
+
+fn add<R: Row>(entries: &mut Vec<Entry>, ask: Ask) -> io::Result<()> {
+    let table = fill(ask)?;
+    entries.extend(rows::<R>(&table).into_iter().map(R::entry));
+    Ok(())
+}
+
+/// Asks with a buffer that grows until the table fits, since the table may grow as well.
+fn fill(ask: Ask) -> io::Result<Vec<u64>> {
+    const TRIALS: u32 = 16;
+    let mut size = 0;
+    let mut buffer: Vec<u64> = Vec::new();
+    for _ in 0..TRIALS {
+        let code = ask(buffer.as_mut_ptr().cast(), &mut size);
+        match code {
+            ERROR_SUCCESS => return Ok(buffer),
+            ERROR_INSUFFICIENT_BUFFER => {
+                let octets = (size as usize).saturating_add(4096);
+                buffer = vec![0; octets.div_ceil(size_of::<u64>())];
+                size = u32::try_from(buffer.len() * size_of::<u64>()).unwrap_or(u32::MAX);
+            }
+            code => return Err(error(code)),
+        }
+    }
+    Err(error(ERROR_INSUFFICIENT_BUFFER))
+}
+
+/// The rows of a table: their number, then, as they are aligned, one after the other.
+fn rows<R: Row>(table: &[u64]) -> Vec<R> {
+    let octets = size_of_val(table);
+    let Some(first) = table.first() else { return Vec::new() };
+    let first: *const u64 = first;
+    // SAFETY: the buffer has at least eight octets.
+    let count = unsafe { first.cast::<u32>().read() } as usize;
+    let begin = align_of::<R>().max(size_of::<u32>());
+    let fit = octets.saturating_sub(begin) / size_of::<R>();
+    let row = |at: usize| {
+        // SAFETY: so many rows fit into the buffer, and any octets are a row.
+        unsafe { first.cast::<u8>().add(begin + at * size_of::<R>()).cast::<R>().read_unaligned() }
+    };
+    (0..count.min(fit)).map(row).collect()
+}
