@@ -262,7 +262,7 @@ fn options(args: &SelectionArgs, view: &dyn View) -> Result<Options, ConfigError
     if args.limit == Some(0) {
         return refuse("--limit 0: nothing would be left to show");
     }
-    Ok(Options { sort, limit: args.limit, by, ..Options::default() })
+    Ok(Options { sort, limit: args.limit, table: by, ..Options::default() })
 }
 
 fn output(args: &OutputArgs, terminal: Terminal, series: bool) -> Result<Settings, ConfigError> {

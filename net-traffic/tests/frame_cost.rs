@@ -13,7 +13,7 @@ use net_traffic_snapshot::{
 };
 use net_traffic_view::Screen;
 
-use screen::Shown;
+use screen::TestScreen;
 
 const CONNECTIONS: u32 = 10_000;
 const PROCESSES: u32 = 1_000;
@@ -37,7 +37,7 @@ fn a_frame_of_ten_thousand_connections_is_quick() {
             ("details", Screen::Top, "1G<Enter>"),
             ("bandwidth", Screen::Bandwidth, ""),
         ] {
-            let mut shown = Shown::empty(screen, size, true);
+            let mut shown = TestScreen::empty(screen, size, true);
             for second in 1..4 {
                 shown.take(snapshot(second));
             }

@@ -1,4 +1,4 @@
-//! Frames of the full screen, drawn from recordings into memory.
+//! Frames of the full screen, hits from recordings into memory.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support/screen.rs"]
@@ -10,7 +10,7 @@ use net_traffic_model::{Bytes, Endpoint, Protocol, Snapshot, Socket, SocketId, S
 use net_traffic_view::Screen;
 use ratatui::style::{Color, Modifier};
 
-use screen::Shown;
+use screen::TestScreen;
 use support::{recording, recordings};
 
 const SIZES: &[(u16, u16)] = &[(80, 24), (140, 40)];
@@ -21,12 +21,12 @@ fn every_recording_gives_the_frames_that_were_agreed() {
         let name = recording.file_stem().unwrap().to_string_lossy().into_owned();
         for size in SIZES {
             let mut all = String::new();
-            let mut top = Shown::of(&recording, Screen::Top, *size);
+            let mut top = TestScreen::of(&recording, Screen::Top, *size);
             for tab in ["1", "2", "3", "4"] {
                 top.press(tab);
                 add(&mut all, &format!("top {tab}"), &top);
             }
-            let bandwidth = Shown::of(&recording, Screen::Bandwidth, *size);
+            let bandwidth = TestScreen::of(&recording, Screen::Bandwidth, *size);
             add(&mut all, "bandwidth", &bandwidth);
             check(&format!("{name}_{}x{}", size.0, size.1), &all);
         }
@@ -55,12 +55,12 @@ fn every_way_to_look_gives_the_frame_that_was_agreed() {
             ("paused", " "),
             ("the last row", "G"),
         ] {
-            let mut shown = Shown::of(&recording("rates"), Screen::Top, *size);
+            let mut shown = TestScreen::of(&recording("rates"), Screen::Top, *size);
             shown.press(keys);
             add(&mut all, title, &shown);
         }
         for (title, keys) in [("interface", "<Enter>"), ("the other list", "2<Down>")] {
-            let mut shown = Shown::of(&recording("rates"), Screen::Bandwidth, *size);
+            let mut shown = TestScreen::of(&recording("rates"), Screen::Bandwidth, *size);
             shown.press(keys);
             add(&mut all, title, &shown);
         }
@@ -71,7 +71,7 @@ fn every_way_to_look_gives_the_frame_that_was_agreed() {
 #[test]
 fn addresses_are_never_cut() {
     for size in [(80, 24), (100, 30), (140, 40)] {
-        let mut shown = Shown::empty(Screen::Top, size, true);
+        let mut shown = TestScreen::empty(Screen::Top, size, true);
         let longest = "2001:db8:1111:2222:3333:4444:5555:6666";
         shown.take(Snapshot { sockets: vec![socket(1, longest, 65_535)], ..at(1) });
         let remote = format!("[{longest}]:65535");
@@ -85,7 +85,7 @@ fn addresses_are_never_cut() {
 
 #[test]
 fn what_has_ended_is_dim_and_stays_for_a_while() {
-    let mut shown = Shown::empty(Screen::Top, (80, 24), true);
+    let mut shown = TestScreen::empty(Screen::Top, (80, 24), true);
     let ended = Socket { closed: true, ..socket(2, "198.51.100.2", 80) };
     shown.take(Snapshot {
         sockets: vec![socket(1, "198.51.100.1", 80), socket(2, "198.51.100.2", 80)],
@@ -115,7 +115,7 @@ fn without_colours_there_are_none() {
             (Screen::Top, "/port:x"),
             (Screen::Bandwidth, ""),
         ] {
-            let mut shown = Shown::of(&recording("rates"), screen, (80, 24));
+            let mut shown = TestScreen::of(&recording("rates"), screen, (80, 24));
             shown.state.color = color;
             shown.press(keys).frame();
             let cells = shown.buffer().content();
@@ -127,7 +127,7 @@ fn without_colours_there_are_none() {
 
 #[test]
 fn a_terminal_that_is_too_small_is_told_so_and_may_grow() {
-    let mut shown = Shown::of(&recording("rates"), Screen::Top, (79, 24));
+    let mut shown = TestScreen::of(&recording("rates"), Screen::Top, (79, 24));
     assert!(shown.text().contains("needs 80x24"), "{}", shown.text());
     for size in [(80, 23), (1, 1), (3, 300)] {
         shown.resize(size);
@@ -143,7 +143,7 @@ fn a_terminal_that_is_too_small_is_told_so_and_may_grow() {
 
 #[test]
 fn the_chosen_row_stays_chosen_while_the_list_changes() {
-    let mut shown = Shown::empty(Screen::Top, (80, 24), true);
+    let mut shown = TestScreen::empty(Screen::Top, (80, 24), true);
     let three = |busy: u64| {
         let bytes =
             move |id: u64, second: u64| Bytes { rx: if id == busy { 1000 * second } else { id }, tx: 0 };
@@ -170,7 +170,7 @@ fn the_chosen_row_stays_chosen_while_the_list_changes() {
 
 #[test]
 fn a_row_that_is_forgotten_while_it_is_open_says_so() {
-    let mut shown = Shown::empty(Screen::Top, (80, 24), true);
+    let mut shown = TestScreen::empty(Screen::Top, (80, 24), true);
     shown.take(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80)], ..at(1) });
     shown.press("<Enter>");
     assert!(shown.text().contains("cookie"), "{}", shown.text());
@@ -184,7 +184,7 @@ fn a_row_that_is_forgotten_while_it_is_open_says_so() {
 
 #[test]
 fn help_names_the_remedy_and_flags_hold_here_too() {
-    let mut shown = Shown::of(&recording("degraded"), Screen::Top, (140, 40));
+    let mut shown = TestScreen::of(&recording("degraded"), Screen::Top, (140, 40));
     let remedy = shown.model.status().iter().find_map(|status| status.remedy.clone()).unwrap();
     let first_words: Vec<&str> = remedy.split_whitespace().take(4).collect();
     shown.press("?");
@@ -197,17 +197,17 @@ fn help_names_the_remedy_and_flags_hold_here_too() {
 
 #[test]
 fn a_reset_is_seen() {
-    let mut shown = Shown::of(&recording("rates"), Screen::Top, (140, 40));
+    let mut shown = TestScreen::of(&recording("rates"), Screen::Top, (140, 40));
     assert!(shown.text().contains("totals of 1s"), "{}", shown.text());
     shown.press("2");
-    let app = |shown: &Shown| shown.text().lines().find(|line| line.contains("app")).map(str::to_owned);
+    let app = |shown: &TestScreen| shown.text().lines().find(|line| line.contains("app")).map(str::to_owned);
     assert_eq!(app(&shown).unwrap().matches("977KiB").count(), 2, "rate and total\n{}", shown.text());
     shown.press("r");
     assert!(shown.text().contains("totals of 0s"), "{}", shown.text());
     assert_eq!(app(&shown).unwrap().matches("977KiB").count(), 1, "the rate\n{}", shown.text());
 }
 
-fn add(all: &mut String, title: &str, shown: &Shown) {
+fn add(all: &mut String, title: &str, shown: &TestScreen) {
     all.extend(["=== ", title, " ===\n", &shown.text(), "\n"]);
 }
 
@@ -220,14 +220,14 @@ fn check(name: &str, text: &str) {
 }
 
 /// How the row with this text looks.
-fn modifiers(shown: &Shown, text: &str) -> Modifier {
+fn modifiers(shown: &TestScreen, text: &str) -> Modifier {
     let lines = shown.text();
     let y = lines.lines().position(|line| line.contains(text)).unwrap();
     shown.buffer()[(0, u16::try_from(y).unwrap())].modifier
 }
 
-fn line_of_selection(shown: &Shown) -> String {
-    let place = usize::from(shown.state.drawn.heading) + 1 + shown.state.selected - shown.state.drawn.offset;
+fn line_of_selection(shown: &TestScreen) -> String {
+    let place = usize::from(shown.state.hits.heading) + 1 + shown.state.selected - shown.state.hits.offset;
     shown.text().lines().nth(place).unwrap().to_owned()
 }
 

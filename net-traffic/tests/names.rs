@@ -16,7 +16,7 @@ use net_traffic_output::{Format, Output, Settings};
 use net_traffic_snapshot::Replay;
 use net_traffic_view::{Connections, Options, Screen, Top, View};
 
-use screen::Shown;
+use screen::TestScreen;
 use support::recording;
 
 const REMOTE: &str = "198.51.100.7";
@@ -76,7 +76,7 @@ fn reports_have_names_only_where_they_were_asked_for() {
 #[test]
 fn a_key_shows_names_or_numbers() {
     for size in [(80, 24), (140, 40)] {
-        let mut shown = Shown::of(&recording("rates"), Screen::Top, size);
+        let mut shown = TestScreen::of(&recording("rates"), Screen::Top, size);
         shown.model.name_hosts(owned(&[(REMOTE, NAME)]));
         shown.frame();
         assert!(shown.text().contains(REMOTE) && !shown.text().contains("crawler"), "{}", shown.text());
@@ -98,7 +98,7 @@ fn a_key_shows_names_or_numbers() {
 
 #[test]
 fn a_filter_finds_names() {
-    let mut shown = Shown::of(&recording("rates"), Screen::Top, (100, 30));
+    let mut shown = TestScreen::of(&recording("rates"), Screen::Top, (100, 30));
     shown.model.name_hosts(owned(&[(REMOTE, NAME)]));
     for filter in ["/remote:Search.example<Enter>", "/search<Enter>"] {
         shown.press("d").press(filter);
@@ -111,7 +111,7 @@ fn a_filter_finds_names() {
 
 #[test]
 fn an_address_without_a_name_stays_whole_among_names() {
-    let mut shown = Shown::of(&recording("ipv6"), Screen::Top, (80, 24));
+    let mut shown = TestScreen::of(&recording("ipv6"), Screen::Top, (80, 24));
     shown.model.name_hosts(Vec::new());
     let before = shown.text();
     shown.press("d");

@@ -8,7 +8,7 @@ use net_traffic_model::{Model, Retention, Selection};
 use net_traffic_output::format;
 use net_traffic_snapshot::Replay;
 use net_traffic_snapshot::{Snapshot, State};
-use net_traffic_view::{By, Filter, Options, PREFIXES, Screen, live};
+use net_traffic_view::{Filter, Options, PREFIXES, Screen, TableId, live};
 use proptest::prelude::*;
 
 /// The last snapshot of the recording, and the model of all.
@@ -24,8 +24,8 @@ fn replayed(name: &str) -> (Snapshot, Model) {
 }
 
 /// The rows that the filter leaves in a list, each as one text.
-fn rows(model: &Model, by: By, filter: &str) -> Vec<String> {
-    let options = Options { by: Some(by), filter: Filter::parse(filter), ..Options::default() };
+fn rows(model: &Model, by: TableId, filter: &str) -> Vec<String> {
+    let options = Options { table: Some(by), filter: Filter::parse(filter), ..Options::default() };
     let shown = live(model, Screen::Top, &options);
     let row = |place| {
         let texts: Vec<String> =
@@ -35,14 +35,14 @@ fn rows(model: &Model, by: By, filter: &str) -> Vec<String> {
     (0..shown.rows.len()).map(row).collect()
 }
 
-fn count(model: &Model, by: By, filter: &str) -> usize {
+fn count(model: &Model, by: TableId, filter: &str) -> usize {
     rows(model, by, filter).len()
 }
 
 #[test]
 fn criteria_leave_the_rows_that_meet_them() {
     let (_, model) = replayed("rates");
-    assert_eq!(count(&model, By::Connection, ""), 7);
+    assert_eq!(count(&model, TableId::Connection, ""), 7);
     for (filter, left) in [
         ("port:443", 3),
         ("port:443,22", 4),
@@ -73,10 +73,10 @@ fn criteria_leave_the_rows_that_meet_them() {
         (":", 7),
     ] {
         assert_eq!(
-            count(&model, By::Connection, filter),
+            count(&model, TableId::Connection, filter),
             left,
             "{filter}: {:#?}",
-            rows(&model, By::Connection, filter)
+            rows(&model, TableId::Connection, filter)
         );
     }
 }
@@ -85,20 +85,20 @@ fn criteria_leave_the_rows_that_meet_them() {
 fn the_other_lists_show_who_has_such_a_connection() {
     let (_, model) = replayed("rates");
     for (by, filter, left) in [
-        (By::Process, "", 5),
+        (TableId::Process, "", 5),
         // nginx, and the sockets without an owner.
-        (By::Process, "port:443", 2),
-        (By::Process, "state:unconn", 1),
-        (By::Process, "process:ssh", 1),
-        (By::Process, "container:web", 1),
-        (By::Process, "root", 1),
-        (By::Container, "process:app", 1),
-        (By::Container, "process:nginx", 0),
-        (By::Container, "docker", 1),
-        (By::Destination, "", 5),
-        (By::Destination, "port:443", 2),
-        (By::Destination, "process:sshd", 1),
-        (By::Destination, "203.0", 1),
+        (TableId::Process, "port:443", 2),
+        (TableId::Process, "state:unconn", 1),
+        (TableId::Process, "process:ssh", 1),
+        (TableId::Process, "container:web", 1),
+        (TableId::Process, "root", 1),
+        (TableId::Container, "process:app", 1),
+        (TableId::Container, "process:nginx", 0),
+        (TableId::Container, "docker", 1),
+        (TableId::Destination, "", 5),
+        (TableId::Destination, "port:443", 2),
+        (TableId::Destination, "process:sshd", 1),
+        (TableId::Destination, "203.0", 1),
     ] {
         assert_eq!(count(&model, by, filter), left, "{by:?} {filter}: {:#?}", rows(&model, by, filter));
     }
@@ -142,8 +142,8 @@ proptest! {
     #[test]
     fn a_plain_word_more_never_shows_more(text in typed(), word in "[a-z0-9]{1,4}") {
         let (_, model) = replayed("rates");
-        let before = rows(&model, By::Connection, &text);
-        let after = rows(&model, By::Connection, &format!("{text} {word}"));
+        let before = rows(&model, TableId::Connection, &text);
+        let after = rows(&model, TableId::Connection, &format!("{text} {word}"));
         prop_assert!(after.iter().all(|row| before.contains(row)));
     }
 
@@ -157,6 +157,6 @@ proptest! {
                 && (socket.local.port == port || socket.remote.is_some_and(|remote| remote.port == port))
         };
         let expected = snapshot.sockets.iter().filter(uses).count();
-        prop_assert_eq!(count(&model, By::Connection, &format!("port:{port}")), expected);
+        prop_assert_eq!(count(&model, TableId::Connection, &format!("port:{port}")), expected);
     }
 }

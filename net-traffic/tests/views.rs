@@ -79,7 +79,7 @@ fn settings(format: Format, width: Option<u16>) -> Settings {
 /// The reports of all snapshots of the recording.
 fn written(recording: &Path, view: &dyn View, format: Format, width: Option<u16>) -> String {
     let mut replay = Replay::open(recording).unwrap();
-    let retention = if view.name() == "run" { Retention::of_run() } else { Retention::default() };
+    let retention = if view.name() == "run" { Retention::for_run() } else { Retention::default() };
     let mut model = Model::new(Selection::default(), retention);
     let mut output = Output::new(settings(format, width));
     let mut bytes = Vec::new();

@@ -23,7 +23,7 @@ pub(super) fn run(config: &Config, running: &Running) -> Result<ExitCode, Failur
     let mut children = Children::adopt().map_err(waiting)?;
     // From here on whatever this process starts is traced.
     let mut source = Live::open(options)?;
-    let mut model = Model::new(running.viewing.selection.within(source.scope()), Retention::of_run());
+    let mut model = Model::new(running.viewing.selection.within(source.scope()), Retention::for_run());
     model.advance(source.snapshot()?);
     if let Err(error) = children.start(&running.command) {
         note(&error.to_string());

@@ -37,7 +37,7 @@ pub(super) async fn show(
         () = stop.wait() => return Ok(()),
         first = snapshots.recv() => first,
     };
-    let mut model = Model::new(selection, Retention::of_screen());
+    let mut model = Model::new(selection, Retention::for_screen());
     if let Some(first) = first {
         let first = first?;
         check_interfaces(config, &first)?;
@@ -161,8 +161,8 @@ impl Showing {
         };
         state.settle(&picture);
         loop {
-            let (drawn, bytes) = full_screen.frame(state, &picture)?;
-            state.drawn = drawn;
+            let (hits, bytes) = full_screen.frame(state, &picture)?;
+            state.hits = hits;
             tokio::select! {
                 () = inputs.stop.wait() => return Ok(Turn::Change(update(state, Event::Signal))),
                 written = write(bytes) => written?,

@@ -6,7 +6,7 @@ use super::{ConfigError, refuse};
 use crate::args::{ByArg, SelectionArgs};
 use net_traffic_model::{Network, Protocol, Selection, State};
 use net_traffic_snapshot::{LiveOptions, Netns, Wanted};
-use net_traffic_view::{By, States};
+use net_traffic_view::{States, TableId};
 
 pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> {
     for (option, values) in
@@ -92,7 +92,7 @@ pub(super) fn column(
     name: &str,
     view: &str,
     tables: &[(&'static str, Vec<&'static str>)],
-    by: Option<By>,
+    by: Option<TableId>,
 ) -> Result<String, ConfigError> {
     let lower = name.to_ascii_lowercase();
     let key = match lower.as_str() {
@@ -118,13 +118,13 @@ pub(super) fn column(
     refuse(format!("--sort: {view} has no column '{name}'; it has {}", known.join(", ")))
 }
 
-pub(super) fn by(by: ByArg) -> By {
+pub(super) fn by(by: ByArg) -> TableId {
     match by {
-        ByArg::Connection => By::Connection,
-        ByArg::Process => By::Process,
-        ByArg::Container => By::Container,
-        ByArg::Destination => By::Destination,
-        ByArg::Interface => By::Interface,
+        ByArg::Connection => TableId::Connection,
+        ByArg::Process => TableId::Process,
+        ByArg::Container => TableId::Container,
+        ByArg::Destination => TableId::Destination,
+        ByArg::Interface => TableId::Interface,
     }
 }
 

@@ -12,14 +12,14 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub(crate) struct Shown {
+pub(crate) struct TestScreen {
     pub(crate) state: State,
     pub(crate) model: Model,
     terminal: Terminal<TestBackend>,
     size: (u16, u16),
 }
 
-impl Shown {
+impl TestScreen {
     /// The screen after all snapshots of the recording.
     pub(crate) fn of(recording: &Path, screen: Screen, size: (u16, u16)) -> Self {
         let mut shown = Self::empty(screen, size, true);
@@ -33,7 +33,7 @@ impl Shown {
     pub(crate) fn empty(screen: Screen, size: (u16, u16), color: bool) -> Self {
         Self {
             state: State::new(screen, Options::default(), None, color),
-            model: Model::new(Selection::default(), Retention::of_screen()),
+            model: Model::new(Selection::default(), Retention::for_screen()),
             terminal: Terminal::new(TestBackend::new(size.0, size.1)).unwrap(),
             size,
         }
@@ -81,9 +81,9 @@ impl Shown {
         state.settle(&picture);
         // A terminal of its own: what a test sees must not depend on the frames before.
         *terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
-        let mut drawn = None;
-        terminal.draw(|frame| drawn = Some(draw(frame, state, &picture))).unwrap();
-        state.drawn = drawn.unwrap();
+        let mut hits = None;
+        terminal.draw(|frame| hits = Some(draw(frame, state, &picture))).unwrap();
+        state.hits = hits.unwrap();
     }
 
     pub(crate) fn buffer(&self) -> &Buffer {

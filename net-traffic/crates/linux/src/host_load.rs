@@ -9,7 +9,7 @@ use super::netlink::{Attributes, Malformed, Netlink, read_u32};
 use net_traffic_snapshot::{Cpu, Queue};
 
 /// Reads the processors and the queues of the caller's network namespace.
-pub struct Surroundings {
+pub struct HostLoad {
     netlink: Netlink,
 }
 
@@ -23,7 +23,7 @@ const TCA_STATS2: u16 = 7;
 const TCA_STATS_QUEUE: u16 = 3;
 const TOO_SHORT: Malformed = Malformed("no room for a queue");
 
-impl Surroundings {
+impl HostLoad {
     /// # Errors
     /// When the kernel refuses a netlink socket.
     pub fn open() -> io::Result<Self> {
@@ -49,9 +49,9 @@ impl Surroundings {
     }
 }
 
-impl std::fmt::Debug for Surroundings {
+impl std::fmt::Debug for HostLoad {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Surroundings").finish_non_exhaustive()
+        f.debug_struct("HostLoad").finish_non_exhaustive()
     }
 }
 

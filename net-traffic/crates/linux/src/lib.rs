@@ -27,7 +27,7 @@ pub mod sock_diag;
 pub mod wire;
 
 pub use self::capture::{LiveCapture, link_of};
-pub use self::host_load::Surroundings;
+pub use self::host_load::HostLoad;
 pub use self::live::Live;
 pub use self::platform::children::Children;
 pub use self::platform::exists;

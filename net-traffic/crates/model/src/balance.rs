@@ -1,33 +1,33 @@
-//! The balance of an interface: whose the bytes were that its own counter counted.
+//! The balance of an interface: its own byte counter, split into process payload, overhead, forwarded and kernel bytes.
 //!
-//! The sum of the parts is the growth of the kernel's counter, always: what is left over is shown, and so is what
-//! was counted too much, as a remainder below zero.
+//! The parts always sum to the growth of the counter. The remainder is shown as unattributed; it is negative if the
+//! parts exceed the counter.
 
 use net_traffic_snapshot::{Direction, Passed, Wire};
 
-/// One interface in one direction, since the tool began to watch it.
+/// One interface in one direction, since this program attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance<'m> {
     pub interface: &'m str,
     pub direction: Direction,
-    /// How much the interface's own counter has grown.
+    /// The growth of the interface's own counter.
     pub interface_bytes: u64,
     /// Payload of sockets, each byte once.
     pub process_payload_bytes: u64,
-    /// What else their packets carried: headers, acknowledgements, retransmissions.
+    /// The other bytes of their packets: headers, acknowledgements, retransmissions.
     pub overhead_bytes: u64,
     /// Routed or bridged on behalf of other hosts.
     pub forwarded_bytes: u64,
-    /// The kernel's own: ARP, ICMP, refusals, tunnels.
+    /// Packets of the kernel itself: ARP, ICMP, resets, tunnels.
     pub kernel_bytes: u64,
-    /// The rest. Below zero when packets were counted that the interface did not carry: a queue dropped them, or
-    /// they are still on their way.
+    /// The rest. Negative if the hook counted packets that the interface did not: a qdisc dropped them, or still
+    /// holds them.
     pub unattributed_bytes: i64,
 }
 
 impl<'m> Balance<'m> {
     pub(super) fn of(wire: &'m Wire) -> Self {
-        let scale = Scale::of(wire);
+        let scale = CounterScale::of(wire);
         let [process, forwarded, kernel] =
             [&wire.process, &wire.forwarded, &wire.kernel].map(|passed| scale.bytes(passed));
         let payload = wire.process.payload.min(process);
@@ -48,44 +48,47 @@ impl<'m> Balance<'m> {
     }
 }
 
-/// What a `WireGuard` interface counts beyond the packets that the hook saw: around each a header, a padding and a
-/// signature, and packets of its own. What cannot be that is left over.
+/// Bytes that a `WireGuard` interface counts beyond the packets at the hook: a header, padding and an authentication
+/// tag for each packet, and handshakes. Bounded by what the protocol can add; more than that stays unattributed.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/drivers/net/wireguard/messages.h#L105>
 fn encryption(wire: &Wire, seen: u64) -> u64 {
     const HEADER: u64 = 16;
     const PADDING: u64 = 15;
-    const SIGNATURE: u64 = 16;
+    const TAG: u64 = 16;
     const HANDSHAKE: u64 = 148;
     let all = [&wire.process, &wire.kernel, &wire.forwarded, &wire.unknown];
     let packets = all.iter().fold(0_u64, |sum, passed| sum.saturating_add(passed.segments));
     let own = wire.interface_packets.saturating_sub(packets);
-    let most = wire.interface_packets.saturating_mul(HEADER + PADDING + SIGNATURE);
+    let most = wire.interface_packets.saturating_mul(HEADER + PADDING + TAG);
     wire.interface_bytes.saturating_sub(seen).min(most.saturating_add(own.saturating_mul(HANDSHAKE)))
 }
 
-/// How an interface counts what the hook saw.
+/// How an interface's counter relates to the packets at the hook.
 ///
-/// The hook sees large packets that are many segments on the wire. Virtual devices pass these on whole and count one
-/// header, hardware and software segmentation count one for each segment, and some interfaces do both. The
-/// interface's packet counter tells: it says into how many packets those of the hook were split.
+/// The hook sees GSO and GRO packets, each of several segments. A virtual device passes a GSO packet on whole and counts
+/// one header; hardware and software segmentation count one header for each segment. Some interfaces do both. The
+/// interface's packet counter gives the number of segments that the interface counted.
 ///
-/// The kernel keeps a VLAN's tag beside the packet at the hook. An interface that puts the tag in itself does not count
-/// it, one for which the stack does it counts it: that its counter is nearer to the sum with all tags tells.
-struct Scale {
+/// At the hook a VLAN tag is in `skb->vlan_tci`, not in the packet. With hardware VLAN offload the tag is not in the
+/// interface's byte counter; without, the stack inserts the tag before the driver counts. The scale takes the case whose
+/// sum is nearer to the counter.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L3743>
+struct CounterScale {
     left_out: u64,
     counts_tags: bool,
-    /// Segments beyond the first of each packet: how many there were, and how many of them the interface counted.
+    /// Segments beyond the first of each packet, and how many of them the interface counted.
     further: u64,
     counted: u64,
 }
 
-impl Scale {
+impl CounterScale {
     fn of(wire: &Wire) -> Self {
         let all = [&wire.process, &wire.kernel, &wire.forwarded, &wire.unknown];
         let sum =
             |of: fn(&Passed) -> u64| all.iter().fold(0u64, |sum, passed| sum.saturating_add(of(passed)));
         let packets = sum(|passed| passed.packets);
         let further = sum(|passed| passed.segments).saturating_sub(packets);
-        // What was dropped before the hook is no further segment of what it saw.
+        // Packets that were dropped before the hook are in the interface's counter but are not segments.
         let arrived = wire.arrived.filter(|arrived| !arrived.native).map_or(0, |arrived| arrived.packets);
         let counted = wire.interface_packets.saturating_sub(packets.max(arrived)).min(further);
         let scale = Self { left_out: u64::from(wire.left_out), counts_tags: false, further, counted };
@@ -107,7 +110,7 @@ impl Scale {
         bytes.saturating_sub(self.left_out.saturating_mul(packets))
     }
 
-    /// The bytes of the tags of one class, each segment that the interface counts with its own.
+    /// The VLAN tag bytes of one class: one tag for each segment that the interface counts.
     fn tags(&self, passed: &Passed) -> u64 {
         const TAG: u64 = 4;
         let further = passed.tagged_segments.saturating_sub(passed.tagged);
@@ -115,7 +118,7 @@ impl Scale {
     }
 }
 
-/// `amount * part / whole`, and nothing of nothing.
+/// `amount * part / whole`; 0 if `whole` is 0.
 fn share(amount: u64, part: u64, whole: u64) -> u64 {
     let product = u128::from(amount) * u128::from(part);
     u64::try_from(product.checked_div(u128::from(whole)).unwrap_or(0)).unwrap_or(u64::MAX)
@@ -125,7 +128,7 @@ fn share(amount: u64, part: u64, whole: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Ten packets of 44 segments of 1448 bytes behind 66 bytes of headers, and one of the kernel's.
+    /// Ten GSO packets of 44 segments (1448 bytes of payload, 66 of headers), and one packet of the kernel.
     fn wire(interface_bytes: u64, interface_packets: u64) -> Wire {
         let payload = 10 * 44 * 1448;
         let process = Passed {
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_counts_large_packets_balances() {
+    fn device_counting_gso_packets_balances() {
         let wire = wire(637_120 + 660 + 42, 11);
         let balance = Balance::of(&wire);
         assert_eq!((balance.process_payload_bytes, balance.overhead_bytes), (637_120, 660));
@@ -173,20 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_counts_segments_balances() {
+    fn device_counting_segments_balances() {
         let wire = wire(637_120 + 440 * 66 + 42, 441);
         let balance = Balance::of(&wire);
         assert_eq!((balance.overhead_bytes, balance.unattributed_bytes), (440 * 66, 0));
     }
 
     #[test]
-    fn a_device_that_splits_half_of_them_balances() {
+    fn device_splitting_half_the_packets_balances() {
         let wire = wire(637_120 + 660 + 215 * 66 + 42, 11 + 215);
         assert_eq!(Balance::of(&wire).unattributed_bytes, 0);
     }
 
     #[test]
-    fn what_the_hook_did_not_see_is_shown_and_so_is_what_was_dropped() {
+    fn packets_missed_or_dropped_are_unattributed() {
         for (interface_bytes, rest) in [(700_000, 700_000 - 637_822), (600_000, 600_000 - 637_822)] {
             let wire = wire(interface_bytes, 11);
             let balance = Balance::of(&wire);
@@ -196,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_the_counter_leaves_out_is_in_no_part() {
+    fn header_outside_the_counter_is_in_no_part() {
         let mut wire = wire(637_120 + 660 + 42 - 11 * 14, 11);
         wire.left_out = 14;
         let balance = Balance::of(&wire);
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_encryption_adds_is_the_kernels_and_no_more_than_it_can_add() {
+    fn encryption_overhead_is_bounded_kernel_traffic() {
         let balance = |more: u64| {
             let mut wire = wire(637_120 + 440 * 66 + 42 + more, 441 + 2);
             wire.encrypts = true;
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_a_part_only_where_the_interface_counts_it() {
+    fn vlan_tag_counts_only_if_the_interface_counts_it() {
         let tagged = |interface_bytes, interface_packets| {
             let mut wire = wire(interface_bytes, interface_packets);
             (wire.process.tagged, wire.process.tagged_segments) = (10, 440);
@@ -236,7 +239,7 @@ mod tests {
             let balance = Balance::of(&wire);
             assert_eq!((balance.overhead_bytes, balance.unattributed_bytes), (overhead, 0), "{bytes}");
         }
-        // What is under way does not decide.
+        // A few bytes in a queue do not change the decision.
         assert_eq!(Balance::of(&tagged(whole + 3, 11)).unattributed_bytes, 3);
         assert_eq!(Balance::of(&tagged(whole + 40 - 3, 11)).unattributed_bytes, -3);
     }

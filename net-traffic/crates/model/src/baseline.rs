@@ -1,11 +1,11 @@
-//! Where totals begin again: what had been counted by the time the user wished to start anew.
+//! The counters at the last reset. Collectors count on; the model subtracts these.
 
 use std::collections::HashMap;
 
 use super::process::sum;
 use net_traffic_snapshot::{Bytes, Process, ProcessId, Socket, SocketId};
 
-/// What the sources had counted at the last reset. They count on from where they were; this is taken off.
+/// The counted bytes at the last reset, by socket and process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Baseline {
     sockets: HashMap<SocketId, Bytes>,
@@ -13,9 +13,9 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// Takes what is counted now, which is itself since the reset before, as the new beginning. Whatever is not
-    /// known now is gone for good, and forgotten.
-    pub(super) fn begin(
+    /// Adds the counts since the previous reset to the baseline. Sockets and processes that are not listed have ended
+    /// and are dropped.
+    pub(super) fn restart(
         &mut self,
         sockets: impl Iterator<Item = (SocketId, Bytes)>,
         processes: impl Iterator<Item = (ProcessId, Bytes)>,
@@ -26,7 +26,7 @@ impl Baseline {
         self.processes = processes.map(|(id, now)| (id, sum_with(before.processes.get(&id), now))).collect();
     }
 
-    /// Takes the beginning off what was read. A socket without an identity cannot be told from others.
+    /// Subtracts the baseline from a snapshot's counts. A socket without a cookie has no baseline.
     pub(super) fn apply(&self, sockets: &mut [Socket], processes: &mut [Process]) {
         if self.sockets.is_empty() && self.processes.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! Connections from one snapshot to the next: rates, and what ended in between.
+//! Connections across snapshots: their rates, and those that ended between two snapshots.
 
 use std::collections::{BTreeMap, hash_map::Entry};
 
@@ -7,70 +7,75 @@ use foldhash::{HashMap, HashSet};
 use super::rate::Rates;
 use net_traffic_snapshot::{Bytes, Socket, SocketId, State};
 
-/// A socket as the last snapshot had it.
+/// A socket as of the last snapshot that contained it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
     pub socket: Socket,
     pub rates: Rates,
-    /// How many snapshots ago it ended: 0 in the one that reported the end; `None` while it lives.
+    /// Snapshots since the end: 0 in the snapshot that reported it, `None` while the socket is open.
     pub ended: Option<u32>,
-    /// When it was last read, on the monotonic clock.
+    /// The time of that snapshot, on the monotonic clock.
     pub seen_ns: u64,
 }
 
 impl Connection {
-    /// Payload over its whole life where the kernel keeps that, else since the tool began to count.
+    /// Payload over the socket's lifetime if the kernel counts it, else since this program attached.
     #[must_use]
     pub fn bytes(&self) -> Option<Bytes> {
         self.socket.lifetime.or(self.socket.counted)
     }
 
-    /// The state as it is now: what has ended is closed, whatever state it was last seen in.
+    /// The current state: an ended connection is closed, whatever state its last snapshot had.
     #[must_use]
     pub fn state(&self) -> State {
         if self.ended.is_some() { State::Closed } else { self.socket.state }
     }
 
-    /// Nanoseconds from its beginning, where that was seen, until it was last read.
+    /// Nanoseconds from establishment, if that was observed, to the last snapshot that contained the socket.
     #[must_use]
     pub fn age_ns(&self) -> Option<u64> {
         self.socket.opened_ns.map(|opened| self.seen_ns.saturating_sub(opened))
     }
 }
 
-/// A connection keeps its place in memory from one snapshot to the next: there may be many.
-type Place = Box<Connection>;
+/// Boxed, so that advancing 10 000 connections moves pointers, not whole structs.
+type BoxedConnection = Box<Connection>;
 
-/// The sockets of the last snapshot in its order, and those that ended a while ago.
+/// The sockets of the last snapshot in its order, and the recently ended ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
-    live: Vec<Place>,
+    live: Vec<BoxedConnection>,
     index: HashMap<SocketId, usize>,
     ended: BTreeMap<SocketId, Connection>,
 }
 
-/// When a snapshot was read, and how long after the one before.
+/// The time of a snapshot, and the time since the one before.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct SnapshotTime {
     pub at_ns: u64,
     pub elapsed_ns: u64,
 }
 
-/// How long ended connections are kept one by one.
+/// How long, and how many, ended connections are kept one by one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Keep {
+pub(crate) struct EndedLimits {
     pub snapshots: u32,
     pub connections: usize,
 }
 
 impl Connections {
-    /// Takes over a snapshot's sockets; returns the ended connections that are no longer kept.
-    pub(crate) fn advance(&mut self, sockets: Vec<Socket>, moment: Moment, keep: Keep) -> Vec<Connection> {
+    /// Applies a snapshot's sockets. Returns the ended connections that the limits drop.
+    pub(crate) fn advance(
+        &mut self,
+        sockets: Vec<Socket>,
+        time: SnapshotTime,
+        limits: EndedLimits,
+    ) -> Vec<Connection> {
         for ended in self.ended.values_mut() {
             ended.ended = ended.ended.map(|snapshots| snapshots.saturating_add(1));
             ended.rates = Rates::default();
         }
-        // A snapshot may hold a socket and, read a moment later, its end. The end is the truth.
+        // A snapshot can contain an open socket and, read a moment later, its close record. The close record wins.
         let closed: HashSet<SocketId> =
             sockets.iter().filter(|socket| socket.closed).map(|socket| socket.id).collect();
         let mut before: Vec<_> = std::mem::take(&mut self.live).into_iter().map(Some).collect();
@@ -80,24 +85,24 @@ impl Connections {
         for socket in sockets {
             if socket.closed || !closed.contains(&socket.id) {
                 let known = index.get(&socket.id).and_then(|&at| before.get_mut(at)).and_then(Option::take);
-                self.take(socket, known, moment);
+                self.insert(socket, known, time);
             }
         }
         self.end_missing(before.into_iter().flatten());
-        self.expire(keep)
+        self.expire(limits)
     }
 
-    /// Every connection that is still kept: the live ones in the snapshot's order, then the ended ones.
+    /// Every kept connection: live ones in snapshot order, then ended ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
         self.live.iter().map(Box::as_ref).chain(self.ended.values())
     }
 
-    /// What each live socket has counted.
+    /// The counted bytes of each live socket.
     pub(crate) fn counted(&self) -> impl Iterator<Item = (SocketId, Bytes)> {
         self.live.iter().filter_map(|it| Some((it.socket.id, it.socket.counted?)))
     }
 
-    /// Forgets what was counted and what has ended.
+    /// Sets all counted bytes to zero and drops the ended connections.
     pub(crate) fn reset(&mut self) {
         self.ended.clear();
         for connection in &mut self.live {
@@ -105,19 +110,19 @@ impl Connections {
         }
     }
 
-    /// Adds a socket, with its rates since it was last seen.
-    fn take(&mut self, mut socket: Socket, known: Option<Place>, moment: Moment) {
-        let Moment { at_ns: seen_ns, elapsed_ns } = moment;
+    /// Adds a socket, with its rates since the previous snapshot.
+    fn insert(&mut self, mut socket: Socket, known: Option<BoxedConnection>, time: SnapshotTime) {
+        let SnapshotTime { at_ns: seen_ns, elapsed_ns } = time;
         let id = socket.id;
         if !socket.closed && self.ended.get(&id).is_some_and(|ended| ended.socket.closed) {
-            // Its end is known; this was read before.
+            // The close record arrived in an earlier snapshot; this entry is older than it.
             return;
         }
         if let Some(known) = &known {
             inherit(&mut socket, &known.socket);
         }
         let rates = known.as_ref().map(|known| rates(&known.socket, &socket, elapsed_ns)).unwrap_or_default();
-        // A reading that failed once makes a socket look ended; it lives on.
+        // A socket that one incomplete snapshot lacked was marked as ended by mistake.
         let returned = self.ended.remove(&id);
         let is_closed = socket.closed;
         let connection = Connection { socket, rates, ended: None, seen_ns };
@@ -125,16 +130,16 @@ impl Connections {
             let ended = returned.and_then(|returned| returned.ended).or(Some(0));
             self.ended.insert(id, Connection { ended, ..connection });
         } else if id == SocketId::default() {
-            // Without an identity there is nothing to compare it with next time.
+            // A socket without a cookie cannot be matched with the next snapshot, so it is not indexed.
             self.live.push(Box::new(connection));
         } else if let Entry::Vacant(new) = self.index.entry(id) {
             new.insert(self.live.len());
-            self.live.push(in_place(known, connection));
+            self.live.push(reuse_box(known, connection));
         }
     }
 
-    /// What the snapshot no longer has, and whose end nobody reported, has ended with the counters last seen.
-    fn end_missing(&mut self, before: impl Iterator<Item = Place>) {
+    /// Marks sockets as ended that the snapshot lacks and that no close record reported. Their last counters stay.
+    fn end_missing(&mut self, before: impl Iterator<Item = BoxedConnection>) {
         for connection in before {
             let id = connection.socket.id;
             if id != SocketId::default() && !self.index.contains_key(&id) && !self.ended.contains_key(&id) {
@@ -143,17 +148,17 @@ impl Connections {
         }
     }
 
-    fn expire(&mut self, keep: Keep) -> Vec<Connection> {
+    fn expire(&mut self, limits: EndedLimits) -> Vec<Connection> {
         let mut expired: Vec<Connection> = self
             .ended
             .extract_if(.., |_, connection| {
-                connection.ended.is_some_and(|snapshots| snapshots >= keep.snapshots)
+                connection.ended.is_some_and(|snapshots| snapshots >= limits.snapshots)
             })
             .map(|(_, connection)| connection)
             .collect();
-        let excess = self.ended.len().saturating_sub(keep.connections);
+        let excess = self.ended.len().saturating_sub(limits.connections);
         if excess > 0 {
-            // The oldest go first. Those that ended in this very snapshot are reported once, whatever their number.
+            // The oldest are dropped first. A connection that ended in this snapshot is reported at least once.
             let mut oldest: Vec<(u32, SocketId)> = self
                 .ended
                 .iter()
@@ -166,18 +171,18 @@ impl Connections {
     }
 }
 
-/// Puts a connection where it was before.
-fn in_place(known: Option<Place>, connection: Connection) -> Place {
+/// Stores the connection in the box of its predecessor, without a new allocation.
+fn reuse_box(known: Option<BoxedConnection>, connection: Connection) -> BoxedConnection {
     match known {
-        Some(mut place) => {
-            *place = connection;
-            place
+        Some(mut boxed) => {
+            *boxed = connection;
+            boxed
         }
         None => Box::new(connection),
     }
 }
 
-/// What was known of a socket stays known when a later reading, such as the record of its end, lacks it.
+/// Copies fields that a later entry, such as a close record, lacks from the earlier entry of the same socket.
 fn inherit(now: &mut Socket, before: &Socket) {
     if now.lifetime.is_none()
         && let (Some(lifetime), Some(then), Some(counted)) = (before.lifetime, before.counted, now.counted)

@@ -1,4 +1,4 @@
-//! Remote hosts: what ended connections moved to and from each. Live connections are added when a view asks.
+//! Bytes of ended connections by remote host. A view adds those of live connections.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,17 +6,18 @@ use std::net::IpAddr;
 use super::process::sum;
 use net_traffic_snapshot::Bytes;
 
-/// The folded totals, bounded: a scan of the whole internet must not fill the memory.
+/// The folded totals, bounded: a scan of many addresses must not exhaust memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Destinations {
     known: BTreeMap<IpAddr, Bytes>,
+    /// The sum over the hosts beyond the limit.
     beyond: Bytes,
 }
 
 impl Destinations {
-    /// Adds what an ended connection moved. Beyond `keep` hosts, new ones share one sum.
-    pub(crate) fn fold(&mut self, address: IpAddr, bytes: Bytes, keep: usize) {
-        let full = self.known.len() >= keep;
+    /// Adds the bytes of an ended connection. Beyond `limit` hosts, new ones share one sum.
+    pub(crate) fn fold(&mut self, address: IpAddr, bytes: Bytes, limit: usize) {
+        let full = self.known.len() >= limit;
         match self.known.get_mut(&address) {
             Some(known) => *known = sum(*known, bytes),
             None if full => self.beyond = sum(self.beyond, bytes),
@@ -26,7 +27,7 @@ impl Destinations {
         }
     }
 
-    /// The totals by host; `None` is the sum of those that found no room.
+    /// The totals by host; `None` is the sum over the hosts beyond the limit.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<IpAddr>, Bytes)> + '_ {
         let beyond = Some((None, self.beyond)).filter(|(_, bytes)| *bytes != Bytes::default());
         self.known.iter().map(|(address, bytes)| (Some(*address), *bytes)).chain(beyond)
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_sum_of_what_finds_no_room() {
+    fn hosts_beyond_the_limit_share_one_sum() {
         let mut destinations = Destinations::default();
         for last in 0..4u8 {
             destinations.fold(IpAddr::from([192, 0, 2, last]), Bytes { rx: 1, tx: 2 }, 2);

@@ -1,38 +1,39 @@
-//! The last rates of a row, oldest first: what a sparkline draws. Bounded, and small, because there are many rows.
+//! The recent rates of one item, as a sparkline draws them: bounded, and 4 bytes a snapshot.
 
 use std::collections::VecDeque;
 
 use super::rate::Rates;
 
-/// How many snapshots a history remembers.
+/// Snapshots in a history.
 pub(crate) const LENGTH: usize = 120;
 
+/// Rates by snapshot, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History(VecDeque<[Short; 2]>);
+pub struct RateHistory(VecDeque<[CompactRate; 2]>);
 
-impl History {
+impl RateHistory {
     pub(crate) fn push(&mut self, rates: Rates) {
         if self.0.len() == LENGTH {
             self.0.pop_front();
         }
-        self.0.push_back([Short::of(rates.rx_bps), Short::of(rates.tx_bps)]);
+        self.0.push_back([CompactRate::of(rates.rx_bps), CompactRate::of(rates.tx_bps)]);
     }
 
-    /// The remembered rates, oldest first, exact to three digits and more.
+    /// The rates, oldest first, each within 0.05 % of the measured one.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Rates> + '_ {
         self.0.iter().map(|[rx, tx]| Rates { rx_bps: rx.value(), tx_bps: tx.value() })
     }
 }
 
-/// A rate in two bytes: eleven bits of it, and how far they are shifted. Half a promille is less than a screen shows.
+/// A rate in two bytes: a mantissa of 11 bits and a shift of 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Short(u16);
+struct CompactRate(u16);
 
-impl Short {
+impl CompactRate {
     const UNKNOWN: Self = Self(u16::MAX);
     const DIGITS: u32 = 11;
-    /// What the largest is worth: 2199 Gbit/s. One less than what stands for the unknown.
+    /// The largest rate, 2199 Gbit/s. Its mantissa is one less than that of `UNKNOWN`.
     const MOST: u64 = ((1 << Self::DIGITS) - 2) << 31;
 
     fn of(rate: Option<u64>) -> Self {
@@ -57,8 +58,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forgets_the_oldest() {
-        let mut history = History::default();
+    fn full_history_drops_the_oldest_rate() {
+        let mut history = RateHistory::default();
         for bps in 0..=LENGTH as u64 {
             history.push(Rates { rx_bps: Some(bps), tx_bps: None });
         }
@@ -67,16 +68,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_fast_is_as_fast_as_can_be_written() {
-        assert_eq!(Short::of(Some(u64::MAX)).value(), Some(Short::MOST));
-        assert_eq!(Short::of(None).value(), None);
-        assert_eq!(Short::of(Some(2047)).value(), Some(2047));
+    fn rate_above_the_largest_is_clamped() {
+        assert_eq!(CompactRate::of(Some(u64::MAX)).value(), Some(CompactRate::MOST));
+        assert_eq!(CompactRate::of(None).value(), None);
+        assert_eq!(CompactRate::of(Some(2047)).value(), Some(2047));
     }
 
     proptest! {
         #[test]
-        fn a_rate_is_as_exact_as_a_screen(rate in 0..Short::MOST) {
-            let kept = Short::of(Some(rate)).value().unwrap();
+        fn compact_rate_differs_by_half_a_permille(rate in 0..CompactRate::MOST) {
+            let kept = CompactRate::of(Some(rate)).value().unwrap();
             prop_assert!(kept.abs_diff(rate) <= rate / 2000, "{rate} became {kept}");
         }
     }

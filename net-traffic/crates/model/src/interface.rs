@@ -1,25 +1,26 @@
-//! Interfaces from one snapshot to the next: rates now, on average and at most; and which of them a socket uses.
+//! Interfaces across snapshots: current, average and highest rates. Also finds the interface that a socket uses.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::history::History;
+use super::history::RateHistory;
 use super::rate::{Rates, bits_per_second};
 use net_traffic_snapshot::{Bytes, Interface, Socket};
 
-/// An interface as the last snapshot had it.
+/// An interface as of the last snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InterfaceState {
     pub interface: Interface,
     pub rates: Rates,
-    /// Since it was first seen.
+    /// The average since its first snapshot, or since the last reset.
     pub average: Rates,
+    /// The highest rate over the same time.
     pub most: Rates,
-    pub history: History,
+    pub history: RateHistory,
     first: Bytes,
     first_ns: u64,
-    /// When its counters were read last.
+    /// The time of its last counters.
     read_ns: u64,
 }
 
@@ -29,21 +30,22 @@ pub(crate) struct Interfaces {
     known: Vec<InterfaceState>,
     by_index: HashMap<(Option<u32>, u32), usize>,
     by_address: HashMap<(Option<u32>, IpAddr), usize>,
-    /// The names of the interfaces behind which a namespace lies, the oldest first: a bridge before its ports.
-    before: HashMap<u32, Vec<String>>,
+    /// For each other network namespace, the interfaces of this one that lead to it, oldest first: a bridge before
+    /// its ports.
+    via: HashMap<u32, Vec<String>>,
 }
 
 impl Interfaces {
-    /// Takes over the counters that were read at `read_ns`.
+    /// Applies the counters that were read at `read_ns`.
     pub(crate) fn advance(&mut self, interfaces: Vec<Interface>, read_ns: u64) {
         let mut before = std::mem::take(&mut self.known);
         let before_index = std::mem::take(&mut self.by_index);
         self.by_address.clear();
-        let mut passed: HashMap<u32, Vec<String>> = HashMap::new();
+        let mut via: HashMap<u32, Vec<String>> = HashMap::new();
         for interface in interfaces {
             let key = (interface.netns, interface.index);
             let known = before_index.get(&key).and_then(|&at| before.get_mut(at));
-            // An index is given again after an interface went; its name tells.
+            // The kernel may reuse the index of a deleted interface. Another name means another interface.
             let known = known.filter(|known| known.interface.name == interface.name);
             let state = match known {
                 Some(known) => known.advance(interface, read_ns),
@@ -54,18 +56,18 @@ impl Interfaces {
                 self.by_address.entry((key.0, *address)).or_insert(self.known.len());
             }
             for namespace in &state.interface.behind {
-                passed.entry(*namespace).or_default().push(state.interface.name.clone());
+                via.entry(*namespace).or_default().push(state.interface.name.clone());
             }
             self.known.push(state);
         }
-        self.remember(passed);
+        self.keep_via(via);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &InterfaceState> {
         self.known.iter()
     }
 
-    /// Begins averages and maxima again.
+    /// Restarts averages and maxima.
     pub(crate) fn reset(&mut self) {
         for state in &mut self.known {
             state.first = bytes(&state.interface);
@@ -75,8 +77,9 @@ impl Interfaces {
         }
     }
 
-    /// The name of the interface that the socket is bound to, else of the one that holds its local address.
-    pub(crate) fn of(&self, socket: &Socket) -> Option<&str> {
+    /// The interface that the socket is bound to, else the one with its local address, else the first that leads to
+    /// its network namespace.
+    pub(crate) fn name_for(&self, socket: &Socket) -> Option<&str> {
         let at = match socket.ifindex {
             Some(index) => {
                 self.by_index.get(&(socket.netns, index)).or_else(|| self.by_index.get(&(None, index)))
@@ -84,7 +87,7 @@ impl Interfaces {
             None if self.by_address.is_empty() => None,
             None => {
                 let address = match socket.local.address.to_canonical() {
-                    // All of 127.0.0.0/8 belongs to the interface that holds its first address.
+                    // All of 127.0.0.0/8 is local to the interface with 127.0.0.1.
                     IpAddr::V4(address) if address.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
                     address => address,
                 };
@@ -94,22 +97,22 @@ impl Interfaces {
             }
         };
         let own = at.and_then(|&at| self.known.get(at)).map(|state| state.interface.name.as_str());
-        own.or_else(|| self.passed(socket).first().map(String::as_str))
+        own.or_else(|| self.via(socket).first().map(String::as_str))
     }
 
-    /// What has ended keeps the way it went, though its interfaces are gone.
-    fn remember(&mut self, passed: HashMap<u32, Vec<String>>) {
+    /// Keeps earlier entries: an ended connection is still shown after its container's interfaces are deleted.
+    fn keep_via(&mut self, via: HashMap<u32, Vec<String>>) {
         const KEPT: usize = 4096;
-        if self.before.len() > KEPT {
-            self.before.clear();
+        if self.via.len() > KEPT {
+            self.via.clear();
         }
-        self.before.extend(passed);
+        self.via.extend(via);
     }
 
-    /// The names of the interfaces that the socket's traffic passes because its namespace lies behind them.
-    pub(crate) fn passed(&self, socket: &Socket) -> &[String] {
-        let names = socket.netns.and_then(|namespace| self.before.get(&namespace));
-        // What talks to itself never leaves its namespace.
+    /// The interfaces of this namespace that lead to the socket's network namespace.
+    pub(crate) fn via(&self, socket: &Socket) -> &[String] {
+        let names = socket.netns.and_then(|namespace| self.via.get(&namespace));
+        // Loopback traffic never leaves its namespace.
         let names = names.filter(|_| !socket.local.address.to_canonical().is_loopback());
         names.map(Vec::as_slice).unwrap_or_default()
     }
@@ -119,7 +122,7 @@ impl InterfaceState {
     fn new(interface: Interface, read_ns: u64) -> Self {
         let first = bytes(&interface);
         let unknown = Rates::default();
-        let history = History::default();
+        let history = RateHistory::default();
         Self {
             interface,
             rates: unknown,

@@ -1,28 +1,55 @@
-//! Folds snapshots into what people ask for: rates, totals since the start, what ended in between.
+//! Folds snapshots into totals, rates and histories.
 //!
-//! Pure: no clock, no I/O, nothing that can fail. Bounded: what ended long ago is kept as sums.
+//! Data flows one way: collector -> [`Snapshot`] -> [`Model`] -> view -> report -> output. [`Model::advance`] is the
+//! only entry; the views read. The model is pure: no clock (each snapshot carries its [`Time`]), no I/O, no error. Its
+//! memory is bounded by [`Retention`]: connections, processes and remote hosts that ended are folded into sums.
 //!
-//! A process's bytes are what the kernel counted for the process, not the sum over its sockets, because several
-//! processes may use one socket. A container's bytes are those of its processes, a remote host's those of the
-//! connections to it; both include what has ended.
+//! Three rules hold for every total:
+//!
+//! - A process's bytes are the kernel's count for the process, not the sum over its sockets: several processes may
+//!   share one socket.
+//! - A container's bytes are the sum of its processes; a remote host's bytes are the sum of the connections to it.
+//! - Processes and connections that ended stay in the totals.
+//!
+//! To add a figure: read it into `Snapshot` in a collector, keep it here in the state that it belongs to
+//! ([`Connection`], [`ProcessState`], [`InterfaceState`]), and add a column in `net-traffic-view`.
+//!
+//! ```
+//! use net_traffic_model::{Model, Retention, Selection};
+//! use net_traffic_snapshot::{Interface, InterfaceCounters, Snapshot, Time};
+//!
+//! let at = |second: u64, bytes| Snapshot {
+//!     at: Time { unix_ns: 0, monotonic_ns: second * 1_000_000_000 },
+//!     interfaces: vec![Interface {
+//!         name: "eth0".to_owned(),
+//!         rx: InterfaceCounters { bytes, ..InterfaceCounters::default() },
+//!         ..Interface::default()
+//!     }],
+//!     ..Snapshot::default()
+//! };
+//! let mut model = Model::new(Selection::default(), Retention::default());
+//! model.advance(at(1, 1000));
+//! model.advance(at(3, 2000));
+//! assert_eq!(model.interfaces().next().unwrap().rates.rx_bps, Some(4000));
+//! ```
 
 #![forbid(unsafe_code)]
 
-mod arrivals;
 mod balance;
 mod baseline;
 mod connection;
 mod destination;
-mod histories;
 mod history;
 mod interface;
 mod names;
 mod network;
 mod process;
 mod rate;
+mod row_histories;
 mod selection;
+mod sparse_history;
 pub mod throughput;
-mod traces;
+mod xdp_rx;
 
 #[cfg(test)]
 mod tests;
@@ -30,30 +57,30 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-pub use self::arrivals::Arrivals;
 pub use self::balance::Balance;
 pub use self::connection::Connection;
-pub use self::histories::Row;
-pub use self::history::History;
+pub use self::history::RateHistory;
 pub use self::interface::InterfaceState;
 pub use self::network::{Network, NetworkError};
 pub use self::process::{ENDED, OTHER, ProcessState, UNOWNED, sum};
 pub use self::rate::{Rates, add};
+pub use self::row_histories::HistoryKey;
 pub use self::selection::Selection;
+pub use self::xdp_rx::XdpRx;
 pub use net_traffic_snapshot::{
     Bytes, Container, Cost, Direction, Endpoint, Loss, Process, ProcessId, Protocol, Snapshot, Socket,
     SocketId, State, Status, Time, Wire,
 };
 
 use self::baseline::Baseline;
-use self::connection::{Connections, Keep, Moment};
+use self::connection::{Connections, EndedLimits, SnapshotTime};
 use self::destination::Destinations;
-use self::histories::Histories;
 use self::interface::Interfaces;
 use self::names::HostNames;
 use self::process::Processes;
+use self::row_histories::RowHistories;
 
-/// Everything known about the machine up to the last snapshot.
+/// The state of the machine after the last snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     selection: Selection,
@@ -69,21 +96,21 @@ pub struct Model {
     interfaces: Interfaces,
     wire: Vec<Wire>,
     names: HostNames,
-    histories: Histories,
+    histories: RowHistories,
     loss: Loss,
     cost: Cost,
     status: Vec<Status>,
 }
 
-/// How much of what ended is kept one by one; the rest is kept as sums.
+/// How many ended items are kept one by one. The others are kept as sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// For how many snapshots after its end a connection is kept.
+    /// Snapshots for which an ended connection is kept.
     pub snapshots: u32,
     pub connections: usize,
     pub processes: usize,
     pub destinations: usize,
-    /// Of how many connections, containers and remote hosts it is remembered how their rates were.
+    /// Connections, containers and remote hosts with a rate history, at most so many of each; 0 keeps none.
     pub histories: usize,
 }
 
@@ -94,36 +121,36 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// Keeps what a screen draws and a report does not.
+    /// For the full screen, which draws rate histories.
     #[must_use]
-    pub fn of_screen() -> Self {
+    pub fn for_screen() -> Self {
         Self { histories: 4096, ..Self::default() }
     }
 
-    /// Keeps every connection of a run until its one report.
+    /// For `run`, which reports once: every connection is kept until then.
     #[must_use]
-    pub fn of_run() -> Self {
+    pub fn for_run() -> Self {
         Self { snapshots: u32::MAX, connections: 100_000, processes: 100_000, ..Self::default() }
     }
 }
 
-/// A connection with what belongs to it.
+/// A connection joined with its owner, user, interface and remote host name.
 #[derive(Clone, Copy, Debug)]
-pub struct Flow<'m> {
+pub struct AttributedFlow<'m> {
     pub connection: &'m Connection,
     pub process: Option<&'m ProcessState>,
-    /// Whose it is: the process's user, else the one that made the socket.
+    /// The user of the owning process, else the user that created the socket.
     pub user: Option<&'m str>,
-    /// The name of its interface.
+    /// The name of the interface that the connection uses.
     pub interface: Option<&'m str>,
-    /// The name of the remote host, where names are looked up.
+    /// The name of the remote host, if names are looked up.
     pub remote_name: Option<&'m str>,
-    /// The names of all interfaces of this namespace that it passes on its way from another one.
-    pub passed: &'m [String],
+    /// For a connection of another network namespace: the interfaces of this namespace that lead to it.
+    pub via: &'m [String],
 }
 
-impl Flow<'_> {
-    /// The owner's process id, where an owner is known.
+impl AttributedFlow<'_> {
+    /// The PID of the owner, if known.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.connection.socket.owner.map(|owner| owner.pid).filter(|pid| *pid != 0)
@@ -131,13 +158,13 @@ impl Flow<'_> {
 }
 
 impl Model {
-    /// A model without a snapshot. The selection says whose ended connections enter the totals.
+    /// A model without a snapshot. Only ended connections that match the selection enter the totals.
     #[must_use]
     pub fn new(selection: Selection, retention: Retention) -> Self {
         Self { selection, retention, ..Self::default() }
     }
 
-    /// Takes over what was read at one moment.
+    /// Applies the next snapshot.
     pub fn advance(&mut self, snapshot: Snapshot) {
         let Snapshot {
             at,
@@ -163,14 +190,15 @@ impl Model {
         self.at = at;
         self.interfaces.advance(interfaces, interfaces_at_ns.unwrap_or(at.monotonic_ns));
         self.processes.advance(processes, containers, elapsed_ns, self.retention.processes);
-        self.processes.trace(&traced);
-        let moment = Moment { at_ns: at.monotonic_ns, elapsed_ns };
-        let keep = Keep { snapshots: self.retention.snapshots, connections: self.retention.connections };
-        for ended in self.connections.advance(sockets, moment, keep) {
+        self.processes.mark_traced(&traced);
+        let time = SnapshotTime { at_ns: at.monotonic_ns, elapsed_ns };
+        let limits =
+            EndedLimits { snapshots: self.retention.snapshots, connections: self.retention.connections };
+        for ended in self.connections.advance(sockets, time, limits) {
             self.fold(&ended);
         }
         self.users.extend(users);
-        self.remember();
+        self.record_histories();
         self.host = host;
         self.wire = wire;
         self.loss = loss;
@@ -178,10 +206,10 @@ impl Model {
         self.status = status;
     }
 
-    /// Begins the totals again: what was counted so far no longer counts, what has ended is forgotten. A
-    /// connection's life and an interface's counters are the kernel's and stay.
+    /// Restarts the totals at zero and drops ended connections. Lifetime bytes of sockets and counters of interfaces
+    /// belong to the kernel and stay.
     pub fn reset(&mut self) {
-        self.baseline.begin(self.connections.counted(), self.processes.counted());
+        self.baseline.restart(self.connections.counted(), self.processes.counted());
         self.connections.reset();
         self.processes.reset();
         self.destinations = Destinations::default();
@@ -189,7 +217,7 @@ impl Model {
         self.first = Some(self.at);
     }
 
-    /// Takes over names of remote hosts. From the first call on, names count as looked up.
+    /// Adds names of remote hosts. After the first call, [`Self::has_names`] is true.
     pub fn name_hosts(&mut self, found: Vec<(IpAddr, String)>) {
         let mut names = std::mem::take(&mut self.names);
         names.add(found, || self.remotes().collect());
@@ -202,19 +230,19 @@ impl Model {
         self.names.are_looked_up()
     }
 
-    /// The name of a remote host, where it is known.
+    /// The name of a remote host, if known.
     #[must_use]
     pub fn host_name(&self, address: IpAddr) -> Option<&str> {
         self.names.get(address)
     }
 
-    /// The addresses of the remote hosts of the selected connections; one may come more than once.
+    /// The remote addresses of the selected connections, with duplicates.
     pub fn remotes(&self) -> impl Iterator<Item = IpAddr> {
         let remotes = self.flows().filter_map(|flow| flow.connection.socket.remote);
         remotes.map(|remote| remote.address.to_canonical()).filter(|address| !address.is_unspecified())
     }
 
-    /// When the last snapshot was read.
+    /// The time of the last snapshot.
     #[must_use]
     pub fn at(&self) -> Time {
         self.at
@@ -251,15 +279,15 @@ impl Model {
         &self.selection
     }
 
-    /// The selected connections: live ones in the order in which they were read, then those that ended lately.
-    pub fn flows(&self) -> impl Iterator<Item = Flow<'_>> {
+    /// The selected connections: live ones in snapshot order, then those that ended recently.
+    pub fn flows(&self) -> impl Iterator<Item = AttributedFlow<'_>> {
         self.connections
             .iter()
             .map(|connection| self.flow(connection))
             .filter(|flow| self.selection.wants_flow(flow))
     }
 
-    /// Every process that was seen, in no particular order; not yet selected.
+    /// Every process, unordered and before selection, and the sums of processes that ended long ago.
     pub fn processes(&self) -> impl Iterator<Item = &ProcessState> {
         self.processes.iter()
     }
@@ -271,7 +299,7 @@ impl Model {
             .filter(|state| self.selection.wants_interface(&state.interface.name, state.interface.netns))
     }
 
-    /// The balance of each selected interface, in the machine's order; empty where nothing watches them.
+    /// The balance of each selected interface, in snapshot order; empty without interface accounting.
     pub fn balance(&self) -> impl Iterator<Item = Balance<'_>> {
         self.wire
             .iter()
@@ -279,12 +307,12 @@ impl Model {
             .map(Balance::of)
     }
 
-    /// What arrived at each selected interface, where that was asked for.
-    pub fn arrivals(&self) -> impl Iterator<Item = Arrivals<'_>> {
+    /// The XDP receive counters of each selected interface; empty without `--xdp`.
+    pub fn xdp_rx(&self) -> impl Iterator<Item = XdpRx<'_>> {
         self.wire
             .iter()
             .filter(|wire| self.selection.wants_interface(&wire.interface, wire.netns))
-            .filter_map(Arrivals::of)
+            .filter_map(XdpRx::of)
     }
 
     #[must_use]
@@ -292,19 +320,19 @@ impl Model {
         self.processes.container(id)
     }
 
-    /// What ended connections that are no longer kept moved, by remote host.
+    /// Bytes of the folded connections by remote host; `None` is the sum of the hosts beyond the limit.
     pub fn folded_destinations(&self) -> impl Iterator<Item = (Option<IpAddr>, Bytes)> + '_ {
         self.destinations.iter()
     }
 
-    /// How the rates of a row were, oldest first; `None` where it moved nothing lately, or no histories are kept.
+    /// The recent rates of an item; `None` if it was idle for the whole history, or if none is kept.
     #[must_use]
-    pub fn history(&self, of: Row<'_>) -> Option<History> {
-        self.histories.get(of)
+    pub fn history(&self, key: HistoryKey<'_>) -> Option<RateHistory> {
+        self.histories.get(key)
     }
 
-    /// Adds the rates of this snapshot to the histories.
-    fn remember(&mut self) {
+    /// Appends the rates of this snapshot.
+    fn record_histories(&mut self) {
         if self.retention.histories == 0 {
             return;
         }
@@ -316,22 +344,22 @@ impl Model {
         self.histories = histories;
     }
 
-    fn flow<'m>(&'m self, connection: &'m Connection) -> Flow<'m> {
+    fn flow<'m>(&'m self, connection: &'m Connection) -> AttributedFlow<'m> {
         let process = connection.socket.owner.and_then(|owner| self.processes.get(owner));
         let socket = &connection.socket;
-        let running_as = process.and_then(|process| process.process.user.as_deref());
-        let made_by = || socket.uid.and_then(|uid| self.users.get(&uid)).map(String::as_str);
-        Flow {
+        let process_user = process.and_then(|process| process.process.user.as_deref());
+        let socket_user = || socket.uid.and_then(|uid| self.users.get(&uid)).map(String::as_str);
+        AttributedFlow {
             connection,
             process,
-            user: running_as.or_else(made_by),
-            interface: self.interfaces.of(socket),
+            user: process_user.or_else(socket_user),
+            interface: self.interfaces.name_for(socket),
             remote_name: socket.remote.and_then(|remote| self.names.get(remote.address)),
-            passed: self.interfaces.passed(socket),
+            via: self.interfaces.via(socket),
         }
     }
 
-    /// Keeps what an ended connection moved, if it was selected, after the connection itself is forgotten.
+    /// Adds a dropped connection's bytes to the sums of its owner and remote host, if it matches the selection.
     fn fold(&mut self, ended: &Connection) {
         let Some(bytes) = ended.socket.counted else { return };
         if !self.selection.wants_flow(&self.flow(ended)) {

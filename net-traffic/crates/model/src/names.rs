@@ -1,13 +1,13 @@
-//! The names of remote hosts, where they are looked up.
+//! The names of remote hosts, if they are looked up.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-/// Names by address. `None` until somebody looks names up.
+/// Names by address; `None` before the first look-up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostNames(Option<HashMap<IpAddr, String>>);
 
-/// More than are connected on most hosts.
+/// More than the remote hosts of most machines. Beyond it, names of hosts without a connection are dropped.
 const MOST: usize = 20_000;
 
 impl HostNames {
@@ -20,13 +20,13 @@ impl HostNames {
         names.get(&address.to_canonical()).map(String::as_str)
     }
 
-    /// Adds names. When there are too many, only those of the wanted addresses are kept.
-    pub(crate) fn add(&mut self, found: Vec<(IpAddr, String)>, wanted: impl FnOnce() -> HashSet<IpAddr>) {
+    /// Adds names. Beyond the limit, only names of addresses in use are kept.
+    pub(crate) fn add(&mut self, found: Vec<(IpAddr, String)>, in_use: impl FnOnce() -> HashSet<IpAddr>) {
         let names = self.0.get_or_insert_default();
         names.extend(found);
         if names.len() > MOST {
-            let wanted = wanted();
-            names.retain(|address, _| wanted.contains(address));
+            let in_use = in_use();
+            names.retain(|address, _| in_use.contains(address));
         }
     }
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_many_names_are_cut_down_to_those_in_use() {
+    fn names_beyond_the_limit_keep_addresses_in_use() {
         let mut names = HostNames::default();
         let address = |at: usize| IpAddr::from(u32::try_from(at).unwrap().to_be_bytes());
         assert!(!names.are_looked_up());

@@ -1,16 +1,16 @@
-//! A range of addresses as `--remote` names it: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`.
+//! An address or a prefix, as `--remote` accepts it: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32`.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An address and how many of its leading bits count.
+/// An address and its prefix length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
     prefix: u8,
 }
 
-/// Why a text names no network.
+/// Why a text is not a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     #[error("'{0}' is not an IP address")]
@@ -20,7 +20,7 @@ pub enum NetworkError {
 }
 
 impl Network {
-    /// Whether the address lies within. An IPv4 address mapped into IPv6 counts as IPv4.
+    /// Whether the network contains the address. An IPv4-mapped IPv6 address counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
@@ -53,7 +53,7 @@ impl FromStr for Network {
                 _ => return Err(NetworkError::Prefix { length: length.to_owned(), most }),
             },
         };
-        // Connections show mapped addresses as the IPv4 addresses that they are.
+        // Connections have canonical addresses, so the network is made canonical, too.
         Ok(match (address, address.to_canonical(), prefix.checked_sub(MAPPED)) {
             (IpAddr::V6(_), mapped @ IpAddr::V4(_), Some(prefix)) => Self { address: mapped, prefix },
             _ => Self { address, prefix },
@@ -61,10 +61,10 @@ impl FromStr for Network {
     }
 }
 
-/// The length of `::ffff:0:0/96`, below which are the IPv4 addresses mapped into IPv6.
+/// The prefix length of `::ffff:0:0/96`, the IPv4-mapped IPv6 addresses (RFC 4291, section 2.5.5.2).
 const MAPPED: u8 = 96;
 
-/// Whether two addresses agree in all but the last `free` bits.
+/// Whether two addresses are equal in all but the last `free` bits.
 fn same(one: u128, other: u128, free: u8) -> bool {
     (one ^ other).checked_shr(u32::from(free)).unwrap_or(0) == 0
 }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn compares_the_leading_bits() {
+    fn network_contains_addresses_with_its_prefix() {
         assert!(within("10.0.0.0/8", "10.255.0.1"));
         assert!(!within("10.0.0.0/8", "11.0.0.1"));
         assert!(within("192.0.2.7", "192.0.2.7"));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_network() {
+    fn malformed_network_is_refused() {
         for text in [
             "",
             "/8",

@@ -1,42 +1,42 @@
-//! Processes from one snapshot to the next, including those that have ended.
+//! Processes across snapshots, including those that have ended.
 
 use foldhash::HashMap;
 
-use super::history::History;
+use super::history::RateHistory;
 use super::rate::Rates;
 use net_traffic_snapshot::{Bytes, Container, Process, ProcessId};
 
-/// A process as it was last seen.
+/// A process as of the last snapshot that contained it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProcessState {
     pub process: Process,
     pub rates: Rates,
-    pub history: History,
-    /// The name of its container, where the runtime gave one.
+    pub history: RateHistory,
+    /// The name of its container, if the runtime has one.
     pub container_name: Option<String>,
-    /// What its ended connections moved, those that were selected.
+    /// Bytes of its ended connections that matched the selection.
     pub folded: Bytes,
-    /// It descends from the command that is traced.
+    /// Whether it descends from the traced command.
     pub traced: bool,
-    /// How many snapshots it has been missing from.
+    /// Consecutive snapshots without it.
     absent: u32,
 }
 
 /// Bytes of sockets without a known owner.
 pub const UNOWNED: ProcessId = ProcessId { pid: 0, start_ticks: 0 };
-/// Bytes of processes that found the kernel's map full.
+/// Bytes of processes that had no room in the eBPF map.
 pub const OTHER: ProcessId = ProcessId { pid: 0, start_ticks: 1 };
-/// Processes that ended so long ago that only their sum is kept.
+/// Processes that ended long ago; only their sum is kept.
 pub const ENDED: ProcessId = ProcessId { pid: 0, start_ticks: u32::MAX };
 
 impl ProcessState {
-    /// The process's id; `None` for the sums that are no process.
+    /// The PID; `None` for a sum.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         Some(self.process.id.pid).filter(|pid| *pid != 0)
     }
 
-    /// The process's name, or that of the sum.
+    /// The name of the process or of the sum.
     #[must_use]
     pub fn name(&self) -> &str {
         match self.process.id {
@@ -51,7 +51,7 @@ impl ProcessState {
         Self {
             process,
             rates: Rates::default(),
-            history: History::default(),
+            history: RateHistory::default(),
             container_name: None,
             folded: Bytes::default(),
             traced: false,
@@ -60,18 +60,18 @@ impl ProcessState {
     }
 }
 
-/// Every process that was seen, the long ended ones as sums.
+/// Every process since the start; those that ended long ago as sums.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Processes {
     known: HashMap<ProcessId, ProcessState>,
     containers: HashMap<String, Container>,
-    /// What long ended processes moved.
-    ended: HashMap<Sum, ProcessState>,
+    /// Bytes of processes that ended long ago.
+    ended: HashMap<EndedKey, ProcessState>,
 }
 
-/// What the sums of long ended processes keep apart: their container, and whether they were traced.
+/// Ended processes are summed by container and by whether they were traced, because a selection can name both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Sum {
+struct EndedKey {
     container: Option<String>,
     traced: bool,
 }
@@ -82,7 +82,7 @@ impl Processes {
         processes: Vec<Process>,
         containers: Vec<Container>,
         elapsed_ns: u64,
-        keep: usize,
+        limit: usize,
     ) {
         for container in containers {
             self.containers.insert(container.id.clone(), container);
@@ -91,16 +91,16 @@ impl Processes {
             state.absent = state.absent.saturating_add(1);
         }
         for process in processes {
-            self.take(process, elapsed_ns);
+            self.update(process, elapsed_ns);
         }
         for state in self.known.values_mut().filter(|state| state.absent > 0) {
             state.rates = Rates::default();
         }
-        self.expire(keep);
+        self.expire(limit);
     }
 
-    /// Marks processes that descend from the command that is traced; the mark stays.
-    pub(crate) fn trace(&mut self, ids: &[ProcessId]) {
+    /// Marks descendants of the traced command. The mark is permanent.
+    pub(crate) fn mark_traced(&mut self, ids: &[ProcessId]) {
         for id in ids {
             if let Some(state) = self.known.get_mut(id) {
                 state.traced = true;
@@ -112,17 +112,17 @@ impl Processes {
         self.known.get(&id)
     }
 
-    /// Every process, in no particular order, then the sums of those that are no longer kept.
+    /// Every process, unordered, then the sums of the dropped ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ProcessState> {
         self.known.values().chain(self.ended.values())
     }
 
-    /// What each process has counted.
+    /// The counted bytes of each process.
     pub(crate) fn counted(&self) -> impl Iterator<Item = (ProcessId, Bytes)> {
         self.known.values().filter_map(|state| Some((state.process.id, state.process.counted?)))
     }
 
-    /// Forgets what was counted. What has ended is kept at zero, because a source may still know its count.
+    /// Sets all counted bytes to zero. Ended processes stay, because a collector may report their count again.
     pub(crate) fn reset(&mut self) {
         self.ended.clear();
         for state in self.known.values_mut() {
@@ -135,25 +135,28 @@ impl Processes {
         self.containers.get(id)
     }
 
-    /// Credits the process with what an ended connection moved.
+    /// Adds the bytes of an ended connection to its owner.
     pub(crate) fn fold(&mut self, id: ProcessId, bytes: Bytes) {
         let state = match self.known.get_mut(&id) {
             Some(state) => state,
-            None => self.ended.entry(Sum::default()).or_insert_with(|| ProcessState::new(nobody(None))),
+            None => self
+                .ended
+                .entry(EndedKey::default())
+                .or_insert_with(|| ProcessState::new(ended_process(None))),
         };
         state.folded = sum(state.folded, bytes);
     }
 
-    fn take(&mut self, process: Process, elapsed_ns: u64) {
+    fn update(&mut self, process: Process, elapsed_ns: u64) {
         let container = process.container.as_ref().and_then(|id| self.containers.get(id));
         let container_name = container.and_then(|container| container.name.clone());
         let state = self.known.entry(process.id).or_insert_with(|| {
-            // The first reading of a process that began later is a first sight, not a rate.
+            // The first count of a process is the sum since its start and gives no rate.
             ProcessState::new(Process { counted: None, ..process.clone() })
         });
         state.rates = Rates::between(state.process.counted, process.counted, elapsed_ns);
         state.history.push(state.rates);
-        // What was known stays known: an ended process has no /proc entry to read it from.
+        // An ended process has no /proc entry, so its later records lack these fields.
         let before = std::mem::replace(&mut state.process, process);
         let now = &mut state.process;
         now.counted = now.counted.or(before.counted);
@@ -164,19 +167,19 @@ impl Processes {
         state.absent = 0;
     }
 
-    /// Folds the longest ended processes once there are twice as many as are kept, so that the work is rare.
-    fn expire(&mut self, keep: usize) {
+    /// Folds the processes that ended longest ago. Runs at twice the limit, so that the sort is rare.
+    fn expire(&mut self, limit: usize) {
         let mut absent: Vec<(u32, ProcessId)> = self
             .known
             .values()
             .filter(|state| state.absent > 0)
             .map(|state| (state.absent, state.process.id))
             .collect();
-        if absent.len() <= keep.saturating_mul(2) {
+        if absent.len() <= limit.saturating_mul(2) {
             return;
         }
         absent.sort_unstable();
-        for (_, id) in absent.drain(keep..) {
+        for (_, id) in absent.drain(limit..) {
             if let Some(state) = self.known.remove(&id) {
                 self.fold_process(state);
             }
@@ -195,8 +198,8 @@ impl Processes {
         let traced = state.traced;
         let sums = self
             .ended
-            .entry(Sum { container: container.clone(), traced })
-            .or_insert_with(|| ProcessState { traced, ..ProcessState::new(nobody(container)) });
+            .entry(EndedKey { container: container.clone(), traced })
+            .or_insert_with(|| ProcessState { traced, ..ProcessState::new(ended_process(container)) });
         sums.folded = sum(sums.folded, state.folded);
         if let Some(counted) = state.process.counted {
             sums.process.counted = Some(sum(sums.process.counted.unwrap_or_default(), counted));
@@ -211,7 +214,7 @@ pub fn sum(one: Bytes, other: Bytes) -> Bytes {
     Bytes { rx: one.rx.saturating_add(other.rx), tx: one.tx.saturating_add(other.tx) }
 }
 
-fn nobody(container: Option<String>) -> Process {
+fn ended_process(container: Option<String>) -> Process {
     Process {
         id: ENDED,
         name: String::new(),

@@ -1,8 +1,8 @@
-//! Rates: what two readings of a cumulative counter say about the time between them.
+//! Rates: the difference of two readings of a cumulative counter over the time between them.
 
 use net_traffic_snapshot::Bytes;
 
-/// Bits per second, received and sent. `None` at first sight, and after a counter went backwards.
+/// Bits per second, received and sent. `None` after one reading, and after a counter went backwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     pub rx_bps: Option<u64>,
@@ -10,7 +10,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// The rates between two readings that lie `elapsed_ns` apart.
+    /// The rates between two readings `elapsed_ns` apart.
     pub(crate) fn between(before: Option<Bytes>, now: Option<Bytes>, elapsed_ns: u64) -> Self {
         let (Some(before), Some(now)) = (before, now) else { return Self::default() };
         Self {
@@ -19,20 +19,20 @@ impl Rates {
         }
     }
 
-    /// Adds other rates; what is unknown of one is what is known of the other.
+    /// Adds other rates; an unknown one counts as zero unless both are unknown.
     pub(crate) fn add(&mut self, other: Self) {
         self.rx_bps = add(self.rx_bps, other.rx_bps);
         self.tx_bps = add(self.tx_bps, other.tx_bps);
     }
 
-    /// Both directions together; `None` only where neither is known.
+    /// The sum of both directions; `None` if both are unknown.
     #[must_use]
     pub fn total(self) -> Option<u64> {
         add(self.rx_bps, self.tx_bps)
     }
 }
 
-/// A sum that is unknown only where every part is unknown.
+/// The sum of the known parts; `None` if both are unknown.
 #[must_use]
 pub fn add(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     match (one, other) {
@@ -54,19 +54,19 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     #[test]
-    fn counts_bits_per_second() {
+    fn counter_difference_gives_bits_per_second() {
         assert_eq!(bits_per_second(1000, 3000, 2 * SECOND), Some(8000));
         assert_eq!(bits_per_second(0, u64::MAX, SECOND / 1000), None, "does not fit, so it is not known");
     }
 
     #[test]
-    fn is_unknown_after_a_counter_went_backwards() {
+    fn counter_that_went_backwards_has_no_rate() {
         let rates = Rates::between(Some(Bytes { rx: 10, tx: 10 }), Some(Bytes { rx: 5, tx: 20 }), SECOND);
         assert_eq!(rates, Rates { rx_bps: None, tx_bps: Some(80) });
     }
 
     #[test]
-    fn is_unknown_at_first_sight_and_without_time() {
+    fn single_reading_has_no_rate() {
         let bytes = Some(Bytes { rx: 1, tx: 1 });
         assert_eq!(Rates::between(None, bytes, SECOND), Rates::default());
         assert_eq!(Rates::between(bytes, bytes, 0), Rates::default());

@@ -1,11 +1,11 @@
-//! What the user wants to see: which flows, processes and interfaces count. The same in every view.
+//! Which connections, processes and interfaces the user selects. The same for every view.
 //!
-//! The selection belongs to the model, not to a view, because ended connections are folded into totals: what is
-//! folded can no longer be told apart, so it must have been selected before.
+//! The selection belongs to the model and not to a view, because ended connections are folded into sums. A sum cannot
+//! be filtered later, so only selected connections enter it.
 
 use std::net::IpAddr;
 
-use super::{Flow, Network, ProcessState, Protocol};
+use super::{AttributedFlow, Network, ProcessState, Protocol};
 
 /// Criteria of different kinds must all hold; of one kind, one is enough. An empty list selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,50 +13,51 @@ pub struct Selection {
     pub protocols: Vec<Protocol>,
     pub ipv4: bool,
     pub ipv6: bool,
-    /// Only descendants of the command that is traced.
+    /// Only descendants of the traced command.
     pub traced: bool,
     pub pids: Vec<u32>,
     pub processes: Vec<String>,
-    /// Names, or beginnings of ids.
+    /// Names, or prefixes of ids.
     pub containers: Vec<String>,
     /// The inode of a network namespace.
     pub netns: Option<u32>,
     pub interfaces: Vec<String>,
     pub remotes: Vec<Network>,
-    /// Local or remote.
+    /// Local or remote ports.
     pub ports: Vec<u16>,
 }
 
-/// The kernel keeps this many characters of a process's name.
+/// The length of a process name without its NUL.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/include/linux/sched.h#L306>
 const COMM_LENGTH: usize = 15;
 
 impl Selection {
-    /// The same, limited to one network namespace where it is limited to none.
+    /// The same selection, limited to `netns` unless it has a network namespace already.
     #[must_use]
     pub fn within(&self, netns: Option<u32>) -> Self {
         Self { netns: self.netns.or(netns), ..self.clone() }
     }
 
-    /// Whether a connection is wanted.
+    /// Whether the selection includes the connection.
     #[must_use]
-    pub fn wants_flow(&self, flow: &Flow<'_>) -> bool {
+    pub fn wants_flow(&self, flow: &AttributedFlow<'_>) -> bool {
         self.wants_socket(flow) && self.wants_owner(flow.pid(), flow.process)
     }
 
-    /// Whether a process is wanted for itself, whatever it is connected to.
+    /// Whether the selection includes the process, whatever its connections are.
     #[must_use]
     pub fn wants_process(&self, process: &ProcessState) -> bool {
         self.wants_owner(process.pid(), Some(process))
     }
 
-    /// Whether an interface is wanted.
+    /// Whether the selection includes the interface.
     #[must_use]
     pub fn wants_interface(&self, name: &str, netns: Option<u32>) -> bool {
         any(&self.interfaces, |wanted| wanted == name) && self.wants_netns(netns)
     }
 
-    /// Whether it tells connections of one process apart: then a process's bytes are those of its selected
-    /// connections, not all that the kernel counted for it.
+    /// Whether the selection can include only some connections of a process. If so, a process's bytes are the sum of
+    /// its selected connections and not the kernel's count for the process.
     #[must_use]
     pub fn splits_processes(&self) -> bool {
         let Self {
@@ -77,13 +78,13 @@ impl Selection {
             || netns.is_some()
     }
 
-    /// Whether it names processes, so that what has no process any more is not wanted.
+    /// Whether the selection has criteria for processes or containers.
     #[must_use]
     pub fn names_processes(&self) -> bool {
         self.traced || !(self.pids.is_empty() && self.processes.is_empty() && self.containers.is_empty())
     }
 
-    fn wants_socket(&self, flow: &Flow<'_>) -> bool {
+    fn wants_socket(&self, flow: &AttributedFlow<'_>) -> bool {
         let socket = &flow.connection.socket;
         let remote = socket.remote;
         any(&self.protocols, |wanted| *wanted == socket.protocol)
@@ -94,8 +95,8 @@ impl Selection {
                 *port == socket.local.port || remote.is_some_and(|remote| remote.port == *port)
             })
             && any(&self.interfaces, |wanted| match flow.interface {
-                Some(name) => wanted == name || flow.passed.contains(wanted),
-                // A socket that listens on every address listens on this interface too.
+                Some(name) => wanted == name || flow.via.contains(wanted),
+                // A socket bound to every address listens on this interface, too.
                 None => remote.is_none() && socket.local.address.is_unspecified() && socket.ifindex.is_none(),
             })
     }
@@ -122,7 +123,7 @@ impl Selection {
     }
 
     fn wants_family(&self, address: IpAddr) -> bool {
-        // Neither flag and both flags mean the same.
+        // Neither flag and both flags select both families.
         self.ipv4 == self.ipv6 || address.to_canonical().is_ipv4() == self.ipv4
     }
 
@@ -131,7 +132,7 @@ impl Selection {
     }
 }
 
-/// Whether one of the criteria holds, or there are none.
+/// Whether one of the criteria holds, or the list is empty.
 fn any<T>(criteria: &[T], holds: impl Fn(&T) -> bool) -> bool {
     criteria.is_empty() || criteria.iter().any(holds)
 }

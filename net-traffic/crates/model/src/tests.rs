@@ -1,4 +1,4 @@
-//! What snapshot follows snapshot, and what the model makes of it.
+//! Sequences of snapshots, and the state of the model after them.
 
 use std::net::IpAddr;
 
@@ -68,7 +68,7 @@ fn total(model: &Model) -> Bytes {
 }
 
 #[test]
-fn rates_come_from_the_monotonic_clock() {
+fn rates_use_the_monotonic_clock() {
     let model = advanced([at(1, vec![socket(1, 0, 0)], vec![]), at(3, vec![socket(1, 1000, 2000)], vec![])]);
     let flow = model.flows().next().unwrap();
     assert_eq!(flow.connection.rates, Rates { rx_bps: Some(4000), tx_bps: Some(8000) });
@@ -76,13 +76,13 @@ fn rates_come_from_the_monotonic_clock() {
 }
 
 #[test]
-fn a_clock_that_stands_gives_no_rate() {
+fn zero_elapsed_time_gives_no_rate() {
     let model = advanced([at(1, vec![socket(1, 0, 0)], vec![]), at(1, vec![socket(1, 9, 9)], vec![])]);
     assert_eq!(model.flows().next().unwrap().connection.rates, Rates::default());
 }
 
 #[test]
-fn a_connection_between_two_snapshots_is_reported_and_stays_in_the_totals() {
+fn connection_between_snapshots_stays_in_the_totals() {
     let mut model = advanced([at(1, vec![], vec![]), at(2, vec![closed(9, 70, 80)], vec![])]);
     let flow = model.flows().next().unwrap();
     assert_eq!(flow.connection.ended, Some(0));
@@ -90,18 +90,18 @@ fn a_connection_between_two_snapshots_is_reported_and_stays_in_the_totals() {
         model.advance(at(second, vec![], vec![]));
         assert_eq!(total(&model), Bytes { rx: 70, tx: 80 });
     }
-    assert_eq!(model.flows().count(), 0, "it is kept as a sum only");
+    assert_eq!(model.flows().count(), 0, "the connection is folded into a sum");
 }
 
 #[test]
-fn the_last_bytes_of_a_connection_count() {
+fn last_bytes_before_close_count() {
     let model = advanced([at(1, vec![socket(1, 10, 10)], vec![]), at(2, vec![closed(1, 50, 60)], vec![])]);
     assert_eq!(total(&model), Bytes { rx: 50, tx: 60 });
     assert_eq!(model.flows().next().unwrap().connection.rates.rx_bps, Some(320));
 }
 
 #[test]
-fn the_end_wins_over_a_reading_of_the_same_moment() {
+fn close_record_wins_over_open_socket() {
     for sockets in [vec![socket(1, 5, 5), closed(1, 6, 6)], vec![closed(1, 6, 6), socket(1, 5, 5)]] {
         let mut model = advanced([at(1, sockets, vec![])]);
         model.advance(at(2, vec![], vec![]));
@@ -110,7 +110,7 @@ fn the_end_wins_over_a_reading_of_the_same_moment() {
 }
 
 #[test]
-fn a_reading_that_failed_once_loses_nothing_and_counts_nothing_twice() {
+fn incomplete_snapshot_leaves_totals_exact() {
     let model = advanced([
         at(1, vec![socket(1, 10, 10)], vec![]),
         at(2, vec![], vec![]),
@@ -121,7 +121,7 @@ fn a_reading_that_failed_once_loses_nothing_and_counts_nothing_twice() {
 }
 
 #[test]
-fn the_end_that_is_reported_late_corrects_the_counters() {
+fn late_close_record_corrects_the_counters() {
     let model = advanced([
         at(1, vec![socket(1, 10, 10)], vec![]),
         at(2, vec![], vec![]),
@@ -131,7 +131,7 @@ fn the_end_that_is_reported_late_corrects_the_counters() {
 }
 
 #[test]
-fn the_record_of_an_end_keeps_what_was_known() {
+fn close_record_keeps_owner_and_lifetime() {
     let end = Socket { lifetime: None, owner: None, ..closed(1, 15, 15) };
     let before = Socket { lifetime: Some(Bytes { rx: 1010, tx: 10 }), ..socket(1, 10, 10) };
     let model = advanced([at(1, vec![before], vec![process(7, 0, 0)]), at(2, vec![end], vec![])]);
@@ -141,7 +141,7 @@ fn the_record_of_an_end_keeps_what_was_known() {
 }
 
 #[test]
-fn many_ended_connections_are_bounded_and_exact() {
+fn ended_connections_are_bounded_and_exact() {
     let retention = Retention { connections: 10, destinations: 3, ..Retention::default() };
     let mut model = Model::new(Selection::default(), retention);
     for second in 0..100u64 {
@@ -158,7 +158,7 @@ fn many_ended_connections_are_bounded_and_exact() {
 }
 
 #[test]
-fn only_selected_connections_are_kept_as_sums() {
+fn unselected_connections_enter_no_sum() {
     let selection = Selection { ports: vec![80], ..Selection::default() };
     let mut model = Model::new(selection, Retention::default());
     let mut other = closed(2, 100, 100);
@@ -171,18 +171,18 @@ fn only_selected_connections_are_kept_as_sums() {
 }
 
 #[test]
-fn a_process_that_ended_stays_in_the_totals() {
+fn ended_process_stays_in_the_totals() {
     let mut model =
         advanced([at(1, vec![], vec![process(7, 0, 0)]), at(2, vec![], vec![process(7, 1000, 0)])]);
     assert_eq!(model.processes().next().unwrap().rates.rx_bps, Some(8000));
     model.advance(at(3, vec![], vec![]));
     let state = model.processes().next().unwrap();
     assert_eq!(state.process.counted, Some(Bytes { rx: 1000, tx: 0 }));
-    assert_eq!(state.rates, Rates::default(), "it moves nothing any more");
+    assert_eq!(state.rates, Rates::default(), "an ended process has no rate");
 }
 
 #[test]
-fn a_storm_of_processes_is_bounded_and_exact() {
+fn thousand_ended_processes_are_bounded_and_exact() {
     let mut model = Model::new(Selection::default(), Retention { processes: 10, ..Retention::default() });
     for second in 0..100u32 {
         let mut processes: Vec<Process> =
@@ -201,7 +201,7 @@ fn a_storm_of_processes_is_bounded_and_exact() {
 }
 
 #[test]
-fn a_pid_that_is_used_again_is_another_process() {
+fn reused_pid_is_another_process() {
     let mut again = process(7, 1, 1);
     again.id.start_ticks = 2;
     let model = advanced([at(1, vec![], vec![process(7, 500, 500)]), at(2, vec![], vec![again])]);
@@ -210,13 +210,13 @@ fn a_pid_that_is_used_again_is_another_process() {
 }
 
 #[test]
-fn the_rate_of_an_interface_is_of_the_time_between_its_own_readings() {
+fn interface_rate_uses_its_own_reading_times() {
     let with = |second, bytes, read_ns| {
         let rx = InterfaceCounters { bytes, ..InterfaceCounters::default() };
         let interfaces = vec![Interface { index: 2, name: "eth0".to_owned(), rx, ..Interface::default() }];
         Snapshot { interfaces, interfaces_at_ns: Some(read_ns), ..at(second, vec![], vec![]) }
     };
-    // The second time, what is read before the interfaces took a second.
+    // In the second snapshot, the readings before that of the interfaces took a second.
     let mut model = advanced([with(1, 0, SECOND), with(2, 2000, 3 * SECOND)]);
     assert_eq!(model.interfaces().next().unwrap().rates.rx_bps, Some(8000));
     model.advance(with(3, 3000, 7 * SECOND / 2));
@@ -228,7 +228,7 @@ fn the_rate_of_an_interface_is_of_the_time_between_its_own_readings() {
 }
 
 #[test]
-fn an_interface_remembers_its_average_and_maximum() {
+fn interface_has_average_and_maximum_rates() {
     let interface = |bytes| Interface {
         index: 2,
         name: "eth0".to_owned(),
@@ -245,7 +245,7 @@ fn an_interface_remembers_its_average_and_maximum() {
 }
 
 #[test]
-fn a_reset_begins_the_totals_again_and_keeps_the_rates() {
+fn reset_restarts_totals_and_keeps_rates() {
     let mut model = advanced([
         at(1, vec![socket(1, 100, 200), socket(2, 1, 1)], vec![process(7, 100, 200)]),
         at(2, vec![socket(1, 300, 400), closed(2, 9, 9)], vec![process(7, 300, 400)]),
@@ -259,11 +259,11 @@ fn a_reset_begins_the_totals_again_and_keeps_the_rates() {
         model.reset();
         assert_eq!(model.elapsed_ns(), 0);
         let (sockets, process_bytes, _) = read(&model);
-        assert_eq!((sockets, process_bytes), (Bytes::default(), Bytes::default()), "nothing yet");
+        assert_eq!((sockets, process_bytes), (Bytes::default(), Bytes::default()), "after the reset");
         let (rx, tx) = (300 + (second - 1) * 10, 400 + (second - 1) * 20);
         model.advance(at(second + 1, vec![socket(1, rx, tx)], vec![process(7, rx, tx)]));
         let (sockets, process_bytes, rates) = read(&model);
-        assert_eq!(sockets, Bytes { rx: 10, tx: 20 }, "what ended before the reset no longer counts");
+        assert_eq!(sockets, Bytes { rx: 10, tx: 20 }, "connections that ended before the reset do not count");
         assert_eq!(process_bytes, Bytes { rx: 10, tx: 20 });
         assert_eq!(rates, Rates { rx_bps: Some(80), tx_bps: Some(160) });
         assert_eq!(model.folded_destinations().count(), 0);
@@ -272,12 +272,12 @@ fn a_reset_begins_the_totals_again_and_keeps_the_rates() {
     assert_eq!(
         flow.connection.bytes(),
         Some(Bytes { rx: 330, tx: 460 }),
-        "its life is the kernel's to count"
+        "lifetime bytes belong to the kernel"
     );
 }
 
 #[test]
-fn a_connection_without_a_process_is_of_the_user_who_made_its_socket() {
+fn connection_without_process_has_the_socket_user() {
     let mut model = Model::default();
     let made = Socket { uid: Some(33), owner: None, ..socket(1, 0, 0) };
     model.advance(Snapshot {
@@ -285,7 +285,7 @@ fn a_connection_without_a_process_is_of_the_user_who_made_its_socket() {
         ..at(1, vec![made.clone()], vec![])
     });
     assert_eq!(model.flows().next().unwrap().user, Some("www-data"));
-    let elsewhere = Socket { uid: Some(34), ..made };
-    model.advance(at(2, vec![elsewhere], vec![]));
+    let unnamed = Socket { uid: Some(34), ..made };
+    model.advance(at(2, vec![unnamed], vec![]));
     assert_eq!(model.flows().next().unwrap().user, None);
 }

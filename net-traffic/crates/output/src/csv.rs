@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::format;
-use net_traffic_view::{Kind, Report, Value};
+use net_traffic_view::{ColumnKind, Report, Value};
 
 /// Writes the main table; `header` with the names above it; `time` with the report's time in front of each row, so
 /// that the reports of a series can be told apart.
@@ -21,11 +21,11 @@ pub fn write(out: &mut impl Write, report: &Report<'_>, header: bool, time: bool
         }
         for (_, column) in columns() {
             match column.kind {
-                Kind::Endpoint => {
+                ColumnKind::Endpoint => {
                     line.field(&format!("{}_address", column.key));
                     line.field(&format!("{}_port", column.key));
                 }
-                Kind::Text | Kind::Number => line.field(column.key),
+                ColumnKind::Text | ColumnKind::Number => line.field(column.key),
             }
         }
         line.end(out)?;
@@ -38,11 +38,11 @@ pub fn write(out: &mut impl Write, report: &Report<'_>, header: bool, time: bool
         for (place, column) in columns() {
             let value = row.get(place).copied().unwrap_or(Value::Unknown);
             match (column.kind, value) {
-                (Kind::Endpoint, Value::Endpoint { address, port }) => {
+                (ColumnKind::Endpoint, Value::Endpoint { address, port }) => {
                     line.field(&address.to_string());
                     line.field(&port.to_string());
                 }
-                (Kind::Endpoint, _) => {
+                (ColumnKind::Endpoint, _) => {
                     line.field("");
                     line.field("");
                 }

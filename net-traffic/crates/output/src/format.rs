@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use net_traffic_view::{Part, Value};
+use net_traffic_view::{CellPart, Value};
 
 /// How quantities of data are written, where the user chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const DECIMAL: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
 
 /// Appends a value. Without chosen units, links are measured in bits and all else in bytes.
-pub fn write(text: &mut String, value: Value<'_>, part: Part, units: Option<Units>) {
+pub fn write(text: &mut String, value: Value<'_>, part: CellPart, units: Option<Units>) {
     let bytes = units.unwrap_or(Units::BinBytes);
     let bits = units.unwrap_or(Units::SiBits);
     let written = match value {
@@ -32,9 +32,9 @@ pub fn write(text: &mut String, value: Value<'_>, part: Part, units: Option<Unit
         Value::Id(number) => write!(text, "{number}"),
         Value::Flag(flag) => text.write_str(if flag { "yes" } else { "no" }),
         Value::Count(count) => write!(text, "{count}"),
-        Value::Bytes(count) if part == Part::Plain => write!(text, "{count}"),
+        Value::Bytes(count) if part == CellPart::Plain => write!(text, "{count}"),
         Value::Bytes(count) => quantity(text, u128::from(count) * 8, bytes),
-        Value::Difference(count) if part == Part::Plain => write!(text, "{count}"),
+        Value::Difference(count) if part == CellPart::Plain => write!(text, "{count}"),
         Value::Difference(count) => {
             let sign = if count < 0 { text.write_char('-') } else { Ok(()) };
             sign.and_then(|()| quantity(text, u128::from(count.unsigned_abs()) * 8, bytes))
@@ -46,10 +46,10 @@ pub fn write(text: &mut String, value: Value<'_>, part: Part, units: Option<Unit
         Value::Nanoseconds(ns) => time(text, ns / 1000),
         Value::Address(address) => write!(text, "{address}"),
         Value::Endpoint { address, port } => match part {
-            Part::Address => write!(text, "{address}"),
-            Part::Port if port == 0 => text.write_str("-"),
-            Part::Port => write!(text, "{port}"),
-            Part::Whole | Part::Plain => {
+            CellPart::Address => write!(text, "{address}"),
+            CellPart::Port if port == 0 => text.write_str("-"),
+            CellPart::Port => write!(text, "{port}"),
+            CellPart::Whole | CellPart::Plain => {
                 let written =
                     if address.is_ipv6() { write!(text, "[{address}]:") } else { write!(text, "{address}:") };
                 written.and_then(|()| if port == 0 { text.write_str("*") } else { write!(text, "{port}") })
@@ -60,9 +60,9 @@ pub fn write(text: &mut String, value: Value<'_>, part: Part, units: Option<Unit
 }
 
 /// Appends the name of a host in place of its address.
-pub fn write_named(text: &mut String, name: &str, value: Value<'_>, part: Part) {
-    write(text, Value::Text(name), Part::Whole, None);
-    if let (Value::Endpoint { port, .. }, Part::Whole) = (value, part) {
+pub fn write_named(text: &mut String, name: &str, value: Value<'_>, part: CellPart) {
+    write(text, Value::Text(name), CellPart::Whole, None);
+    if let (Value::Endpoint { port, .. }, CellPart::Whole) = (value, part) {
         text.push(':');
         write(text, if port == 0 { Value::Text("*") } else { Value::Count(u64::from(port)) }, part, None);
     }
@@ -72,7 +72,7 @@ pub fn write_named(text: &mut String, name: &str, value: Value<'_>, part: Part) 
 #[must_use]
 pub fn value(value: Value<'_>, units: Option<Units>) -> String {
     let mut text = String::new();
-    write(&mut text, value, Part::Whole, units);
+    write(&mut text, value, CellPart::Whole, units);
     text
 }
 
@@ -183,17 +183,17 @@ mod tests {
     fn writes_a_name_in_place_of_an_address() {
         let endpoint = |port| Value::Endpoint { address: "192.0.2.1".parse().unwrap(), port };
         for (value, part, written) in [
-            (endpoint(443), Part::Whole, "web.example:443"),
-            (endpoint(0), Part::Whole, "web.example:*"),
-            (endpoint(443), Part::Address, "web.example"),
-            (Value::Address("192.0.2.1".parse().unwrap()), Part::Whole, "web.example"),
+            (endpoint(443), CellPart::Whole, "web.example:443"),
+            (endpoint(0), CellPart::Whole, "web.example:*"),
+            (endpoint(443), CellPart::Address, "web.example"),
+            (Value::Address("192.0.2.1".parse().unwrap()), CellPart::Whole, "web.example"),
         ] {
             let mut text = String::new();
             write_named(&mut text, "web.example", value, part);
             assert_eq!(text, written);
         }
         let mut text = String::new();
-        write_named(&mut text, "a\u{1b}[31m", endpoint(1), Part::Whole);
+        write_named(&mut text, "a\u{1b}[31m", endpoint(1), CellPart::Whole);
         assert_eq!(text, "a?[31m:1", "a name server is not to be trusted with the terminal");
     }
 

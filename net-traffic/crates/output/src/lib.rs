@@ -8,7 +8,7 @@ pub mod format;
 pub mod json;
 pub mod markdown;
 pub mod packets;
-mod shown;
+mod rendered_column;
 pub mod table;
 pub mod throughput;
 pub mod tui;

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Units, footer, format, shown};
-use net_traffic_view::{Kind, Report, Table, Value};
+use super::{Units, footer, format, rendered_column};
+use net_traffic_view::{ColumnKind, Report, Table, Value};
 
 /// Writes the whole report.
 ///
@@ -21,7 +21,7 @@ pub fn write(out: &mut impl Write, report: &Report<'_>, units: Option<Units>) ->
 }
 
 fn write_table(out: &mut impl Write, table: &Table<'_>, units: Option<Units>) -> io::Result<()> {
-    let fields = shown::fields(table, table.markdown);
+    let fields = rendered_column::fields(table, table.markdown);
     writeln!(out, "\n## {}\n", escaped(&table.title))?;
     let mut line = String::from("|");
     for field in &fields {
@@ -31,7 +31,7 @@ fn write_table(out: &mut impl Write, table: &Table<'_>, units: Option<Units>) ->
     }
     line.push_str("\n|");
     for field in &fields {
-        line.push_str(if field.kind == Kind::Number { " ---: |" } else { " --- |" });
+        line.push_str(if field.kind == ColumnKind::Number { " ---: |" } else { " --- |" });
     }
     writeln!(out, "{line}")?;
     let mut cell = String::new();

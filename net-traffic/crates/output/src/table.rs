@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, presets};
 
-use super::shown::{self, Field};
+use super::rendered_column::{self, RenderedColumn};
 use super::{Settings, footer, format};
-use net_traffic_view::{Kind, Report, Table};
+use net_traffic_view::{ColumnKind, Report, Table};
 
 /// Writes the whole report.
 ///
@@ -48,7 +48,7 @@ pub fn write(out: &mut impl Write, report: &Report<'_>, settings: &Settings) -> 
 
 /// Columns as wide as their widest value, two spaces apart; nothing is cut.
 fn write_plain(out: &mut impl Write, table: &Table<'_>, settings: &Settings) -> io::Result<()> {
-    let fields = shown::fields(table, table.text);
+    let fields = rendered_column::fields(table, table.text);
     // All values one after the other, and where each ends: two allocations for the table, not one for a value.
     let mut text = String::new();
     let mut ends = Vec::with_capacity(table.rows().len() * fields.len());
@@ -81,12 +81,12 @@ fn write_plain(out: &mut impl Write, table: &Table<'_>, settings: &Settings) -> 
     Ok(())
 }
 
-fn align(line: &mut String, field: &Field, value: &str, width: usize) {
+fn align(line: &mut String, field: &RenderedColumn, value: &str, width: usize) {
     if !line.is_empty() {
         line.push_str("  ");
     }
     let padding = width.saturating_sub(width_of(value));
-    if field.kind == Kind::Number {
+    if field.kind == ColumnKind::Number {
         line.extend(std::iter::repeat_n(' ', padding));
         line.push_str(value);
     } else {
@@ -129,7 +129,7 @@ fn write_fitted(out: &mut impl Write, table: &Table<'_>, settings: &Settings, wi
         }));
     }
     for (column, field) in fitted.column_iter_mut().zip(&fields) {
-        if field.kind == Kind::Number {
+        if field.kind == ColumnKind::Number {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -143,10 +143,10 @@ fn write_fitted(out: &mut impl Write, table: &Table<'_>, settings: &Settings, wi
 }
 
 /// The fields that find room side by side, and the headings of those that were left out for them.
-fn that_fit(table: &Table<'_>, settings: &Settings, width: u16) -> (Vec<Field>, Vec<&'static str>) {
-    let mut fields = shown::fields(table, table.text);
+fn that_fit(table: &Table<'_>, settings: &Settings, width: u16) -> (Vec<RenderedColumn>, Vec<&'static str>) {
+    let mut fields = rendered_column::fields(table, table.text);
     let mut text = String::new();
-    let mut room = |field: &Field| {
+    let mut room = |field: &RenderedColumn| {
         let widest = table.rows().map(|row| {
             text.clear();
             field.write(&mut text, row, settings.units);

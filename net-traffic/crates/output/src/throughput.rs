@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::format;
 use super::json::SCHEMA;
 use net_traffic_view::Value;
-use net_traffic_view::throughput::{Cause, InterfaceSeen, Observations, OtherSeen, StreamSeen};
+use net_traffic_view::throughput::{Cause, InterfaceDelta, Observations, OtherProcess, StreamStats};
 
 /// The last lines of the report.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn lines(cause: &Cause<'_>) -> Vec<String> {
     let seen = cause.seen;
     lines.extend(streams(seen).into_iter().map(|line| format!("  {line}")));
     for interface in &seen.interfaces {
-        let InterfaceSeen { name, dropped, queue, queue_drops, queue_overlimits, .. } = interface;
+        let InterfaceDelta { name, dropped, queue, queue_drops, queue_overlimits, .. } = interface;
         let name = format::value(Value::Text(name), None);
         lines.push(match queue {
             Some(queue) if queue_drops + queue_overlimits > 0 => format!(
@@ -94,11 +94,11 @@ struct Record<'c> {
 
 /// All sending streams together: parts of their time, round trips, what was sent again.
 fn streams(seen: &Observations) -> Vec<String> {
-    let sending: Vec<&StreamSeen> =
+    let sending: Vec<&StreamStats> =
         seen.streams.iter().filter(|stream| stream.sent_bytes >= stream.received_bytes).collect();
     let mut lines = Vec::new();
     let life: f64 = sending.iter().map(|stream| stream.seconds).sum();
-    let percent = |of: fn(&StreamSeen) -> Option<u64>| {
+    let percent = |of: fn(&StreamStats) -> Option<u64>| {
         let spent: u64 = sending.iter().map(|stream| of(stream)).sum::<Option<u64>>()?;
         let spent = Duration::from_micros(spent).as_secs_f64();
         (life > 0.0).then(|| (spent / life * 100.0).min(100.0))
@@ -133,7 +133,7 @@ fn streams(seen: &Observations) -> Vec<String> {
 
 fn others(seen: &Observations) -> Vec<String> {
     const SHOWN: usize = 3;
-    let line = |other: &OtherSeen| {
+    let line = |other: &OtherProcess| {
         let name = format::value(Value::Text(other.process.as_deref().unwrap_or("an unknown process")), None);
         let pid = other.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
         format!("  meanwhile: {name}{pid} moved {} on the same interface", bytes(other.bytes))

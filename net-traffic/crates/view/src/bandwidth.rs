@@ -1,9 +1,9 @@
 //! Throughput by interface and by process, and the balance between them.
 
 use super::order::arrange;
-use super::rows::{arrivals, balance, interfaces, ledger, processes, usage};
+use super::rows::{balance, interfaces, ledger, processes, usage, xdp_rx};
 use super::{Options, Report, View};
-use net_traffic_model::{Flow, Model};
+use net_traffic_model::{AttributedFlow, Model};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Bandwidth;
@@ -17,16 +17,16 @@ impl View for Bandwidth {
     }
 
     fn report<'m>(&self, model: &'m Model, options: &Options) -> Report<'m> {
-        let flows: Vec<Flow<'m>> = model.flows().collect();
+        let flows: Vec<AttributedFlow<'m>> = model.flows().collect();
         let mut interfaces = interfaces::table(model, interfaces::RATES);
         arrange(&mut interfaces, options, usize::MAX);
         let mut processes = processes::table(&usage::processes(model, &flows));
         arrange(&mut processes, options, BRIEF);
         let mut report =
             ledger::report(self.name(), model, vec![interfaces, processes, balance::table(model)]);
-        report.tables.extend(arrivals::table(model));
+        report.tables.extend(xdp_rx::table(model));
         report.series = interfaces::series(model);
-        report.choose(options.by);
+        report.choose(options.table);
         report
     }
 }

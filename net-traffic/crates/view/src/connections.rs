@@ -3,7 +3,7 @@
 use super::order::arrange;
 use super::rows::{connections, destinations, interfaces, ledger, states, usage};
 use super::{Options, Report, View};
-use net_traffic_model::{Flow, Model};
+use net_traffic_model::{AttributedFlow, Model};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Connections;
@@ -14,7 +14,7 @@ impl View for Connections {
     }
 
     fn report<'m>(&self, model: &'m Model, options: &Options) -> Report<'m> {
-        let flows: Vec<Flow<'m>> =
+        let flows: Vec<AttributedFlow<'m>> =
             model.flows().filter(|flow| is_news(flow) && options.states.wants(flow)).collect();
         let title = format!("Active connections: {}", flows.len());
         // One reading has no rates.
@@ -36,12 +36,12 @@ impl View for Connections {
         ];
         let mut report = ledger::report(self.name(), model, tables);
         report.main = 1;
-        report.choose(options.by);
+        report.choose(options.table);
         report
     }
 }
 
 /// Lives, or its end has not been reported yet.
-fn is_news(flow: &Flow<'_>) -> bool {
+fn is_news(flow: &AttributedFlow<'_>) -> bool {
     matches!(flow.connection.ended, None | Some(0))
 }

@@ -1,7 +1,7 @@
 //! What this kernel and these privileges allow: what counts in each slot, why nothing better does, and the remedy.
 
 use super::rows::ledger;
-use super::{Column, Options, Report, Shown, Table, Value, View};
+use super::{Column, ColumnSpec, Options, Report, Table, Value, View};
 use net_traffic_model::Model;
 
 #[derive(Clone, Copy, Debug)]
@@ -16,22 +16,22 @@ const COLUMNS: &[Column] = &[
     Column::text("remedy"),
 ];
 
-const TEXT: &[Shown] = &[
-    Shown::whole("SLOT", "slot"),
-    Shown::whole("TIER", "tier"),
-    Shown::ranked("PROGRAM", "program", 1),
-    Shown::whole("COVERS", "covers"),
-    Shown::whole("WHY NOT BETTER", "reason"),
-    Shown::whole("REMEDY", "remedy"),
+const TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("SLOT", "slot"),
+    ColumnSpec::whole("TIER", "tier"),
+    ColumnSpec::ranked("PROGRAM", "program", 1),
+    ColumnSpec::whole("COVERS", "covers"),
+    ColumnSpec::whole("WHY NOT BETTER", "reason"),
+    ColumnSpec::whole("REMEDY", "remedy"),
 ];
 
-const MARKDOWN: &[Shown] = &[
-    Shown::whole("Slot", "slot"),
-    Shown::whole("Tier", "tier"),
-    Shown::whole("Program", "program"),
-    Shown::whole("Covers", "covers"),
-    Shown::whole("Why not better", "reason"),
-    Shown::whole("Remedy", "remedy"),
+const MARKDOWN: &[ColumnSpec] = &[
+    ColumnSpec::whole("Slot", "slot"),
+    ColumnSpec::whole("Tier", "tier"),
+    ColumnSpec::whole("Program", "program"),
+    ColumnSpec::whole("Covers", "covers"),
+    ColumnSpec::whole("Why not better", "reason"),
+    ColumnSpec::whole("Remedy", "remedy"),
 ];
 
 impl View for Doctor {

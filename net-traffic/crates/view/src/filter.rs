@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use super::labels;
 use super::rows::connections::container;
-use super::{Column, Kind, Label, Value};
-use net_traffic_model::{Flow, Network, ProcessState};
+use super::{Column, ColumnKind, Label, Value};
+use net_traffic_model::{AttributedFlow, Network, ProcessState};
 
 /// A text and what it means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Filter {
     }
 
     /// Whether the connection meets the criteria, its words aside.
-    pub(super) fn wants_flow(&self, flow: &Flow<'_>) -> bool {
+    pub(super) fn wants_flow(&self, flow: &AttributedFlow<'_>) -> bool {
         let socket = &flow.connection.socket;
         any(&self.ports, |port| {
             *port == socket.local.port || socket.remote.is_some_and(|remote| remote.port == *port)
@@ -126,7 +126,7 @@ impl Filter {
     pub(super) fn is_mentioned(&self, columns: &[Column], cells: &[Value<'_>], text: &mut String) -> bool {
         text.clear();
         for (column, cell) in columns.iter().zip(cells) {
-            if column.kind != Kind::Number || column.key == "pid" {
+            if column.kind != ColumnKind::Number || column.key == "pid" {
                 write_plainly(text, *cell);
                 text.push('\n');
             }

@@ -21,9 +21,11 @@ pub use self::bandwidth::Bandwidth;
 pub use self::connections::Connections;
 pub use self::doctor::Doctor;
 pub use self::filter::{Filter, PREFIXES};
-pub use self::live::{Details, Live, Past, RowId, Rows, Screen, details, live};
-pub use self::options::{By, Options, States};
-pub use self::report::{Column, Facts, Kind, Label, Part, Presence, Report, Series, Shown, Table, Value};
+pub use self::live::{Details, Live, RateSeries, RowId, Rows, Screen, details, live};
+pub use self::options::{Options, States, TableId};
+pub use self::report::{
+    CellPart, Column, ColumnKind, ColumnSpec, Facts, Label, Presence, Report, Series, Table, Value,
+};
 pub use self::run::Run;
 pub use self::top::Top;
 

@@ -1,7 +1,7 @@
 //! How a view is to be shown. Flags and keys set the same options.
 
 use super::Filter;
-use net_traffic_model::{Flow, Protocol, State};
+use net_traffic_model::{AttributedFlow, Protocol, State};
 
 /// What a user can change while looking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Options {
     pub brief: bool,
     pub states: States,
     /// The table that stands for the report.
-    pub by: Option<By>,
+    pub table: Option<TableId>,
     /// Which rows a screen shows; what is not shown still counts.
     pub filter: Filter,
     /// Who moved most since the start comes first, not who moves most now.
@@ -28,7 +28,7 @@ pub struct Options {
 
 /// The tables that can stand for a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum By {
+pub enum TableId {
     Connection,
     Process,
     Container,
@@ -36,7 +36,7 @@ pub enum By {
     Interface,
 }
 
-impl By {
+impl TableId {
     /// The table's key.
     #[must_use]
     pub fn key(self) -> &'static str {
@@ -61,7 +61,7 @@ pub struct States {
 
 impl States {
     #[must_use]
-    pub fn wants(&self, flow: &Flow<'_>) -> bool {
+    pub fn wants(&self, flow: &AttributedFlow<'_>) -> bool {
         let socket = &flow.connection.socket;
         let state = flow.connection.state();
         if self.all || self.named.contains(&state) {
@@ -76,7 +76,7 @@ impl States {
 }
 
 /// Listening, or as near to it as a protocol without connections comes.
-fn waits_for_anyone(flow: &Flow<'_>) -> bool {
+fn waits_for_anyone(flow: &AttributedFlow<'_>) -> bool {
     let socket = &flow.connection.socket;
     let connectionless = !matches!(socket.protocol, Protocol::Tcp | Protocol::Mptcp | Protocol::Sctp);
     flow.connection.state() == State::Listen

@@ -2,7 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::{Kind, Options, Table, Value};
+use super::{ColumnKind, Options, Table, Value};
 
 /// Brings the rows into the order that the options ask for, if the table has that column, and keeps at most as many
 /// as are wanted. `brief` is how many people want to see.
@@ -13,7 +13,7 @@ pub(super) fn arrange(table: &mut Table<'_>, options: &Options, brief: usize) {
     let by = options.sort.as_deref().and_then(|key| table.column(key));
     if let Some(by) = by {
         let ascending =
-            table.columns.get(by).is_some_and(|column| column.kind != Kind::Number) != options.reverse;
+            table.columns.get(by).is_some_and(|column| column.kind != ColumnKind::Number) != options.reverse;
         let mut order: Vec<usize> = (0..count).collect();
         let value = |row: &usize| table.cells.get(row * width + by).copied().unwrap_or(Value::Unknown);
         order.sort_by(|one, other| compare(value(one), value(other), ascending));

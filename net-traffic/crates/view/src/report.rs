@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::By;
+use super::TableId;
 
 /// One report of one view, borrowed from the model.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Report<'m> {
 
 impl Report<'_> {
     /// Lets another table stand for the report, if the view has it.
-    pub(super) fn choose(&mut self, by: Option<By>) {
+    pub(super) fn choose(&mut self, by: Option<TableId>) {
         let wanted = by.and_then(|by| self.tables.iter().position(|table| table.key == Some(by.key())));
         self.main = wanted.unwrap_or(self.main);
     }
@@ -50,9 +50,9 @@ pub struct Table<'m> {
     /// In the order of the values in a row.
     pub columns: &'static [Column],
     /// What a table for people shows; nothing if empty.
-    pub text: &'static [Shown],
+    pub text: &'static [ColumnSpec],
     /// What Markdown shows; nothing if empty.
-    pub markdown: &'static [Shown],
+    pub markdown: &'static [ColumnSpec],
     /// Row after row, `columns.len()` values each.
     pub cells: Vec<Value<'m>>,
     /// How many rows the limit left out.
@@ -77,7 +77,7 @@ impl<'m> Table<'m> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     pub key: &'static str,
-    pub kind: Kind,
+    pub kind: ColumnKind,
     pub presence: Presence,
 }
 
@@ -92,7 +92,7 @@ pub enum Presence {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     Text,
     Number,
     /// An address with a port: two fields where a field holds one value.
@@ -101,23 +101,23 @@ pub enum Kind {
 
 impl Column {
     pub(crate) const fn text(key: &'static str) -> Self {
-        Self { key, kind: Kind::Text, presence: Presence::Always }
+        Self { key, kind: ColumnKind::Text, presence: Presence::Always }
     }
 
     pub(crate) const fn number(key: &'static str) -> Self {
-        Self { key, kind: Kind::Number, presence: Presence::Always }
+        Self { key, kind: ColumnKind::Number, presence: Presence::Always }
     }
 
     pub(crate) const fn derived(key: &'static str) -> Self {
-        Self { key, kind: Kind::Number, presence: Presence::Derived }
+        Self { key, kind: ColumnKind::Number, presence: Presence::Derived }
     }
 
     pub(crate) const fn endpoint(key: &'static str) -> Self {
-        Self { key, kind: Kind::Endpoint, presence: Presence::Always }
+        Self { key, kind: ColumnKind::Endpoint, presence: Presence::Always }
     }
 
     pub(crate) const fn host_name(key: &'static str) -> Self {
-        Self { key, kind: Kind::Text, presence: Presence::WithNames }
+        Self { key, kind: ColumnKind::Text, presence: Presence::WithNames }
     }
 
     /// Whether programs get it, in a report with or without names of remote hosts.
@@ -133,19 +133,19 @@ impl Column {
 
 /// A column as people see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct ColumnSpec {
     pub heading: &'static str,
     /// The column's key.
     pub key: &'static str,
     /// The key of the column whose text, where there is one, people read in place of the address.
     pub name: Option<&'static str>,
-    pub part: Part,
+    pub part: CellPart,
     /// On a narrow terminal the highest is left out first; 0 never is.
     pub rank: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum CellPart {
     Whole,
     Address,
     Port,
@@ -153,21 +153,21 @@ pub enum Part {
     Plain,
 }
 
-impl Shown {
+impl ColumnSpec {
     pub(crate) const fn whole(heading: &'static str, key: &'static str) -> Self {
         Self::ranked(heading, key, 0)
     }
 
     pub(crate) const fn plain(heading: &'static str, key: &'static str) -> Self {
-        Self::part(heading, key, Part::Plain)
+        Self::part(heading, key, CellPart::Plain)
     }
 
-    pub(crate) const fn part(heading: &'static str, key: &'static str, part: Part) -> Self {
+    pub(crate) const fn part(heading: &'static str, key: &'static str, part: CellPart) -> Self {
         Self { heading, key, name: None, part, rank: 0 }
     }
 
     pub(crate) const fn ranked(heading: &'static str, key: &'static str, rank: u8) -> Self {
-        Self { heading, key, name: None, part: Part::Whole, rank }
+        Self { heading, key, name: None, part: CellPart::Whole, rank }
     }
 
     /// The same, with the name of a host from another column in place of its address.

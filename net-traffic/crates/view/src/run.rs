@@ -4,7 +4,7 @@ use super::order::arrange;
 use super::rows::{connections, ledger, processes, usage};
 use super::top::busiest_first;
 use super::{Options, Report, Value, View};
-use net_traffic_model::{Flow, Model};
+use net_traffic_model::{AttributedFlow, Model};
 
 /// The report of a command that has ended.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ impl View for Run {
     }
 
     fn report<'m>(&self, model: &'m Model, options: &Options) -> Report<'m> {
-        let mut flows: Vec<Flow<'m>> = model.flows().collect();
+        let mut flows: Vec<AttributedFlow<'m>> = model.flows().collect();
         busiest_first(&mut flows);
         let title = format!("Connections: {}", flows.len());
         let mut connections = connections::table(&flows, title, connections::TEXT);
@@ -28,7 +28,7 @@ impl View for Run {
         arrange(&mut processes, options, usize::MAX);
         let mut report = ledger::report(self.name(), model, vec![connections, processes]);
         report.facts = vec![("exit_status", Value::Count(u64::from(self.exit_status)))];
-        report.choose(options.by);
+        report.choose(options.table);
         report
     }
 }

@@ -1,7 +1,7 @@
 //! What the self-test found: each case with what was sent and counted, and what counting costs.
 
 use super::rows::ledger;
-use super::{Column, Report, Shown, Table, Value};
+use super::{Column, ColumnSpec, Report, Table, Value};
 use net_traffic_model::Model;
 use net_traffic_snapshot::selftest::{CaseTrial, Speed, Trial};
 
@@ -15,14 +15,14 @@ const CASES: &[Column] = &[
     Column::text("note"),
 ];
 
-const CASES_TEXT: &[Shown] = &[
-    Shown::whole("TIER", "tier"),
-    Shown::whole("CASE", "case"),
-    Shown::plain("SENT", "sent_bytes"),
-    Shown::plain("COUNTED", "counted_bytes"),
-    Shown::plain("ERROR", "error_bytes"),
-    Shown::whole("RESULT", "result"),
-    Shown::whole("NOTE", "note"),
+const CASES_TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("TIER", "tier"),
+    ColumnSpec::whole("CASE", "case"),
+    ColumnSpec::plain("SENT", "sent_bytes"),
+    ColumnSpec::plain("COUNTED", "counted_bytes"),
+    ColumnSpec::plain("ERROR", "error_bytes"),
+    ColumnSpec::whole("RESULT", "result"),
+    ColumnSpec::whole("NOTE", "note"),
 ];
 
 const COST: &[Column] = &[
@@ -35,14 +35,14 @@ const COST: &[Column] = &[
     Column::text("refused"),
 ];
 
-const COST_TEXT: &[Shown] = &[
-    Shown::whole("TIER", "tier"),
-    Shown::whole("ROUND-TRIP-NS", "round_trip_ns"),
-    Shown::whole("ADDED-NS/CALL", "added_ns_per_call"),
-    Shown::whole("CPU-NS/CALL", "cpu_ns_per_call"),
-    Shown::whole("ADDED-CPU-NS/CALL", "added_cpu_ns_per_call"),
-    Shown::whole("THROUGHPUT", "throughput_bps"),
-    Shown::whole("REFUSED", "refused"),
+const COST_TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("TIER", "tier"),
+    ColumnSpec::whole("ROUND-TRIP-NS", "round_trip_ns"),
+    ColumnSpec::whole("ADDED-NS/CALL", "added_ns_per_call"),
+    ColumnSpec::whole("CPU-NS/CALL", "cpu_ns_per_call"),
+    ColumnSpec::whole("ADDED-CPU-NS/CALL", "added_cpu_ns_per_call"),
+    ColumnSpec::whole("THROUGHPUT", "throughput_bps"),
+    ColumnSpec::whole("REFUSED", "refused"),
 ];
 
 /// The row of what the calls take by themselves.

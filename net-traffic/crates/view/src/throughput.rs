@@ -1,8 +1,8 @@
 //! What limited a throughput test, in words, with the figures that say so.
 
 use super::Label;
-use net_traffic_model::throughput::{Asked, Limit, verdict};
-pub use net_traffic_model::throughput::{InterfaceSeen, Observations, OtherSeen, StreamSeen};
+pub use net_traffic_model::throughput::{InterfaceDelta, Observations, OtherProcess, StreamStats};
+use net_traffic_model::throughput::{Limit, TestRequest, verdict};
 
 /// The cause, as programs and people read it, and everything that was seen.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct Cause<'o> {
 
 /// The cause of what was observed.
 #[must_use]
-pub fn cause<'o>(seen: &'o Observations, asked: &Asked, remarks: &'o [String]) -> Cause<'o> {
+pub fn cause<'o>(seen: &'o Observations, asked: &TestRequest, remarks: &'o [String]) -> Cause<'o> {
     let verdict = verdict(seen, asked);
     Cause { limit: label(verdict.limit), share: verdict.share, seen, remarks }
 }

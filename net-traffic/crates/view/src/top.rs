@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::order::{arrange, leading};
 use super::rows::{connections, containers, destinations, ledger, processes, usage};
 use super::{Options, Report, States, View};
-use net_traffic_model::{Flow, Model};
+use net_traffic_model::{AttributedFlow, Model};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Top;
@@ -19,9 +19,9 @@ impl View for Top {
     }
 
     fn report<'m>(&self, model: &'m Model, options: &Options) -> Report<'m> {
-        let all: Vec<Flow<'m>> = model.flows().collect();
+        let all: Vec<AttributedFlow<'m>> = model.flows().collect();
         let unasked = options.states == States::default();
-        let mut shown: Vec<Flow<'m>> = all
+        let mut shown: Vec<AttributedFlow<'m>> = all
             .iter()
             .filter(|flow| options.states.wants(flow) || (unasked && moved(flow)))
             .copied()
@@ -43,18 +43,18 @@ impl View for Top {
             arrange(table, options, brief);
         }
         let mut report = ledger::report(self.name(), model, tables);
-        report.choose(options.by);
+        report.choose(options.table);
         report
     }
 }
 
 /// An unconnected socket is of interest once it moves something.
-pub(super) fn moved(flow: &Flow<'_>) -> bool {
+pub(super) fn moved(flow: &AttributedFlow<'_>) -> bool {
     flow.connection.socket.counted.is_some_and(|bytes| bytes.rx > 0 || bytes.tx > 0)
 }
 
 /// By rate, then by what was moved; what is equal stays in the machine's order.
-pub(super) fn busiest_first(flows: &mut [Flow<'_>]) {
+pub(super) fn busiest_first(flows: &mut [AttributedFlow<'_>]) {
     flows.sort_by_cached_key(|flow| {
         let connection = flow.connection;
         let total = connection.bytes().map(|bytes| bytes.rx.saturating_add(bytes.tx));

@@ -6,9 +6,9 @@ use net_traffic_snapshot::{Cpu, Queue};
 
 /// Nothing to read from.
 #[derive(Debug)]
-pub struct Surroundings;
+pub struct HostLoad;
 
-impl Surroundings {
+impl HostLoad {
     /// # Errors
     /// None here.
     pub fn open() -> io::Result<Self> {

@@ -49,7 +49,7 @@ pub use self::{
     capture::{LiveCapture, link_of},
     children::Children,
     host::begin,
-    host_load::Surroundings,
+    host_load::HostLoad,
     live::Live,
     signals::Signals,
     stop::Stop,

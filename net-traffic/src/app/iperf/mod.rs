@@ -17,7 +17,7 @@ use self::watcher::Watcher;
 use super::failure::Failure;
 use crate::config::{Config, SourceConfig};
 use crate::source::system::Stop;
-use net_traffic_model::throughput::Asked;
+use net_traffic_model::throughput::TestRequest;
 use net_traffic_throughput::{
     Event, Iperf, IperfError, IperfOptions, Outlets, Role, Started, error_document,
 };
@@ -64,8 +64,8 @@ fn watcher(config: &Config, options: &IperfOptions) -> Result<Watcher, Failure> 
         return Err(Failure::Usage("a test needs this machine, not a recording".to_owned()));
     };
     let asked = match &options.role {
-        Role::Client(test) => Asked { udp: test.udp, bps: test.bits_per_second(), datagrams: None },
-        Role::Server { .. } => Asked::default(),
+        Role::Client(test) => TestRequest { udp: test.udp, bps: test.bits_per_second(), datagrams: None },
+        Role::Server { .. } => TestRequest::default(),
     };
     Ok(Watcher::open(live, options.port, asked)?)
 }

@@ -1,12 +1,14 @@
-//! What was seen while a throughput test ran, and what limited it.
+//! The observations of a throughput test, and the cause that limited it.
 
-mod observe;
-mod seen;
+mod monitor;
+mod observations;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::observe::Watch;
-pub use self::seen::{Asked, Core, InterfaceSeen, Moved, Observations, OtherSeen, StreamSeen, Surroundings};
+pub use self::monitor::TestMonitor;
+pub use self::observations::{
+    CpuLoad, HostLoad, InterfaceDelta, Observations, OtherProcess, StreamStats, TestRequest, Transfer,
+};
 pub use self::verdict::{Limit, Verdict, verdict};

@@ -1,12 +1,12 @@
-//! The figures of a test and the decision on them, with known causes.
+//! Observations with a known cause, and the verdict on them.
 
 use super::*;
 use net_traffic_snapshot::*;
 
-/// A stream that sent for ten seconds, always had something to send, and was held back by nothing here.
-fn stream() -> StreamSeen {
+/// A stream that was busy for ten seconds and limited by nothing on this host.
+fn stream() -> StreamStats {
     let end = Endpoint { address: [192, 0, 2, 1].into(), port: 1 };
-    StreamSeen {
+    StreamStats {
         local: end,
         remote: Some(end),
         local_port: 1,
@@ -29,8 +29,8 @@ fn stream() -> StreamSeen {
     }
 }
 
-fn interface() -> InterfaceSeen {
-    InterfaceSeen {
+fn interface() -> InterfaceDelta {
+    InterfaceDelta {
         name: "eth0".to_owned(),
         rx_bytes: 0,
         tx_bytes: 1_000_000_000,
@@ -41,8 +41,8 @@ fn interface() -> InterfaceSeen {
     }
 }
 
-fn limit(change: impl FnOnce(&mut Observations, &mut Asked)) -> Limit {
-    let core = |id, busy| Core { id, busy, softirq: 0.1 };
+fn limit(change: impl FnOnce(&mut Observations, &mut TestRequest)) -> Limit {
+    let core = |id, busy| CpuLoad { id, busy, softirq: 0.1 };
     let mut seen = Observations {
         seconds: 10.0,
         streams: vec![stream()],
@@ -50,13 +50,13 @@ fn limit(change: impl FnOnce(&mut Observations, &mut Asked)) -> Limit {
         other_processes: vec![],
         cores: vec![core(0, 0.3), core(1, 0.2)],
     };
-    let mut asked = Asked::default();
-    change(&mut seen, &mut asked);
-    verdict(&seen, &asked).limit
+    let mut request = TestRequest::default();
+    change(&mut seen, &mut request);
+    verdict(&seen, &request).limit
 }
 
 #[test]
-fn the_larger_part_of_the_time_decides() {
+fn largest_part_of_the_time_decides() {
     assert_eq!(limit(|_, _| ()), Limit::CongestionWindow);
     assert_eq!(limit(|seen, _| seen.streams[0].rwnd_limited_us = Some(6_000_000)), Limit::ReceiverWindow);
     assert_eq!(limit(|seen, _| seen.streams[0].sndbuf_limited_us = Some(6_000_000)), Limit::SendBuffer);
@@ -65,22 +65,22 @@ fn the_larger_part_of_the_time_decides() {
 }
 
 #[test]
-fn a_window_that_closes_is_a_slow_reader() {
-    let closing = |seen: &mut Observations, _: &mut Asked| {
+fn closing_window_means_slow_receiver() {
+    let closing = |seen: &mut Observations, _: &mut TestRequest| {
         seen.streams[0].rwnd_limited_us = Some(9_000_000);
         seen.streams[0].rwnd_min_bytes = Some(0);
     };
     assert_eq!(limit(closing), Limit::ReceiverApplication);
-    // Nobody looked while it was open: it could have been wide all the same.
-    let closed = |seen: &mut Observations, asked: &mut Asked| {
-        closing(seen, asked);
+    // No reading found the window open; its scale still allows a wide one.
+    let closed = |seen: &mut Observations, request: &mut TestRequest| {
+        closing(seen, request);
         seen.streams[0].rwnd_max_bytes = Some(2000);
     };
     assert_eq!(limit(closed), Limit::ReceiverApplication);
 }
 
 #[test]
-fn what_a_full_receiver_drops_is_not_lost_on_the_way() {
+fn drops_of_a_full_receiver_are_not_path_loss() {
     let dropping = |seen: &mut Observations, least| {
         seen.streams[0].rwnd_limited_us = Some(4_200_000);
         seen.streams[0].rwnd_min_bytes = Some(least);
@@ -91,8 +91,8 @@ fn what_a_full_receiver_drops_is_not_lost_on_the_way() {
 }
 
 #[test]
-fn a_narrow_window_is_no_slow_reader() {
-    let narrow = |seen: &mut Observations, _: &mut Asked| {
+fn narrow_window_is_not_a_slow_receiver() {
+    let narrow = |seen: &mut Observations, _: &mut TestRequest| {
         (seen.streams[0].busy_us, seen.streams[0].rwnd_limited_us) = (Some(4_500_000), Some(4_000_000));
         (seen.streams[0].rwnd_min_bytes, seen.streams[0].rwnd_max_bytes) = (Some(0), Some(10_000));
         seen.streams[0].rwnd_possible_bytes = Some(65_535);
@@ -101,7 +101,7 @@ fn a_narrow_window_is_no_slow_reader() {
 }
 
 #[test]
-fn a_path_that_is_full_shows_how() {
+fn full_path_gives_its_own_cause() {
     assert_eq!(limit(|seen, _| seen.interfaces[0].queue_overlimits = 5), Limit::InterfaceQueue);
     assert_eq!(limit(|seen, _| seen.streams[0].retransmitted_bytes = Some(8_000_000)), Limit::Loss);
     assert_eq!(limit(|seen, _| seen.streams[0].retransmitted_bytes = Some(500_000)), Limit::CongestionWindow);
@@ -113,9 +113,9 @@ fn a_path_that_is_full_shows_how() {
     };
     assert_eq!(limit(|seen, _| far(seen, 10)), Limit::Processor);
     assert_eq!(limit(|seen, _| far(seen, 5000)), Limit::Bottleneck);
-    let other = OtherSeen { pid: Some(7), process: Some("curl".to_owned()), bytes: 400_000_000 };
+    let other = OtherProcess { pid: Some(7), process: Some("curl".to_owned()), bytes: 400_000_000 };
     assert_eq!(limit(|seen, _| seen.other_processes.push(other.clone())), Limit::OtherTraffic);
-    let shared = |seen: &mut Observations, _: &mut Asked| {
+    let shared = |seen: &mut Observations, _: &mut TestRequest| {
         seen.other_processes.push(other.clone());
         (seen.interfaces[0].queue_overlimits, seen.interfaces[0].queue_drops) = (500, 20);
         seen.streams[0].retransmitted_bytes = Some(8_000_000);
@@ -124,11 +124,11 @@ fn a_path_that_is_full_shows_how() {
 }
 
 #[test]
-fn a_rate_that_was_asked_for_is_no_defect() {
+fn requested_rate_that_is_reached_is_the_cause() {
     let paced = |bps| {
-        limit(|seen, asked| {
+        limit(|seen, request| {
             seen.streams[0].busy_us = Some(2_000_000);
-            asked.bps = Some(bps);
+            request.bps = Some(bps);
         })
     };
     assert_eq!(paced(800_000_000), Limit::RequestedRate);
@@ -136,7 +136,7 @@ fn a_rate_that_was_asked_for_is_no_defect() {
 }
 
 #[test]
-fn who_receives_sees_its_own_side_only() {
+fn receiver_observes_only_its_own_side() {
     let receive = |unread| {
         limit(|seen, _| {
             (seen.streams[0].sent_bytes, seen.streams[0].received_bytes) = (0, 1_000_000_000);
@@ -148,11 +148,11 @@ fn who_receives_sees_its_own_side_only() {
 }
 
 #[test]
-fn datagrams_have_no_windows() {
+fn udp_verdict_ignores_tcp_windows() {
     let udp = |bps, datagrams| {
-        limit(|seen, asked| {
+        limit(|seen, request| {
             seen.streams[0].busy_us = None;
-            *asked = Asked { udp: true, bps: Some(bps), datagrams };
+            *request = TestRequest { udp: true, bps: Some(bps), datagrams };
         })
     };
     assert_eq!(udp(800_000_000, Some((0, 1000))), Limit::RequestedRate);
@@ -161,7 +161,7 @@ fn datagrams_have_no_windows() {
 }
 
 #[test]
-fn without_a_stream_nothing_is_said() {
+fn test_without_streams_has_unknown_cause() {
     assert_eq!(limit(|seen, _| seen.streams.clear()), Limit::Unknown);
 }
 
@@ -188,7 +188,7 @@ fn socket(id: u64, pid: u32, remote_port: u16, sent: u64) -> Socket {
     }
 }
 
-fn reading(second: u64, sockets: Vec<Socket>, dropped: u64, softirq: u64) -> (Snapshot, Surroundings) {
+fn reading(second: u64, sockets: Vec<Socket>, dropped: u64, softirq: u64) -> (Snapshot, HostLoad) {
     let mut eth0 = Interface {
         index: 2,
         name: "eth0".to_owned(),
@@ -204,69 +204,69 @@ fn reading(second: u64, sockets: Vec<Socket>, dropped: u64, softirq: u64) -> (Sn
         drops: 1,
         overlimits: 10 * u32::try_from(second).unwrap(),
     }];
-    (Snapshot { at, sockets, interfaces: vec![eth0], ..Snapshot::default() }, Surroundings { cpus, queues })
+    (Snapshot { at, sockets, interfaces: vec![eth0], ..Snapshot::default() }, HostLoad { cpus, queues })
 }
 
 #[test]
-fn a_watch_tells_streams_from_the_control_connection_and_from_others() {
-    let mut watch = Watch::new(7, 5201);
+fn monitor_separates_streams_control_and_other_sockets() {
+    let mut monitor = TestMonitor::new(7, 5201);
     let sockets = |factor: u64| {
         vec![
             socket(1, 7, 5201, 300),
             socket(2, 7, 5201, 5_000 * factor),
             socket(3, 9, 443, 1_000 + 50 * factor),
-            // The other end of the test, on the same machine.
+            // The remote side of the test, on the same host.
             socket(4, 8, 5201, 5_000 * factor),
         ]
     };
     for (second, factor) in [(1, 0), (2, 10), (3, 20)] {
-        let (snapshot, around) = reading(second, sockets(factor), second, second * 20);
-        watch.advance(snapshot, around);
+        let (snapshot, load) = reading(second, sockets(factor), second, second * 20);
+        monitor.advance(snapshot, load);
     }
-    let seen = watch.observations();
+    let seen = monitor.observations();
     assert!((seen.seconds - 2.0).abs() < 1e-9);
     assert_eq!(seen.streams.len(), 1);
     assert_eq!((seen.streams[0].sent_bytes, seen.streams[0].busy_us), (100_000, Some(100_000)));
-    assert_eq!(seen.other_processes, [OtherSeen { pid: Some(9), process: None, bytes: 1000 }]);
+    assert_eq!(seen.other_processes, [OtherProcess { pid: Some(9), process: None, bytes: 1000 }]);
     let eth0 = &seen.interfaces[0];
     assert_eq!((eth0.dropped, eth0.queue_drops, eth0.queue_overlimits), (2, 0, 20));
     assert!((seen.cores[0].busy - 0.9).abs() < 1e-9 && (seen.cores[0].softirq - 0.2).abs() < 1e-9);
 }
 
-/// The last reading comes when the test is long quiet: its time is not the test's.
+/// The last reading is taken some time after the last byte, so its rate is too low.
 #[test]
-fn a_rate_that_was_reached_is_seen_by_the_reading_before_the_last() {
-    let mut watch = Watch::new(7, 5201);
+fn reached_rate_counts_at_the_reading_before_last() {
+    let mut monitor = TestMonitor::new(7, 5201);
     for (second, sent) in [(1, 500), (2, 1500), (3, 2500), (5, 3000)] {
         let sockets = vec![socket(1, 7, 5201, 3), socket(2, 7, 5201, sent)];
-        let (snapshot, around) = reading(second, sockets, 0, 0);
-        watch.advance(snapshot, around);
+        let (snapshot, load) = reading(second, sockets, 0, 0);
+        monitor.advance(snapshot, load);
     }
-    let mut seen = watch.observations();
+    let mut seen = monitor.observations();
     let before = seen.streams[0].before;
-    assert_eq!(before, Some(Moved { sent_bytes: 2000, received_bytes: 0, seconds: 2.0 }));
-    let asked = |bps| Asked { bps: Some(bps), ..Asked::default() };
-    assert_eq!(verdict(&seen, &asked(8000)).limit, Limit::RequestedRate);
-    assert_ne!(verdict(&seen, &asked(10_000)).limit, Limit::RequestedRate);
+    assert_eq!(before, Some(Transfer { sent_bytes: 2000, received_bytes: 0, seconds: 2.0 }));
+    let request = |bps| TestRequest { bps: Some(bps), ..TestRequest::default() };
+    assert_eq!(verdict(&seen, &request(8000)).limit, Limit::RequestedRate);
+    assert_ne!(verdict(&seen, &request(10_000)).limit, Limit::RequestedRate);
     seen.streams[0].before = None;
-    assert_ne!(verdict(&seen, &asked(8000)).limit, Limit::RequestedRate, "3000 bytes in 4 seconds");
+    assert_ne!(verdict(&seen, &request(8000)).limit, Limit::RequestedRate, "3000 bytes in 4 seconds");
 }
 
 #[test]
-fn the_last_words_of_a_socket_do_not_hide_what_was_known() {
-    let mut watch = Watch::new(7, 5201);
+fn close_record_keeps_earlier_fields() {
+    let mut monitor = TestMonitor::new(7, 5201);
     let control = socket(1, 7, 5201, 3);
-    let (snapshot, around) = reading(1, vec![control.clone(), socket(2, 7, 5201, 900)], 0, 0);
-    watch.advance(snapshot, around);
+    let (snapshot, load) = reading(1, vec![control.clone(), socket(2, 7, 5201, 900)], 0, 0);
+    monitor.advance(snapshot, load);
     let mut closed = socket(2, 7, 5201, 1000);
     (closed.closed, closed.tcp) = (true, None);
-    let (snapshot, around) = reading(2, vec![control.clone(), closed], 0, 0);
-    watch.advance(snapshot, around);
-    // In TIME_WAIT it knows no bytes any more.
+    let (snapshot, load) = reading(2, vec![control.clone(), closed], 0, 0);
+    monitor.advance(snapshot, load);
+    // A socket in TIME_WAIT has no byte counts.
     let mut waiting = socket(2, 7, 5201, 0);
     waiting.lifetime = None;
-    let (snapshot, around) = reading(3, vec![control, waiting], 0, 0);
-    watch.advance(snapshot, around);
-    let seen = watch.observations();
+    let (snapshot, load) = reading(3, vec![control, waiting], 0, 0);
+    monitor.advance(snapshot, load);
+    let seen = monitor.observations();
     assert_eq!((seen.streams[0].sent_bytes, seen.streams[0].busy_us), (1000, Some(900)));
 }

@@ -7,9 +7,9 @@ use ratatui::text::Line;
 use super::fit::shorten;
 use super::graph::{self, Graph};
 use super::theme::{HEADING, Theme};
-use super::{Drawn, Picture, State, table};
+use super::{HitMap, Picture, State, table};
 use crate::format;
-use net_traffic_view::{By, Rows, Table, Value};
+use net_traffic_view::{Rows, Table, TableId, Value};
 
 /// A machine with more interfaces shows the first; the list scrolls.
 const INTERFACES: u16 = 8;
@@ -22,12 +22,12 @@ pub(super) fn draw(
     state: &State,
     picture: &Picture<'_>,
     theme: Theme,
-    drawn: &mut Drawn,
+    hits: &mut HitMap,
 ) {
     let live = &picture.live;
     let Some(beside) = &live.beside else { return };
     let (interfaces, processes) =
-        if live.rows.by() == By::Interface { (&live.rows, beside) } else { (beside, &live.rows) };
+        if live.rows.table() == TableId::Interface { (&live.rows, beside) } else { (beside, &live.rows) };
     let rows = u16::try_from(interfaces.len()).unwrap_or(u16::MAX).clamp(1, INTERFACES.min(area.height / 4));
     let top = Rect { height: rows + 1, ..area };
     let balance = live.report.tables.iter().find(|table| !table.cells.is_empty());
@@ -39,8 +39,8 @@ pub(super) fn draw(
         ..area
     };
     let (graphs, list) = split(middle);
-    pane(frame, top, state, interfaces, drawn);
-    pane(frame, list, state, processes, drawn);
+    pane(frame, top, state, interfaces, hits);
+    pane(frame, list, state, processes, hits);
     graphs_of(frame, graphs, state, picture, theme);
     if let Some(balance) = balance {
         let area = Rect { y: middle.bottom(), height: balance_height, ..area };
@@ -61,9 +61,9 @@ fn split(area: Rect) -> (Rect, Rect) {
 }
 
 /// A list; the one that has the keys can be moved in.
-fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, drawn: &mut Drawn) {
-    if rows.by() == state.tab() {
-        table::draw(frame, area, state, rows, drawn);
+fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, hits: &mut HitMap) {
+    if rows.table() == state.tab() {
+        table::draw(frame, area, state, rows, hits);
     } else {
         table::draw_beside(frame, area, state, rows);
     }

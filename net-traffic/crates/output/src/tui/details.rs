@@ -7,9 +7,9 @@ use ratatui::text::{Line, Span};
 use super::fit::width_of;
 use super::graph::{self, Graph};
 use super::theme::{DIM, Theme};
-use super::{Drawn, State};
+use super::{HitMap, State};
 use crate::format;
-use net_traffic_view::{Details, Past, Value};
+use net_traffic_view::{Details, RateSeries, Value};
 
 /// Room for the name of a fact.
 const NAME: usize = 20;
@@ -23,9 +23,9 @@ pub(super) fn draw(
     area: Rect,
     state: &State,
     details: Option<&Details<'_>>,
-    trace: &Past,
+    trace: &RateSeries,
     theme: Theme,
-    drawn: &mut Drawn,
+    hits: &mut HitMap,
 ) {
     let Some(details) = details else {
         let text = "This row ended a while ago; only its share of the totals is kept. Esc goes back.";
@@ -38,14 +38,14 @@ pub(super) fn draw(
     let ended = if details.ended { " (ended)" } else { "" };
     frame.render_widget(Line::styled(format!("{}{ended}", details.title), theme.title()), title);
     let lines = lines(details, state, usize::from(area.width));
-    drawn.page = usize::from(rest.height);
-    drawn.lines = lines.len();
-    if lines.len() > drawn.page {
-        let last = lines.len().min(state.scroll + drawn.page);
+    hits.page = usize::from(rest.height);
+    hits.lines = lines.len();
+    if lines.len() > hits.page {
+        let last = lines.len().min(state.scroll + hits.page);
         let text = format!("lines {}-{last} of {}, j k scroll", state.scroll + 1, lines.len());
         frame.render_widget(Line::styled(text, DIM).right_aligned(), title);
     }
-    for (y, line) in (rest.y..).zip(lines.into_iter().skip(state.scroll).take(drawn.page)) {
+    for (y, line) in (rest.y..).zip(lines.into_iter().skip(state.scroll).take(hits.page)) {
         frame.render_widget(line, Rect { y, height: 1, ..rest });
     }
     let (rx, tx) = details.history.as_ref().unwrap_or(trace);

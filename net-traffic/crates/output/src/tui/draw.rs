@@ -7,8 +7,8 @@ use ratatui::widgets::Paragraph;
 
 use super::fit::{shorten, width_of};
 use super::theme::{CHOSEN, DIM, Theme};
-use super::{Drawn, Mode, Picture, State, bandwidth, details, header, help, table};
-use net_traffic_view::{By, Screen};
+use super::{HitMap, Mode, Picture, State, bandwidth, details, header, help, table};
+use net_traffic_view::{Screen, TableId};
 
 /// Below this, nobody could read it.
 const LEAST: (u16, u16) = (80, 24);
@@ -19,30 +19,30 @@ const BELOW: u16 = 1;
 
 /// Draws the frame; returns where things are.
 #[must_use]
-pub fn draw(frame: &mut Frame<'_>, state: &State, picture: &Picture<'_>) -> Drawn {
+pub fn draw(frame: &mut Frame<'_>, state: &State, picture: &Picture<'_>) -> HitMap {
     let area = frame.area();
     let theme = Theme { color: state.color };
     if area.width < LEAST.0 || area.height < LEAST.1 {
         too_small(frame, area);
-        return state.drawn.clone();
+        return state.hits.clone();
     }
-    let mut drawn = Drawn { offset: state.drawn.offset, ..Drawn::default() };
+    let mut hits = HitMap { offset: state.hits.offset, ..HitMap::default() };
     header::draw(frame, Rect { height: ABOVE - 1, ..area }, state, picture, theme);
     let body = Rect { y: ABOVE, height: area.height - ABOVE - BELOW, ..area };
     match &state.mode {
-        Mode::Help => help::draw(frame, body, state, picture, theme, &mut drawn),
+        Mode::Help => help::draw(frame, body, state, picture, theme, &mut hits),
         Mode::Details { trace, .. } => {
-            details::draw(frame, body, state, picture.details.as_ref(), trace, theme, &mut drawn);
+            details::draw(frame, body, state, picture.details.as_ref(), trace, theme, &mut hits);
         }
         Mode::List | Mode::Filter { .. } => match state.screen {
-            Screen::Top => table::draw(frame, body, state, &picture.live.rows, &mut drawn),
-            Screen::Bandwidth => bandwidth::draw(frame, body, state, picture, theme, &mut drawn),
+            Screen::Top => table::draw(frame, body, state, &picture.live.rows, &mut hits),
+            Screen::Bandwidth => bandwidth::draw(frame, body, state, picture, theme, &mut hits),
         },
     }
     // After the list, because they say how much of it is shown.
-    tabs(frame, Rect { y: ABOVE - 1, height: 1, ..area }, state, picture, &mut drawn);
+    tabs(frame, Rect { y: ABOVE - 1, height: 1, ..area }, state, picture, &mut hits);
     bottom(frame, Rect { y: area.height - BELOW, height: BELOW, ..area }, state, theme);
-    drawn
+    hits
 }
 
 fn too_small(frame: &mut Frame<'_>, area: Rect) {
@@ -55,7 +55,7 @@ fn too_small(frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn tabs(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>, drawn: &mut Drawn) {
+fn tabs(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>, hits: &mut HitMap) {
     let rows = &picture.live.rows;
     let mut spans = Vec::new();
     let mut x = area.x;
@@ -68,11 +68,11 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>,
         };
         let text = format!(" {} {}{count} ", place + 1, title(*tab));
         let width = u16::try_from(text.len()).unwrap_or(u16::MAX);
-        drawn.tabs.push(x..x.saturating_add(width));
+        hits.tabs.push(x..x.saturating_add(width));
         x = x.saturating_add(width);
         spans.push(Span::styled(text, if chosen { CHOSEN } else { DIM }));
     }
-    drawn.tabs_line = area.y;
+    hits.tabs_line = area.y;
     frame.render_widget(Line::from(spans), area);
     let order = match (&state.options.sort, state.options.totals) {
         (Some(key), _) => format!("by {}", key.replace('_', " ")),
@@ -81,7 +81,7 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>,
         _ => String::new(),
     };
     let reversed = if state.options.reverse { ", reversed" } else { "" };
-    let hidden = match drawn.hidden {
+    let hidden = match hits.hidden {
         0 => String::new(),
         hidden => format!("  {hidden} hidden"),
     };
@@ -93,13 +93,13 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>,
     frame.render_widget(line, Rect { x: x + 1, width: room, ..area });
 }
 
-fn title(tab: By) -> &'static str {
+fn title(tab: TableId) -> &'static str {
     match tab {
-        By::Connection => "Connections",
-        By::Process => "Processes",
-        By::Container => "Containers",
-        By::Destination => "Destinations",
-        By::Interface => "Interfaces",
+        TableId::Connection => "Connections",
+        TableId::Process => "Processes",
+        TableId::Container => "Containers",
+        TableId::Destination => "Destinations",
+        TableId::Interface => "Interfaces",
     }
 }
 

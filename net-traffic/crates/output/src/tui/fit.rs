@@ -7,14 +7,14 @@ use ratatui::text::Span;
 
 use super::State;
 use crate::format;
-use net_traffic_view::{Kind, Part, Rows, Shown, Value};
+use net_traffic_view::{CellPart, ColumnKind, ColumnSpec, Rows, Value};
 
 /// A column that has room, and the texts of its visible rows.
 #[derive(Debug)]
 pub(super) struct Fitted {
     pub key: &'static str,
     pub heading: &'static str,
-    pub kind: Kind,
+    pub kind: ColumnKind,
     pub width: usize,
     pub texts: Vec<String>,
     rank: u8,
@@ -36,7 +36,7 @@ const HOST: usize = 26;
 pub(super) fn fit(
     rows: &Rows<'_>,
     places: Range<usize>,
-    shown: &[Shown],
+    shown: &[ColumnSpec],
     sorted: Option<&str>,
     width: usize,
     state: &State,
@@ -101,7 +101,7 @@ pub(super) fn fit(
 /// A host by its name. A long name must not drive out the other columns; the details have all of it.
 fn host(name: &str, value: Value<'_>) -> String {
     let mut text = String::new();
-    format::write_named(&mut text, &shorten(name, HOST), value, Part::Whole);
+    format::write_named(&mut text, &shorten(name, HOST), value, CellPart::Whole);
     text
 }
 

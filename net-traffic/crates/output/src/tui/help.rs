@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::fit::{shorten, width_of};
 use super::theme::Theme;
-use super::{Drawn, Picture, State};
+use super::{HitMap, Picture, State};
 use crate::format;
 use net_traffic_view::{Live, PREFIXES, Value};
 
@@ -29,12 +29,12 @@ pub(super) fn draw(
     state: &State,
     picture: &Picture<'_>,
     theme: Theme,
-    drawn: &mut Drawn,
+    hits: &mut HitMap,
 ) {
     let lines = lines(&picture.live, usize::from(area.width), theme);
-    drawn.page = usize::from(area.height);
-    drawn.lines = lines.len();
-    for (y, line) in (area.y..).zip(lines.into_iter().skip(state.scroll).take(drawn.page)) {
+    hits.page = usize::from(area.height);
+    hits.lines = lines.len();
+    for (y, line) in (area.y..).zip(lines.into_iter().skip(state.scroll).take(hits.page)) {
         frame.render_widget(line, Rect { y, height: 1, ..area });
     }
 }

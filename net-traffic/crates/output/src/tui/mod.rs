@@ -5,11 +5,11 @@
 mod bandwidth;
 mod details;
 mod draw;
-mod drawn;
 mod fit;
 mod graph;
 mod header;
 mod help;
+mod hit_map;
 mod state;
 mod table;
 pub mod terminal;
@@ -17,7 +17,7 @@ mod theme;
 mod update;
 
 pub use self::draw::draw;
-pub use self::drawn::Drawn;
+pub use self::hit_map::HitMap;
 pub use self::state::{Change, Event, Mode, State};
 pub use self::update::update;
 

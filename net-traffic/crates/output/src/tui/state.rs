@@ -2,9 +2,9 @@
 
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
-use super::{Drawn, Picture};
+use super::{HitMap, Picture};
 use crate::Units;
-use net_traffic_view::{By, Filter, Options, Past, RowId, Rows, Screen};
+use net_traffic_view::{Filter, Options, RateSeries, RowId, Rows, Screen, TableId};
 
 /// Everything that can happen to a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub enum Mode {
     },
     Details {
         id: RowId,
-        trace: Past,
+        trace: RateSeries,
     },
     Help,
 }
@@ -69,7 +69,7 @@ pub struct State {
     /// The interface that the graph shows.
     pub interface: Option<String>,
     /// Where the last frame put what can be clicked.
-    pub drawn: Drawn,
+    pub hits: HitMap,
     /// The selected row.
     pub(super) current: Option<RowId>,
     /// The row that stays selected wherever it moves; `None` while nobody chose one.
@@ -96,7 +96,7 @@ impl State {
             selected: 0,
             scroll: 0,
             interface: None,
-            drawn: Drawn::default(),
+            hits: HitMap::default(),
             current: None,
             followed: None,
             moved: false,
@@ -107,9 +107,9 @@ impl State {
 
     /// The list that has the keys.
     #[must_use]
-    pub fn tab(&self) -> By {
+    pub fn tab(&self) -> TableId {
         let tabs = self.screen.tabs();
-        self.options.by.filter(|by| tabs.contains(by)).unwrap_or(tabs[0])
+        self.options.table.filter(|by| tabs.contains(by)).unwrap_or(tabs[0])
     }
 
     /// The row that is open.
@@ -125,15 +125,18 @@ impl State {
     pub fn settle(&mut self, picture: &Picture<'_>) {
         let rows = &picture.live.rows;
         self.rows = rows.len();
-        if rows.by() == By::Interface && self.followed.is_none() && !self.moved {
+        if rows.table() == TableId::Interface && self.followed.is_none() && !self.moved {
             let busiest = || picture.live.interfaces.id(0);
             self.followed = self.interface.clone().map(RowId::Interface).or_else(busiest);
         }
         if self.moved {
             self.moved = false;
             self.selected = self.selected.min(self.rows.saturating_sub(1));
-            self.followed =
-                if self.selected == 0 && rows.by() != By::Interface { None } else { rows.id(self.selected) };
+            self.followed = if self.selected == 0 && rows.table() != TableId::Interface {
+                None
+            } else {
+                rows.id(self.selected)
+            };
         } else if let Some(place) = self.followed.as_ref().and_then(|id| place_of(rows, id, self.selected)) {
             self.selected = place;
         } else {

@@ -4,25 +4,25 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::drawn::DrawnColumn;
 use super::fit::{Fitted, GAP, fit, shorten, width_of};
+use super::hit_map::ColumnHit;
 use super::theme::{CHOSEN, DIM, HEADING};
-use super::{Drawn, State};
-use net_traffic_view::{By, Kind, Rows};
+use super::{HitMap, State};
+use net_traffic_view::{ColumnKind, Rows, TableId};
 
 /// Draws the list that has the keys.
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, drawn: &mut Drawn) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, hits: &mut HitMap) {
     let page = usize::from(area.height.saturating_sub(1));
     let last = rows.len().saturating_sub(page);
-    let offset = drawn.offset.min(last).min(state.selected).max((state.selected + 1).saturating_sub(page));
+    let offset = hits.offset.min(last).min(state.selected).max((state.selected + 1).saturating_sub(page));
     let (columns, hidden) = list(frame, area, state, rows, offset, Some(state.selected));
-    drawn.heading = area.y;
-    drawn.offset = offset;
-    drawn.page = page;
-    drawn.hidden = hidden;
-    drawn.columns = columns;
+    hits.heading = area.y;
+    hits.offset = offset;
+    hits.page = page;
+    hits.hidden = hidden;
+    hits.columns = columns;
     if rows.is_empty() {
-        let text = if rows.of() == 0 { nothing(rows.by()) } else { "Nothing matches the filter." };
+        let text = if rows.of() == 0 { nothing(rows.table()) } else { "Nothing matches the filter." };
         let line = Line::styled(text, DIM);
         frame.render_widget(line, Rect { y: area.y + 1, height: 1, ..area });
     }
@@ -33,13 +33,13 @@ pub(super) fn draw_beside(frame: &mut Frame<'_>, area: Rect, state: &State, rows
     drop(list(frame, area, state, rows, 0, None));
 }
 
-fn nothing(by: By) -> &'static str {
+fn nothing(by: TableId) -> &'static str {
     match by {
-        By::Connection => "Nothing is connected.",
-        By::Process => "No process has a connection.",
-        By::Container => "No container moved anything.",
-        By::Destination => "Nothing was sent to another host, or received from one.",
-        By::Interface => "No interface could be read.",
+        TableId::Connection => "Nothing is connected.",
+        TableId::Process => "No process has a connection.",
+        TableId::Container => "No container moved anything.",
+        TableId::Destination => "Nothing was sent to another host, or received from one.",
+        TableId::Interface => "No interface could be read.",
     }
 }
 
@@ -50,7 +50,7 @@ fn list(
     rows: &Rows<'_>,
     offset: usize,
     selected: Option<usize>,
-) -> (Vec<DrawnColumn>, usize) {
+) -> (Vec<ColumnHit>, usize) {
     let page = usize::from(area.height.saturating_sub(1));
     let places = offset..rows.len().min(offset + page);
     // Only the list that has the keys is sorted by them.
@@ -58,7 +58,7 @@ fn list(
     let shown = rows.shown(state.options.totals);
     let width = usize::from(area.width);
     let (columns, hidden) = fit(rows, places.clone(), &shown, sorted, width, state);
-    let (line, drawn) = headings(&columns, area.x, state, sorted);
+    let (line, hits) = headings(&columns, area.x, state, sorted);
     frame.render_widget(line, Rect { height: 1, ..area });
     for (line, place) in (1u16..).zip(places.clone()) {
         let text = row(&columns, place - places.start, width);
@@ -71,7 +71,7 @@ fn list(
         let area = Rect { y: area.y + line, height: 1, ..area };
         frame.render_widget(Line::styled(text, style), area);
     }
-    (drawn, hidden)
+    (hits, hidden)
 }
 
 fn headings<'a>(
@@ -79,9 +79,9 @@ fn headings<'a>(
     left: u16,
     state: &State,
     sorted: Option<&str>,
-) -> (Line<'a>, Vec<DrawnColumn>) {
+) -> (Line<'a>, Vec<ColumnHit>) {
     let mut spans = Vec::new();
-    let mut drawn = Vec::new();
+    let mut hits = Vec::new();
     let mut x = left;
     for column in columns {
         if !spans.is_empty() {
@@ -91,18 +91,18 @@ fn headings<'a>(
         let text = match (sorted == Some(column.key), state.options.reverse) {
             (false, _) => column.heading.to_owned(),
             (true, reverse) => {
-                let falls = (column.kind == Kind::Number) != reverse;
+                let falls = (column.kind == ColumnKind::Number) != reverse;
                 format!("{}{}", column.heading, if falls { '▼' } else { '▲' })
             }
         };
         let mut line = String::new();
         align(&mut line, column, &text);
         let width = u16::try_from(column.width).unwrap_or(u16::MAX);
-        drawn.push(DrawnColumn { key: column.key, range: x..x.saturating_add(width) });
+        hits.push(ColumnHit { key: column.key, range: x..x.saturating_add(width) });
         x = x.saturating_add(width);
         spans.push(Span::styled(line, HEADING));
     }
-    (Line::from(spans), drawn)
+    (Line::from(spans), hits)
 }
 
 /// One row as a line, as wide as the screen so that a selected row is a bar.
@@ -121,7 +121,7 @@ fn row(columns: &[Fitted], row: usize, width: usize) -> String {
 
 fn align(line: &mut String, column: &Fitted, text: &str) {
     let padding = " ".repeat(column.width.saturating_sub(width_of(text)));
-    let right = column.kind == Kind::Number;
+    let right = column.kind == ColumnKind::Number;
     line.push_str(if right { &padding } else { text });
     line.push_str(if right { text } else { &padding });
 }

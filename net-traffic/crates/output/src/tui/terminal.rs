@@ -15,7 +15,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 
-use super::{Drawn, Picture, State, draw};
+use super::{HitMap, Picture, State, draw};
 
 /// The terminal while it is ours. Frames are drawn into memory: whoever writes them may be kept waiting.
 pub struct FullScreen {
@@ -53,10 +53,10 @@ impl FullScreen {
     ///
     /// # Errors
     /// When the terminal does not say how large it is.
-    pub fn frame(&mut self, state: &State, picture: &Picture<'_>) -> io::Result<(Drawn, Vec<u8>)> {
-        let mut drawn = Drawn::default();
-        self.terminal.draw(|frame| drawn = draw(frame, state, picture))?;
-        Ok((drawn, self.pending.take()))
+    pub fn frame(&mut self, state: &State, picture: &Picture<'_>) -> io::Result<(HitMap, Vec<u8>)> {
+        let mut hits = HitMap::default();
+        self.terminal.draw(|frame| hits = draw(frame, state, picture))?;
+        Ok((hits, self.pending.take()))
     }
 }
 

@@ -5,7 +5,7 @@ use ratatui::crossterm::event::{
 };
 
 use super::state::{Change, Event, Mode, State};
-use net_traffic_view::{Filter, Past};
+use net_traffic_view::{Filter, RateSeries};
 
 /// Changes the state as the event wants it.
 pub fn update(state: &mut State, event: Event) -> Change {
@@ -43,7 +43,7 @@ fn on_key(state: &mut State, key: KeyEvent) -> Change {
 }
 
 fn in_list(state: &mut State, key: KeyCode) -> Change {
-    let page = state.drawn.page.max(1);
+    let page = state.hits.page.max(1);
     match key {
         KeyCode::Char('q') => Change::Quit,
         KeyCode::Char('?') => enter(state, Mode::Help),
@@ -54,7 +54,7 @@ fn in_list(state: &mut State, key: KeyCode) -> Change {
         KeyCode::Esc if !state.options.filter.text().is_empty() => filter(state, ""),
         KeyCode::Enter => match state.current.clone() {
             Some(id) => {
-                enter(state, Mode::Details { id, trace: Past::default() });
+                enter(state, Mode::Details { id, trace: RateSeries::default() });
                 // Its rates as they are now are the first that are remembered.
                 state.fresh = true;
                 Change::Picture
@@ -67,14 +67,14 @@ fn in_list(state: &mut State, key: KeyCode) -> Change {
             let place = digit as usize - '1' as usize;
             match state.screen.tabs().get(place) {
                 Some(tab) if *tab != state.tab() => {
-                    state.options.by = Some(*tab);
+                    state.options.table = Some(*tab);
                     changed_list(state)
                 }
                 _ => Change::Nothing,
             }
         }
         KeyCode::Char('s') => {
-            let keys: Vec<&'static str> = state.drawn.columns.iter().map(|column| column.key).collect();
+            let keys: Vec<&'static str> = state.hits.columns.iter().map(|column| column.key).collect();
             let now = state.options.sort.as_deref().and_then(|now| keys.iter().position(|key| *key == now));
             let next = now.map_or(0, |now| now + 1);
             sort(state, keys.get(next).copied())
@@ -99,7 +99,7 @@ fn in_list(state: &mut State, key: KeyCode) -> Change {
 
 /// Help and details are texts that can be scrolled.
 fn in_text(state: &mut State, key: KeyCode) -> Change {
-    let page = state.drawn.page.max(1);
+    let page = state.hits.page.max(1);
     match key {
         KeyCode::Char('q') => Change::Quit,
         KeyCode::Char('?') if state.mode != Mode::Help => enter(state, Mode::Help),
@@ -166,8 +166,8 @@ fn on_mouse(state: &mut State, mouse: MouseEvent) -> Change {
 
 /// A heading sorts, and the same again reverses; a row is selected; a tab is shown.
 fn click(state: &mut State, x: u16, y: u16) -> Change {
-    if y == state.drawn.heading {
-        let hit = state.drawn.columns.iter().find(|column| column.range.contains(&x));
+    if y == state.hits.heading {
+        let hit = state.hits.columns.iter().find(|column| column.range.contains(&x));
         return match hit.map(|column| column.key) {
             Some(key) if state.options.sort.as_deref() == Some(key) => {
                 state.options.reverse = !state.options.reverse;
@@ -177,20 +177,20 @@ fn click(state: &mut State, x: u16, y: u16) -> Change {
             None => Change::Nothing,
         };
     }
-    if y == state.drawn.tabs_line {
-        let hit = state.drawn.tabs.iter().position(|range| range.contains(&x));
+    if y == state.hits.tabs_line {
+        let hit = state.hits.tabs.iter().position(|range| range.contains(&x));
         let tab = hit.and_then(|place| state.screen.tabs().get(place)).copied();
         return match tab.filter(|tab| *tab != state.tab()) {
             Some(tab) => {
-                state.options.by = Some(tab);
+                state.options.table = Some(tab);
                 changed_list(state)
             }
             None => Change::Nothing,
         };
     }
-    let below = y.checked_sub(state.drawn.heading.saturating_add(1)).map(usize::from);
-    match below.filter(|line| *line < state.drawn.page) {
-        Some(line) if state.drawn.offset + line < state.rows => go(state, state.drawn.offset + line),
+    let below = y.checked_sub(state.hits.heading.saturating_add(1)).map(usize::from);
+    match below.filter(|line| *line < state.hits.page) {
+        Some(line) if state.hits.offset + line < state.rows => go(state, state.hits.offset + line),
         _ => Change::Nothing,
     }
 }
@@ -216,7 +216,7 @@ fn go_to_tab(state: &mut State, by: isize) -> Change {
     let tabs = state.screen.tabs();
     let now = tabs.iter().position(|tab| *tab == state.tab()).unwrap_or(0);
     let next = now.checked_add_signed(by).unwrap_or(tabs.len() - 1) % tabs.len();
-    state.options.by = tabs.get(next).copied();
+    state.options.table = tabs.get(next).copied();
     changed_list(state)
 }
 
@@ -225,7 +225,7 @@ fn changed_list(state: &mut State) -> Change {
     state.selected = 0;
     state.followed = None;
     state.moved = false;
-    state.drawn.offset = 0;
+    state.hits.offset = 0;
     Change::Picture
 }
 
@@ -236,7 +236,7 @@ fn go(state: &mut State, place: usize) -> Change {
 }
 
 fn scroll(state: &mut State, line: usize) -> Change {
-    state.scroll = line.min(state.drawn.lines.saturating_sub(state.drawn.page));
+    state.scroll = line.min(state.hits.lines.saturating_sub(state.hits.page));
     Change::Frame
 }
 

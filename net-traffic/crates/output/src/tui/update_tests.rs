@@ -3,21 +3,21 @@
 use ratatui::crossterm::event::KeyEventState;
 
 use super::*;
-use crate::tui::drawn::{Drawn, DrawnColumn};
-use net_traffic_view::{By, Options, RowId, Screen};
+use crate::tui::hit_map::{ColumnHit, HitMap};
+use net_traffic_view::{Options, RowId, Screen, TableId};
 
 fn state() -> State {
     let mut state = State::new(Screen::Top, Options::default(), None, true);
     state.rows = 100;
     state.current = Some(RowId::Container("c1".to_owned()));
-    state.drawn = Drawn {
+    state.hits = HitMap {
         tabs_line: 3,
         tabs: vec![0..10, 10..20, 20..30, 30..40],
         heading: 4,
         columns: vec![
-            DrawnColumn { key: "pid", range: 0..5 },
-            DrawnColumn { key: "process", range: 6..20 },
-            DrawnColumn { key: "rx_bps", range: 21..29 },
+            ColumnHit { key: "pid", range: 0..5 },
+            ColumnHit { key: "process", range: 6..20 },
+            ColumnHit { key: "rx_bps", range: 21..29 },
         ],
         hidden: 0,
         offset: 10,
@@ -100,25 +100,28 @@ fn nothing_is_selected_where_nothing_is() {
 #[test]
 fn tabs_go_round_and_forget_the_selection() {
     let mut state = State { selected: 50, ..state() };
-    for tab in [By::Process, By::Container, By::Destination, By::Connection] {
+    for tab in [TableId::Process, TableId::Container, TableId::Destination, TableId::Connection] {
         assert_eq!(press(&mut state, KeyCode::Tab), Change::Picture);
         assert_eq!((state.tab(), state.selected), (tab, 0));
     }
     press(&mut state, KeyCode::BackTab);
-    assert_eq!(state.tab(), By::Destination);
+    assert_eq!(state.tab(), TableId::Destination);
     press(&mut state, KeyCode::BackTab);
-    assert_eq!(state.tab(), By::Container);
-    for (digit, tab) in
-        [('1', By::Connection), ('4', By::Destination), ('2', By::Process), ('3', By::Container)]
-    {
+    assert_eq!(state.tab(), TableId::Container);
+    for (digit, tab) in [
+        ('1', TableId::Connection),
+        ('4', TableId::Destination),
+        ('2', TableId::Process),
+        ('3', TableId::Container),
+    ] {
         assert_eq!(press(&mut state, KeyCode::Char(digit)), Change::Picture);
         assert_eq!(state.tab(), tab);
     }
     assert_eq!(press(&mut state, KeyCode::Char('3')), Change::Nothing);
     let mut bandwidth = State { screen: Screen::Bandwidth, ..state };
-    assert_eq!(bandwidth.tab(), By::Interface);
+    assert_eq!(bandwidth.tab(), TableId::Interface);
     press(&mut bandwidth, KeyCode::Char('4'));
-    assert_eq!(bandwidth.tab(), By::Interface, "there is no fourth list");
+    assert_eq!(bandwidth.tab(), TableId::Interface, "there is no fourth list");
 }
 
 #[test]
@@ -146,8 +149,8 @@ fn a_click_on_a_heading_sorts_and_again_reverses() {
     assert!(state.options.reverse);
     assert_eq!(mouse(&mut state, left, 20, 4), Change::Nothing, "between two columns");
     assert_eq!(mouse(&mut state, left, 35, 3), Change::Picture);
-    assert_eq!(state.tab(), By::Destination);
-    state.drawn.offset = 10;
+    assert_eq!(state.tab(), TableId::Destination);
+    state.hits.offset = 10;
     assert_eq!(mouse(&mut state, left, 35, 7), Change::Frame);
     assert_eq!(state.selected, 12);
     assert_eq!(mouse(&mut state, left, 35, 23), Change::Nothing, "below the list");

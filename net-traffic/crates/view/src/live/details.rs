@@ -3,7 +3,7 @@
 use crate::rows::{connections, containers, interfaces, usage};
 use crate::{Column, Facts, Presence, Value};
 use net_traffic_model::{
-    Connection, Flow, History, InterfaceState, Model, ProcessState, Rates, Row, UNOWNED,
+    AttributedFlow, Connection, HistoryKey, InterfaceState, Model, ProcessState, RateHistory, Rates, UNOWNED,
 };
 
 use super::RowId;
@@ -16,12 +16,12 @@ pub struct Details<'m> {
     /// Bits per second, received and sent, now.
     pub rates: (Option<u64>, Option<u64>),
     /// The same over time, oldest first; `None` where it moved nothing lately.
-    pub history: Option<Past>,
+    pub history: Option<RateSeries>,
     pub ended: bool,
 }
 
 /// Bits per second received, and sent, oldest first; a gap where they were not known.
-pub type Past = (Vec<Option<u64>>, Vec<Option<u64>>);
+pub type RateSeries = (Vec<Option<u64>>, Vec<Option<u64>>);
 
 /// What is known of a row; `None` once it is forgotten.
 #[must_use]
@@ -29,7 +29,10 @@ pub fn details<'m>(model: &'m Model, id: &RowId) -> Option<Details<'m>> {
     match id {
         RowId::Connection(id) => {
             let flow = model.flows().find(|flow| flow.connection.socket.id == *id)?;
-            Some(Details { history: past_of(model.history(Row::Connection(*id))), ..of_connection(&flow) })
+            Some(Details {
+                history: past_of(model.history(HistoryKey::Connection(*id))),
+                ..of_connection(&flow)
+            })
         }
         RowId::Process(id, container) => {
             let same =
@@ -45,8 +48,8 @@ pub fn details<'m>(model: &'m Model, id: &RowId) -> Option<Details<'m>> {
     }
 }
 
-fn of_connection<'m>(flow: &Flow<'m>) -> Details<'m> {
-    let Flow { connection, process, user: _, interface: _, remote_name: _, passed: _ } = flow;
+fn of_connection<'m>(flow: &AttributedFlow<'m>) -> Details<'m> {
+    let AttributedFlow { connection, process, user: _, interface: _, remote_name: _, via: _ } = flow;
     let Connection { socket, rates, ended, seen_ns: _ } = connection;
     let mut facts = named(connections::COLUMNS, &connections::row(flow));
     let tcp = socket.tcp.as_ref();
@@ -106,19 +109,19 @@ fn about(state: &ProcessState) -> Facts<'_> {
 }
 
 fn of_container<'m>(model: &'m Model, id: &str) -> Option<Details<'m>> {
-    let flows: Vec<Flow<'m>> = model.flows().collect();
+    let flows: Vec<AttributedFlow<'m>> = model.flows().collect();
     let usages = usage::processes(model, &flows);
     let sum = containers::sums(model, &usages).into_iter().find(|sum| sum.id == id)?;
     let inside = usages.iter().filter(|usage| usage.state.process.container.as_deref() == Some(id));
     let mut facts = named(containers::COLUMNS, &containers::row(&sum));
     facts.push(("processes", Value::Count(inside.clone().count() as u64)));
     facts.push(("connections", Value::Count(inside.map(|usage| usage.connections).sum())));
-    let history = past_of(model.history(Row::Container(id)));
+    let history = past_of(model.history(HistoryKey::Container(id)));
     Some(Details { title: "Container", facts, rates: pair(sum.rates), history, ended: false })
 }
 
 fn of_destination(model: &Model, address: Option<std::net::IpAddr>) -> Option<Details<'_>> {
-    let flows: Vec<Flow<'_>> = model.flows().collect();
+    let flows: Vec<AttributedFlow<'_>> = model.flows().collect();
     let hosts = usage::since_start(model, &flows);
     let host = hosts.get(&address)?;
     let mut facts = vec![("address", Value::of(address, Value::Address))];
@@ -130,7 +133,7 @@ fn of_destination(model: &Model, address: Option<std::net::IpAddr>) -> Option<De
         ("rx_bps", Value::of(host.rates.rx_bps, Value::Rate)),
         ("tx_bps", Value::of(host.rates.tx_bps, Value::Rate)),
     ]);
-    let history = past_of(address.and_then(|address| model.history(Row::Destination(address))));
+    let history = past_of(address.and_then(|address| model.history(HistoryKey::Destination(address))));
     Some(Details { title: "Destination", facts, rates: pair(host.rates), history, ended: false })
 }
 
@@ -161,10 +164,10 @@ fn pair(rates: Rates) -> (Option<u64>, Option<u64>) {
     (rates.rx_bps, rates.tx_bps)
 }
 
-fn past_of(history: Option<History>) -> Option<Past> {
+fn past_of(history: Option<RateHistory>) -> Option<RateSeries> {
     history.map(|history| past(&history))
 }
 
-fn past(history: &History) -> Past {
+fn past(history: &RateHistory) -> RateSeries {
     history.iter().map(pair).unzip()
 }

@@ -9,14 +9,14 @@ mod sorted;
 
 use std::collections::HashSet;
 
-pub use self::details::{Details, Past, details};
+pub use self::details::{Details, RateSeries, details};
 pub use self::rows::{RowId, Rows};
 
 use super::rows::usage::Usage;
 use super::rows::{containers, interfaces, ledger, usage};
 use super::top::moved;
-use super::{Bandwidth, By, Options, Report, States, View};
-use net_traffic_model::{Flow, Model, ProcessId, UNOWNED};
+use super::{Bandwidth, Options, Report, States, TableId, View};
+use net_traffic_model::{AttributedFlow, Model, ProcessId, UNOWNED};
 
 /// The two screens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,10 @@ pub enum Screen {
 impl Screen {
     /// The lists that it has, in the order of their tabs.
     #[must_use]
-    pub fn tabs(self) -> &'static [By] {
+    pub fn tabs(self) -> &'static [TableId] {
         match self {
-            Self::Top => &[By::Connection, By::Process, By::Container, By::Destination],
-            Self::Bandwidth => &[By::Interface, By::Process],
+            Self::Top => &[TableId::Connection, TableId::Process, TableId::Container, TableId::Destination],
+            Self::Bandwidth => &[TableId::Interface, TableId::Process],
         }
     }
 
@@ -60,16 +60,16 @@ pub struct Live<'m> {
     pub remedies: Vec<(&'m str, &'m str)>,
 }
 
-/// Projects the model onto a screen. `options.by` chooses the list.
+/// Projects the model onto a screen. `options.table` chooses the list.
 #[must_use]
 pub fn live<'m>(model: &'m Model, screen: Screen, options: &Options) -> Live<'m> {
     let tabs = screen.tabs();
-    let tab = options.by.filter(|by| tabs.contains(by)).unwrap_or(tabs[0]);
-    let flows: Vec<Flow<'m>> = model.flows().collect();
+    let tab = options.table.filter(|by| tabs.contains(by)).unwrap_or(tabs[0]);
+    let flows: Vec<AttributedFlow<'m>> = model.flows().collect();
     let beside = match (screen, tab) {
         (Screen::Top, _) => None,
-        (Screen::Bandwidth, By::Interface) => Some(By::Process),
-        (Screen::Bandwidth, _) => Some(By::Interface),
+        (Screen::Bandwidth, TableId::Interface) => Some(TableId::Process),
+        (Screen::Bandwidth, _) => Some(TableId::Interface),
     };
     let mut tables = Vec::new();
     if screen == Screen::Bandwidth {
@@ -92,22 +92,22 @@ pub fn live<'m>(model: &'m Model, screen: Screen, options: &Options) -> Live<'m>
     }
 }
 
-fn list<'m>(model: &'m Model, flows: &[Flow<'m>], by: By, options: &Options) -> Rows<'m> {
+fn list<'m>(model: &'m Model, flows: &[AttributedFlow<'m>], by: TableId, options: &Options) -> Rows<'m> {
     match by {
-        By::Connection => sorted::connections(shown(flows, &options.states), options),
-        By::Process => {
+        TableId::Connection => sorted::connections(shown(flows, &options.states), options),
+        TableId::Process => {
             let mut usages = usage::processes(model, flows);
             let of = usages.len();
             keep_wanted(&mut usages, flows, options);
             sorted::processes(usages, of, options)
         }
-        By::Container => {
+        TableId::Container => {
             let mut usages = usage::processes(model, flows);
             let of = containers::sums(model, &usages).len();
             keep_wanted(&mut usages, flows, options);
             sorted::containers(containers::sums(model, &usages), of, options)
         }
-        By::Destination => {
+        TableId::Destination => {
             let mut hosts = usage::since_start(model, flows);
             let of = hosts.len();
             if options.filter.is_about_connections() || options.filter.is_about_processes() {
@@ -121,12 +121,12 @@ fn list<'m>(model: &'m Model, flows: &[Flow<'m>], by: By, options: &Options) -> 
             }
             sorted::destinations(hosts, of, options)
         }
-        By::Interface => sorted::interfaces(model, options),
+        TableId::Interface => sorted::interfaces(model, options),
     }
 }
 
 /// Keeps the processes that the filter names, and of those the owners of the connections that it describes.
-fn keep_wanted(usages: &mut Vec<Usage<'_>>, flows: &[Flow<'_>], options: &Options) {
+fn keep_wanted(usages: &mut Vec<Usage<'_>>, flows: &[AttributedFlow<'_>], options: &Options) {
     let filter = &options.filter;
     let owners: Option<HashSet<ProcessId>> = filter.is_about_connections().then(|| {
         let wanted = flows.iter().filter(|flow| filter.wants_flow(flow));
@@ -139,7 +139,7 @@ fn keep_wanted(usages: &mut Vec<Usage<'_>>, flows: &[Flow<'_>], options: &Option
 }
 
 /// Connected sockets, and those without a peer once they move something, unless other states are asked for.
-fn shown<'m>(flows: &[Flow<'m>], states: &States) -> Vec<Flow<'m>> {
+fn shown<'m>(flows: &[AttributedFlow<'m>], states: &States) -> Vec<AttributedFlow<'m>> {
     let unasked = *states == States::default();
     flows.iter().filter(|flow| states.wants(flow) || (unasked && moved(flow))).copied().collect()
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use crate::rows::containers::ContainerUsage;
 use crate::rows::usage::{HostUsage, Usage};
 use crate::rows::{connections, containers, destinations, interfaces, processes};
-use crate::{By, Column, Shown, Value};
-use net_traffic_model::{Flow, InterfaceState, ProcessId, SocketId};
+use crate::{Column, ColumnSpec, TableId, Value};
+use net_traffic_model::{AttributedFlow, InterfaceState, ProcessId, SocketId};
 
 /// What stays the same of a row while the list around it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Rows<'m> {
 
 #[derive(Debug)]
 pub(super) enum Items<'m> {
-    Connections(Vec<Flow<'m>>),
+    Connections(Vec<AttributedFlow<'m>>),
     Processes(Vec<Usage<'m>>),
     Containers(Vec<ContainerUsage<'m>>),
     Destinations(Vec<(Option<IpAddr>, HostUsage<'m>)>),
@@ -57,13 +57,13 @@ impl<'m> Rows<'m> {
 
     /// What the list is of.
     #[must_use]
-    pub fn by(&self) -> By {
+    pub fn table(&self) -> TableId {
         match self.items {
-            Items::Connections(_) => By::Connection,
-            Items::Processes(_) => By::Process,
-            Items::Containers(_) => By::Container,
-            Items::Destinations(_) => By::Destination,
-            Items::Interfaces(_) => By::Interface,
+            Items::Connections(_) => TableId::Connection,
+            Items::Processes(_) => TableId::Process,
+            Items::Containers(_) => TableId::Container,
+            Items::Destinations(_) => TableId::Destination,
+            Items::Interfaces(_) => TableId::Interface,
         }
     }
 
@@ -81,7 +81,7 @@ impl<'m> Rows<'m> {
     /// The columns that people see, in order. Where there is too little room for rates and totals, `totals` says
     /// which of them stay.
     #[must_use]
-    pub fn shown(&self, totals: bool) -> Vec<Shown> {
+    pub fn shown(&self, totals: bool) -> Vec<ColumnSpec> {
         let shown = match self.items {
             Items::Connections(_) => connections::LIVE,
             Items::Processes(_) => processes::LIVE,
@@ -89,9 +89,9 @@ impl<'m> Rows<'m> {
             Items::Destinations(_) => destinations::LIVE,
             Items::Interfaces(_) => interfaces::LIVE,
         };
-        let swap = |shown: &Shown| match shown.key {
-            "rx_bps" | "tx_bps" if totals => Shown { rank: 8, ..*shown },
-            "rx_bytes" | "tx_bytes" if totals => Shown { rank: 0, ..*shown },
+        let swap = |shown: &ColumnSpec| match shown.key {
+            "rx_bps" | "tx_bps" if totals => ColumnSpec { rank: 8, ..*shown },
+            "rx_bytes" | "tx_bytes" if totals => ColumnSpec { rank: 0, ..*shown },
             _ => *shown,
         };
         shown.iter().map(swap).collect()

@@ -10,10 +10,10 @@ use super::rows::Items;
 use crate::order::rank;
 use crate::rows::containers::ContainerUsage;
 use crate::rows::usage::{HostUsage, Usage};
-use crate::{Kind, Options, Value};
-use net_traffic_model::{Bytes, Flow, InterfaceState, Model, Rates};
+use crate::{ColumnKind, Options, Value};
+use net_traffic_model::{AttributedFlow, Bytes, InterfaceState, Model, Rates};
 
-pub(super) fn connections<'m>(flows: Vec<Flow<'m>>, options: &Options) -> Rows<'m> {
+pub(super) fn connections<'m>(flows: Vec<AttributedFlow<'m>>, options: &Options) -> Rows<'m> {
     let of = flows.len();
     let mut flows = flows;
     flows.retain(|flow| options.filter.wants_flow(flow));
@@ -87,19 +87,19 @@ fn arrange<'m>(items: Items<'m>, of: usize, options: &Options) -> Rows<'m> {
         return rows;
     }
     let column = by.and_then(|by| columns.get(by));
-    let mut order: Vec<(Key<'m>, usize)> = Vec::with_capacity(rows.len());
+    let mut order: Vec<(SortKey<'m>, usize)> = Vec::with_capacity(rows.len());
     let mut cells = Vec::new();
     let mut text = String::new();
     for place in 0..rows.len() {
         rows.write_cells(place, &mut cells);
         if !has_words || options.filter.is_mentioned(columns, &cells, &mut text) {
             let value = by.and_then(|by| cells.get(by)).copied().unwrap_or(Value::Unknown);
-            order.push((Key::of(value), place));
+            order.push((SortKey::of(value), place));
         }
     }
     match column {
         Some(column) => {
-            let ascending = (column.kind != Kind::Number) != options.reverse;
+            let ascending = (column.kind != ColumnKind::Number) != options.reverse;
             // The place makes every row different, so that the faster sort keeps the order of what is equal.
             order.sort_unstable_by(|(one, at), (other, other_at)| {
                 one.compare(other, ascending).then(at.cmp(other_at))
@@ -114,14 +114,14 @@ fn arrange<'m>(items: Items<'m>, of: usize, options: &Options) -> Rows<'m> {
 
 /// What a value is compared by, worked out once and not at every comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Key<'m> {
+struct SortKey<'m> {
     is_unknown: bool,
     /// Numbers and addresses; an address of the shorter kind comes first.
     number: (bool, u128, u16),
     text: &'m str,
 }
 
-impl<'m> Key<'m> {
+impl<'m> SortKey<'m> {
     fn of(value: Value<'m>) -> Self {
         let address = |address: IpAddr, port| match address {
             IpAddr::V4(address) => (false, u128::from(address.to_bits()), port),

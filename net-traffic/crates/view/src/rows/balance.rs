@@ -1,6 +1,6 @@
 //! The table of balances: of each interface and direction, whose the bytes were.
 
-use crate::{Column, Shown, Table, Value};
+use crate::{Column, ColumnSpec, Table, Value};
 use net_traffic_model::{Balance, Direction, Model};
 
 const COLUMNS: &[Column] = &[
@@ -14,26 +14,26 @@ const COLUMNS: &[Column] = &[
     Column::number("unattributed_bytes"),
 ];
 
-const TEXT: &[Shown] = &[
-    Shown::whole("IFACE", "interface"),
-    Shown::whole("DIR", "direction"),
-    Shown::whole("COUNTED", "interface_bytes"),
-    Shown::whole("PAYLOAD", "process_payload_bytes"),
-    Shown::whole("OVERHEAD", "overhead_bytes"),
-    Shown::whole("FORWARDED", "forwarded_bytes"),
-    Shown::whole("KERNEL", "kernel_bytes"),
-    Shown::whole("UNATTRIBUTED", "unattributed_bytes"),
+const TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("IFACE", "interface"),
+    ColumnSpec::whole("DIR", "direction"),
+    ColumnSpec::whole("COUNTED", "interface_bytes"),
+    ColumnSpec::whole("PAYLOAD", "process_payload_bytes"),
+    ColumnSpec::whole("OVERHEAD", "overhead_bytes"),
+    ColumnSpec::whole("FORWARDED", "forwarded_bytes"),
+    ColumnSpec::whole("KERNEL", "kernel_bytes"),
+    ColumnSpec::whole("UNATTRIBUTED", "unattributed_bytes"),
 ];
 
-const MARKDOWN: &[Shown] = &[
-    Shown::whole("Interface", "interface"),
-    Shown::whole("Direction", "direction"),
-    Shown::plain("Counted (bytes)", "interface_bytes"),
-    Shown::plain("Payload", "process_payload_bytes"),
-    Shown::plain("Overhead", "overhead_bytes"),
-    Shown::plain("Forwarded", "forwarded_bytes"),
-    Shown::plain("Kernel", "kernel_bytes"),
-    Shown::plain("Unattributed", "unattributed_bytes"),
+const MARKDOWN: &[ColumnSpec] = &[
+    ColumnSpec::whole("Interface", "interface"),
+    ColumnSpec::whole("Direction", "direction"),
+    ColumnSpec::plain("Counted (bytes)", "interface_bytes"),
+    ColumnSpec::plain("Payload", "process_payload_bytes"),
+    ColumnSpec::plain("Overhead", "overhead_bytes"),
+    ColumnSpec::plain("Forwarded", "forwarded_bytes"),
+    ColumnSpec::plain("Kernel", "kernel_bytes"),
+    ColumnSpec::plain("Unattributed", "unattributed_bytes"),
 ];
 
 /// The balance of the selected interfaces. Where nothing watches them there is none: no zeros, no guess, and for

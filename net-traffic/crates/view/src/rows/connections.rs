@@ -1,7 +1,7 @@
 //! The table of connections.
 
-use crate::{Column, Part, Shown, Table, Value, labels};
-use net_traffic_model::{Flow, ProcessState, Protocol};
+use crate::{CellPart, Column, ColumnSpec, Table, Value, labels};
+use net_traffic_model::{AttributedFlow, ProcessState, Protocol};
 
 pub(crate) const COLUMNS: &[Column] = &[
     Column::text("protocol"),
@@ -26,70 +26,74 @@ pub(crate) const COLUMNS: &[Column] = &[
 ];
 
 /// For a list of what is connected.
-pub(crate) const TEXT: &[Shown] = &[
-    Shown::whole("PID", "pid"),
-    Shown::ranked("USER", "user", 1),
-    Shown::whole("PROCESS", "process"),
-    Shown::whole("PROTO", "protocol"),
-    Shown::whole("LOCAL", "local"),
-    Shown::whole("REMOTE", "remote").named("remote_name"),
-    Shown::whole("STATE", "state"),
-    Shown::whole("RX", "rx_bytes"),
-    Shown::whole("TX", "tx_bytes"),
-    Shown::ranked("RTT", "rtt_us", 3),
-    Shown::ranked("RETRANS", "retransmits", 4),
-    Shown::ranked("CONTAINER", "container", 5),
-    Shown::ranked("IFACE", "interface", 6),
+pub(crate) const TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("PID", "pid"),
+    ColumnSpec::ranked("USER", "user", 1),
+    ColumnSpec::whole("PROCESS", "process"),
+    ColumnSpec::whole("PROTO", "protocol"),
+    ColumnSpec::whole("LOCAL", "local"),
+    ColumnSpec::whole("REMOTE", "remote").named("remote_name"),
+    ColumnSpec::whole("STATE", "state"),
+    ColumnSpec::whole("RX", "rx_bytes"),
+    ColumnSpec::whole("TX", "tx_bytes"),
+    ColumnSpec::ranked("RTT", "rtt_us", 3),
+    ColumnSpec::ranked("RETRANS", "retransmits", 4),
+    ColumnSpec::ranked("CONTAINER", "container", 5),
+    ColumnSpec::ranked("IFACE", "interface", 6),
 ];
 
 /// For a list of who moves the bytes.
-pub(crate) const RATES: &[Shown] = &[
-    Shown::whole("PID", "pid"),
-    Shown::ranked("USER", "user", 1),
-    Shown::whole("PROCESS", "process"),
-    Shown::whole("PROTO", "protocol"),
-    Shown::whole("LOCAL", "local"),
-    Shown::whole("REMOTE", "remote").named("remote_name"),
-    Shown::whole("STATE", "state"),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::ranked("RX", "rx_bytes", 2),
-    Shown::ranked("TX", "tx_bytes", 2),
-    Shown::ranked("RTT", "rtt_us", 3),
-    Shown::ranked("RETRANS", "retransmits", 4),
-    Shown::ranked("CONTAINER", "container", 5),
-    Shown::ranked("IFACE", "interface", 6),
+pub(crate) const RATES: &[ColumnSpec] = &[
+    ColumnSpec::whole("PID", "pid"),
+    ColumnSpec::ranked("USER", "user", 1),
+    ColumnSpec::whole("PROCESS", "process"),
+    ColumnSpec::whole("PROTO", "protocol"),
+    ColumnSpec::whole("LOCAL", "local"),
+    ColumnSpec::whole("REMOTE", "remote").named("remote_name"),
+    ColumnSpec::whole("STATE", "state"),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::ranked("RX", "rx_bytes", 2),
+    ColumnSpec::ranked("TX", "tx_bytes", 2),
+    ColumnSpec::ranked("RTT", "rtt_us", 3),
+    ColumnSpec::ranked("RETRANS", "retransmits", 4),
+    ColumnSpec::ranked("CONTAINER", "container", 5),
+    ColumnSpec::ranked("IFACE", "interface", 6),
 ];
 
 /// For a screen, where addresses are never cut: what has no room beside them is left out.
-pub(crate) const LIVE: &[Shown] = &[
-    Shown::ranked("PID", "pid", 5),
-    Shown::ranked("USER", "user", 12),
-    Shown::whole("PROCESS", "process"),
-    Shown::ranked("PROTO", "protocol", 3),
-    Shown::ranked("LOCAL", "local", 6),
-    Shown::whole("REMOTE", "remote").named("remote_name"),
-    Shown::ranked("STATE", "state", 4),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::ranked("RX", "rx_bytes", 8),
-    Shown::ranked("TX", "tx_bytes", 8),
-    Shown::ranked("RTT", "rtt_us", 9),
-    Shown::ranked("RETRANS", "retransmits", 10),
-    Shown::ranked("CONTAINER", "container", 7),
-    Shown::ranked("IFACE", "interface", 11),
+pub(crate) const LIVE: &[ColumnSpec] = &[
+    ColumnSpec::ranked("PID", "pid", 5),
+    ColumnSpec::ranked("USER", "user", 12),
+    ColumnSpec::whole("PROCESS", "process"),
+    ColumnSpec::ranked("PROTO", "protocol", 3),
+    ColumnSpec::ranked("LOCAL", "local", 6),
+    ColumnSpec::whole("REMOTE", "remote").named("remote_name"),
+    ColumnSpec::ranked("STATE", "state", 4),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::ranked("RX", "rx_bytes", 8),
+    ColumnSpec::ranked("TX", "tx_bytes", 8),
+    ColumnSpec::ranked("RTT", "rtt_us", 9),
+    ColumnSpec::ranked("RETRANS", "retransmits", 10),
+    ColumnSpec::ranked("CONTAINER", "container", 7),
+    ColumnSpec::ranked("IFACE", "interface", 11),
 ];
 
-pub(crate) const MARKDOWN: &[Shown] = &[
-    Shown::whole("Local", "local"),
-    Shown::part("Remote", "remote", Part::Address).named("remote_name"),
-    Shown::part("Port", "remote", Part::Port),
-    Shown::whole("Process", "process"),
-    Shown::whole("State", "state"),
+pub(crate) const MARKDOWN: &[ColumnSpec] = &[
+    ColumnSpec::whole("Local", "local"),
+    ColumnSpec::part("Remote", "remote", CellPart::Address).named("remote_name"),
+    ColumnSpec::part("Port", "remote", CellPart::Port),
+    ColumnSpec::whole("Process", "process"),
+    ColumnSpec::whole("State", "state"),
 ];
 
 /// The table of these connections, in their order.
-pub(crate) fn table<'m>(flows: &[Flow<'m>], title: String, text: &'static [Shown]) -> Table<'m> {
+pub(crate) fn table<'m>(
+    flows: &[AttributedFlow<'m>],
+    title: String,
+    text: &'static [ColumnSpec],
+) -> Table<'m> {
     let mut cells = Vec::with_capacity(flows.len() * COLUMNS.len());
     for flow in flows {
         cells.extend(row(flow));
@@ -98,7 +102,7 @@ pub(crate) fn table<'m>(flows: &[Flow<'m>], title: String, text: &'static [Shown
 }
 
 /// The values of one connection, in the order of the columns.
-pub(crate) fn row<'m>(flow: &Flow<'m>) -> [Value<'m>; COLUMNS.len()] {
+pub(crate) fn row<'m>(flow: &AttributedFlow<'m>) -> [Value<'m>; COLUMNS.len()] {
     let connection = flow.connection;
     let socket = &connection.socket;
     let bytes = connection.bytes();

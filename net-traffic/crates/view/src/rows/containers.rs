@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::usage::{Usage, add_bytes, add_rates};
-use crate::{Column, Shown, Table, Value};
+use crate::{Column, ColumnSpec, Table, Value};
 use net_traffic_model::{Bytes, Model, Rates};
 
 pub(crate) const COLUMNS: &[Column] = &[
@@ -17,32 +17,32 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column::number("tx_bps"),
 ];
 
-const TEXT: &[Shown] = &[
-    Shown::whole("CONTAINER", "name"),
-    Shown::whole("RUNTIME", "runtime"),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::whole("RX", "rx_bytes"),
-    Shown::whole("TX", "tx_bytes"),
-    Shown::ranked("ID", "id", 1),
+const TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("CONTAINER", "name"),
+    ColumnSpec::whole("RUNTIME", "runtime"),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::whole("RX", "rx_bytes"),
+    ColumnSpec::whole("TX", "tx_bytes"),
+    ColumnSpec::ranked("ID", "id", 1),
 ];
 
 /// For a screen.
-pub(crate) const LIVE: &[Shown] = &[
-    Shown::whole("CONTAINER", "name"),
-    Shown::ranked("RUNTIME", "runtime", 3),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::ranked("RX", "rx_bytes", 2),
-    Shown::ranked("TX", "tx_bytes", 2),
-    Shown::ranked("ID", "id", 1),
+pub(crate) const LIVE: &[ColumnSpec] = &[
+    ColumnSpec::whole("CONTAINER", "name"),
+    ColumnSpec::ranked("RUNTIME", "runtime", 3),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::ranked("RX", "rx_bytes", 2),
+    ColumnSpec::ranked("TX", "tx_bytes", 2),
+    ColumnSpec::ranked("ID", "id", 1),
 ];
 
-const MARKDOWN: &[Shown] = &[
-    Shown::whole("Container", "name"),
-    Shown::whole("Runtime", "runtime"),
-    Shown::plain("RX (bytes)", "rx_bytes"),
-    Shown::plain("TX (bytes)", "tx_bytes"),
+const MARKDOWN: &[ColumnSpec] = &[
+    ColumnSpec::whole("Container", "name"),
+    ColumnSpec::whole("Runtime", "runtime"),
+    ColumnSpec::plain("RX (bytes)", "rx_bytes"),
+    ColumnSpec::plain("TX (bytes)", "tx_bytes"),
 ];
 
 /// What the processes of one container moved.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use foldhash::HashMap;
 
 use super::usage::HostUsage;
-use crate::{Column, Shown, Table, Value};
+use crate::{Column, ColumnSpec, Table, Value};
 
 const COLUMNS: &[Column] = &[
     Column::text("address"),
@@ -17,11 +17,11 @@ const COLUMNS: &[Column] = &[
     Column::host_name("name"),
 ];
 
-const TEXT: &[Shown] = &[
-    Shown::whole("ADDRESS", "address").named("name"),
-    Shown::whole("CONNECTIONS", "connections"),
-    Shown::whole("RX", "rx_bytes"),
-    Shown::whole("TX", "tx_bytes"),
+const TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("ADDRESS", "address").named("name"),
+    ColumnSpec::whole("CONNECTIONS", "connections"),
+    ColumnSpec::whole("RX", "rx_bytes"),
+    ColumnSpec::whole("TX", "tx_bytes"),
 ];
 
 /// For a screen: rates too, of the connections that live.
@@ -35,19 +35,19 @@ pub(crate) const LIVE_COLUMNS: &[Column] = &[
     Column::host_name("name"),
 ];
 
-pub(crate) const LIVE: &[Shown] = &[
-    Shown::whole("ADDRESS", "address").named("name"),
-    Shown::ranked("CONNS", "connections", 1),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::ranked("RX", "rx_bytes", 2),
-    Shown::ranked("TX", "tx_bytes", 2),
+pub(crate) const LIVE: &[ColumnSpec] = &[
+    ColumnSpec::whole("ADDRESS", "address").named("name"),
+    ColumnSpec::ranked("CONNS", "connections", 1),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::ranked("RX", "rx_bytes", 2),
+    ColumnSpec::ranked("TX", "tx_bytes", 2),
 ];
 
-const MARKDOWN: &[Shown] = &[
-    Shown::whole("IP", "address").named("name"),
-    Shown::whole("Connections", "connections"),
-    Shown::plain("Bytes", "bytes"),
+const MARKDOWN: &[ColumnSpec] = &[
+    ColumnSpec::whole("IP", "address").named("name"),
+    ColumnSpec::whole("Connections", "connections"),
+    ColumnSpec::plain("Bytes", "bytes"),
 ];
 
 /// How many hosts people want to see.

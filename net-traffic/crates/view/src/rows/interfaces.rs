@@ -1,6 +1,6 @@
 //! The table of interfaces: counters, and in `bandwidth` also rates now, on average and at most.
 
-use crate::{Column, Series, Shown, Table, Value};
+use crate::{Column, ColumnSpec, Series, Table, Value};
 use net_traffic_model::{InterfaceState, Model};
 
 pub(crate) const COLUMNS: &[Column] = &[
@@ -24,61 +24,61 @@ pub(crate) const COLUMNS: &[Column] = &[
 ];
 
 /// For a list of counters.
-pub(crate) const COUNTERS: &[Shown] = &[
-    Shown::whole("IFACE", "name"),
-    Shown::whole("RX", "rx_bytes"),
-    Shown::whole("TX", "tx_bytes"),
-    Shown::whole("RX-PKT", "rx_packets"),
-    Shown::whole("TX-PKT", "tx_packets"),
-    Shown::whole("ERRORS", "errors"),
-    Shown::whole("DROPPED", "dropped"),
+pub(crate) const COUNTERS: &[ColumnSpec] = &[
+    ColumnSpec::whole("IFACE", "name"),
+    ColumnSpec::whole("RX", "rx_bytes"),
+    ColumnSpec::whole("TX", "tx_bytes"),
+    ColumnSpec::whole("RX-PKT", "rx_packets"),
+    ColumnSpec::whole("TX-PKT", "tx_packets"),
+    ColumnSpec::whole("ERRORS", "errors"),
+    ColumnSpec::whole("DROPPED", "dropped"),
 ];
 
 /// For a list of rates.
-pub(crate) const RATES: &[Shown] = &[
-    Shown::whole("IFACE", "name"),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::ranked("RX-AVG", "rx_average_bps", 2),
-    Shown::ranked("TX-AVG", "tx_average_bps", 2),
-    Shown::ranked("RX-MAX", "rx_most_bps", 3),
-    Shown::ranked("TX-MAX", "tx_most_bps", 3),
-    Shown::whole("RX", "rx_bytes"),
-    Shown::whole("TX", "tx_bytes"),
-    Shown::ranked("RX-PKT", "rx_packets", 4),
-    Shown::ranked("TX-PKT", "tx_packets", 4),
-    Shown::whole("ERRORS", "errors"),
-    Shown::whole("DROPPED", "dropped"),
+pub(crate) const RATES: &[ColumnSpec] = &[
+    ColumnSpec::whole("IFACE", "name"),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::ranked("RX-AVG", "rx_average_bps", 2),
+    ColumnSpec::ranked("TX-AVG", "tx_average_bps", 2),
+    ColumnSpec::ranked("RX-MAX", "rx_most_bps", 3),
+    ColumnSpec::ranked("TX-MAX", "tx_most_bps", 3),
+    ColumnSpec::whole("RX", "rx_bytes"),
+    ColumnSpec::whole("TX", "tx_bytes"),
+    ColumnSpec::ranked("RX-PKT", "rx_packets", 4),
+    ColumnSpec::ranked("TX-PKT", "tx_packets", 4),
+    ColumnSpec::whole("ERRORS", "errors"),
+    ColumnSpec::whole("DROPPED", "dropped"),
 ];
 
 /// For a screen.
-pub(crate) const LIVE: &[Shown] = &[
-    Shown::whole("IFACE", "name"),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::ranked("RX-AVG", "rx_average_bps", 5),
-    Shown::ranked("TX-AVG", "tx_average_bps", 5),
-    Shown::ranked("RX-MAX", "rx_most_bps", 6),
-    Shown::ranked("TX-MAX", "tx_most_bps", 6),
-    Shown::ranked("RX", "rx_bytes", 4),
-    Shown::ranked("TX", "tx_bytes", 4),
-    Shown::ranked("RX-PKT", "rx_packets", 7),
-    Shown::ranked("TX-PKT", "tx_packets", 7),
-    Shown::ranked("ERRORS", "errors", 2),
-    Shown::ranked("DROPPED", "dropped", 2),
+pub(crate) const LIVE: &[ColumnSpec] = &[
+    ColumnSpec::whole("IFACE", "name"),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::ranked("RX-AVG", "rx_average_bps", 5),
+    ColumnSpec::ranked("TX-AVG", "tx_average_bps", 5),
+    ColumnSpec::ranked("RX-MAX", "rx_most_bps", 6),
+    ColumnSpec::ranked("TX-MAX", "tx_most_bps", 6),
+    ColumnSpec::ranked("RX", "rx_bytes", 4),
+    ColumnSpec::ranked("TX", "tx_bytes", 4),
+    ColumnSpec::ranked("RX-PKT", "rx_packets", 7),
+    ColumnSpec::ranked("TX-PKT", "tx_packets", 7),
+    ColumnSpec::ranked("ERRORS", "errors", 2),
+    ColumnSpec::ranked("DROPPED", "dropped", 2),
 ];
 
-const MARKDOWN: &[Shown] = &[
-    Shown::whole("Interface", "name"),
-    Shown::plain("RX (bytes)", "rx_bytes"),
-    Shown::plain("TX (bytes)", "tx_bytes"),
-    Shown::whole("RX (pkt)", "rx_packets"),
-    Shown::whole("TX (pkt)", "tx_packets"),
-    Shown::whole("Errors", "errors"),
+const MARKDOWN: &[ColumnSpec] = &[
+    ColumnSpec::whole("Interface", "name"),
+    ColumnSpec::plain("RX (bytes)", "rx_bytes"),
+    ColumnSpec::plain("TX (bytes)", "tx_bytes"),
+    ColumnSpec::whole("RX (pkt)", "rx_packets"),
+    ColumnSpec::whole("TX (pkt)", "tx_packets"),
+    ColumnSpec::whole("Errors", "errors"),
 ];
 
 /// The table of the selected interfaces, in the machine's order.
-pub(crate) fn table<'m>(model: &'m Model, text: &'static [Shown]) -> Table<'m> {
+pub(crate) fn table<'m>(model: &'m Model, text: &'static [ColumnSpec]) -> Table<'m> {
     let cells = model.interfaces().flat_map(row).collect();
     let title = "Interface statistics".to_owned();
     Table { key: Some("interfaces"), title, columns: COLUMNS, text, markdown: MARKDOWN, cells, omitted: 0 }

@@ -1,6 +1,5 @@
 //! The tables that several views share: one per file, each with its columns and how its rows are made.
 
-pub(super) mod arrivals;
 pub(super) mod balance;
 pub(super) mod connections;
 pub(super) mod containers;
@@ -10,3 +9,4 @@ pub(super) mod ledger;
 pub(super) mod processes;
 pub(super) mod states;
 pub(super) mod usage;
+pub(super) mod xdp_rx;

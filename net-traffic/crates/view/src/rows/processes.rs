@@ -2,7 +2,7 @@
 
 use super::connections::container;
 use super::usage::Usage;
-use crate::{Column, Shown, Table, Value};
+use crate::{Column, ColumnSpec, Table, Value};
 
 pub(crate) const COLUMNS: &[Column] = &[
     Column::number("pid"),
@@ -17,38 +17,38 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column::text("exited"),
 ];
 
-const TEXT: &[Shown] = &[
-    Shown::whole("PID", "pid"),
-    Shown::whole("USER", "user"),
-    Shown::whole("PROCESS", "process"),
-    Shown::ranked("CONNS", "connections", 4),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::whole("RX", "rx_bytes"),
-    Shown::whole("TX", "tx_bytes"),
-    Shown::ranked("CONTAINER", "container", 2),
-    Shown::ranked("EXITED", "exited", 3),
+const TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("PID", "pid"),
+    ColumnSpec::whole("USER", "user"),
+    ColumnSpec::whole("PROCESS", "process"),
+    ColumnSpec::ranked("CONNS", "connections", 4),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::whole("RX", "rx_bytes"),
+    ColumnSpec::whole("TX", "tx_bytes"),
+    ColumnSpec::ranked("CONTAINER", "container", 2),
+    ColumnSpec::ranked("EXITED", "exited", 3),
 ];
 
 /// For a screen, where what has ended is dim.
-pub(crate) const LIVE: &[Shown] = &[
-    Shown::ranked("PID", "pid", 1),
-    Shown::ranked("USER", "user", 4),
-    Shown::whole("PROCESS", "process"),
-    Shown::ranked("CONNS", "connections", 5),
-    Shown::whole("RX/s", "rx_bps"),
-    Shown::whole("TX/s", "tx_bps"),
-    Shown::ranked("RX", "rx_bytes", 2),
-    Shown::ranked("TX", "tx_bytes", 2),
-    Shown::ranked("CONTAINER", "container", 3),
+pub(crate) const LIVE: &[ColumnSpec] = &[
+    ColumnSpec::ranked("PID", "pid", 1),
+    ColumnSpec::ranked("USER", "user", 4),
+    ColumnSpec::whole("PROCESS", "process"),
+    ColumnSpec::ranked("CONNS", "connections", 5),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
+    ColumnSpec::ranked("RX", "rx_bytes", 2),
+    ColumnSpec::ranked("TX", "tx_bytes", 2),
+    ColumnSpec::ranked("CONTAINER", "container", 3),
 ];
 
-const MARKDOWN: &[Shown] = &[
-    Shown::whole("PID", "pid"),
-    Shown::whole("Process", "process"),
-    Shown::whole("Connections", "connections"),
-    Shown::plain("RX (bytes)", "rx_bytes"),
-    Shown::plain("TX (bytes)", "tx_bytes"),
+const MARKDOWN: &[ColumnSpec] = &[
+    ColumnSpec::whole("PID", "pid"),
+    ColumnSpec::whole("Process", "process"),
+    ColumnSpec::whole("Connections", "connections"),
+    ColumnSpec::plain("RX (bytes)", "rx_bytes"),
+    ColumnSpec::plain("TX (bytes)", "tx_bytes"),
 ];
 
 /// The table of these processes, in their order.

@@ -3,19 +3,22 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::{Column, Shown, Table, Value, labels};
-use net_traffic_model::Flow;
+use crate::{Column, ColumnSpec, Table, Value, labels};
+use net_traffic_model::AttributedFlow;
 
 const BY_PROTOCOL: &[Column] = &[Column::text("protocol"), Column::text("state"), Column::number("count")];
 const BY_STATE: &[Column] = &[Column::text("state"), Column::number("count")];
 
-const TEXT: &[Shown] =
-    &[Shown::whole("PROTO", "protocol"), Shown::whole("STATE", "state"), Shown::whole("COUNT", "count")];
+const TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("PROTO", "protocol"),
+    ColumnSpec::whole("STATE", "state"),
+    ColumnSpec::whole("COUNT", "count"),
+];
 
-const MARKDOWN: &[Shown] = &[Shown::whole("State", "state"), Shown::whole("Count", "count")];
+const MARKDOWN: &[ColumnSpec] = &[ColumnSpec::whole("State", "state"), ColumnSpec::whole("Count", "count")];
 
 /// The counts by protocol and state, the most frequent first.
-pub(crate) fn by_protocol<'m>(flows: &[Flow<'_>]) -> Table<'m> {
+pub(crate) fn by_protocol<'m>(flows: &[AttributedFlow<'_>]) -> Table<'m> {
     let mut counts: BTreeMap<_, (Value<'m>, Value<'m>, u64)> = BTreeMap::new();
     for flow in flows {
         let socket = &flow.connection.socket;
@@ -42,7 +45,7 @@ pub(crate) fn by_protocol<'m>(flows: &[Flow<'_>]) -> Table<'m> {
 }
 
 /// The counts by state alone.
-pub(crate) fn by_state<'m>(flows: &[Flow<'_>]) -> Table<'m> {
+pub(crate) fn by_state<'m>(flows: &[AttributedFlow<'_>]) -> Table<'m> {
     let mut counts: BTreeMap<_, (Value<'m>, u64)> = BTreeMap::new();
     for flow in flows {
         let state = labels::state(flow.connection);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use foldhash::{HashMap, HashMapExt};
 
-use net_traffic_model::{Bytes, Flow, Model, ProcessId, ProcessState, Rates, UNOWNED, add, sum};
+use net_traffic_model::{AttributedFlow, Bytes, Model, ProcessId, ProcessState, Rates, UNOWNED, add, sum};
 
 /// What one process moved since the tool started.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct HostUsage<'m> {
 }
 
 /// The selected processes, who moves most first.
-pub(crate) fn processes<'m>(model: &'m Model, flows: &[Flow<'m>]) -> Vec<Usage<'m>> {
+pub(crate) fn processes<'m>(model: &'m Model, flows: &[AttributedFlow<'m>]) -> Vec<Usage<'m>> {
     let owners = by_owner(flows);
     let split = model.selection().splits_processes();
     let mut usages: Vec<Usage<'m>> = model
@@ -63,7 +63,7 @@ pub(crate) fn processes<'m>(model: &'m Model, flows: &[Flow<'m>]) -> Vec<Usage<'
 /// The remote hosts with what was moved since the tool started, also by connections that have ended.
 pub(crate) fn since_start<'m>(
     model: &'m Model,
-    flows: &[Flow<'m>],
+    flows: &[AttributedFlow<'m>],
 ) -> HashMap<Option<IpAddr>, HostUsage<'m>> {
     let folded = model.folded_destinations().map(|(address, bytes)| {
         let name = address.and_then(|address| model.host_name(address));
@@ -75,7 +75,7 @@ pub(crate) fn since_start<'m>(
 }
 
 /// The remote hosts with what these connections moved in their lives.
-pub(crate) fn of_lifetime<'m>(flows: &[Flow<'m>]) -> HashMap<Option<IpAddr>, HostUsage<'m>> {
+pub(crate) fn of_lifetime<'m>(flows: &[AttributedFlow<'m>]) -> HashMap<Option<IpAddr>, HostUsage<'m>> {
     let mut hosts = HashMap::new();
     add_flows(&mut hosts, flows, |flow| flow.connection.bytes());
     hosts
@@ -94,14 +94,14 @@ pub(crate) fn add_rates(one: Rates, other: Rates) -> Rates {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Held {
+struct OwnerTotals {
     connections: u64,
     bytes: Option<Bytes>,
     rates: Rates,
 }
 
-fn by_owner(flows: &[Flow<'_>]) -> HashMap<ProcessId, Held> {
-    let mut owners: HashMap<ProcessId, Held> = HashMap::new();
+fn by_owner(flows: &[AttributedFlow<'_>]) -> HashMap<ProcessId, OwnerTotals> {
+    let mut owners: HashMap<ProcessId, OwnerTotals> = HashMap::new();
     for flow in flows {
         let owner = flow.connection.socket.owner.unwrap_or(UNOWNED);
         let held = owners.entry(owner).or_default();
@@ -114,8 +114,8 @@ fn by_owner(flows: &[Flow<'_>]) -> HashMap<ProcessId, Held> {
 
 fn add_flows<'m>(
     hosts: &mut HashMap<Option<IpAddr>, HostUsage<'m>>,
-    flows: &[Flow<'m>],
-    bytes: impl Fn(&Flow<'m>) -> Option<Bytes>,
+    flows: &[AttributedFlow<'m>],
+    bytes: impl Fn(&AttributedFlow<'m>) -> Option<Bytes>,
 ) {
     for flow in flows {
         let Some(remote) = flow.connection.socket.remote else { continue };

@@ -16,7 +16,7 @@ pub(super) fn arrivals() -> Result<(), Reason> {
     udp(&one, &other, ip("10.7.0.2"), 1000, 100);
     tool.read().carries("a", 2 * MB + 100_000, MB + 100_000);
     let model = tool.rest();
-    let arrived = model.arrivals().find(|arrivals| arrivals.interface == "a").unwrap();
+    let arrived = model.xdp_rx().find(|arrivals| arrivals.interface == "a").unwrap();
     assert!(!arrived.native && arrived.bytes > 2 * MB as u64 + 100_000, "{arrived:?}");
     assert_eq!((arrived.dropped_packets, arrived.dropped_bytes), (0, 0), "{arrived:?}");
     Ok(())
@@ -30,7 +30,7 @@ pub(super) fn dropped_before_the_stack() -> Result<(), Reason> {
     losses.before_all(&one, "a");
     tcp(&other, &one, ip("10.7.0.1"), 8 * MB, 5);
     let model = tool.rest();
-    let arrived = model.arrivals().find(|arrivals| arrivals.interface == "a").unwrap();
+    let arrived = model.xdp_rx().find(|arrivals| arrivals.interface == "a").unwrap();
     let is_rx = |interface: &str, direction| interface == "a" && direction == Direction::Rx;
     let balance = model.balance().find(|balance| is_rx(balance.interface, balance.direction)).unwrap();
     assert!(arrived.dropped_packets > 0, "nothing was lost: {arrived:?}");

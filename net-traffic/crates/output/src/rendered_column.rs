@@ -1,20 +1,20 @@
 //! The columns that people see, found once for each table.
 
 use super::{Units, format};
-use net_traffic_view::{Kind, Part, Shown, Table, Value};
+use net_traffic_view::{CellPart, ColumnKind, ColumnSpec, Table, Value};
 
-pub(super) struct Field {
+pub(super) struct RenderedColumn {
     pub heading: &'static str,
-    pub kind: Kind,
+    pub kind: ColumnKind,
     /// On a narrow terminal the highest is left out first; 0 never is.
     pub rank: u8,
     place: usize,
     /// The place of a name that is written instead, where there is one.
     name: Option<usize>,
-    part: Part,
+    part: CellPart,
 }
 
-impl Field {
+impl RenderedColumn {
     /// Appends this field of the row.
     pub(super) fn write(&self, text: &mut String, row: &[Value<'_>], units: Option<Units>) {
         let value = row.get(self.place).copied().unwrap_or(Value::Unknown);
@@ -26,17 +26,24 @@ impl Field {
 }
 
 /// The fields in the order in which people see them.
-pub(super) fn fields(table: &Table<'_>, shown: &'static [Shown]) -> Vec<Field> {
+pub(super) fn fields(table: &Table<'_>, shown: &'static [ColumnSpec]) -> Vec<RenderedColumn> {
     shown
         .iter()
         .filter_map(|shown| {
             let place = table.column(shown.key)?;
             let kind = match shown.part {
-                Part::Port => Kind::Number,
-                Part::Whole | Part::Address | Part::Plain => table.columns.get(place)?.kind,
+                CellPart::Port => ColumnKind::Number,
+                CellPart::Whole | CellPart::Address | CellPart::Plain => table.columns.get(place)?.kind,
             };
             let name = shown.name.and_then(|name| table.column(name));
-            Some(Field { heading: shown.heading, kind, rank: shown.rank, place, name, part: shown.part })
+            Some(RenderedColumn {
+                heading: shown.heading,
+                kind,
+                rank: shown.rank,
+                place,
+                name,
+                part: shown.part,
+            })
         })
         .collect()
 }

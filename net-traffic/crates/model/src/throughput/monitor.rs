@@ -1,21 +1,23 @@
-//! Folds what was read before, during and after a test into figures about it.
+//! Folds the snapshots before, during and after a throughput test into observations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use super::seen::{Core, InterfaceSeen, Moved, Observations, OtherSeen, StreamSeen, Surroundings};
+use super::observations::{
+    CpuLoad, HostLoad, InterfaceDelta, Observations, OtherProcess, StreamStats, Transfer,
+};
 use net_traffic_snapshot::{Bytes, Cpu, Interface, ProcessId, Protocol, Queue, Snapshot, Socket, SocketId};
 
-/// Watches one test through the process that takes part in it.
+/// Follows one test through the sockets of its process.
 #[derive(Debug)]
-pub struct Watch {
+pub struct TestMonitor {
     pid: u32,
     port: u16,
     first: Option<Reading>,
     last: Option<Reading>,
-    streams: BTreeMap<SocketId, Followed>,
-    /// What other sockets had moved when they were seen first and last.
-    others: HashMap<SocketId, Other>,
+    streams: BTreeMap<SocketId, TrackedStream>,
+    /// The first and last byte counts of other sockets.
+    others: HashMap<SocketId, OtherSocket>,
     names: HashMap<ProcessId, String>,
 }
 
@@ -23,24 +25,23 @@ pub struct Watch {
 struct Reading {
     at_ns: u64,
     interfaces: Vec<Interface>,
-    around: Surroundings,
+    load: HostLoad,
 }
-
 #[derive(Debug)]
-struct Followed {
+struct TrackedStream {
     socket: Socket,
     first_ns: u64,
     first: Bytes,
     last_ns: u64,
-    /// At the reading before the last that saw it move.
-    before: Option<Moved>,
+    /// The transfer up to the reading before the last one with new bytes.
+    before: Option<Transfer>,
     rtt_max_us: Option<u32>,
     rwnd: Option<(u32, u32)>,
     unread_max: u32,
 }
 
 #[derive(Debug)]
-struct Other {
+struct OtherSocket {
     before: u64,
     now: u64,
     owner: Option<ProcessId>,
@@ -48,8 +49,8 @@ struct Other {
     interface: Option<String>,
 }
 
-impl Watch {
-    /// `pid` takes part in a test on `port`.
+impl TestMonitor {
+    /// Follows the test of process `pid` on `port`.
     #[must_use]
     pub fn new(pid: u32, port: u16) -> Self {
         Self {
@@ -63,8 +64,8 @@ impl Watch {
         }
     }
 
-    /// Takes in what was read at one moment.
-    pub fn advance(&mut self, snapshot: Snapshot, around: Surroundings) {
+    /// Applies the next reading.
+    pub fn advance(&mut self, snapshot: Snapshot, load: HostLoad) {
         let at_ns = snapshot.at.monotonic_ns;
         let begins = self.first.is_none();
         for process in snapshot.processes {
@@ -77,30 +78,30 @@ impl Watch {
                 }
             } else if let Some(bytes) = moved(&socket) {
                 let interface = interface_of(&socket, &snapshot.interfaces).map(str::to_owned);
-                // One that opened meanwhile moved all its bytes meanwhile.
+                // All bytes of a socket that opened after the first reading belong to the time of the test.
                 let before = if begins { bytes } else { 0 };
                 let netns = socket.netns;
-                let fresh = Other { before, now: bytes, owner: None, netns, interface };
+                let fresh = OtherSocket { before, now: bytes, owner: None, netns, interface };
                 let other = self.others.entry(socket.id).or_insert(fresh);
                 other.now = other.now.max(bytes);
                 other.owner = socket.owner.or(other.owner);
             }
         }
-        let reading = Reading { at_ns, interfaces: snapshot.interfaces, around };
+        let reading = Reading { at_ns, interfaces: snapshot.interfaces, load };
         if begins {
             self.first = Some(reading.clone());
         }
         self.last = Some(reading);
     }
 
-    /// When it was read last, and what all connections of the test had moved by then, as far as it is known.
+    /// The time of the last reading, and the bytes of all connections of the test by then, if known.
     #[must_use]
     pub fn moved(&self) -> Option<(u64, u64)> {
         let bytes = self.streams.values().filter_map(|followed| moved(&followed.socket));
         Some((self.last.as_ref()?.at_ns, bytes.reduce(|sum, more| sum + more)?))
     }
 
-    /// The figures until now.
+    /// The observations so far.
     #[must_use]
     pub fn observations(&self) -> Observations {
         let (Some(first), Some(last)) = (&self.first, &self.last) else { return Observations::default() };
@@ -111,8 +112,8 @@ impl Watch {
             seconds: seconds(last.at_ns.saturating_sub(first.at_ns)),
             interfaces: interfaces(first, last, &used),
             other_processes: self.others_on(&used),
-            cores: cores(&first.around.cpus, &last.around.cpus),
-            streams: streams.into_iter().map(Followed::seen).collect(),
+            cores: cores(&first.load.cpus, &last.load.cpus),
+            streams: streams.into_iter().map(TrackedStream::seen).collect(),
         }
     }
 
@@ -128,7 +129,7 @@ impl Watch {
     fn follow(&mut self, socket: Socket, at_ns: u64) {
         let tcp = socket.tcp.clone().unwrap_or_default();
         let unread = socket.rx_queue.unwrap_or(0);
-        let followed = self.streams.entry(socket.id).or_insert_with(|| Followed {
+        let followed = self.streams.entry(socket.id).or_insert_with(|| TrackedStream {
             socket: socket.clone(),
             first_ns: at_ns,
             first: bytes_of(&socket).unwrap_or_default(),
@@ -144,7 +145,7 @@ impl Watch {
             let (least, most) = followed.rwnd.unwrap_or((window, window));
             followed.rwnd = Some((least.min(window), most.max(window)));
         }
-        // The last words of a closed socket lack what only the kernel's tables had.
+        // A close record lacks the fields that only sock_diag has.
         let before = std::mem::replace(&mut followed.socket, socket);
         match (&mut followed.socket.tcp, before.tcp) {
             (Some(now), Some(before)) => {
@@ -162,16 +163,16 @@ impl Watch {
         if until_now < until_then {
             (followed.socket.counted, followed.socket.lifetime) = (before.counted, before.lifetime);
         }
-        // The sockets stay open while the sides exchange their reports: that is not part of the test.
+        // The sockets stay open while both sides exchange their reports. That time is not part of the test.
         if until_now > until_then && !followed.socket.closed {
             followed.before = followed.since_first(then);
             followed.last_ns = at_ns;
         }
     }
 
-    /// All connections of the test but the one that controls it, which moves the least.
-    fn data_streams(&self) -> Vec<&Followed> {
-        let mut streams: Vec<&Followed> = self.streams.values().collect();
+    /// All connections of the test but the control connection, which has the fewest bytes.
+    fn data_streams(&self) -> Vec<&TrackedStream> {
+        let mut streams: Vec<&TrackedStream> = self.streams.values().collect();
         let control = streams
             .iter()
             .filter(|followed| followed.socket.protocol == Protocol::Tcp)
@@ -181,10 +182,10 @@ impl Watch {
         streams
     }
 
-    fn others_on(&self, used: &[&str]) -> Vec<OtherSeen> {
+    fn others_on(&self, used: &[&str]) -> Vec<OtherProcess> {
         let mut by_owner: BTreeMap<Option<ProcessId>, u64> = BTreeMap::new();
         for other in self.others.values() {
-            // Where programs count, sockets of all namespaces are seen; an interface belongs to one.
+            // The eBPF programs count sockets of all network namespaces; an interface belongs to one.
             let near = self.streams.values().any(|stream| stream.socket.netns == other.netns);
             let same = other.interface.as_deref().is_some_and(|name| used.contains(&name));
             let bytes = other.now.saturating_sub(other.before);
@@ -192,9 +193,9 @@ impl Watch {
                 *by_owner.entry(other.owner).or_default() += bytes;
             }
         }
-        let mut others: Vec<OtherSeen> = by_owner
+        let mut others: Vec<OtherProcess> = by_owner
             .into_iter()
-            .map(|(owner, bytes)| OtherSeen {
+            .map(|(owner, bytes)| OtherProcess {
                 pid: owner.map(|owner| owner.pid),
                 process: owner.and_then(|owner| self.names.get(&owner).cloned()),
                 bytes,
@@ -205,25 +206,25 @@ impl Watch {
     }
 }
 
-/// RFC 7323 allows no wider shift of a window.
+/// The largest window shift (RFC 7323, section 2.3).
 const WIDEST_SCALE: u8 = 14;
 
-impl Followed {
-    /// What it had moved at its last reading since its first.
-    fn since_first(&self, bytes: Option<Bytes>) -> Option<Moved> {
+impl TrackedStream {
+    /// The transfer from the first reading to the last.
+    fn since_first(&self, bytes: Option<Bytes>) -> Option<Transfer> {
         let bytes = bytes?;
-        Some(Moved {
+        Some(Transfer {
             sent_bytes: bytes.tx.saturating_sub(self.first.tx),
             received_bytes: bytes.rx.saturating_sub(self.first.rx),
             seconds: seconds(self.last_ns.saturating_sub(self.first_ns)),
         })
     }
 
-    fn seen(&self) -> StreamSeen {
+    fn seen(&self) -> StreamStats {
         let socket = &self.socket;
         let tcp = socket.tcp.clone().unwrap_or_default();
         let bytes = bytes_of(socket).unwrap_or_default();
-        StreamSeen {
+        StreamStats {
             local: socket.local,
             remote: socket.remote,
             local_port: socket.local.port,
@@ -247,7 +248,7 @@ impl Followed {
     }
 }
 
-/// Received and sent, as far as it is known.
+/// The sum of received and sent bytes, if known.
 fn moved(socket: &Socket) -> Option<u64> {
     bytes_of(socket).map(sum)
 }
@@ -260,7 +261,7 @@ fn sum(bytes: Bytes) -> u64 {
     bytes.rx + bytes.tx
 }
 
-/// By whose address it is; what stays on this machine goes over loopback whatever its addresses are.
+/// The interface with the socket's local address. A connection to a local address uses loopback.
 fn interface_of<'i>(socket: &Socket, interfaces: &'i [Interface]) -> Option<&'i str> {
     let holder = |address: IpAddr| {
         let is_loopback = address.is_loopback();
@@ -275,23 +276,23 @@ fn interface_of<'i>(socket: &Socket, interfaces: &'i [Interface]) -> Option<&'i 
     holder(socket.local.address)
 }
 
-fn interfaces(first: &Reading, last: &Reading, used: &[&str]) -> Vec<InterfaceSeen> {
+fn interfaces(first: &Reading, last: &Reading, used: &[&str]) -> Vec<InterfaceDelta> {
     let of = |interface: &Interface| {
         let before = first.interfaces.iter().find(|known| known.index == interface.index);
         let grown = |count: fn(&Interface) -> u64| count(interface).saturating_sub(before.map_or(0, count));
-        let total = |around: &Surroundings, count: fn(&Queue) -> u32| -> u64 {
-            let queues = around.queues.iter().filter(|queue| queue.ifindex == interface.index);
+        let total = |load: &HostLoad, count: fn(&Queue) -> u32| -> u64 {
+            let queues = load.queues.iter().filter(|queue| queue.ifindex == interface.index);
             queues.map(|queue| u64::from(count(queue))).sum()
         };
         let queued =
-            |count: fn(&Queue) -> u32| total(&last.around, count).saturating_sub(total(&first.around, count));
-        InterfaceSeen {
+            |count: fn(&Queue) -> u32| total(&last.load, count).saturating_sub(total(&first.load, count));
+        InterfaceDelta {
             name: interface.name.clone(),
             rx_bytes: grown(|interface| interface.rx.bytes),
             tx_bytes: grown(|interface| interface.tx.bytes),
             dropped: grown(|interface| interface.rx.dropped + interface.tx.dropped),
             queue: last
-                .around
+                .load
                 .queues
                 .iter()
                 .find(|queue| queue.ifindex == interface.index)
@@ -303,13 +304,17 @@ fn interfaces(first: &Reading, last: &Reading, used: &[&str]) -> Vec<InterfaceSe
     last.interfaces.iter().filter(|interface| used.contains(&interface.name.as_str())).map(of).collect()
 }
 
-fn cores(first: &[Cpu], last: &[Cpu]) -> Vec<Core> {
+fn cores(first: &[Cpu], last: &[Cpu]) -> Vec<CpuLoad> {
     let of = |cpu: &Cpu| {
         let before = first.iter().find(|known| known.id == cpu.id)?;
         let total = cpu.total.saturating_sub(before.total);
         let part = |ticks: u64| if total == 0 { 0.0 } else { ratio(ticks, total) };
         let idle = part(cpu.idle.saturating_sub(before.idle));
-        Some(Core { id: cpu.id, busy: 1.0 - idle, softirq: part(cpu.softirq.saturating_sub(before.softirq)) })
+        Some(CpuLoad {
+            id: cpu.id,
+            busy: 1.0 - idle,
+            softirq: part(cpu.softirq.saturating_sub(before.softirq)),
+        })
     };
     last.iter().filter_map(of).collect()
 }
@@ -318,7 +323,7 @@ fn seconds(nanoseconds: u64) -> f64 {
     ratio(nanoseconds, 1_000_000_000)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share for people, of counts far below 2^52")]
+#[expect(clippy::cast_precision_loss, reason = "a share to print, of counts far below 2^52")]
 pub(super) fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }

@@ -1,7 +1,7 @@
 //! The table of what arrived at the interfaces before anything could drop it, where that was asked for.
 
-use crate::{Column, Shown, Table, Value};
-use net_traffic_model::{Arrivals, Model};
+use crate::{Column, ColumnSpec, Table, Value};
+use net_traffic_model::{Model, XdpRx};
 
 const COLUMNS: &[Column] = &[
     Column::text("interface"),
@@ -12,27 +12,27 @@ const COLUMNS: &[Column] = &[
     Column::number("dropped_bytes"),
 ];
 
-const TEXT: &[Shown] = &[
-    Shown::whole("IFACE", "interface"),
-    Shown::whole("XDP", "mode"),
-    Shown::whole("PACKETS", "xdp_packets"),
-    Shown::whole("BYTES", "xdp_bytes"),
-    Shown::whole("DROPPED", "dropped_packets"),
-    Shown::whole("DROP-BYTES", "dropped_bytes"),
+const TEXT: &[ColumnSpec] = &[
+    ColumnSpec::whole("IFACE", "interface"),
+    ColumnSpec::whole("XDP", "mode"),
+    ColumnSpec::whole("PACKETS", "xdp_packets"),
+    ColumnSpec::whole("BYTES", "xdp_bytes"),
+    ColumnSpec::whole("DROPPED", "dropped_packets"),
+    ColumnSpec::whole("DROP-BYTES", "dropped_bytes"),
 ];
 
-const MARKDOWN: &[Shown] = &[
-    Shown::whole("Interface", "interface"),
-    Shown::whole("XDP", "mode"),
-    Shown::plain("Packets", "xdp_packets"),
-    Shown::plain("Bytes", "xdp_bytes"),
-    Shown::plain("Dropped (packets)", "dropped_packets"),
-    Shown::plain("Dropped (bytes)", "dropped_bytes"),
+const MARKDOWN: &[ColumnSpec] = &[
+    ColumnSpec::whole("Interface", "interface"),
+    ColumnSpec::whole("XDP", "mode"),
+    ColumnSpec::plain("Packets", "xdp_packets"),
+    ColumnSpec::plain("Bytes", "xdp_bytes"),
+    ColumnSpec::plain("Dropped (packets)", "dropped_packets"),
+    ColumnSpec::plain("Dropped (bytes)", "dropped_bytes"),
 ];
 
 /// `None` where nobody asked, so that reports without it are as they were.
 pub(crate) fn table(model: &Model) -> Option<Table<'_>> {
-    let cells: Vec<Value<'_>> = model.arrivals().flat_map(row).collect();
+    let cells: Vec<Value<'_>> = model.xdp_rx().flat_map(row).collect();
     let title = "Arrived".to_owned();
     (!cells.is_empty()).then_some(Table {
         key: Some("arrivals"),
@@ -45,7 +45,7 @@ pub(crate) fn table(model: &Model) -> Option<Table<'_>> {
     })
 }
 
-fn row(arrivals: Arrivals<'_>) -> [Value<'_>; COLUMNS.len()] {
+fn row(arrivals: XdpRx<'_>) -> [Value<'_>; COLUMNS.len()] {
     [
         Value::Text(arrivals.interface),
         Value::Text(if arrivals.native { "native" } else { "generic" }),

@@ -1,39 +1,39 @@
-//! The figures about a test, and what was asked of it; data only.
+//! The figures of a throughput test and its request; data only.
 
 use serde::Serialize;
 
 use net_traffic_snapshot::{Cpu, Endpoint, Queue};
 
-/// What the user asked of the test.
+/// The user's request.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Asked {
+pub struct TestRequest {
     pub udp: bool,
-    /// Bits per second that each stream was not to exceed.
+    /// The requested upper limit of each stream, in bits per second.
     pub bps: Option<u64>,
-    /// Datagrams lost and sent, where the test's own report has them.
+    /// Datagrams lost and sent, if the test's own report has them.
     pub datagrams: Option<(u64, u64)>,
 }
 
-/// What is around the sockets.
+/// The load of the host beside the sockets: processors and qdiscs.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct HostLoad {
     pub cpus: Vec<Cpu>,
     pub queues: Vec<Queue>,
 }
 
-/// Everything that tells why a test was as fast as it was, between its first and its last reading.
+/// The evidence for the cause, between the first and the last reading of a test.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Observations {
     pub seconds: f64,
-    pub streams: Vec<StreamSeen>,
-    pub interfaces: Vec<InterfaceSeen>,
-    /// Who else used the same interface, the busiest first.
-    pub other_processes: Vec<OtherSeen>,
-    pub cores: Vec<Core>,
+    pub streams: Vec<StreamStats>,
+    pub interfaces: Vec<InterfaceDelta>,
+    /// Other processes on the same interface, the busiest first.
+    pub other_processes: Vec<OtherProcess>,
+    pub cores: Vec<CpuLoad>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StreamSeen {
+pub struct StreamStats {
     #[serde(skip)]
     pub local: Endpoint,
     #[serde(skip)]
@@ -43,58 +43,59 @@ pub struct StreamSeen {
     pub sent_bytes: u64,
     pub received_bytes: u64,
     pub seconds: f64,
-    /// Until the reading before its last byte was seen: how long it was quiet by the next, nobody knows.
+    /// The transfer up to the reading before the last. The last reading includes an idle time of unknown length.
     #[serde(skip)]
-    pub before: Option<Moved>,
-    /// How long there was something to send; the next two are parts of it.
+    pub before: Option<Transfer>,
+    /// Time with data to send (`tcpi_busy_time`); the next two are parts of it.
+    /// <https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/tcp.h#L278>
     pub busy_us: Option<u64>,
     pub rwnd_limited_us: Option<u64>,
     pub sndbuf_limited_us: Option<u64>,
     pub retransmits: Option<u32>,
     pub retransmitted_bytes: Option<u64>,
     pub rtt_min_us: Option<u32>,
-    /// The longest that was read under load.
+    /// The highest that was read under load.
     pub rtt_max_us: Option<u32>,
-    /// The receiver's window: the widest and the narrowest that was read.
+    /// The receiver's window: the widest and the narrowest reading.
     pub rwnd_max_bytes: Option<u32>,
     pub rwnd_min_bytes: Option<u32>,
-    /// The widest that it could be, by the scale that both sides agreed on.
+    /// The widest possible window with the negotiated scale (RFC 7323).
     pub rwnd_possible_bytes: Option<u32>,
-    /// The most that waited here to be read.
+    /// The most bytes in the receive queue.
     pub unread_max_bytes: u32,
 }
 
-/// What a stream moved within a time.
+/// The bytes of a stream within a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moved {
+pub struct Transfer {
     pub sent_bytes: u64,
     pub received_bytes: u64,
     pub seconds: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InterfaceSeen {
+pub struct InterfaceDelta {
     pub name: String,
     pub rx_bytes: u64,
     pub tx_bytes: u64,
-    /// By the interface itself, in both directions.
+    /// Packets that the interface itself dropped, in both directions.
     pub dropped: u64,
-    /// The kind of its queue, and how often it dropped a packet, or held one back to keep a rate.
+    /// The kind of its root qdisc, its drops, and how often it delayed a packet to keep a rate.
     pub queue: Option<String>,
     pub queue_drops: u64,
     pub queue_overlimits: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OtherSeen {
+pub struct OtherProcess {
     pub pid: Option<u32>,
     pub process: Option<String>,
     pub bytes: u64,
 }
 
-/// Parts of the time, from 0 to 1.
+/// One processor; parts of the time, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Core {
+pub struct CpuLoad {
     pub id: u32,
     pub busy: f64,
     pub softirq: f64,

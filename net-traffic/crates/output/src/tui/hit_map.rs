@@ -4,12 +4,12 @@ use std::ops::Range;
 
 /// Where a frame put what can be clicked, and how much it showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drawn {
+pub struct HitMap {
     pub tabs_line: u16,
     pub tabs: Vec<Range<u16>>,
     /// The line of the headings; the rows follow.
     pub heading: u16,
-    pub columns: Vec<DrawnColumn>,
+    pub columns: Vec<ColumnHit>,
     /// How many columns had no room.
     pub hidden: usize,
     /// The place of the first row.
@@ -21,7 +21,7 @@ pub struct Drawn {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrawnColumn {
+pub struct ColumnHit {
     pub key: &'static str,
     pub range: Range<u16>,
 }

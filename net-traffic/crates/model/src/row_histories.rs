@@ -1,38 +1,38 @@
-//! How the rates of connections, containers and remote hosts were.
+//! The rate histories of connections, containers and remote hosts.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::connection::Connection;
-use super::history::History;
+use super::history::RateHistory;
 use super::process::ProcessState;
 use super::rate::Rates;
-use super::traces::Traces;
+use super::sparse_history::SparseHistory;
 use net_traffic_snapshot::SocketId;
 
-/// A row that comes and goes, and whose history is kept only while it moves something.
+/// An item with a sparse rate history. Processes and interfaces keep their own [`RateHistory`].
 #[derive(Clone, Copy, Debug)]
-pub enum Row<'a> {
+pub enum HistoryKey<'a> {
     Connection(SocketId),
-    /// By id.
+    /// A container, by id.
     Container(&'a str),
     Destination(IpAddr),
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Histories {
-    connections: Traces<SocketId>,
-    containers: Traces<String>,
-    destinations: Traces<IpAddr>,
+pub(crate) struct RowHistories {
+    connections: SparseHistory<SocketId>,
+    containers: SparseHistory<String>,
+    destinations: SparseHistory<IpAddr>,
 }
 
-impl Histories {
-    /// Adds a snapshot: the connections that move something, and all processes. Keeps at most so many of each kind.
+impl RowHistories {
+    /// Adds a snapshot: the connections with traffic, and all processes. Keeps at most `limit` histories of each kind.
     pub(crate) fn advance<'m>(
         &mut self,
         moving: impl Iterator<Item = &'m Connection>,
         processes: impl Iterator<Item = &'m ProcessState>,
-        keep: usize,
+        limit: usize,
     ) {
         let mut connections: Vec<(SocketId, Rates)> = Vec::new();
         let mut destinations: HashMap<IpAddr, Rates> = HashMap::new();
@@ -48,16 +48,16 @@ impl Histories {
                 containers.entry(id).or_default().add(state.rates);
             }
         }
-        self.connections.advance(connections.into_iter(), keep);
-        self.destinations.advance(destinations.into_iter(), keep);
-        self.containers.advance(containers.into_iter().map(|(id, rates)| (id.to_owned(), rates)), keep);
+        self.connections.advance(connections.into_iter(), limit);
+        self.destinations.advance(destinations.into_iter(), limit);
+        self.containers.advance(containers.into_iter().map(|(id, rates)| (id.to_owned(), rates)), limit);
     }
 
-    pub(crate) fn get(&self, of: Row<'_>) -> Option<History> {
-        match of {
-            Row::Connection(id) => self.connections.get(&id),
-            Row::Container(id) => self.containers.get(&id.to_owned()),
-            Row::Destination(address) => self.destinations.get(&address),
+    pub(crate) fn get(&self, key: HistoryKey<'_>) -> Option<RateHistory> {
+        match key {
+            HistoryKey::Connection(id) => self.connections.get(&id),
+            HistoryKey::Container(id) => self.containers.get(&id.to_owned()),
+            HistoryKey::Destination(address) => self.destinations.get(&address),
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What XDP saw of what an interface received, beside what the stack was handed: the difference was dropped in between,
-//! or is still under way.
+//! Packets counted by XDP at an interface, against the packets that reached the `tcx` hook of the stack. The difference
+//! was dropped in between, or is still queued.
 
 use net_traffic_snapshot::{Arrived, Direction, Passed, Wire};
 
-/// The octets of a VLAN tag.
+/// The bytes of a VLAN tag.
 const TAG: u64 = 4;
 
-/// One interface, since the tool began to watch it.
+/// The receive counters of one interface since this program attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrivals<'m> {
+pub struct XdpRx<'m> {
     pub interface: &'m str,
-    /// Counted in the driver.
+    /// XDP runs in the driver (native mode), not in the stack (generic mode).
     pub native: bool,
     pub packets: u64,
     pub bytes: u64,
@@ -18,13 +18,13 @@ pub struct Arrivals<'m> {
     pub dropped_bytes: u64,
 }
 
-impl<'m> Arrivals<'m> {
-    /// `None` where nobody asked for it, and for what is sent.
+impl<'m> XdpRx<'m> {
+    /// `None` without `--xdp`, and for the sending direction.
     pub(super) fn of(wire: &'m Wire) -> Option<Self> {
         let Arrived { packets, bytes, native } = wire.arrived.filter(|_| wire.direction == Direction::Rx)?;
         let all = [&wire.process, &wire.kernel, &wire.forwarded, &wire.unknown];
         let sum = |of: fn(&Passed) -> u64| all.iter().map(|passed| of(passed)).fold(0, u64::saturating_add);
-        // A driver hands on segments, which the stack joins before it hands them on.
+        // Native XDP runs before GRO and counts segments; generic XDP runs after it and counts merged packets.
         let (passed, passed_bytes) = if native {
             (sum(|passed| passed.segments), sum(|passed| passed.segment_bytes))
         } else {
@@ -32,7 +32,8 @@ impl<'m> Arrivals<'m> {
         };
         let dropped_packets = packets.saturating_sub(passed);
         let dropped_bytes = bytes.saturating_sub(passed_bytes);
-        // What XDP saw with a VLAN tag in it, the stack was handed with the tag beside it.
+        // XDP sees a VLAN tag as part of the packet. The stack moves it to `skb->vlan_tci` before the hook.
+        // https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L5683
         let tags = TAG * sum(if native { |passed| passed.tagged_segments } else { |passed| passed.tagged });
         Some(Self {
             interface: &wire.interface,
@@ -71,33 +72,33 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_reach_the_stack_was_dropped() {
-        let arrived = |packets, bytes, native| {
+    fn packets_missing_in_the_stack_count_as_dropped() {
+        let dropped = |packets, bytes, native| {
             let wire = wire(Direction::Rx, Some(Arrived { packets, bytes, native }));
-            let arrivals = Arrivals::of(&wire).unwrap();
-            (arrivals.dropped_packets, arrivals.dropped_bytes)
+            let xdp_rx = XdpRx::of(&wire).unwrap();
+            (xdp_rx.dropped_packets, xdp_rx.dropped_bytes)
         };
-        assert_eq!(arrived(11, 10_042, false), (0, 0));
-        assert_eq!(arrived(13, 10_242, false), (2, 200));
-        assert_eq!(arrived(41, 12_042, true), (0, 0));
-        assert_eq!(arrived(42, 12_142, true), (1, 100));
+        assert_eq!(dropped(11, 10_042, false), (0, 0));
+        assert_eq!(dropped(13, 10_242, false), (2, 200));
+        assert_eq!(dropped(41, 12_042, true), (0, 0));
+        assert_eq!(dropped(42, 12_142, true), (1, 100));
     }
 
     #[test]
-    fn vlan_tags_are_not_dropped() {
-        let arrived = |packets, bytes| {
+    fn vlan_tags_do_not_count_as_dropped() {
+        let dropped = |packets, bytes| {
             let mut wire = wire(Direction::Rx, Some(Arrived { packets, bytes, native: false }));
             wire.process.tagged = 10;
-            let arrivals = Arrivals::of(&wire).unwrap();
-            (arrivals.dropped_packets, arrivals.dropped_bytes)
+            let xdp_rx = XdpRx::of(&wire).unwrap();
+            (xdp_rx.dropped_packets, xdp_rx.dropped_bytes)
         };
-        assert_eq!(arrived(11, 10_082), (0, 0));
-        assert_eq!(arrived(13, 10_282), (2, 200));
+        assert_eq!(dropped(11, 10_082), (0, 0));
+        assert_eq!(dropped(13, 10_282), (2, 200));
     }
 
     #[test]
-    fn nothing_is_said_where_nobody_asked() {
-        assert_eq!(Arrivals::of(&wire(Direction::Rx, None)), None);
-        assert_eq!(Arrivals::of(&wire(Direction::Tx, Some(Arrived::default()))), None);
+    fn interface_without_xdp_has_no_counters() {
+        assert_eq!(XdpRx::of(&wire(Direction::Rx, None)), None);
+        assert_eq!(XdpRx::of(&wire(Direction::Tx, Some(Arrived::default()))), None);
     }
 }
