@@ -69,7 +69,7 @@ impl Clock {
         let pattern = if self.stamp == Stamp::Date { "%Y-%m-%d %H:%M:%S" } else { "%H:%M:%S" };
         let seconds = i64::try_from(second).unwrap_or(i64::MAX);
         self.words = match Timestamp::from_second(seconds) {
-            Ok(time) => time.to_zoned(self.zone.clone()).strftime(pattern).to_string(),
+            Ok(time) => time.to_zoned_datetime(self.zone.clone()).strftime(pattern).to_string(),
             Err(_) => second.to_string(),
         };
     }

@@ -109,7 +109,7 @@ mod tests {
             let listening = count(State::Listen);
             let client = mptcp_socket()?;
             connect(client.as_raw_fd(), &getsockname::<SockaddrIn>(listener.as_raw_fd())?)?;
-            let _server = accept(listener.as_raw_fd())?;
+            let _server = accept(&listener)?;
             Ok([none[0], none[1], listening, count(State::Established)])
         });
         match found.join().unwrap() {

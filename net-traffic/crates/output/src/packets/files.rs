@@ -148,8 +148,9 @@ impl Files {
         let mut name = OsString::from(&self.path);
         if self.rotation.seconds.is_some() {
             let time = i128::from(now_ns);
-            let local =
-                Timestamp::from_nanosecond(time).map_err(io::Error::other)?.to_zoned(TimeZone::system());
+            let local = Timestamp::from_nanosecond(time)
+                .map_err(io::Error::other)?
+                .to_zoned_datetime(TimeZone::system());
             let pattern = self.path.to_string_lossy().into_owned();
             name = jiff::fmt::strtime::format(pattern, &local).map_err(io::Error::other)?.into();
         }

@@ -52,9 +52,8 @@ impl Actor {
 
     /// Waits for one connection.
     pub(super) fn accept(&mut self, listener: &Listener) -> Result<Link, TrafficError> {
-        let raw = accept4(listener.0.as_raw_fd(), SockFlag::SOCK_CLOEXEC).attempt("accept")?;
-        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
-        self.meter(unsafe { OwnedFd::from_raw_fd(raw) })
+        let socket = accept4(&listener.0, SockFlag::SOCK_CLOEXEC).attempt("accept")?;
+        self.meter(socket)
     }
 
     /// The server's side of one connection.
