@@ -28,7 +28,7 @@ use crate::source::system;
 pub(crate) fn main() -> ExitCode {
     system::begin();
     // The self-test's processes are this program too; they start no thread.
-    if let Some(status) = selftest::act_if_told() {
+    if let Some(status) = selftest::run_worker_if_requested() {
         return status;
     }
     let arguments = options_after_command(std::env::args_os().collect());

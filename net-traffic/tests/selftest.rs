@@ -9,7 +9,9 @@ mod skip;
 
 use std::fs;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -205,6 +207,22 @@ fn it_leaves_nothing_behind() {
         })
         .collect();
     assert!(members.is_empty(), "{members:?}");
+}
+
+/// A worker starts only on a socket pair of a parent that runs the same executable.
+#[test]
+fn worker_started_by_user_is_usage_error() {
+    let worker = |stdin: Stdio| {
+        let output =
+            program().args(["selftest-worker", "tcp_plain", "client"]).stdin(stdin).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (_, other_program) = UnixStream::pair().unwrap();
+    for stdin in [Stdio::null(), Stdio::from(OwnedFd::from(other_program))] {
+        let (status, message) = worker(stdin);
+        assert_eq!(status, Some(2), "{message}");
+        assert!(message.contains("selftest-worker"), "{message}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::failure::{Failure, note};
 use crate::config::{Config, SelftestConfig, SourceConfig};
 use net_traffic_model::{Model, Retention, Selection};
 use net_traffic_output::Output;
-use net_traffic_snapshot::selftest::Trial;
+use net_traffic_snapshot::selftest::Report;
 use net_traffic_snapshot::{OpenError, Tier};
 
 /// Succeeds only if every promise was kept.
@@ -35,20 +35,20 @@ pub(super) fn run(config: &Config, selftest: &SelftestConfig) -> Result<ExitCode
     }
 }
 
-/// The self-test's own processes are this program, started again: its status if this is one of them.
-pub(super) fn act_if_told() -> Option<ExitCode> {
+/// The self-test's workers are this program, started again. The exit status, if this process is a worker.
+pub(super) fn run_worker_if_requested() -> Option<ExitCode> {
     #[cfg(all(target_os = "linux", feature = "selftest"))]
-    return net_traffic_selftest::act_if_told();
+    return net_traffic_selftest::traffic::run_worker_if_requested(net_traffic_selftest::traffic::cases());
     #[cfg(not(all(target_os = "linux", feature = "selftest")))]
     None
 }
 
 #[cfg(all(target_os = "linux", feature = "selftest"))]
-fn trial(tier: Tier, duration: Duration) -> Result<Trial, OpenError> {
+fn trial(tier: Tier, duration: Duration) -> Result<Report, OpenError> {
     net_traffic_selftest::run(tier, duration)
 }
 
 #[cfg(not(all(target_os = "linux", feature = "selftest")))]
-fn trial(_tier: Tier, _duration: Duration) -> Result<Trial, OpenError> {
+fn trial(_tier: Tier, _duration: Duration) -> Result<Report, OpenError> {
     Err(OpenError::Usage("the self-test runs on Linux only, in a program that was built with it".to_owned()))
 }

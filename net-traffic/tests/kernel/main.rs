@@ -7,9 +7,12 @@
 mod suite;
 
 #[cfg(target_os = "linux")]
+use net_traffic_selftest::traffic::{cases, run_worker_if_requested};
+
+#[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     // The traffic's processes are this program too.
-    let told = suite::act_if_told().or_else(net_traffic_selftest::traffic::act_if_told);
+    let told = suite::act_if_told().or_else(|| run_worker_if_requested(cases()));
     told.unwrap_or_else(suite::run)
 }
 

@@ -1,4 +1,4 @@
-//! Captures known packets on loopback: every one, each with its process.
+//! Captures known packets on loopback and checks that none is missing and each has its process.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -12,116 +12,116 @@ use net_traffic_linux::interfaces::Interfaces;
 use net_traffic_linux::netns::NetNs;
 use net_traffic_snapshot::Collector;
 use net_traffic_snapshot::Snapshot;
-use net_traffic_snapshot::selftest::{CaseTrial, TierTrial};
+use net_traffic_snapshot::selftest::{CaseResult, TierResult};
 use pcap_io::{Direction, Interface, Packet};
 
-/// Where others could listen; nobody else does in a namespace of its own.
+/// The receiver's port. In a network namespace of its own no other process uses the port.
 const PORT: u16 = 47_213;
 const SNAPLEN: u32 = 128;
 const RING_KIB: u32 = 4096;
-/// Datagrams, and how many go between two looks at what was captured.
 const DATAGRAMS: u64 = 4000;
+/// Datagrams between two readings of the capture.
 const BURST: u64 = 200;
 const STREAM: usize = 4 << 20;
 const BLOCK: usize = 16 << 10;
 const ETHERNET: u64 = 14;
 const IPV4_UDP: u64 = 20 + 8;
 
-/// `own_namespace`: all that crosses loopback is ours.
-pub(super) fn run(own_namespace: bool) -> Result<TierTrial, TrafficError> {
-    let mut tried = TierTrial { tier: "capture", ..TierTrial::default() };
-    let cases: [(&'static str, Try); 2] = [("capture_udp", datagrams), ("capture_tcp", stream)];
-    for (case, attempt) in cases {
+/// `own_namespace`: loopback carries the packets of the self-test only.
+pub(super) fn run(own_namespace: bool) -> Result<TierResult, TrafficError> {
+    let mut result = TierResult { tier: "capture", ..TierResult::default() };
+    let cases: [(&'static str, CaptureCase); 2] = [("capture_udp", datagrams), ("capture_tcp", stream)];
+    for (case, play) in cases {
         if case == "capture_tcp" && !own_namespace {
-            let skipped = Some("loopback carries other packets, too".to_owned());
-            tried.cases.push(CaseTrial { case, skipped, ..CaseTrial::default() });
+            let skipped = Some("loopback carries packets of other processes".to_owned());
+            result.cases.push(CaseResult { case, skipped, ..CaseResult::default() });
             continue;
         }
-        match attempt() {
-            Ok(found) => tried.cases.push(found.judge(case)),
-            Err(Stopped::Refused(reason)) => return Ok(TierTrial { refused: Some(reason), ..tried }),
-            Err(Stopped::Broken(cause)) => {
+        match play() {
+            Ok(tally) => result.cases.push(tally.result(case)),
+            Err(Failure::Refused(reason)) => return Ok(TierResult { refused: Some(reason), ..result }),
+            Err(Failure::Traffic(cause)) => {
                 return Err(TrafficError::Call { attempt: "send packets to be captured", cause });
             }
         }
     }
-    Ok(tried)
+    Ok(result)
 }
 
-type Try = fn() -> Result<Found, Stopped>;
+type CaptureCase = fn() -> Result<Tally, Failure>;
 
-enum Stopped {
+enum Failure {
     Refused(String),
-    Broken(io::Error),
+    Traffic(io::Error),
 }
 
-impl From<StartError> for Stopped {
+impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         Self::Refused(error.to_string())
     }
 }
 
-impl From<io::Error> for Stopped {
+impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::Broken(error)
+        Self::Traffic(error)
     }
 }
 
-/// Packets and their octets.
+/// Packets and their bytes on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count {
     packets: u64,
-    octets: u64,
+    bytes: u64,
 }
 
-/// What passed, and what was captured of it.
+/// Packets that crossed the interface, and packets of the capture.
 #[derive(Default)]
-struct Found {
-    passed: Count,
+struct Tally {
+    sent: Count,
     captured: Count,
-    /// Captured without the process that they belong to.
-    strangers: u64,
+    /// Captured packets without their process.
+    unowned: u64,
     dropped: u64,
 }
 
-impl Found {
-    fn judge(&self, case: &'static str) -> CaseTrial {
-        let Self { passed, captured, strangers, dropped } = self;
-        let difference = if captured != passed {
-            let (passed, captured) = (passed.packets, captured.packets);
-            Some(format!("{passed} packets passed, {captured} were captured, {dropped} dropped"))
+impl Tally {
+    fn result(&self, case: &'static str) -> CaseResult {
+        let Self { sent, captured, unowned, dropped } = self;
+        let difference = if captured != sent {
+            let (sent, captured) = (sent.packets, captured.packets);
+            Some(format!("{sent} packets crossed loopback, {captured} were captured, {dropped} dropped"))
         } else if *dropped > 0 {
             Some(format!("{dropped} packets were dropped"))
         } else {
-            (*strangers > 0).then(|| format!("{strangers} packets were captured without their process"))
+            (*unowned > 0).then(|| format!("{unowned} packets were captured without their process"))
         };
-        CaseTrial {
+        CaseResult {
             case,
-            moved: passed.octets,
-            counted: captured.octets,
-            error: passed.octets.abs_diff(captured.octets),
+            moved: sent.bytes,
+            counted: captured.bytes,
+            error: sent.bytes.abs_diff(captured.bytes),
             difference,
             skipped: None,
         }
     }
 
-    fn take(&mut self, packet: &Packet<'_>) -> ControlFlow<()> {
+    fn add(&mut self, packet: &Packet<'_>) -> ControlFlow<()> {
         self.captured.packets += 1;
-        self.captured.octets += u64::from(packet.length);
+        self.captured.bytes += u64::from(packet.length);
         let own = std::process::id();
-        self.strangers += u64::from(packet.process.is_none_or(|process| process.pid != own));
+        self.unowned += u64::from(packet.process.is_none_or(|process| process.pid != own));
         ControlFlow::Continue(())
     }
 }
 
-/// A capture that counts.
-struct Counting {
+/// A live capture with its tally.
+struct CountingCapture {
     live: LiveCapture,
-    found: Found,
+    tally: Tally,
 }
 
-impl Counting {
-    fn start(direction: Option<Direction>, expression: &str) -> Result<Self, Stopped> {
+impl CountingCapture {
+    fn start(direction: Option<Direction>, expression: &str) -> Result<Self, Failure> {
         let options = LiveCaptureOptions {
             interfaces: vec!["lo".to_owned()],
             snaplen: SNAPLEN,
@@ -131,53 +131,53 @@ impl Counting {
             ..LiveCaptureOptions::default()
         };
         let live = LiveCapture::start(&options, expression, true)?;
-        Ok(Self { live, found: Found::default() })
+        Ok(Self { live, tally: Tally::default() })
     }
 
-    /// Waits a moment and takes what was captured by then.
-    fn look(&mut self) {
-        let Self { live, found } = self;
-        let _goes_on = live.next(&mut |_: &[Interface], packet: &Packet<'_>| found.take(packet));
+    /// Reads the packets captured so far.
+    fn poll(&mut self) {
+        let Self { live, tally } = self;
+        let _goes_on = live.next(&mut |_: &[Interface], packet: &Packet<'_>| tally.add(packet));
     }
 
-    fn end(self, passed: Count) -> Found {
-        let Self { mut live, mut found } = self;
-        live.finish(Some(&mut |_: &[Interface], packet: &Packet<'_>| found.take(packet)));
+    fn finish(self, sent: Count) -> Tally {
+        let Self { mut live, mut tally } = self;
+        live.finish(Some(&mut |_: &[Interface], packet: &Packet<'_>| tally.add(packet)));
         if live.without_owners().is_some() {
-            // The kernel gives them none, as `doctor` says.
-            found.strangers = 0;
+            // The kernel grants no hook for the owners; `doctor` reports it.
+            tally.unowned = 0;
         }
-        Found { passed, dropped: live.ledger().dropped(), ..found }
+        Tally { sent, dropped: live.ledger().dropped(), ..tally }
     }
 }
 
-fn datagrams() -> Result<Found, Stopped> {
+fn datagrams() -> Result<Tally, Failure> {
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, PORT))?;
     let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     sender.connect(receiver.local_addr()?)?;
-    let mut counting = Counting::start(None, &format!("udp dst port {PORT}"))?;
-    let mut passed = Count::default();
+    let mut capture = CountingCapture::start(None, &format!("udp dst port {PORT}"))?;
+    let mut count = Count::default();
     let payload = [0; 1400];
     for number in 0..DATAGRAMS {
         let size = 1 + usize::try_from(number % 1400).unwrap_or(0);
         let sent = sender.send(&payload[..size])?;
         receiver.recv(&mut [0; 1400])?;
-        // Once going out, and once coming in.
-        passed.packets += 2;
-        passed.octets += 2 * (ETHERNET + IPV4_UDP + sent as u64);
+        // The capture has each packet twice: sent and received.
+        count.packets += 2;
+        count.bytes += 2 * (ETHERNET + IPV4_UDP + sent as u64);
         if number % BURST == BURST - 1 {
-            counting.look();
+            capture.poll();
         }
     }
-    Ok(counting.end(passed))
+    Ok(capture.finish(count))
 }
 
-/// What the interface itself counted is the truth: how many packets a stream takes is the stack's affair. Only coming
-/// in are they the same: what goes out may be larger than loopback takes, and be divided behind the capture.
-fn stream() -> Result<Found, Stopped> {
+/// The interface's counters are the ground truth, because the TCP stack chooses the number of packets. The capture takes
+/// received packets only: the stack may split a sent GSO packet after the capture's hook.
+fn stream() -> Result<Tally, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT))?;
-    let mut counting = Counting::start(Some(Direction::In), "")?;
-    let before = crossed()?;
+    let mut capture = CountingCapture::start(Some(Direction::In), "")?;
+    let before = loopback_counters()?;
     let address = listener.local_addr()?;
     let sender = thread::spawn(move || -> io::Result<()> {
         let mut there = TcpStream::connect(address)?;
@@ -197,23 +197,23 @@ fn stream() -> Result<Found, Stopped> {
         }
         read += length;
         if read % (STREAM / 8) < length {
-            counting.look();
+            capture.poll();
         }
     }
     drop(here);
-    sender.join().map_err(|_panic| io::Error::other("the sender broke off"))??;
-    let after = crossed()?;
+    sender.join().map_err(|_panic| io::Error::other("the sender panicked"))??;
+    let after = loopback_counters()?;
     let packets = after.packets - before.packets;
-    // Loopback counts from the network layer on.
-    Ok(counting.end(Count { packets, octets: after.octets - before.octets + ETHERNET * packets }))
+    // Loopback's counters leave out the Ethernet header.
+    Ok(capture.finish(Count { packets, bytes: after.bytes - before.bytes + ETHERNET * packets }))
 }
 
-/// What crossed loopback since it is there.
-fn crossed() -> io::Result<Count> {
+/// The packets and bytes of loopback since its creation.
+fn loopback_counters() -> io::Result<Count> {
     let mut snapshot = Snapshot::default();
     let own = NetNs::own().map_err(io::Error::other)?;
     Interfaces::new(own)?.collect(&mut snapshot).map_err(io::Error::other)?;
     let loopback = snapshot.interfaces.into_iter().find(|interface| interface.name == "lo");
     let loopback = loopback.ok_or_else(|| io::Error::other("there is no loopback"))?;
-    Ok(Count { packets: loopback.tx.packets, octets: loopback.tx.bytes })
+    Ok(Count { packets: loopback.tx.packets, bytes: loopback.tx.bytes })
 }

@@ -1,4 +1,6 @@
-//! Counts known traffic on every tier that this kernel grants, in a network namespace of its own where it may.
+//! Sends known traffic and compares it with the counted bytes, on every tier that the kernel grants.
+//!
+//! The traffic runs in a network namespace of its own if the process may create one, else on loopback.
 
 #![cfg(target_os = "linux")]
 
@@ -8,15 +10,14 @@ pub mod traffic;
 
 use std::time::Duration;
 
-pub use self::traffic::act_if_told;
-use self::traffic::compare::{Moment, Seen, compare, promised};
-use self::traffic::{Case, NetNs, Stage, TrafficError, cases};
+use self::traffic::compare::{Observed, Phase, compare, expected_and_counted};
+use self::traffic::{Case, CaseRun, NetNs, TrafficError, cases};
 use net_traffic_linux::Live;
-use net_traffic_snapshot::selftest::{CaseTrial, TierTrial, Trial};
+use net_traffic_snapshot::selftest::{CaseResult, Report, TierResult};
 use net_traffic_snapshot::{LiveOptions, OpenError, Tier};
 use net_traffic_snapshot::{Loss, Snapshot};
 
-/// Each kind of traffic that the tracer claims to count, and no case that takes long.
+/// One case of each kind of traffic that the tracer counts, without the slow ones.
 const CASES: &[&str] = &[
     "tcp_older",
     "tcp_plain",
@@ -46,57 +47,58 @@ const CASES: &[&str] = &[
     "ktls",
 ];
 
-/// Where the kernel has forgotten a connection before it is asked; `polling` promises nothing about those.
+/// The kernel removes these connections before a reading, so `polling` cannot count them.
 const ENDED: &[&str] = &["tcp_end_of_stream", "tcp_reset"];
 
-/// Set to anything, programs lose one event in a thousand: for the test of the self-test.
-const SABOTAGE: &str = "NET_TRAFFIC_SABOTAGE";
-const SABOTAGE_ONE_IN: u32 = 1000;
+/// With any value, the eBPF programs skip one event in a thousand: for the test of the self-test.
+const FAULT_INJECT: &str = "NET_TRAFFIC_SABOTAGE";
+const FAULT_ONE_IN: u32 = 1000;
 
-/// Runs the self-test: one tier, or all, and a capture of every packet.
+/// Runs the self-test: one tier or all tiers, and a packet capture.
 ///
-/// `duration` is for all measurements of speed together.
+/// `duration` is the total time of the speed measurements.
 ///
 /// # Errors
-/// When a tier that the user insists on is refused, or the traffic itself failed.
-pub fn run(tier: Tier, duration: Duration) -> Result<Trial, OpenError> {
+/// When the kernel refuses the tier that the caller chose, or the traffic fails.
+pub fn run(tier: Tier, duration: Duration) -> Result<Report, OpenError> {
     let namespace = NetNs::enter_new();
-    let mut trial = Trial { shared: namespace.as_ref().err().map(ToString::to_string), ..Trial::default() };
+    let mut report =
+        Report { shared: namespace.as_ref().err().map(ToString::to_string), ..Report::default() };
     let tiers = match tier {
         Tier::Auto => vec![Tier::TpBtf, Tier::Fentry, Tier::Kprobe, Tier::Polling],
         chosen => vec![chosen],
     };
     let parts = u32::try_from(tiers.len() + 1).unwrap_or(1);
     let each = duration / parts;
-    trial.uncounted = speed::measure(each).map_err(failed)?;
+    report.uncounted = speed::measure(each).map_err(failed)?;
     for chosen in tiers {
         match on_tier(chosen, each) {
-            Ok((tried, last)) => {
-                trial.tiers.push(tried);
-                trial.last = last;
+            Ok((result, last)) => {
+                report.tiers.push(result);
+                report.last = last;
             }
-            Err(Stopped::Refused(refusal)) if tier == Tier::Auto => {
+            Err(Failure::Refused(refusal)) if tier == Tier::Auto => {
                 let refused = Some(refusal.to_string());
-                trial.tiers.push(TierTrial { tier: chosen.name(), refused, ..TierTrial::default() });
+                report.tiers.push(TierResult { tier: chosen.name(), refused, ..TierResult::default() });
             }
-            Err(Stopped::Refused(refusal)) => return Err(refusal),
-            Err(Stopped::Broken(error)) => return Err(failed(error)),
+            Err(Failure::Refused(refusal)) => return Err(refusal),
+            Err(Failure::Traffic(error)) => return Err(failed(error)),
         }
     }
     if tier != Tier::Polling {
-        trial.tiers.push(capture::run(namespace.is_ok()).map_err(failed)?);
+        report.tiers.push(capture::run(namespace.is_ok()).map_err(failed)?);
     }
-    Ok(trial)
+    Ok(report)
 }
 
-enum Stopped {
+enum Failure {
     Refused(OpenError),
-    Broken(TrafficError),
+    Traffic(TrafficError),
 }
 
-impl From<TrafficError> for Stopped {
+impl From<TrafficError> for Failure {
     fn from(error: TrafficError) -> Self {
-        Self::Broken(error)
+        Self::Traffic(error)
     }
 }
 
@@ -104,77 +106,76 @@ fn failed(error: TrafficError) -> OpenError {
     OpenError::Failed { attempt: "send known traffic".to_owned(), cause: std::io::Error::other(error) }
 }
 
-/// All cases with one tracer, which is loaded once. What is older than the tracer is prepared before.
-fn on_tier(tier: Tier, duration: Duration) -> Result<(TierTrial, Snapshot), Stopped> {
+/// Plays all cases with one tracer. Cases with sockets older than the tracer are prepared before its start.
+fn on_tier(tier: Tier, duration: Duration) -> Result<(TierResult, Snapshot), Failure> {
     let hooks = tier != Tier::Polling;
     let chosen = |case: &&Case| CASES.contains(&case.name) && (hooks || !ENDED.contains(&case.name));
-    let (older, younger): (Vec<&Case>, Vec<&Case>) = cases().filter(chosen).partition(|case| case.older);
-    let mut stages = Vec::new();
-    for case in older {
-        stages.push((case, Stage::prepare(case)));
-    }
-    let lose_one_in = if std::env::var_os(SABOTAGE).is_some() { SABOTAGE_ONE_IN } else { 0 };
+    let (before, after): (Vec<&Case>, Vec<&Case>) =
+        cases().filter(chosen).partition(|case| case.starts_before_tracer);
+    let prepared: Vec<_> = before.into_iter().map(|case| (case, CaseRun::prepare(case))).collect();
+    let lose_one_in = if std::env::var_os(FAULT_INJECT).is_some() { FAULT_ONE_IN } else { 0 };
     let options = LiveOptions { counting: true, tier, lose_one_in, ..LiveOptions::default() };
-    let mut tracer =
-        Tracer { live: Live::open(&options).map_err(Stopped::Refused)?, seen: Seen::default(), hooks };
-    let mut tried = TierTrial { tier: tier.name(), ..TierTrial::default() };
-    for (case, stage) in stages {
-        tried.cases.push(tracer.try_case(case, stage)?);
+    let mut tracer = Tracer {
+        live: Live::open(&options).map_err(Failure::Refused)?,
+        observed: Observed::default(),
+        hooks,
+    };
+    let mut result = TierResult { tier: tier.name(), ..TierResult::default() };
+    for (case, run) in prepared {
+        result.cases.push(tracer.play(case, run)?);
     }
-    for case in younger {
-        tried.cases.push(tracer.try_case(case, Stage::prepare(case))?);
+    for case in after {
+        result.cases.push(tracer.play(case, CaseRun::prepare(case))?);
     }
-    tried.speed = Some(speed::measure(duration)?);
+    result.speed = Some(speed::measure(duration)?);
     let last = tracer.read()?;
-    tried.lost = total(last.loss);
-    Ok((tried, last))
+    result.lost = total(last.loss);
+    Ok((result, last))
 }
 
 struct Tracer {
     live: Live,
-    seen: Seen,
+    observed: Observed,
     hooks: bool,
 }
 
 impl Tracer {
-    fn try_case(
-        &mut self,
-        case: &Case,
-        stage: Result<Stage, TrafficError>,
-    ) -> Result<CaseTrial, TrafficError> {
-        match stage.and_then(|stage| self.count(case, stage)) {
+    fn play(&mut self, case: &Case, run: Result<CaseRun, TrafficError>) -> Result<CaseResult, TrafficError> {
+        match run.and_then(|run| self.measure(case, run)) {
             Err(error @ TrafficError::Unsupported { .. }) => {
-                Ok(CaseTrial { case: case.name, skipped: Some(error.to_string()), ..CaseTrial::default() })
+                Ok(CaseResult { case: case.name, skipped: Some(error.to_string()), ..CaseResult::default() })
             }
             outcome => outcome,
         }
     }
 
-    /// While everything is open, and after everything is closed, the numbers must be the same.
-    fn count(&mut self, case: &Case, mut stage: Stage) -> Result<CaseTrial, TrafficError> {
-        let truth = stage.run()?;
+    /// Compares twice: while the sockets are open, and after all processes have exited.
+    fn measure(&mut self, case: &Case, mut run: CaseRun) -> Result<CaseResult, TrafficError> {
+        let truth = run.run()?;
         let mut differences = Vec::new();
         self.read()?;
-        differences.extend(compare(&truth, &self.seen, self.hooks, Moment::Open));
-        let (moved, counted) = promised(&truth, &self.seen, self.hooks);
-        stage.finish()?;
+        differences.extend(compare(&truth, &self.observed, self.hooks, Phase::Open));
+        let (moved, counted) = expected_and_counted(&truth, &self.observed, self.hooks);
+        run.finish()?;
         self.read()?;
-        differences.extend(compare(&truth, &self.seen, self.hooks, Moment::Closed));
-        let off = differences.iter().map(|found| found.expected.abs_diff(found.counted.unwrap_or(0)));
-        Ok(CaseTrial {
+        differences.extend(compare(&truth, &self.observed, self.hooks, Phase::Closed));
+        let errors = differences
+            .iter()
+            .map(|difference| difference.expected.abs_diff(difference.counted.unwrap_or(0)));
+        Ok(CaseResult {
             case: case.name,
             moved,
             counted,
-            error: off.sum(),
+            error: errors.sum(),
             difference: differences.first().map(ToString::to_string),
             skipped: (moved == 0 && differences.is_empty())
-                .then(|| "this tier promises nothing about it".to_owned()),
+                .then(|| "this tier does not count this traffic".to_owned()),
         })
     }
 
     fn read(&mut self) -> Result<Snapshot, TrafficError> {
-        let snapshot = self.live.snapshot().map_err(|error| TrafficError::Broken(error.to_string()))?;
-        self.seen.add(snapshot.clone());
+        let snapshot = self.live.snapshot().map_err(|error| TrafficError::Unexpected(error.to_string()))?;
+        self.observed.add(snapshot.clone());
         Ok(snapshot)
     }
 }

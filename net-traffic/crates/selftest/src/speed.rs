@@ -1,4 +1,4 @@
-//! How fast a connection over loopback is: a round trip of one byte, and as much as goes.
+//! Measures a TCP connection over loopback: the round trip of one byte, and the throughput.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -12,10 +12,10 @@ use net_traffic_snapshot::selftest::Speed;
 
 const BLOCK: usize = 128 << 10;
 
-/// Other programs only ever make it slower, so of several tries the fastest is the truest.
+/// Other programs only slow a measurement down, so the fastest of several is the best.
 const TRIES: u32 = 5;
 
-/// Takes `duration` for both together.
+/// Measures both; they take `duration` together.
 pub(super) fn measure(duration: Duration) -> Result<Speed, TrafficError> {
     fastest(duration / 2 / TRIES)
         .map_err(|cause| TrafficError::Call { attempt: "measure the speed of loopback", cause })
@@ -33,7 +33,7 @@ fn fastest(each: Duration) -> io::Result<Speed> {
     Ok(best)
 }
 
-/// How long it takes, and how long both ends keep a processor busy with it.
+/// The elapsed time and the CPU time of both ends.
 fn round_trip(duration: Duration) -> io::Result<Speed> {
     let (mut here, mut there) = connect()?;
     let echo = thread::spawn(move || -> io::Result<()> {
@@ -85,15 +85,15 @@ fn connect() -> io::Result<(TcpStream, TcpStream)> {
 }
 
 fn join(thread: thread::JoinHandle<io::Result<()>>) -> io::Result<()> {
-    thread.join().map_err(|_panic| io::Error::other("the other end broke off"))?
+    thread.join().map_err(|_panic| io::Error::other("the other end panicked"))?
 }
 
-/// This process's, in the kernel and outside.
+/// The CPU time of this process, in user and kernel mode.
 fn cpu_time() -> io::Result<Duration> {
     Ok(Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?))
 }
 
-#[expect(clippy::disallowed_methods, reason = "it is what is measured")]
+#[expect(clippy::disallowed_methods, reason = "the elapsed time is measured")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -1,66 +1,66 @@
-//! What a self-test found: known traffic against what was counted, and what counting cost. Data only.
+//! The result of a self-test: sent bytes, counted bytes, and the cost of counting. Data only.
 
 use crate::Snapshot;
 
 /// A whole self-test.
 #[derive(Clone, Debug, Default)]
-pub struct Trial {
-    pub tiers: Vec<TierTrial>,
-    /// What the same calls take while nothing counts.
+pub struct Report {
+    pub tiers: Vec<TierResult>,
+    /// The same calls before any tier counts.
     pub uncounted: Speed,
-    /// Why it ran among the machine's own traffic, where it could not have a network namespace.
+    /// Why the self-test has no network namespace of its own and ran on the machine's loopback.
     pub shared: Option<String>,
-    /// The last reading: who, when, and by which means.
+    /// The last reading: host, time and tier.
     pub last: Snapshot,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct TierTrial {
+pub struct TierResult {
     pub tier: &'static str,
-    /// Why this kernel does not grant it.
+    /// Why the kernel refuses the tier.
     pub refused: Option<String>,
-    pub cases: Vec<CaseTrial>,
+    pub cases: Vec<CaseResult>,
     pub speed: Option<Speed>,
-    /// Events that the tool knows it failed to count.
+    /// Events in the loss counters.
     pub lost: u64,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct CaseTrial {
+pub struct CaseResult {
     pub case: &'static str,
-    /// What its processes sent and received, of what the tier promises to count.
+    /// The bytes that the case's processes sent and received and the tier must count.
     pub moved: u64,
     pub counted: u64,
-    /// How far every process and socket was off, added up without signs.
+    /// The sum of the absolute errors of all processes and sockets.
     pub error: u64,
-    /// The first difference, in words.
+    /// The first difference, as a message.
     pub difference: Option<String>,
-    /// What this kernel lacks for it, or the tier does not claim.
+    /// The feature that the kernel lacks, or why the tier does not count the traffic.
     pub skipped: Option<String>,
 }
 
-/// How fast a connection over loopback is.
+/// The speed of a TCP connection over loopback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Speed {
-    /// For one byte there and one back: two calls that send and two that receive.
+    /// One byte and a reply of one byte: two calls that send and two that receive.
     pub round_trip_ns: u64,
-    /// What it takes of the processors: both ends, and all that is counted within their calls.
+    /// The CPU time of a round trip, of both ends and of the hooks in their calls.
     pub round_trip_cpu_ns: u64,
     pub bps: u64,
 }
 
-impl Trial {
-    /// Every promise was kept, and at least one was made.
+impl Report {
+    /// Every case of the granted tiers was exact, and at least one case ran.
     #[must_use]
     pub fn passed(&self) -> bool {
-        let mut tried = self.tiers.iter().filter(|tier| tier.refused.is_none()).peekable();
-        tried.peek().is_some() && tried.all(TierTrial::passed)
+        let mut granted = self.tiers.iter().filter(|tier| tier.refused.is_none()).peekable();
+        granted.peek().is_some() && granted.all(TierResult::passed)
     }
 }
 
-impl TierTrial {
+impl TierResult {
     fn passed(&self) -> bool {
-        let counted = |case: &CaseTrial| case.difference.is_none() && case.error == 0;
+        let counted = |case: &CaseResult| case.difference.is_none() && case.error == 0;
         self.lost == 0
             && self.cases.iter().all(|case| case.skipped.is_some() || counted(case))
             && self.cases.iter().any(|case| case.skipped.is_none())
@@ -71,26 +71,26 @@ impl TierTrial {
 mod tests {
     use super::*;
 
-    fn trial(change: impl FnOnce(&mut TierTrial)) -> Trial {
-        let case = CaseTrial { case: "tcp", moved: 10, counted: 10, ..CaseTrial::default() };
-        let mut tier = TierTrial { tier: "tp-btf", cases: vec![case], ..TierTrial::default() };
+    fn report(change: impl FnOnce(&mut TierResult)) -> Report {
+        let case = CaseResult { case: "tcp", moved: 10, counted: 10, ..CaseResult::default() };
+        let mut tier = TierResult { tier: "tp-btf", cases: vec![case], ..TierResult::default() };
         change(&mut tier);
-        let refused = TierTrial { refused: Some("no".to_owned()), ..TierTrial::default() };
-        Trial { tiers: vec![refused, tier], ..Trial::default() }
+        let refused = TierResult { refused: Some("no".to_owned()), ..TierResult::default() };
+        Report { tiers: vec![refused, tier], ..Report::default() }
     }
 
     #[test]
-    fn one_wrong_byte_or_one_lost_event_fails() {
-        assert!(trial(|_| ()).passed());
-        assert!(!trial(|tier| tier.cases[0].error = 1).passed());
-        assert!(!trial(|tier| tier.cases[0].difference = Some("x".to_owned())).passed());
-        assert!(!trial(|tier| tier.lost = 1).passed());
+    fn report_wrong_byte_or_lost_event_fails() {
+        assert!(report(|_| ()).passed());
+        assert!(!report(|tier| tier.cases[0].error = 1).passed());
+        assert!(!report(|tier| tier.cases[0].difference = Some("x".to_owned())).passed());
+        assert!(!report(|tier| tier.lost = 1).passed());
     }
 
     #[test]
-    fn nothing_tried_is_nothing_passed() {
-        assert!(!Trial::default().passed());
-        assert!(!trial(|tier| tier.refused = Some("no".to_owned())).passed());
-        assert!(!trial(|tier| tier.cases[0].skipped = Some("no".to_owned())).passed());
+    fn report_without_played_case_fails() {
+        assert!(!Report::default().passed());
+        assert!(!report(|tier| tier.refused = Some("no".to_owned())).passed());
+        assert!(!report(|tier| tier.cases[0].skipped = Some("no".to_owned())).passed());
     }
 }

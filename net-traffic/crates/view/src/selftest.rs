@@ -3,7 +3,7 @@
 use super::rows::ledger;
 use super::{Column, ColumnSpec, Report, Table, Value};
 use net_traffic_model::Model;
-use net_traffic_snapshot::selftest::{CaseTrial, Speed, Trial};
+use net_traffic_snapshot::selftest::{self, CaseResult, Speed};
 
 const CASES: &[Column] = &[
     Column::text("tier"),
@@ -52,14 +52,14 @@ const CALLS_IN_ROUND_TRIP: u64 = 4;
 
 /// The report of a trial whose last reading is in the model.
 #[must_use]
-pub fn report<'m>(trial: &'m Trial, model: &'m Model) -> Report<'m> {
+pub fn report<'m>(trial: &'m selftest::Report, model: &'m Model) -> Report<'m> {
     let mut report = ledger::report("selftest", model, vec![cases(trial), cost(trial)]);
     report.facts =
         vec![("passed", Value::Flag(trial.passed())), ("own_namespace", Value::Flag(trial.shared.is_none()))];
     report
 }
 
-fn cases(trial: &Trial) -> Table<'_> {
+fn cases(trial: &selftest::Report) -> Table<'_> {
     let mut cells = Vec::new();
     let mut failed = 0_usize;
     for tier in &trial.tiers {
@@ -67,7 +67,7 @@ fn cases(trial: &Trial) -> Table<'_> {
             let known = |bytes| if case.skipped.is_some() { Value::Unknown } else { Value::Bytes(bytes) };
             let (result, note) = result(case);
             failed += usize::from(result == FAILED);
-            let CaseTrial { case, moved, counted, error, .. } = case;
+            let CaseResult { case, moved, counted, error, .. } = case;
             cells.extend([
                 Value::Text(tier.tier),
                 Value::Text(case),
@@ -93,7 +93,7 @@ fn cases(trial: &Trial) -> Table<'_> {
 
 const FAILED: &str = "failed";
 
-fn result(case: &CaseTrial) -> (&'static str, Option<&str>) {
+fn result(case: &CaseResult) -> (&'static str, Option<&str>) {
     match (&case.skipped, &case.difference) {
         (Some(lacking), _) => ("skipped", Some(lacking)),
         (None, Some(difference)) => (FAILED, Some(difference)),
@@ -101,7 +101,7 @@ fn result(case: &CaseTrial) -> (&'static str, Option<&str>) {
     }
 }
 
-fn cost(trial: &Trial) -> Table<'_> {
+fn cost(trial: &selftest::Report) -> Table<'_> {
     let uncounted = trial.uncounted;
     let mut cells = Vec::new();
     let mut add = |tier: &'static str, speed: Option<Speed>, refused| {

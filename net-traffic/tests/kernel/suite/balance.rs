@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use libtest_mimic::{Completion, Failed};
-use net_traffic_selftest::traffic::{Case, Moved, NetNs, Stage, TrafficError};
+use net_traffic_selftest::traffic::{Case, CaseRun, NetNs, TrafficError, Transfer};
 use net_traffic_snapshot::Bytes;
 
 use super::skips::{Reason, skip};
@@ -23,21 +23,21 @@ pub(super) fn check(case: &Case) -> Result<Completion, Failed> {
     }
 }
 
-fn play(case: &Case) -> Result<Vec<Moved>, TrafficError> {
-    let mut stage = Stage::prepare(case)?;
-    let truth = stage.run()?;
-    stage.finish()?;
+fn play(case: &Case) -> Result<Vec<Transfer>, TrafficError> {
+    let mut run = CaseRun::prepare(case)?;
+    let truth = run.run()?;
+    run.finish()?;
     Ok(truth)
 }
 
-fn balance(case: &Case, truth: &[Moved]) -> Result<(), Failed> {
+fn balance(case: &Case, truth: &[Transfer]) -> Result<(), Failed> {
     let lifetime = total(truth, |moved| moved.lifetime);
     let stated = Bytes { rx: case.received, tx: case.sent };
     if lifetime != stated {
         return Err(format!("it moved {lifetime:?}, its case says {stated:?}: {truth:#?}").into());
     }
     let counted = total(truth, |moved| moved.counted);
-    if !case.older && counted != lifetime {
+    if !case.starts_before_tracer && counted != lifetime {
         return Err(format!("nothing is older than the tracer, but {counted:?} is not {lifetime:?}").into());
     }
     let records: BTreeSet<_> = truth.iter().map(|moved| (moved.process, moved.socket)).collect();
@@ -48,6 +48,6 @@ fn balance(case: &Case, truth: &[Moved]) -> Result<(), Failed> {
     Ok(())
 }
 
-fn total(truth: &[Moved], of: impl Fn(&Moved) -> Bytes) -> Bytes {
+fn total(truth: &[Transfer], of: impl Fn(&Transfer) -> Bytes) -> Bytes {
     truth.iter().map(of).fold(Bytes::default(), |sum, one| Bytes { rx: sum.rx + one.rx, tx: sum.tx + one.tx })
 }

@@ -1,6 +1,6 @@
 //! What a tier truly cannot see: these differences must occur, exactly as they stand here, and no others.
 
-use super::compare::{Difference, Moment};
+use super::compare::{Difference, Phase};
 use super::tracer::Tier;
 
 struct Blind {
@@ -10,7 +10,7 @@ struct Blind {
 }
 
 struct Miss {
-    moment: Moment,
+    phase: Phase,
     direction: &'static str,
     expected: u64,
     counted: Option<u64>,
@@ -42,58 +42,58 @@ const BLIND: &[Blind] = &[
         misses: &[
             unseen("received", 3000),
             unseen("sent", 1000),
-            Miss { moment: Moment::Open, direction: "received", expected: 1200, counted: Some(200) },
-            Miss { moment: Moment::Open, direction: "sent", expected: 3500, counted: Some(500) },
+            Miss { phase: Phase::Open, direction: "received", expected: 1200, counted: Some(200) },
+            Miss { phase: Phase::Open, direction: "sent", expected: 3500, counted: Some(500) },
         ],
     },
 ];
 
 /// What kernel TLS sends for a process that does not own the socket is the owner's: no function that is hooked sends it.
 const TLS: &[Miss] = &[
-    guests(Moment::Open, RECORDS, Some(2 * RECORDS)),
-    guests(Moment::Open, RECORDS, None),
-    guests(Moment::Closed, RECORDS, Some(2 * RECORDS)),
-    guests(Moment::Closed, RECORDS, None),
+    guests(Phase::Open, RECORDS, Some(2 * RECORDS)),
+    guests(Phase::Open, RECORDS, None),
+    guests(Phase::Closed, RECORDS, Some(2 * RECORDS)),
+    guests(Phase::Closed, RECORDS, None),
 ];
 /// The tracepoint tells what the call sent; what TLS adds to it is the owner's.
 const TLS_FRAMING: &[Miss] = &[
-    guests(Moment::Open, RECORDS, Some(RECORDS + FRAMING)),
-    guests(Moment::Open, RECORDS, Some(RECORDS - FRAMING)),
-    guests(Moment::Closed, RECORDS, Some(RECORDS + FRAMING)),
-    guests(Moment::Closed, RECORDS, Some(RECORDS - FRAMING)),
+    guests(Phase::Open, RECORDS, Some(RECORDS + FRAMING)),
+    guests(Phase::Open, RECORDS, Some(RECORDS - FRAMING)),
+    guests(Phase::Closed, RECORDS, Some(RECORDS + FRAMING)),
+    guests(Phase::Closed, RECORDS, Some(RECORDS - FRAMING)),
 ];
 /// What each of two processes sends, and what of it TLS adds.
 const RECORDS: u64 = 16 * 4096 + FRAMING;
 const FRAMING: u64 = 16 * 29;
 
-const fn guests(moment: Moment, expected: u64, counted: Option<u64>) -> Miss {
-    Miss { moment, direction: "sent", expected, counted }
+const fn guests(phase: Phase, expected: u64, counted: Option<u64>) -> Miss {
+    Miss { phase, direction: "sent", expected, counted }
 }
 
 const fn unseen(direction: &'static str, expected: u64) -> Miss {
-    Miss { moment: Moment::Open, direction, expected, counted: None }
+    Miss { phase: Phase::Open, direction, expected, counted: None }
 }
 
 /// Takes the known differences out and gives what is then wrong, a line each.
-pub(super) fn unexplained(tier: Tier, case: &str, mut found: Vec<(Moment, Difference)>) -> Vec<String> {
+pub(super) fn unexplained(tier: Tier, case: &str, mut found: Vec<(Phase, Difference)>) -> Vec<String> {
     let mut wrong = vec![];
     for miss in BLIND.iter().filter(|row| row.tier == tier && row.case == case).flat_map(|row| row.misses) {
-        match found.iter().position(|(moment, difference)| miss.is(*moment, difference)) {
+        match found.iter().position(|(phase, difference)| miss.is(*phase, difference)) {
             Some(known) => drop(found.remove(known)),
             None => wrong.push(format!(
                 "{}: {} {} is known to read {:?}, and did not; correct the table",
-                miss.moment, miss.direction, miss.expected, miss.counted
+                miss.phase, miss.direction, miss.expected, miss.counted
             )),
         }
     }
-    wrong.extend(found.iter().map(|(moment, difference)| format!("{moment}: {difference}")));
+    wrong.extend(found.iter().map(|(phase, difference)| format!("{phase}: {difference}")));
     wrong
 }
 
 impl Miss {
-    fn is(&self, moment: Moment, difference: &Difference) -> bool {
-        let Self { moment: when, direction, expected, counted } = self;
-        *when == moment
+    fn is(&self, phase: Phase, difference: &Difference) -> bool {
+        let Self { phase: when, direction, expected, counted } = self;
+        *when == phase
             && difference.direction == *direction
             && difference.expected == *expected
             && difference.counted == *counted

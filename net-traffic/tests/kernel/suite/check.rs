@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::{Completion, Failed};
-use net_traffic_selftest::traffic::{Case, NetNs, Stage, TrafficError};
+use net_traffic_selftest::traffic::{Case, CaseRun, NetNs, TrafficError};
 
 use super::blind::unexplained;
-use super::compare::{Difference, Moment, Seen, compare};
+use super::compare::{Difference, Observed, Phase, compare};
 use super::skips::{Reason, skip};
 use super::tracer::{Refused, Tier, Tracer};
 
@@ -14,7 +14,7 @@ use super::tracer::{Refused, Tier, Tracer};
 const SHOWN: usize = 20;
 
 enum Verdict {
-    Differences(Vec<(Moment, Difference)>, Seen),
+    Differences(Vec<(Phase, Difference)>, Observed),
     Skip(Reason),
 }
 
@@ -26,12 +26,12 @@ pub(super) type Shared<T> = Mutex<Option<(Tier, T)>>;
 pub(super) fn check<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> Result<Completion, Failed> {
     match count(case, tier, shared) {
         Ok(Verdict::Skip(reason)) => skip(&format!("{tier}::{}", case.name), &reason),
-        Ok(Verdict::Differences(differences, seen)) => {
+        Ok(Verdict::Differences(differences, observed)) => {
             let wrong = unexplained(tier, case.name, differences);
             if wrong.is_empty() {
                 Ok(Completion::Completed)
             } else {
-                Err(message(case, tier, &wrong, &seen).into())
+                Err(message(case, tier, &wrong, &observed).into())
             }
         }
         Err(TrafficError::Unsupported { feature, reason }) => {
@@ -53,11 +53,11 @@ fn count<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> Result<Verdi
         Ok(namespace) => namespace,
         Err(error) => return Ok(Verdict::Skip(Reason::Rights(error))),
     };
-    let mut stage = Stage::prepare(case)?;
+    let mut run = CaseRun::prepare(case)?;
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let runs = matches!(&*shared, Some((running, _)) if *running == tier);
     // Polling asks the namespace that it was started in.
-    if !runs || case.older || !tier.hooks() {
+    if !runs || case.starts_before_tracer || !tier.hooks() {
         *shared = None;
         match T::start(tier) {
             Ok(tracer) => *shared = Some((tier, tracer)),
@@ -67,28 +67,28 @@ fn count<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> Result<Verdi
             }
         }
     }
-    let Some((_, tracer)) = &mut *shared else { return Err(TrafficError::Broken("no tracer".into())) };
-    let truth = stage.run()?;
-    let mut seen = Seen::default();
+    let Some((_, tracer)) = &mut *shared else { return Err(TrafficError::Unexpected("no tracer".into())) };
+    let truth = run.run()?;
+    let mut observed = Observed::default();
     let mut differences = vec![];
-    let mut read = |moment| {
-        seen.add(tracer.snapshot().map_err(TrafficError::Broken)?);
-        let found = compare(&truth, &seen, tier.hooks(), moment);
-        differences.extend(found.into_iter().map(|difference| (moment, difference)));
+    let mut read = |phase| {
+        observed.add(tracer.snapshot().map_err(TrafficError::Unexpected)?);
+        let found = compare(&truth, &observed, tier.hooks(), phase);
+        differences.extend(found.into_iter().map(|difference| (phase, difference)));
         Ok::<_, TrafficError>(())
     };
-    read(Moment::Open)?;
-    stage.finish()?;
-    read(Moment::Closed)?;
-    Ok(Verdict::Differences(differences, seen))
+    read(Phase::Open)?;
+    run.finish()?;
+    read(Phase::Closed)?;
+    Ok(Verdict::Differences(differences, observed))
 }
 
-fn message(case: &Case, tier: Tier, wrong: &[String], seen: &Seen) -> String {
+fn message(case: &Case, tier: Tier, wrong: &[String], observed: &Observed) -> String {
     let mut lines = vec![format!("{} ({}) on {tier}: {} differences", case.name, case.about, wrong.len())];
     lines.extend(wrong.iter().take(SHOWN).cloned());
     if wrong.len() > SHOWN {
         lines.push(format!("and {} more", wrong.len() - SHOWN));
     }
-    lines.push(format!("the tracer's own ledger: {:?}", seen.loss()));
+    lines.push(format!("the tracer's own ledger: {:?}", observed.loss()));
     lines.join("\n  ")
 }

@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use libtest_mimic::{Failed, Trial};
-use net_traffic_selftest::traffic::Moved;
+use net_traffic_selftest::traffic::Transfer;
 use net_traffic_snapshot::{
     Bytes, Endpoint, Process, ProcessId, Protocol, Snapshot, Socket, SocketId, State,
 };
 
-use super::compare::{Moment, Seen, compare};
+use super::compare::{Observed, Phase, compare};
 use super::tracer::Tier;
 
 const CLIENT: ProcessId = ProcessId { pid: 10, start_ticks: 100 };
@@ -71,31 +71,31 @@ fn trial(name: &str, harm: fn(&mut Snapshot), expected: &'static [&'static str])
     Trial::test(name, move || {
         let mut snapshot = exact();
         harm(&mut snapshot);
-        same(&snapshot, Tier::TpBtf, Moment::Closed, expected)
+        same(&snapshot, Tier::TpBtf, Phase::Closed, expected)
     })
 }
 
 fn polling() -> Result<(), Failed> {
     let mut snapshot = exact();
     snapshot.processes.clear();
-    same(&snapshot, Tier::Polling, Moment::Open, &[])?;
+    same(&snapshot, Tier::Polling, Phase::Open, &[])?;
     snapshot.sockets[0].counted = Some(Bytes { rx: 0, tx: 998 });
     let error = "socket 1 Tcp 127.0.0.1.1 to * since the tracer started: sent 1000, counted 998, error -2";
-    same(&snapshot, Tier::Polling, Moment::Open, &[error])?;
-    same(&snapshot, Tier::Polling, Moment::Closed, &[])
+    same(&snapshot, Tier::Polling, Phase::Open, &[error])?;
+    same(&snapshot, Tier::Polling, Phase::Closed, &[])
 }
 
-fn same(snapshot: &Snapshot, tier: Tier, moment: Moment, expected: &[&str]) -> Result<(), Failed> {
-    let mut seen = Seen::default();
-    seen.add(snapshot.clone());
+fn same(snapshot: &Snapshot, tier: Tier, phase: Phase, expected: &[&str]) -> Result<(), Failed> {
+    let mut observed = Observed::default();
+    observed.add(snapshot.clone());
     let found: Vec<String> =
-        compare(&truth(), &seen, tier.hooks(), moment).iter().map(ToString::to_string).collect();
+        compare(&truth(), &observed, tier.hooks(), phase).iter().map(ToString::to_string).collect();
     if found == expected { Ok(()) } else { Err(format!("found {found:#?}, expected {expected:#?}").into()) }
 }
 
-fn truth() -> Vec<Moved> {
-    let moved = |actor: &str, process, socket, counted| Moved {
-        actor: actor.to_owned(),
+fn truth() -> Vec<Transfer> {
+    let moved = |worker: &str, process, socket, counted| Transfer {
+        worker: worker.to_owned(),
         process,
         socket: SocketId(socket),
         protocol: Protocol::Tcp,

@@ -12,7 +12,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 use net_traffic_linux::ebpf::Ebpf;
 use net_traffic_linux::load::Sizes;
 use net_traffic_linux::plan::{SELDOM, SLOTS};
-use net_traffic_selftest::traffic::{NetNs, Stage, cases};
+use net_traffic_selftest::traffic::{CaseRun, NetNs, cases};
 use net_traffic_snapshot::{Bytes, ProcessId, Snapshot, SocketId};
 use net_traffic_snapshot::{Collector, Tier};
 
@@ -50,26 +50,29 @@ fn in_namespace(
 /// Two rows are the program's own, and a third is all that the processes get between them.
 fn full_map() -> Result<(), Failed> {
     let case = cases().find(|case| case.name == "tcp_brief_processes").ok_or("no such case")?;
-    let mut stage = Stage::prepare(case)?;
+    let mut run = CaseRun::prepare(case)?;
     let sizes = Sizes { processes: 3, ..Sizes::default() };
     let mut ebpf = Ebpf::start(Tier::Auto, sizes, None)?;
-    let truth = stage.run()?;
-    stage.finish()?;
+    let truth = run.run()?;
+    run.finish()?;
 
-    let mut seen = Snapshot::default();
-    ebpf.collect(&mut seen)?;
+    let mut observed = Snapshot::default();
+    ebpf.collect(&mut observed)?;
     let moved: u64 = truth.iter().map(|moved| moved.counted.rx + moved.counted.tx).sum();
     let sockets: HashMap<SocketId, Bytes> =
-        seen.sockets.iter().filter_map(|socket| Some((socket.id, socket.counted?))).collect();
+        observed.sockets.iter().filter_map(|socket| Some((socket.id, socket.counted?))).collect();
     let of_sockets: u64 = sockets.values().map(|bytes| bytes.rx + bytes.tx).sum();
     let of_rows: u64 =
-        seen.processes.iter().filter_map(|row| row.counted).map(|bytes| bytes.rx + bytes.tx).sum();
-    let other = seen.processes.iter().find(|row| row.id == ProcessId { pid: 0, start_ticks: 1 });
+        observed.processes.iter().filter_map(|row| row.counted).map(|bytes| bytes.rx + bytes.tx).sum();
+    let other = observed.processes.iter().find(|row| row.id == ProcessId { pid: 0, start_ticks: 1 });
     let other = other.and_then(|row| row.counted).ok_or("there is no row for what found the map full")?;
 
-    check(seen.loss.map_full > 0, || format!("the ledger says nothing: {:?}", seen.loss))?;
-    let said =
-        seen.status.iter().filter(|status| status.slot == "loss").find_map(|status| status.reason.as_deref());
+    check(observed.loss.map_full > 0, || format!("the ledger says nothing: {:?}", observed.loss))?;
+    let said = observed
+        .status
+        .iter()
+        .filter(|status| status.slot == "loss")
+        .find_map(|status| status.reason.as_deref());
     check(said == Some("a map refused an entry: error -7"), || format!("the programs say {said:?}"))?;
     check(other.rx + other.tx > 0, || "nothing went to the row `other`".to_owned())?;
     check(of_rows == of_sockets, || format!("rows: {of_rows}, sockets: {of_sockets}"))?;
@@ -97,14 +100,14 @@ fn full_ring() -> Result<(), Failed> {
             })
             .collect::<std::io::Result<_>>()?;
         drop(senders);
-        let mut seen = Snapshot::default();
-        ebpf.collect(&mut seen)?;
-        let closed = seen.sockets.iter().filter(|s| s.closed && s.netns == Some(namespace)).count();
-        let before = std::mem::replace(&mut lost, usize::try_from(seen.loss.ring_full)?);
+        let mut observed = Snapshot::default();
+        ebpf.collect(&mut observed)?;
+        let closed = observed.sockets.iter().filter(|s| s.closed && s.netns == Some(namespace)).count();
+        let before = std::mem::replace(&mut lost, usize::try_from(observed.loss.ring_full)?);
         let (missing, counted) = (BATCH - closed, lost - before);
         check(counted >= missing, || format!("{missing} of {BATCH} are missing, {counted} in the ledger"))?;
         exact += usize::from(counted == missing && missing > 0);
-        let own = seen.processes.iter().find(|row| row.id.pid == std::process::id());
+        let own = observed.processes.iter().find(|row| row.id.pid == std::process::id());
         let sent = own.and_then(|row| row.counted).map_or(0, |bytes| bytes.tx);
         check(sent == u64::try_from(moved)?, || format!("sent {moved}, the process's row says {sent}"))?;
         // How often depends on how fast the other CPU empties it.
@@ -140,9 +143,9 @@ fn full_walk() -> Result<(), Failed> {
     let namespace = own_namespace()?;
     let mut missing = 0;
     for _walk in 0..WALKS {
-        let mut seen = Snapshot::default();
-        ebpf.collect(&mut seen)?;
-        let own = seen.sockets.iter().filter(|socket| socket.netns == Some(namespace));
+        let mut observed = Snapshot::default();
+        ebpf.collect(&mut observed)?;
+        let own = observed.sockets.iter().filter(|socket| socket.netns == Some(namespace));
         let counted: HashMap<u16, u64> =
             own.filter_map(|socket| Some((socket.local.port, socket.counted?.tx))).collect();
         missing = sent.iter().filter(|(port, bytes)| counted.get(*port) != Some(*bytes)).count();
@@ -168,9 +171,9 @@ fn refused_storage() -> Result<(), Failed> {
         sender.send_to(&[0; 100], receiver.local_addr()?)?;
         senders.push(sender);
     }
-    let mut seen = Snapshot::default();
-    ebpf.collect(&mut seen)?;
-    check(seen.loss.storage_failed == SOCKETS, || format!("{SOCKETS} sockets, and {:?}", seen.loss))
+    let mut observed = Snapshot::default();
+    ebpf.collect(&mut observed)?;
+    check(observed.loss.storage_failed == SOCKETS, || format!("{SOCKETS} sockets, and {:?}", observed.loss))
 }
 
 /// How often the kernel is asked within the second that it has to forget a program.

@@ -1,44 +1,45 @@
-//! The truth against what a tracer saw. Pure: data in, differences out.
+//! Compares the ground truth with a tracer's numbers. Pure: data in, differences out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use net_traffic_snapshot::{Bytes, Loss, Process, ProcessId, Protocol, Snapshot, Socket, SocketId};
 
-use super::truth::Moved;
+use super::ground_truth::Transfer;
 
-/// When the tracer was read.
+/// When the tracer is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// The processes wait, and hold open what the truth calls open.
+pub enum Phase {
+    /// The processes wait with the sockets open that the ground truth lists as open.
     Open,
-    /// Every socket is closed and every process gone.
+    /// Every socket is closed, and every process has exited.
     Closed,
 }
 
-/// The last that was seen of every socket and process, over all snapshots since the tracer started.
+/// The last numbers of each socket and process, over all snapshots since the tracer started.
 #[derive(Default)]
-pub struct Seen {
+pub struct Observed {
     sockets: BTreeMap<SocketId, Socket>,
     processes: BTreeMap<ProcessId, Process>,
     loss: Loss,
 }
 
-/// One number that is not what it must be.
+/// One number that differs from the ground truth.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Difference {
-    pub what: String,
+    /// The socket or process.
+    pub subject: String,
     pub direction: &'static str,
     pub expected: u64,
-    /// `None` where the tracer shows no number at all.
+    /// `None` if the tracer has no number.
     pub counted: Option<u64>,
 }
 
-impl Seen {
-    /// Takes in one more reading.
+impl Observed {
+    /// Adds one reading.
     pub fn add(&mut self, snapshot: Snapshot) {
         for socket in snapshot.sockets {
-            // What lingers in TIME_WAIT has the cookie of the connection and knows none of its bytes.
+            // A socket in TIME_WAIT has the cookie of the connection and no byte counters.
             let counted = |socket: &Socket| socket.counted.is_some() || socket.lifetime.is_some();
             if counted(&socket) || !self.sockets.get(&socket.id).is_some_and(counted) {
                 self.sockets.insert(socket.id, socket);
@@ -48,49 +49,56 @@ impl Seen {
         self.loss = snapshot.loss;
     }
 
-    /// The tracer's own ledger.
+    /// The tracer's loss counters.
     #[must_use]
     pub fn loss(&self) -> Loss {
         self.loss
     }
 }
 
-/// Every difference between the truth and what was seen, with nothing about processes that are not in the truth.
+/// The differences between the ground truth and the tracer's numbers. Other processes are ignored.
 ///
-/// `hooks`: the tracer has one on the bytes themselves, so that it sees UDP, processes, and sockets that are gone when
-/// it reads.
+/// `hooks`: the tracer counts by hooks, so it also counts UDP, processes, and sockets that are closed before a reading.
 #[must_use]
-pub fn compare(truth: &[Moved], seen: &Seen, hooks: bool, moment: Moment) -> Vec<Difference> {
+pub fn compare(truth: &[Transfer], observed: &Observed, hooks: bool, phase: Phase) -> Vec<Difference> {
     if !hooks {
-        return compare_polled(truth, seen, moment);
+        return compare_polled(truth, observed, phase);
     }
     let mut differences = vec![];
     let (mut of_processes, mut of_sockets) = (Bytes::default(), Bytes::default());
-    for (process, (who, expected)) in by(truth, |moved| moved.process) {
-        let counted = seen.processes.get(&process).and_then(|process| process.counted);
-        let what = format!("process {} ({who}), started at tick {}", process.pid, process.start_ticks);
-        differences.extend(between(&what, expected, counted));
+    for (process, (workers, expected)) in sums_by(truth, |moved| moved.process) {
+        let counted = observed.processes.get(&process).and_then(|process| process.counted);
+        let subject = format!("process {} ({workers}), started at tick {}", process.pid, process.start_ticks);
+        differences.extend(differences_of(&subject, expected, counted));
         add(&mut of_processes, counted.unwrap_or_default());
     }
-    for (socket, (who, expected)) in by(truth, |moved| moved.socket) {
-        let counted = seen.sockets.get(&socket).and_then(|socket| socket.counted);
-        differences.extend(between(&format!("socket {} ({who})", name(truth, socket)), expected, counted));
+    for (socket, (workers, expected)) in sums_by(truth, |moved| moved.socket) {
+        let counted = observed.sockets.get(&socket).and_then(|socket| socket.counted);
+        differences.extend(differences_of(
+            &format!("socket {} ({workers})", name(truth, socket)),
+            expected,
+            counted,
+        ));
         add(&mut of_sockets, counted.unwrap_or_default());
     }
-    differences.extend(counted_besides(truth, seen));
-    differences.extend(between("processes together, against their sockets", of_sockets, Some(of_processes)));
+    differences.extend(unexpected_sockets(truth, observed));
+    differences.extend(differences_of(
+        "processes together, against their sockets",
+        of_sockets,
+        Some(of_processes),
+    ));
     differences
 }
 
-/// The bytes that the tracer promises to count, and those of them that it counted, over all sockets of the truth.
-/// Without hooks: of TCP sockets that are open.
+/// The bytes that the tracer must count and the bytes that it counted, over all sockets of the ground truth. Without
+/// hooks, only open TCP sockets.
 #[must_use]
-pub fn promised(truth: &[Moved], seen: &Seen, hooks: bool) -> (u64, u64) {
+pub fn expected_and_counted(truth: &[Transfer], observed: &Observed, hooks: bool) -> (u64, u64) {
     let kept = truth.iter().filter(|moved| hooks || (moved.open && moved.protocol == Protocol::Tcp));
     let sockets: BTreeSet<_> = kept.map(|moved| moved.socket).collect();
     let mut sums = (0, 0);
     for socket in sockets {
-        let polled = seen.sockets.get(&socket);
+        let polled = observed.sockets.get(&socket);
         let counted = polled.and_then(|socket| socket.counted);
         let life = polled.and_then(|socket| socket.lifetime);
         for moved in truth.iter().filter(|moved| moved.socket == socket) {
@@ -103,9 +111,9 @@ pub fn promised(truth: &[Moved], seen: &Seen, hooks: bool) -> (u64, u64) {
     sums
 }
 
-/// Without hooks only TCP sockets that are open when they are read can be right, and they must be.
-fn compare_polled(truth: &[Moved], seen: &Seen, moment: Moment) -> Vec<Difference> {
-    if moment == Moment::Closed {
+/// Without hooks, the kernel has byte counters of open TCP sockets only; those must be exact.
+fn compare_polled(truth: &[Transfer], observed: &Observed, phase: Phase) -> Vec<Difference> {
+    if phase == Phase::Closed {
         return vec![];
     }
     let open: BTreeSet<_> = truth
@@ -115,56 +123,61 @@ fn compare_polled(truth: &[Moved], seen: &Seen, moment: Moment) -> Vec<Differenc
         .collect();
     let mut differences = vec![];
     for socket in open {
-        let here = || truth.iter().filter(|moved| moved.socket == socket);
-        let polled = seen.sockets.get(&socket);
+        let transfers = || truth.iter().filter(|moved| moved.socket == socket);
+        let polled = observed.sockets.get(&socket);
         let (since, counted) = match polled.and_then(|socket| socket.counted) {
             Some(counted) => ("since the tracer started", Some(counted)),
             None => ("over its life", polled.and_then(|socket| socket.lifetime)),
         };
-        let expected = here().fold(Bytes::default(), |mut sum, moved| {
+        let expected = transfers().fold(Bytes::default(), |mut sum, moved| {
             add(&mut sum, if since == "over its life" { moved.lifetime } else { moved.counted });
             add(&mut sum, moved.framing);
             sum
         });
-        differences.extend(between(&format!("socket {} {since}", name(truth, socket)), expected, counted));
+        differences.extend(differences_of(
+            &format!("socket {} {since}", name(truth, socket)),
+            expected,
+            counted,
+        ));
     }
     differences
 }
 
-/// Bytes on a socket that no call of ours used, booked on one of our processes: counted twice, or on the wrong one.
-fn counted_besides(truth: &[Moved], seen: &Seen) -> Vec<Difference> {
+/// Sockets without a call in the ground truth whose bytes the tracer assigned to one of its processes: bytes counted
+/// twice, or for the wrong process.
+fn unexpected_sockets(truth: &[Transfer], observed: &Observed) -> Vec<Difference> {
     let ours: BTreeSet<_> = truth.iter().map(|moved| moved.process).collect();
-    let known: BTreeSet<_> = truth.iter().map(|moved| moved.socket).collect();
-    let besides = seen.sockets.values().filter(|socket| {
-        !known.contains(&socket.id) && socket.owner.is_some_and(|owner| ours.contains(&owner))
+    let used: BTreeSet<_> = truth.iter().map(|moved| moved.socket).collect();
+    let unexpected = observed.sockets.values().filter(|socket| {
+        !used.contains(&socket.id) && socket.owner.is_some_and(|owner| ours.contains(&owner))
     });
-    besides
+    unexpected
         .flat_map(|socket| {
-            let what = format!("socket {} ({:?}), which no call used", socket.id.0, socket.protocol);
-            between(&what, Bytes::default(), socket.counted)
+            let subject = format!("socket {} ({:?}), which no call used", socket.id.0, socket.protocol);
+            differences_of(&subject, Bytes::default(), socket.counted)
         })
         .collect()
 }
 
-/// The truth summed by process or by socket, each with the names of the actors that it is about.
-fn by<K: Ord>(truth: &[Moved], key: impl Fn(&Moved) -> K) -> BTreeMap<K, (String, Bytes)> {
+/// The ground truth summed by process or by socket, with the names of the workers.
+fn sums_by<K: Ord>(truth: &[Transfer], key: impl Fn(&Transfer) -> K) -> BTreeMap<K, (String, Bytes)> {
     let mut sums: BTreeMap<K, (String, Bytes)> = BTreeMap::new();
     for moved in truth {
-        let (who, sum) = sums.entry(key(moved)).or_default();
-        if who.is_empty() {
-            who.clone_from(&moved.actor);
-        } else if !who.split(", ").any(|actor| actor == moved.actor) {
-            *who = format!("{who}, {}", moved.actor);
+        let (workers, sum) = sums.entry(key(moved)).or_default();
+        if workers.is_empty() {
+            workers.clone_from(&moved.worker);
+        } else if !workers.split(", ").any(|worker| worker == moved.worker) {
+            *workers = format!("{workers}, {}", moved.worker);
         }
         add(sum, moved.counted);
-        // The layer that all tiers read is TCP's, below TLS.
+        // Every tier counts TCP's bytes, which include the framing of TLS.
         add(sum, moved.framing);
     }
     sums
 }
 
-/// Nothing counted is right where nothing moved.
-fn between(what: &str, expected: Bytes, counted: Option<Bytes>) -> Vec<Difference> {
+/// No number is right if no byte moved.
+fn differences_of(subject: &str, expected: Bytes, counted: Option<Bytes>) -> Vec<Difference> {
     let directions = [
         ("received", expected.rx, counted.map(|bytes| bytes.rx)),
         ("sent", expected.tx, counted.map(|bytes| bytes.tx)),
@@ -173,7 +186,7 @@ fn between(what: &str, expected: Bytes, counted: Option<Bytes>) -> Vec<Differenc
         .into_iter()
         .filter(|(_, expected, counted)| counted.unwrap_or_default() != *expected)
         .map(|(direction, expected, counted)| Difference {
-            what: what.to_owned(),
+            subject: subject.to_owned(),
             direction,
             expected,
             counted,
@@ -186,16 +199,16 @@ fn add(sum: &mut Bytes, more: Bytes) {
     sum.tx += more.tx;
 }
 
-fn name(truth: &[Moved], socket: SocketId) -> String {
+fn name(truth: &[Transfer], socket: SocketId) -> String {
     let Some(moved) = truth.iter().find(|moved| moved.socket == socket) else {
         return socket.0.to_string();
     };
-    let Moved { protocol, local, remote, .. } = moved;
+    let Transfer { protocol, local, remote, .. } = moved;
     let remote = remote.map_or("*".to_owned(), |remote| format!("{}.{}", remote.address, remote.port));
     format!("{} {protocol:?} {}.{} to {remote}", socket.0, local.address, local.port)
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Open => "while open",
@@ -206,8 +219,8 @@ impl fmt::Display for Moment {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, direction, expected, counted } = self;
-        write!(f, "{what}: {direction} {expected}, counted ")?;
+        let Self { subject, direction, expected, counted } = self;
+        write!(f, "{subject}: {direction} {expected}, counted ")?;
         match counted {
             None => write!(f, "nothing"),
             Some(counted) => {

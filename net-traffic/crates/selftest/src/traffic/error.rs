@@ -1,4 +1,4 @@
-//! Why a case gave no truth: the kernel lacks something, a call failed, or the traffic was not what the case is about.
+//! Why a case has no ground truth: the kernel lacks a feature, a call failed, or the traffic missed the case's property.
 
 use std::fmt;
 use std::io;
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 pub enum TrafficError {
     #[error("failed to {attempt}: {cause}")]
     Call { attempt: &'static str, cause: io::Error },
-    /// The kernel refuses what the case needs: a reason to skip it, not to fail.
+    /// The kernel lacks a feature of the case. The caller skips the case.
     #[error("{feature} is not available: {reason}")]
     Unsupported { feature: Feature, reason: String },
-    /// The calls succeeded but did not do what the case is about, so its truth would prove nothing.
+    /// The calls succeeded, but the traffic does not have the property that the case tests.
     #[error("{0}")]
-    Broken(String),
-    #[error("the other process went away")]
-    Hangup,
+    Unexpected(String),
+    #[error("the other process exited")]
+    PeerExited,
 }
 
-/// What a kernel may be built or configured without.
+/// An optional feature of the kernel, by configuration or settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Feature {
     FastOpen,
@@ -43,18 +43,18 @@ impl fmt::Display for Feature {
     }
 }
 
-/// Gives an operating system's error its sentence.
+/// Adds the attempted action to an error of the operating system.
 pub(super) trait Attempt<T> {
-    /// `what` fits after "failed to".
-    fn attempt(self, what: &'static str) -> Result<T, TrafficError>;
+    /// `action` fits after "failed to".
+    fn attempt(self, action: &'static str) -> Result<T, TrafficError>;
 
-    /// For a call that fails where the kernel lacks `feature`.
+    /// For a call that fails when the kernel lacks `feature`.
     fn needs(self, feature: Feature) -> Result<T, TrafficError>;
 }
 
 impl<T, E: Into<io::Error>> Attempt<T> for Result<T, E> {
-    fn attempt(self, what: &'static str) -> Result<T, TrafficError> {
-        self.map_err(|cause| TrafficError::Call { attempt: what, cause: cause.into() })
+    fn attempt(self, action: &'static str) -> Result<T, TrafficError> {
+        self.map_err(|cause| TrafficError::Call { attempt: action, cause: cause.into() })
     }
 
     fn needs(self, feature: Feature) -> Result<T, TrafficError> {

@@ -1,4 +1,4 @@
-//! A network namespace of the calling thread's own, with nothing in it but loopback.
+//! A new network namespace for the calling thread, with loopback only.
 
 use std::fs::File;
 use std::marker::PhantomData;
@@ -9,11 +9,11 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::error::{Attempt, TrafficError};
 
-/// While it lives, the thread that made it is in the new namespace, and so is every process which that thread starts.
-/// Dropping it takes the thread back; the namespace ends with its last process.
+/// A guard: the thread that made it is in the new namespace, and so is each process that the thread starts. Drop moves
+/// the thread back. The namespace ends with its last process.
 pub struct NetNs {
     before: File,
-    /// The namespace belongs to one thread, so the guard must stay there.
+    /// A network namespace is per thread, so the guard is not `Send`.
     _this_thread: PhantomData<*const ()>,
 }
 
@@ -34,8 +34,8 @@ impl NetNs {
 
 impl Drop for NetNs {
     fn drop(&mut self) {
-        // Going back to a namespace that the thread came from, with the right that it used to leave, does not fail;
-        // and a thread that stays behind would only see a loopback without peers.
+        // The thread has CAP_SYS_ADMIN, which unshare required, so setns succeeds. A thread that stayed in the
+        // namespace would have a loopback without peers.
         let _ = setns(&self.before, CloneFlags::CLONE_NEWNET);
     }
 }
@@ -45,7 +45,7 @@ nix::ioctl_write_ptr_bad!(set_interface_flags, libc::SIOCSIFFLAGS, libc::ifreq);
 fn bring_up_loopback() -> Result<(), TrafficError> {
     let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
         .attempt("open a socket to configure loopback")?;
-    // SAFETY: ifreq is plain integers and unions of them, for which zeroes are a value.
+    // SAFETY: ifreq consists of integers and unions of integers, so all zeroes is a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = from.cast_signed();
@@ -53,7 +53,7 @@ fn bring_up_loopback() -> Result<(), TrafficError> {
     #[expect(clippy::cast_possible_truncation, reason = "the flags are bits 0 and 6 of 16")]
     let flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     request.ifr_ifru.ifru_flags = flags;
-    // SAFETY: the request names an interface and has its flags set, which is what SIOCSIFFLAGS reads.
+    // SAFETY: SIOCSIFFLAGS reads the name and the flags of the request, and both are set.
     unsafe { set_interface_flags(any.as_raw_fd(), &raw const request) }.attempt("bring loopback up")?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! How an actor comes to its sockets: on loopback, with the port told to the other process.
+//! Opens a worker's sockets on loopback and sends their addresses to the other process.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -9,14 +9,14 @@ use nix::sys::socket::{
     getsockopt, listen, setsockopt,
 };
 
-use super::actor::Actor;
 use super::error::{Attempt, Feature, TrafficError};
-use super::link::Link;
+use super::ground_truth::Tally;
+use super::metered_socket::MeteredSocket;
 use super::options::{SocketCookie, SocketProtocol};
-use super::truth::Tally;
+use super::worker::Worker;
 use net_traffic_snapshot::{Endpoint, Protocol, SocketId};
 
-/// Which loopback address.
+/// The address family of the loopback address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     V4,
@@ -32,56 +32,68 @@ pub(super) enum Transport {
     Mptcp,
 }
 
-/// A listening socket: it moves nothing itself.
+/// A listening socket, which moves no bytes itself.
 pub(super) struct Listener(OwnedFd);
 
-impl Actor {
-    /// A listener whose address the other process has been told.
+impl Worker {
+    /// Opens a listener and sends its address to the other process.
     pub(super) fn listen(&mut self, transport: Transport, family: Family) -> Result<Listener, TrafficError> {
         let socket = open(transport, family)?;
         self.listen_on(socket, family)
     }
 
-    /// The same with a socket that has its options set.
+    /// As `listen`, with a socket whose options are set.
     pub(super) fn listen_on(&mut self, socket: OwnedFd, family: Family) -> Result<Listener, TrafficError> {
         bind_to_loopback(&socket, family)?;
         listen(&socket, Backlog::MAXCONN).attempt("listen")?;
-        self.tell(&own_address(&socket)?)?;
+        self.send(&own_address(&socket)?)?;
         Ok(Listener(socket))
     }
 
-    /// Waits for one connection.
-    pub(super) fn accept(&mut self, listener: &Listener) -> Result<Link, TrafficError> {
+    /// Accepts one connection.
+    pub(super) fn accept(&mut self, listener: &Listener) -> Result<MeteredSocket, TrafficError> {
         let socket = accept4(&listener.0, SockFlag::SOCK_CLOEXEC).attempt("accept")?;
         self.meter(socket)
     }
 
-    /// The server's side of one connection.
-    pub(super) fn accept_one(&mut self, transport: Transport, family: Family) -> Result<Link, TrafficError> {
+    /// Opens a listener and accepts one connection.
+    pub(super) fn accept_one(
+        &mut self,
+        transport: Transport,
+        family: Family,
+    ) -> Result<MeteredSocket, TrafficError> {
         let listener = self.listen(transport, family)?;
         self.accept(&listener)
     }
 
-    /// The client's side of one connection, to the address that the server tells.
-    pub(super) fn connect_one(&mut self, transport: Transport, family: Family) -> Result<Link, TrafficError> {
-        let server = self.hear()?;
+    /// Connects to the address that the server sends.
+    pub(super) fn connect_one(
+        &mut self,
+        transport: Transport,
+        family: Family,
+    ) -> Result<MeteredSocket, TrafficError> {
+        let server = self.receive()?;
         self.connect(open(transport, family)?, server)
     }
 
-    pub(super) fn connect(&mut self, socket: OwnedFd, server: SocketAddr) -> Result<Link, TrafficError> {
+    pub(super) fn connect(
+        &mut self,
+        socket: OwnedFd,
+        server: SocketAddr,
+    ) -> Result<MeteredSocket, TrafficError> {
         connect(socket.as_raw_fd(), &SockaddrStorage::from(server)).attempt("connect")?;
         self.meter(socket)
     }
 
-    /// A UDP socket on loopback without a peer.
-    pub(super) fn bind_udp(&mut self, family: Family) -> Result<Link, TrafficError> {
+    /// An unconnected UDP socket on loopback.
+    pub(super) fn bind_udp(&mut self, family: Family) -> Result<MeteredSocket, TrafficError> {
         let socket = open(Transport::Udp, family)?;
         bind_to_loopback(&socket, family)?;
         self.meter(socket)
     }
 
-    /// Puts the socket's bytes on the record from here on.
-    pub(super) fn meter(&mut self, socket: OwnedFd) -> Result<Link, TrafficError> {
+    /// Counts the bytes of the socket from now on.
+    pub(super) fn meter(&mut self, socket: OwnedFd) -> Result<MeteredSocket, TrafficError> {
         let cookie = getsockopt(&socket, SocketCookie).attempt("read a socket's cookie")?;
         let protocol = match getsockopt(&socket, SocketProtocol).attempt("read a socket's protocol")? {
             libc::IPPROTO_MPTCP => Protocol::Mptcp,
@@ -90,7 +102,7 @@ impl Actor {
         };
         let remote = peer_address(&socket).ok().map(endpoint);
         let tally = Tally::new(SocketId(cookie), protocol, endpoint(own_address(&socket)?), remote);
-        Ok(Link::new(socket, self.record(tally)))
+        Ok(MeteredSocket::new(socket, self.record(tally)))
     }
 }
 
@@ -108,7 +120,7 @@ pub(super) fn open(transport: Transport, family: Family) -> Result<OwnedFd, Traf
         Err(_) if transport == Transport::Mptcp => raw.needs(Feature::Mptcp),
         _ => raw.attempt("open a socket"),
     }?;
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
+    // SAFETY: the call has just created this descriptor, and no other code owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
@@ -124,7 +136,7 @@ pub(super) fn open_with<O: SetSockOpt>(
     Ok(socket)
 }
 
-/// The address by which the peer reaches the socket.
+/// The address to which the peer connects.
 pub(super) fn own_address(socket: &impl AsFd) -> Result<SocketAddr, TrafficError> {
     from_kernel(getsockname(socket.as_fd().as_raw_fd()).attempt("read a socket's own address")?)
 }
@@ -153,7 +165,7 @@ fn from_kernel(address: SockaddrStorage) -> Result<SocketAddr, TrafficError> {
     if let Some(v6) = address.as_sockaddr_in6() {
         return Ok(SocketAddr::from((v6.ip(), v6.port())));
     }
-    Err(TrafficError::Broken("a socket's address is neither IPv4 nor IPv6".to_owned()))
+    Err(TrafficError::Unexpected("a socket's address is neither IPv4 nor IPv6".to_owned()))
 }
 
 fn endpoint(address: SocketAddr) -> Endpoint {

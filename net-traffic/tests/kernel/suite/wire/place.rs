@@ -35,7 +35,7 @@ impl Place {
                 Err(error) => tell.send(Err(error)).unwrap(),
             }
         });
-        let path = told.recv().map_err(|_gone| TrafficError::Hangup)??;
+        let path = told.recv().map_err(|_gone| TrafficError::PeerExited)??;
         Ok(Self { jobs, path: path.into() })
     }
 

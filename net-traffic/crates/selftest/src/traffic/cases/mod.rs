@@ -1,10 +1,10 @@
-//! The table of cases, by what is special about them.
+//! The table of cases, grouped by the property that they test.
 
+mod before_tracer;
 mod calls;
 mod datagrams;
 mod endings;
 mod kernels;
-mod older;
 mod pages;
 mod processes;
 mod streams;
@@ -20,7 +20,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         datagrams::CASES,
         endings::CASES,
         processes::CASES,
-        older::CASES,
+        before_tracer::CASES,
         kernels::CASES,
     ]
     .into_iter()
@@ -34,7 +34,7 @@ mod tests {
     use super::cases;
 
     #[test]
-    fn names_are_unique_and_fit_for_a_test() {
+    fn case_names_are_unique_test_names() {
         let names: BTreeSet<&str> = cases().map(|case| case.name).collect();
         assert_eq!(names.len(), cases().count());
         for name in names {
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn no_case_receives_more_than_was_sent() {
+    fn cases_receive_at_most_the_sent_bytes() {
         for case in cases() {
             assert!(case.sent > 0 && case.received <= case.sent, "{}", case.name);
         }

@@ -1,4 +1,4 @@
-//! Bytes that go from a file or a pipe to a socket within the kernel.
+//! Bytes that the kernel moves from a file or a pipe to a socket: `sendfile` and `splice`.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -8,107 +8,95 @@ use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
 
-use super::super::actor::Actor;
-use super::super::actor::Life::Whole;
 use super::super::case::Case;
 use super::super::error::{Attempt, TrafficError};
-use super::super::link::{Link, PAYLOAD};
+use super::super::metered_socket::{MeteredSocket, PAYLOAD};
 use super::super::sockets::Family::{self, V4, V6};
 use super::super::sockets::Transport::Tcp;
-use super::datagrams::{bind_and_tell, connect_udp};
+use super::super::worker::ChildExit::AtFinish;
+use super::super::worker::Worker;
+use super::datagrams::{bind_and_send_address, connect_udp};
 
-/// What a pipe holds at least, whatever its pages are like.
+/// The least that a pipe holds: one page, of the smallest size.
 pub(super) const PIPE_PIECE: usize = 4096;
 pub(super) const PIPE_PIECES: usize = 32;
 
 const FILE: usize = 256 * 1024;
-/// Not a part of a page: some datagrams begin on one and end on the next.
+/// Not a divisor of the page size, so some datagrams cross a page boundary.
 const DATAGRAM: usize = 1000;
-/// How many of them by each call.
+/// Datagrams of each call.
 const DATAGRAMS: usize = 16;
 
 pub(super) const CASES: &[Case] = &[
-    Case {
-        name: "tcp_sendfile",
-        about: "sendfile from memory",
-        client: |actor| {
-            let link = actor.connect_one(Tcp, V4)?;
-            send_file(&link, FILE)?;
-            Ok(vec![link])
+    Case::new(
+        "tcp_sendfile",
+        "sendfile from memory",
+        |worker| {
+            let sock = worker.connect_one(Tcp, V4)?;
+            send_file(&sock, FILE)?;
+            Ok(vec![sock])
         },
-        server: |actor| receive_stream(actor, FILE),
-        older: false,
-        sent: FILE as u64,
-        received: FILE as u64,
-    },
-    Case {
-        name: "tcp_splice_send",
-        about: "splice from a pipe to the socket",
-        client: |actor| {
-            let link = actor.connect_one(Tcp, V4)?;
-            splice_pieces(&link, PIPE_PIECES, PIPE_PIECE)?;
-            Ok(vec![link])
+        |worker| receive_stream(worker, FILE),
+    )
+    .moves(FILE),
+    Case::new(
+        "tcp_splice_send",
+        "splice from a pipe to the socket",
+        |worker| {
+            let sock = worker.connect_one(Tcp, V4)?;
+            splice_pieces(&sock, PIPE_PIECES, PIPE_PIECE)?;
+            Ok(vec![sock])
         },
-        server: |actor| receive_stream(actor, PIPE_PIECES * PIPE_PIECE),
-        older: false,
-        sent: (PIPE_PIECES * PIPE_PIECE) as u64,
-        received: (PIPE_PIECES * PIPE_PIECE) as u64,
-    },
-    Case {
-        name: "tcp_shared_pages",
-        about: "the parent sends, then its child by sendfile and splice on the same socket",
-        client: |actor| {
-            let link = actor.connect_one(Tcp, V4)?;
-            link.send_all(&PAYLOAD[..DATAGRAM])?;
-            actor.fork(Whole, |child| {
-                let shared = child.share(&link)?;
+        |worker| receive_stream(worker, PIPE_PIECES * PIPE_PIECE),
+    )
+    .moves(PIPE_PIECES * PIPE_PIECE),
+    Case::new(
+        "tcp_shared_pages",
+        "the parent sends, then its child by sendfile and splice on the same socket",
+        |worker| {
+            let sock = worker.connect_one(Tcp, V4)?;
+            sock.send_all(&PAYLOAD[..DATAGRAM])?;
+            worker.fork(AtFinish, |child| {
+                let shared = child.share(&sock)?;
                 send_file(&shared, FILE)?;
                 splice_pieces(&shared, PIPE_PIECES, PIPE_PIECE)?;
                 Ok(vec![shared])
             })?;
-            Ok(vec![link])
+            Ok(vec![sock])
         },
-        server: |actor| receive_stream(actor, DATAGRAM + FILE + PIPE_PIECES * PIPE_PIECE),
-        older: false,
-        sent: (DATAGRAM + FILE + PIPE_PIECES * PIPE_PIECE) as u64,
-        received: (DATAGRAM + FILE + PIPE_PIECES * PIPE_PIECE) as u64,
-    },
-    Case {
-        name: "udp_pages",
-        about: "datagrams by sendfile and splice from a connected socket",
-        client: |actor| send_datagrams(actor, V4),
-        server: |actor| receive_datagrams(actor, V4, 2 * DATAGRAMS),
-        older: false,
-        sent: (2 * DATAGRAMS * DATAGRAM) as u64,
-        received: (2 * DATAGRAMS * DATAGRAM) as u64,
-    },
-    Case {
-        name: "udp_pages_ipv6",
-        about: "the same over IPv6",
-        client: |actor| send_datagrams(actor, V6),
-        server: |actor| receive_datagrams(actor, V6, 2 * DATAGRAMS),
-        older: false,
-        sent: (2 * DATAGRAMS * DATAGRAM) as u64,
-        received: (2 * DATAGRAMS * DATAGRAM) as u64,
-    },
-    Case {
-        name: "udp_shared_pages",
-        about: "the parent sends a datagram, then its child others by sendfile and splice from the same socket",
-        client: |actor| {
-            let link = connect_udp(actor, V4)?;
-            link.send_all(&PAYLOAD[..DATAGRAM])?;
-            actor.fork(Whole, |child| {
-                let shared = child.share(&link)?;
+        |worker| receive_stream(worker, DATAGRAM + FILE + PIPE_PIECES * PIPE_PIECE),
+    )
+    .moves(DATAGRAM + FILE + PIPE_PIECES * PIPE_PIECE),
+    Case::new(
+        "udp_pages",
+        "datagrams by sendfile and splice from a connected socket",
+        |worker| send_datagrams(worker, V4),
+        |worker| receive_datagrams(worker, V4, 2 * DATAGRAMS),
+    )
+    .moves(2 * DATAGRAMS * DATAGRAM),
+    Case::new(
+        "udp_pages_ipv6",
+        "the same over IPv6",
+        |worker| send_datagrams(worker, V6),
+        |worker| receive_datagrams(worker, V6, 2 * DATAGRAMS),
+    )
+    .moves(2 * DATAGRAMS * DATAGRAM),
+    Case::new(
+        "udp_shared_pages",
+        "the parent sends a datagram, then its child others by sendfile and splice from the same socket",
+        |worker| {
+            let sock = connect_udp(worker, V4)?;
+            sock.send_all(&PAYLOAD[..DATAGRAM])?;
+            worker.fork(AtFinish, |child| {
+                let shared = child.share(&sock)?;
                 send_pages(&shared)?;
                 Ok(vec![shared])
             })?;
-            Ok(vec![link])
+            Ok(vec![sock])
         },
-        server: |actor| receive_datagrams(actor, V4, 1 + 2 * DATAGRAMS),
-        older: false,
-        sent: ((1 + 2 * DATAGRAMS) * DATAGRAM) as u64,
-        received: ((1 + 2 * DATAGRAMS) * DATAGRAM) as u64,
-    },
+        |worker| receive_datagrams(worker, V4, 1 + 2 * DATAGRAMS),
+    )
+    .moves((1 + 2 * DATAGRAMS) * DATAGRAM),
 ];
 
 pub(super) fn pipe() -> Result<(File, File), TrafficError> {
@@ -116,38 +104,42 @@ pub(super) fn pipe() -> Result<(File, File), TrafficError> {
     Ok((reader.into(), writer.into()))
 }
 
-fn receive_stream(actor: &mut Actor, bytes: usize) -> Result<Vec<Link>, TrafficError> {
-    let link = actor.accept_one(Tcp, V4)?;
-    link.recv_total(bytes, 16 * 1024)?;
-    Ok(vec![link])
+fn receive_stream(worker: &mut Worker, bytes: usize) -> Result<Vec<MeteredSocket>, TrafficError> {
+    let sock = worker.accept_one(Tcp, V4)?;
+    sock.recv_total(bytes, 16 * 1024)?;
+    Ok(vec![sock])
 }
 
-fn receive_datagrams(actor: &mut Actor, family: Family, count: usize) -> Result<Vec<Link>, TrafficError> {
-    let link = bind_and_tell(actor, family)?;
-    link.recv_total(count * DATAGRAM, DATAGRAM)?;
-    Ok(vec![link])
+fn receive_datagrams(
+    worker: &mut Worker,
+    family: Family,
+    count: usize,
+) -> Result<Vec<MeteredSocket>, TrafficError> {
+    let sock = bind_and_send_address(worker, family)?;
+    sock.recv_total(count * DATAGRAM, DATAGRAM)?;
+    Ok(vec![sock])
 }
 
-fn send_datagrams(actor: &mut Actor, family: Family) -> Result<Vec<Link>, TrafficError> {
-    let link = connect_udp(actor, family)?;
-    send_pages(&link)?;
-    Ok(vec![link])
+fn send_datagrams(worker: &mut Worker, family: Family) -> Result<Vec<MeteredSocket>, TrafficError> {
+    let sock = connect_udp(worker, family)?;
+    send_pages(&sock)?;
+    Ok(vec![sock])
 }
 
-/// As many datagrams by sendfile as by splice.
-fn send_pages(link: &Link) -> Result<(), TrafficError> {
+/// Sends the same number of datagrams by `sendfile` and by `splice`.
+fn send_pages(sock: &MeteredSocket) -> Result<(), TrafficError> {
     let file = zeros(DATAGRAMS * DATAGRAM)?;
     for _ in 0..DATAGRAMS {
-        link.send_file(&file, DATAGRAM)?;
+        sock.send_file(&file, DATAGRAM)?;
     }
-    splice_pieces(link, DATAGRAMS, DATAGRAM)
+    splice_pieces(sock, DATAGRAMS, DATAGRAM)
 }
 
-fn send_file(link: &Link, bytes: usize) -> Result<(), TrafficError> {
+fn send_file(sock: &MeteredSocket, bytes: usize) -> Result<(), TrafficError> {
     let file = zeros(bytes)?;
     let mut missing = bytes;
     while missing > 0 {
-        missing -= link.send_file(&file, missing)?;
+        missing -= sock.send_file(&file, missing)?;
     }
     Ok(())
 }
@@ -160,13 +152,13 @@ fn zeros(bytes: usize) -> Result<File, TrafficError> {
     Ok(file)
 }
 
-fn splice_pieces(link: &Link, pieces: usize, size: usize) -> Result<(), TrafficError> {
+fn splice_pieces(sock: &MeteredSocket, pieces: usize, size: usize) -> Result<(), TrafficError> {
     let (reader, mut writer) = pipe()?;
     for _ in 0..pieces {
         writer.write_all(&PAYLOAD[..size]).attempt("fill a pipe")?;
         let mut missing = size;
         while missing > 0 {
-            missing -= link.splice_from(&reader, missing)?;
+            missing -= sock.splice_from(&reader, missing)?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A socket that keeps the truth: it adds up what its own calls returned.
+//! A socket that sums the return values of its own calls.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
@@ -16,29 +16,29 @@ use nix::sys::socket::{
 use nix::sys::uio::{readv, writev};
 
 use super::error::{Attempt, TrafficError};
-use super::truth::Tally;
+use super::ground_truth::Tally;
 
-/// What the senders send: its content does not matter, its length does.
+/// The bytes that senders send. Only the length matters.
 pub(super) static PAYLOAD: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
-/// Dropping it closes this process's descriptor; what it moved stays on the record.
-pub(super) struct Link {
+/// Drop closes the descriptor of this process. The tally stays with the worker.
+pub(super) struct MeteredSocket {
     descriptor: OwnedFd,
     tally: Arc<Tally>,
 }
 
-impl Link {
-    /// The actor keeps the other reference to the tally.
+impl MeteredSocket {
+    /// The worker holds the other reference to the tally.
     pub(super) fn new(descriptor: OwnedFd, tally: Arc<Tally>) -> Self {
         Self { descriptor, tally }
     }
 
-    /// One call; it may send less.
+    /// Calls `send` once, which may send fewer bytes.
     pub(super) fn send(&self, bytes: &[u8], flags: MsgFlags) -> Result<usize, TrafficError> {
         self.sent(send(self.raw(), bytes, flags)).attempt("send")
     }
 
-    /// One call that does not wait. `None` where it would have to.
+    /// Calls `send` once without blocking. `None` if the call would block.
     pub(super) fn try_send(&self, bytes: &[u8]) -> Result<Option<usize>, TrafficError> {
         match self.sent(send(self.raw(), bytes, MsgFlags::MSG_DONTWAIT)) {
             Err(Errno::EAGAIN) => Ok(None),
@@ -46,7 +46,7 @@ impl Link {
         }
     }
 
-    /// As many calls as it takes.
+    /// Calls `send` until all bytes are sent.
     pub(super) fn send_all(&self, mut bytes: &[u8]) -> Result<(), TrafficError> {
         while !bytes.is_empty() {
             bytes = &bytes[self.send(bytes, MsgFlags::empty())?..];
@@ -67,14 +67,14 @@ impl Link {
         self.sent(writev(&self.descriptor, slices)).attempt("writev")
     }
 
-    /// One `sendmsg` of which the kernel makes datagrams of `segment` bytes.
+    /// Calls `sendmsg` once; the kernel splits the bytes into datagrams of `segment` bytes.
     pub(super) fn send_segmented(&self, bytes: &[u8], segment: u16) -> Result<usize, TrafficError> {
         let control = [ControlMessage::UdpGsoSegments(&segment)];
         self.sent(sendmsg::<()>(self.raw(), &[IoSlice::new(bytes)], &control, MsgFlags::empty(), None))
             .attempt("sendmsg with UDP_SEGMENT")
     }
 
-    /// One `sendmmsg` with every message in it.
+    /// Calls `sendmmsg` once with all messages.
     pub(super) fn send_many(&self, messages: &[&[u8]]) -> Result<usize, TrafficError> {
         let slices: Vec<[IoSlice<'_>; 1]> = messages.iter().map(|bytes| [IoSlice::new(bytes)]).collect();
         let nowhere = vec![None; messages.len()];
@@ -95,7 +95,7 @@ impl Link {
             .attempt("splice from a pipe to the socket")
     }
 
-    /// One call; it may receive less. Peeking moves nothing.
+    /// Calls `recv` once, which may receive fewer bytes. Peeked bytes do not count.
     pub(super) fn recv(&self, buffer: &mut [u8], flags: MsgFlags) -> Result<usize, TrafficError> {
         let received = recv(self.raw(), buffer, flags);
         if flags.contains(MsgFlags::MSG_PEEK) {
@@ -104,7 +104,7 @@ impl Link {
         self.received(received).attempt("recv")
     }
 
-    /// As many calls as it takes to receive `bytes` in total, each for at most `chunk`.
+    /// Calls `recv` until `bytes` bytes are received, at most `chunk` by each call.
     pub(super) fn recv_total(&self, bytes: usize, chunk: usize) -> Result<(), TrafficError> {
         let mut buffer = vec![0; chunk];
         let mut missing = bytes;
@@ -112,14 +112,14 @@ impl Link {
             let room = missing.min(chunk);
             let received = self.recv(&mut buffer[..room], MsgFlags::empty())?;
             if received == 0 {
-                return Err(TrafficError::Broken(format!("the stream ended {missing} bytes early")));
+                return Err(TrafficError::Unexpected(format!("the stream ended {missing} bytes early")));
             }
             missing -= received;
         }
         Ok(())
     }
 
-    /// Receives until the peer has closed its direction, and that is no byte.
+    /// Receives until the end of the stream.
     pub(super) fn recv_to_end(&self) -> Result<(), TrafficError> {
         let mut buffer = vec![0; PAYLOAD.len()];
         while self.recv(&mut buffer, MsgFlags::empty())? > 0 {}
@@ -130,7 +130,7 @@ impl Link {
         self.received(readv(&self.descriptor, slices)).attempt("readv")
     }
 
-    /// One `recvmmsg` for up to `messages` messages of at most `size` bytes.
+    /// Calls `recvmmsg` once for up to `messages` messages of at most `size` bytes.
     pub(super) fn recv_many(&self, messages: usize, size: usize) -> Result<usize, TrafficError> {
         let mut buffers = vec![vec![0; size]; messages];
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
@@ -148,7 +148,7 @@ impl Link {
             .attempt("splice from the socket to a pipe")
     }
 
-    /// One message of the error queue: what comes back of one's own datagrams, and notices. It moves nothing.
+    /// Reads one message of the error queue: a returned datagram or a notification. Its bytes do not count.
     pub(super) fn recv_error(&self) -> Result<usize, TrafficError> {
         self.wait_for(PollFlags::empty())?;
         let mut buffer = vec![0; PAYLOAD.len()];
@@ -158,7 +158,7 @@ impl Link {
         Ok(message.bytes)
     }
 
-    /// Waits for one of the events, or for an error or hang-up, which poll always reports.
+    /// Waits for one of the events, or for an error or hang-up, which `poll` always reports.
     pub(super) fn wait_for(&self, events: PollFlags) -> Result<(), TrafficError> {
         poll(&mut [PollFd::new(self.descriptor.as_fd(), events)], PollTimeout::NONE).attempt("poll")?;
         Ok(())
@@ -172,12 +172,12 @@ impl Link {
         setsockopt(&self.descriptor, option, value).attempt("set a socket option")
     }
 
-    /// Puts a call that this type has no method for on the record.
+    /// Counts the result of a call for which this type has no method.
     pub(super) fn sent<E>(&self, call: Result<usize, E>) -> Result<usize, E> {
         call.inspect(|bytes| self.tally.moved.sent(*bytes as u64))
     }
 
-    /// The same for a call that receives.
+    /// As `sent`, for a call that receives.
     pub(super) fn received<E>(&self, call: Result<usize, E>) -> Result<usize, E> {
         call.inspect(|bytes| self.tally.moved.received(*bytes as u64))
     }
@@ -191,13 +191,13 @@ impl Link {
     }
 }
 
-impl AsFd for Link {
+impl AsFd for MeteredSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 }
 
-impl Drop for Link {
+impl Drop for MeteredSocket {
     fn drop(&mut self) {
         self.tally.close();
     }

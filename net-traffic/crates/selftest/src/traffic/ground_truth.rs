@@ -1,4 +1,4 @@
-//! What one process moved over one socket, as its own system calls returned it.
+//! The bytes that one process moved over one socket, summed from the return values of its system calls.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -8,29 +8,29 @@ use serde::{Deserialize, Serialize};
 use super::error::{Attempt, TrafficError};
 use net_traffic_snapshot::{Bytes, Endpoint, ProcessId, Protocol, SocketId};
 
-/// One record for each process and socket. A socket that two processes share has two.
+/// One record for each pair of process and socket. A socket that two processes share has two records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moved {
-    /// Which process of the case: `client`, `server`, `client's child`.
-    pub actor: String,
+pub struct Transfer {
+    /// The process's role: `client`, `server`, `client's child`.
+    pub worker: String,
     pub process: ProcessId,
     pub socket: SocketId,
     pub protocol: Protocol,
-    /// The addresses when the socket was first used: for messages, not for comparing.
+    /// The addresses at the first use of the socket, for messages only.
     pub local: Endpoint,
     pub remote: Option<Endpoint>,
-    /// What the calls returned since the tracer started. Peeked bytes and those of an error queue are not in it;
-    /// of a datagram that was cut off, what the buffer took, or all of it where the call was asked for its length.
+    /// The sum of the calls' results since the tracer started. Peeked bytes and bytes of an error queue do not count.
+    /// A truncated datagram counts with the bytes in the buffer, or with its length if the call had `MSG_TRUNC`.
     pub counted: Bytes,
-    /// The same over the socket's whole life.
+    /// The same over the lifetime of the socket.
     pub lifetime: Bytes,
-    /// What kernel TLS adds below the application: record headers and tags that TCP carries besides `counted`.
+    /// The bytes that kernel TLS adds: record headers and tags, which TCP carries in addition to `counted`.
     pub framing: Bytes,
-    /// This process still held the socket open when the truth was told, and holds it until the stage finishes.
+    /// The process held the socket open when it sent the record, and holds it open until the run finishes.
     pub open: bool,
 }
 
-/// The counters of one socket in one process. Threads share it.
+/// The byte counters of one socket in one process. Threads share them.
 pub(super) struct Tally {
     pub(super) socket: SocketId,
     pub(super) protocol: Protocol,
@@ -61,8 +61,8 @@ impl Tally {
         }
     }
 
-    /// Everything so far is from before the tracer.
-    pub(super) fn tracer_starts(&self) {
+    /// The bytes moved so far are older than the tracer.
+    pub(super) fn mark_tracer_start(&self) {
         let Bytes { rx, tx } = self.moved.read();
         self.before_tracer.received(rx);
         self.before_tracer.sent(tx);
@@ -76,11 +76,11 @@ impl Tally {
         self.open.load(Ordering::SeqCst)
     }
 
-    pub(super) fn told_by(&self, actor: &str, process: ProcessId) -> Moved {
+    pub(super) fn transfer(&self, worker: &str, process: ProcessId) -> Transfer {
         let lifetime = self.moved.read();
         let before = self.before_tracer.read();
-        Moved {
-            actor: actor.to_owned(),
+        Transfer {
+            worker: worker.to_owned(),
             process,
             socket: self.socket,
             protocol: self.protocol,
@@ -114,15 +114,16 @@ impl Counter {
     }
 }
 
-/// The identity of the calling process, in its own PID namespace.
+/// The identity of the calling process in its own PID namespace.
 pub(super) fn this_process() -> Result<ProcessId, TrafficError> {
     let stat = std::fs::read_to_string("/proc/self/stat").attempt("read /proc/self/stat")?;
     let start_ticks = start_ticks(&stat)
-        .ok_or_else(|| TrafficError::Broken(format!("no start time in /proc/self/stat: {stat}")))?;
+        .ok_or_else(|| TrafficError::Unexpected(format!("no start time in /proc/self/stat: {stat}")))?;
     Ok(ProcessId { pid: getpid().as_raw().unsigned_abs(), start_ticks })
 }
 
-/// Field 22 of /proc/PID/stat. The second field is the name, in parentheses, and may contain any character.
+/// Field 22 of `/proc/PID/stat`: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>. The second field is
+/// the name in parentheses, which may contain any character.
 fn start_ticks(stat: &str) -> Option<u32> {
     const FIELDS_BETWEEN_NAME_AND_START: usize = 19;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -136,7 +137,7 @@ mod tests {
     use super::start_ticks;
 
     #[test]
-    fn the_start_time_is_found_behind_any_name() {
+    fn start_ticks_any_process_name_finds_field() {
         let numbers: Vec<String> = (4..=30).map(|field| field.to_string()).collect();
         for name in ["sh", "a b", "x) R 1 (y"] {
             let stat = format!("7 ({name}) S {}", numbers.join(" "));
