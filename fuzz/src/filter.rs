@@ -7,7 +7,7 @@ use pcap_filter::{CompileOptions, Insn, LinkType, Metadata, NameTable, Packet, c
 /// More instructions than this no kernel takes.
 const MAX_EBPF_INSNS: usize = 1_000_000;
 const LINKS: [LinkType; 4] =
-    [LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxCooked, LinkType::LinuxCookedOld];
+    [LinkType::Ethernet, LinkType::Raw, LinkType::LinuxSll2, LinkType::LinuxSll];
 const SNAPLEN: u32 = 262_144;
 
 /// The link type, what else the meaning depends on, the expression up to a 0, a packet.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use net_traffic_capture::PacketSink;
 use net_traffic_packet_text::{Dump, Settings, Stamp, TextPackets};
 use net_traffic_packet_text::JsonPackets;
-use pcap_io::PacketSink;
-use pcap_io::format::LinkType;
-use pcap_io::{Interface, Packet, Process};
+use pcap_io::{Interface, LinkType, Packet, Process};
 
 const LINKS: [u16; 8] = [1, 101, 113, 276, 0, 108, 228, 229];
 

@@ -11,10 +11,10 @@ use self::sink::Writer;
 use super::failure::{Failure, note};
 use crate::config::capture::{Capture, DumpForm, Filter, FilterText, From};
 use crate::source::system::link_of;
-use net_traffic_capture::{FILE_NETMASK, filter_link, names};
+use net_traffic_capture::{FILE_NETMASK, Ledger, names};
 use pcap_filter::{CompileOptions, FilterError, LinkType, compile, disassemble};
-use pcap_io::format::MAX_SNAPLEN;
-use pcap_io::{CaptureError, CaptureFile, Interface, Ledger};
+use pcap_io::MAX_SNAPLEN;
+use pcap_io::{CaptureReader, Interface, ReadError};
 
 /// Does what was asked for, until it is done or somebody stops it.
 pub(super) fn run(capture: &Capture) -> Result<(), Failure> {
@@ -39,12 +39,13 @@ pub(super) fn run(capture: &Capture) -> Result<(), Failure> {
 fn dump(capture: &Capture, expression: &str, form: DumpForm) -> Result<(), Failure> {
     let (linktype, metadata, netmask) = match &capture.from {
         From::File { path, .. } => {
-            let file = CaptureFile::open(path).map_err(|error| unopened(path, &error))?;
-            let link = file.interfaces().first().and_then(|interface| filter_link(interface.link));
+            let file = CaptureReader::open(path).map_err(|error| unopened(path, &error))?;
+            let link =
+                file.interfaces().first().and_then(|interface| LinkType::try_from(interface.link.0).ok());
             (link.unwrap_or(LinkType::Ethernet), false, Some(FILE_NETMASK))
         }
         From::Live(options) | From::Command { options, .. } => {
-            let link = options.interfaces.first().and_then(|name| filter_link(link_of(name)?));
+            let link = options.interfaces.first().and_then(|name| LinkType::try_from(link_of(name)?.0).ok());
             (link.unwrap_or(LinkType::Ethernet), true, None)
         }
     };
@@ -78,12 +79,12 @@ fn misread(expression: &str, error: &FilterError) -> Failure {
 }
 
 /// What was named cannot be meant, as with `--replay`.
-fn unopened(path: &Path, error: &CaptureError) -> Failure {
+fn unopened(path: &Path, error: &ReadError) -> Failure {
     Failure::Usage(format!("-r {}: {error}", path.display()))
 }
 
 /// It broke off after it had begun well.
-fn unreadable(path: &Path, error: &CaptureError) -> Failure {
+fn unreadable(path: &Path, error: &ReadError) -> Failure {
     Failure::Failed(format!("failed to read {}: {error}", path.display()))
 }
 

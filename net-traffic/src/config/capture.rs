@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use super::{ConfigError, refuse};
 use crate::args::{CaptureArgs, CaptureFileArgs, ChoiceArgs, DirectionArg, TextArgs};
-use net_traffic_capture::{Choice, LiveCaptureOptions};
+use net_traffic_capture::{LiveCaptureOptions, OwnerFilter};
 use net_traffic_output::packets::{FileFormat, Rotation};
 use net_traffic_packet_text::{Dump, Settings, Stamp};
 use pcap_io::Direction;
-use pcap_io::format::MAX_SNAPLEN;
+use pcap_io::MAX_SNAPLEN;
 
 /// One capture, from where to where.
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result
         owners: !args.source.no_process && !args.source.xdp,
         xdp: args.source.xdp,
         netns: args.source.netns.clone(),
-        choice: Choice {
+        choice: OwnerFilter {
             pids: choice.pids.clone(),
             process: choice.processes.clone(),
             container: choice.containers.clone(),

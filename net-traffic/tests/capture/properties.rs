@@ -1,28 +1,23 @@
 //! Whatever is in a file or a packet, nothing panics.
 
 use std::io::Cursor;
-use std::ops::ControlFlow;
 
+use net_traffic_capture::PacketSink;
 use net_traffic_packet_text::JsonPackets;
 use net_traffic_packet_text::{Dump, Settings, TextPackets};
-use pcap_io::CaptureFile;
-use pcap_io::PacketSink;
-use pcap_io::format::LinkType;
-use pcap_io::{Interface, Packet};
+use pcap_io::{CaptureReader, Interface, LinkType, Packet};
 use proptest::prelude::*;
 
 use super::stage::fixture;
 
 /// Reads a file to its end or its first error, and prints what is in it.
 fn read_and_print(bytes: Vec<u8>) {
-    let Ok(mut file) = CaptureFile::new(Cursor::new(bytes)) else { return };
+    let Ok(mut file) = CaptureReader::new(Cursor::new(bytes)) else { return };
     let settings = Settings { verbose: 3, link: true, ..Settings::default() };
     let mut text = TextPackets::new(Vec::new(), settings);
-    let mut take = |interfaces: &[Interface], packet: &Packet<'_>| {
-        text.packet(interfaces, packet).unwrap();
-        ControlFlow::Continue(())
-    };
-    while let Ok(ControlFlow::Continue(())) = file.next(&mut take) {}
+    while let Ok(Some((interfaces, packet))) = file.next_packet() {
+        text.packet(interfaces, &packet).unwrap();
+    }
 }
 
 fn print(link: LinkType, data: &[u8], length: u32) {

@@ -63,9 +63,9 @@ pub(crate) fn frames(linktype: &str) -> Vec<Frame> {
 pub(crate) fn linktype(name: &str) -> LinkType {
     match name {
         "EN10MB" => LinkType::Ethernet,
-        "RAW" => LinkType::RawIp,
-        "LINUX_SLL" => LinkType::LinuxCookedOld,
-        "LINUX_SLL2" => LinkType::LinuxCooked,
+        "RAW" => LinkType::Raw,
+        "LINUX_SLL" => LinkType::LinuxSll,
+        "LINUX_SLL2" => LinkType::LinuxSll2,
         _ => panic!("link type {name}"),
     }
 }

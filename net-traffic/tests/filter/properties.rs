@@ -8,8 +8,7 @@ use proptest::prelude::*;
 use super::grammar::{Random, expression};
 use super::oracle;
 
-const LINKTYPES: [LinkType; 4] =
-    [LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxCookedOld, LinkType::LinuxCooked];
+const LINKTYPES: [LinkType; 4] = [LinkType::Ethernet, LinkType::Raw, LinkType::LinuxSll, LinkType::LinuxSll2];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

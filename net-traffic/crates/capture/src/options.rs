@@ -1,55 +1,46 @@
-//! What a live capture is asked for; the same on every system.
+//! The options of a live capture, the same on every system.
 
-use pcap_filter::LinkType as FilterLink;
 use pcap_io::Direction;
-use pcap_io::format::LinkType;
 
+/// The options of a live capture, as the user set them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveCaptureOptions {
-    /// Empty: all of them, the ones to come too.
+    /// The names of the interfaces. Empty: all interfaces, and those that appear later.
     pub interfaces: Vec<String>,
-    /// The most octets that are kept of a packet.
+    /// The most bytes to keep of a packet.
     pub snaplen: u32,
-    /// `None`: both.
+    /// `None`: both directions.
     pub direction: Option<Direction>,
     /// The size of the ring of each CPU.
     pub ring_kib: u32,
-    /// Ask the interface for packets to other hosts.
+    /// Set the interface to promiscuous mode.
     pub promiscuous: bool,
-    /// Find out whose the packets are.
+    /// Attribute packets to processes.
     pub owners: bool,
-    /// See frames where they arrive, and not what the stack makes of them: in one direction, without processes.
+    /// Capture in XDP: frames as the driver received them, before GRO; inbound only, without processes.
     pub xdp: bool,
-    /// The network namespace that the interfaces are in, if it is not this process's.
+    /// The network namespace of the interfaces. `None`: the namespace of this process.
     pub netns: Option<String>,
-    pub choice: Choice,
+    /// Which owners' packets to keep.
+    pub choice: OwnerFilter,
 }
 
-/// Whose packets are wanted; nothing at all: everybody's.
+/// Keeps only the packets of certain processes. The empty filter keeps all packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Choice {
+pub struct OwnerFilter {
+    /// Process ids.
     pub pids: Vec<u32>,
+    /// The name of the process.
     pub process: Option<String>,
+    /// The name or id of the container.
     pub container: Option<String>,
-    /// A name or a number.
+    /// The name or number of the user.
     pub user: Option<String>,
-    /// A command that is to be started, and its children.
+    /// The command that the capture starts, and its descendants.
     pub command: bool,
 }
 
-/// What the compiler of filters calls a link type; `None` if it cannot filter there.
-#[must_use]
-pub fn filter_link(link: LinkType) -> Option<FilterLink> {
-    Some(match link {
-        LinkType::ETHERNET => FilterLink::Ethernet,
-        LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => FilterLink::RawIp,
-        LinkType::LINUX_SLL => FilterLink::LinuxCookedOld,
-        LinkType::LINUX_SLL2 => FilterLink::LinuxCooked,
-        _ => return None,
-    })
-}
-
-/// What system this is, as a file's header says it.
+/// The name and release of the system, for the header of a pcapng file.
 #[must_use]
 pub fn system() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

@@ -1,28 +1,27 @@
-//! Runs a filter on packets that come from a file.
+//! Runs a filter expression on packets that come from a file.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
 
-use super::options::filter_link;
-use pcap_filter::{CompileOptions, FilterError, NameTable, Packet as FilterPacket, Program};
-use pcap_io::format::{LinkType, MAX_SNAPLEN};
-use pcap_io::{Interface, Packet};
+use pcap_filter::{CompileOptions, FilterError, NameTable, Program};
+use pcap_io::{Interface, LinkType, MAX_SNAPLEN, Packet};
 
-/// Where a system has them: Linux, Windows.
+/// The paths on Linux and on Windows.
 const SERVICES: [&str; 2] = ["/etc/services", r"C:\Windows\System32\drivers\etc\services"];
 const PROTOCOLS: [&str; 2] = ["/etc/protocols", r"C:\Windows\System32\drivers\etc\protocol"];
 const NETWORKS: [&str; 2] = ["/etc/networks", r"C:\Windows\System32\drivers\etc\networks"];
-/// Only Linux knows this one.
+/// Windows has no such file.
 const ETHERS: [&str; 2] = ["/etc/ethers"; 2];
 
-/// The names that this machine knows. A host in an expression is looked up as any program looks it up.
+/// The names of this system: services, protocols, networks and Ethernet addresses from its files, hosts from its
+/// resolver.
 #[must_use]
 pub fn names() -> NameTable {
     let read = |paths: [&str; 2]| {
         let text = paths.into_iter().find_map(|path| std::fs::read(path).ok());
         String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
     };
-    // A machine without these files has no names; numbers do.
+    // Without these files an expression has to use numbers.
     NameTable::parse(&read(SERVICES), &read(PROTOCOLS))
         .with_places(&read(NETWORKS), &read(ETHERS))
         .with_hosts(addresses)
@@ -39,20 +38,22 @@ fn addresses(host: &str) -> Vec<IpAddr> {
     addresses
 }
 
-/// A file does not tell the interface's, and tcpdump does without: then only the addresses of all ones and of all zeros
-/// are broadcast.
+/// The netmask for `ip broadcast` on packets of a file, which does not record the netmask of its interfaces. As in
+/// tcpdump, only the addresses of all ones and of all zeros are broadcast then.
 pub const FILE_NETMASK: u32 = 0;
 
-/// Why packets of a file cannot be filtered.
+/// Why an expression does not filter the packets of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum UserFilterError {
+    /// The expression does not compile.
     #[error("{0}")]
     Filter(FilterError),
+    /// The compiler does not support this link type.
     #[error("packets of link type {0} cannot be filtered")]
     Link(u16),
 }
 
-/// An expression, compiled for each link type that turns up.
+/// An expression, compiled once for each link type of a file.
 pub struct UserFilter {
     expression: String,
     optimize: bool,
@@ -61,21 +62,22 @@ pub struct UserFilter {
 }
 
 impl UserFilter {
+    /// Compiles nothing yet.
     #[must_use]
     pub fn new(expression: String, optimize: bool) -> Self {
         Self { expression, optimize, names: names(), programs: HashMap::new() }
     }
 
-    /// Compiles for packets of a link type.
+    /// Compiles the expression for a link type, unless that was done.
     ///
     /// # Errors
-    /// When the expression has no meaning there.
+    /// If the expression has no meaning on this link type.
     pub fn compile(&mut self, link: LinkType) -> Result<(), UserFilterError> {
         if self.expression.trim().is_empty() || self.programs.contains_key(&link) {
             return Ok(());
         }
         let options = CompileOptions {
-            linktype: filter_link(link).ok_or(UserFilterError::Link(link.0))?,
+            linktype: link.0.try_into().ok().ok_or(UserFilterError::Link(link.0))?,
             netmask: Some(FILE_NETMASK),
             snaplen: MAX_SNAPLEN,
             names: &self.names,
@@ -87,7 +89,7 @@ impl UserFilter {
         Ok(())
     }
 
-    /// Whether the packet is wanted.
+    /// Whether the expression accepts the packet.
     ///
     /// # Errors
     /// As [`Self::compile`].
@@ -99,7 +101,7 @@ impl UserFilter {
         let Some(interface) = interfaces.get(packet.interface) else { return Ok(false) };
         self.compile(interface.link)?;
         let Some(program) = self.programs.get(&interface.link) else { return Ok(true) };
-        let packet = FilterPacket { octets: packet.data, wire_length: packet.length, metadata: None };
+        let packet = pcap_filter::Packet { octets: packet.data, wire_length: packet.length, metadata: None };
         Ok(pcap_filter::run(&program.insns, packet) != 0)
     }
 }

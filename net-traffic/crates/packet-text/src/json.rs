@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::dissect::{Flow, flow, frame};
 use crate::{Settings, Stamp, TextPackets};
-use pcap_io::{Checksum, Container, Direction, Interface, Ledger, Packet, PacketSink};
+use net_traffic_capture::{Ledger, PacketSink};
+use pcap_io::{Checksum, Container, Direction, Interface, Packet};
 
 const SCHEMA: &str = "net-traffic/1";
 

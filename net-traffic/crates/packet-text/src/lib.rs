@@ -37,8 +37,8 @@ pub use self::json::{JsonPackets, summary as json_summary};
 use self::time::Clock;
 pub use self::time::Stamp;
 use crate::dissect::{ARP, IPV4, IPV6, frame};
-use pcap_io::format::LinkType;
-use pcap_io::{Direction, Interface, Ledger, Packet, PacketSink, Process};
+use net_traffic_capture::{Ledger, PacketSink};
+use pcap_io::{Direction, Interface, LinkType, Packet, Process};
 
 /// How much to print, by tcpdump's flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::spanning_tree::spanning_tree;
 use super::{Printer, mac, push};
 use crate::dissect::{ARP, Frame, IPV4, IPV6, frame, is_vlan};
-use pcap_io::format::LinkType;
+use pcap_io::LinkType;
 
 pub(super) const REVERSE_ARP: u16 = 0x8035;
 pub(super) const MPLS: u16 = 0x8847;

@@ -27,17 +27,37 @@ pub use names::{FindHost, NameTable, Names, Service};
 
 use graph::Graph;
 
-/// What packets begin with.
+/// The link-layer header that packets begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LinkType {
-    /// `LINKTYPE_ETHERNET`
+    /// An Ethernet header (`LINKTYPE_ETHERNET`).
     Ethernet,
-    /// `LINKTYPE_RAW`: the IP header.
-    RawIp,
-    /// `LINKTYPE_LINUX_SLL`, as from all interfaces at once until the second version came.
-    LinuxCookedOld,
-    /// `LINKTYPE_LINUX_SLL2`, as from all interfaces at once.
-    LinuxCooked,
+    /// An IPv4 or IPv6 header (`LINKTYPE_RAW`, `LINKTYPE_IPV4`, `LINKTYPE_IPV6`).
+    Raw,
+    /// A Linux cooked header, version 1 (`LINKTYPE_LINUX_SLL`).
+    LinuxSll,
+    /// A Linux cooked header, version 2 (`LINKTYPE_LINUX_SLL2`).
+    LinuxSll2,
+}
+
+/// The compiler does not support this link type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("link type {0} is not supported")]
+pub struct UnsupportedLinkType(pub u16);
+
+impl TryFrom<u16> for LinkType {
+    type Error = UnsupportedLinkType;
+
+    /// From the `LINKTYPE_` number of a capture file, as in <https://www.tcpdump.org/linktypes.html>.
+    fn try_from(number: u16) -> Result<Self, UnsupportedLinkType> {
+        Ok(match number {
+            1 => Self::Ethernet,
+            101 | 228 | 229 => Self::Raw,
+            113 => Self::LinuxSll,
+            276 => Self::LinuxSll2,
+            other => return Err(UnsupportedLinkType(other)),
+        })
+    }
 }
 
 /// What the meaning of an expression depends on.

@@ -2,16 +2,20 @@
 
 use std::io;
 
-/// Why a file has no more packets.
+/// Why [`CaptureReader`](crate::CaptureReader) returns no more packets.
 #[derive(Debug, thiserror::Error)]
-pub enum CaptureError {
+#[non_exhaustive]
+pub enum ReadError {
+    /// The input returned an error.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The file is not what it claims to be. Whatever came before this place was read.
+    /// A record of the file contradicts its format. All records before it were returned.
     #[error("{0}")]
-    Format(&'static str),
+    Malformed(&'static str),
+    /// The file ends within a record, as a file does whose writer was killed.
     #[error("the file ends within a packet")]
     Truncated,
+    /// The file is of another format. The value is its first four bytes, as a big-endian number.
     #[error("neither pcap nor pcapng (it begins with {0:08x})")]
-    Unknown(u32),
+    UnknownFormat(u32),
 }

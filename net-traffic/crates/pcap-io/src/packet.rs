@@ -1,140 +1,124 @@
-//! A packet, where it was seen and whose it is: data only, the same from a live capture and from a file.
+//! A packet with its metadata. Plain data, the same from a live capture and from a file.
 
 use std::sync::Arc;
 
-use crate::format::LinkType;
+use crate::LinkType;
 
-/// Which way a packet went through its interface.
+/// The direction of a packet at its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
+    /// Received.
     In,
+    /// Sent.
     Out,
 }
 
-/// Where packets were seen.
+/// An interface whose packets were captured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
-    /// As the kernel names it; `None` where a file does not say.
+    /// The name, `eth0`. `None` if the file has no name.
     pub name: Option<String>,
-    /// What else people know it by.
+    /// A name for people, as Windows has it.
     pub description: Option<String>,
-    /// The kernel's number of it; 0 where a file does not say.
+    /// The interface index of the capturing kernel. Neither format stores it; 0 after reading.
     pub index: u32,
+    /// The header that its packets begin with.
     pub link: LinkType,
-    /// The most octets that are kept of a packet.
+    /// The most bytes kept of a packet. 0: no limit.
     pub snaplen: u32,
-    /// The expression that chose the packets.
+    /// The expression that selected its packets.
     pub filter: Option<String>,
-    /// What the filter accepted of it and did not get into anybody's hands.
+    /// Packets that the filter accepted and the capture did not write.
     pub missed: Missed,
 }
 
-/// Packets of one interface, by the time of the last [`Ledger`]; they are in its numbers, too.
+/// Packets of an interface that the filter accepted and the capture did not write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Missed {
+    /// Packets lost because a buffer was full or a write failed.
     pub lost: u64,
+    /// Packets in flight when the capture ended.
     pub left_over: u64,
 }
 
-/// A process that packets belong to.
+/// The process that sent or received a packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
+    /// The process id.
     pub pid: u32,
+    /// The short name, `comm` on Linux.
     pub name: String,
+    /// The command line, its arguments separated by spaces.
     pub command: Option<String>,
+    /// The container it runs in.
     pub container: Option<Container>,
-    /// Its thread, where it has only one: of a process with several it is not known whose the packets are.
+    /// The id of its only thread. `None` for a process of several threads: packets are attributed to processes, not to
+    /// threads.
     pub thread: Option<u32>,
 }
 
-/// The container that a process runs in.
+/// The container of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
+    /// The id that the container runtime gave it.
     pub id: String,
+    /// The name that the user gave it.
     pub name: Option<String>,
 }
 
 impl Container {
-    /// Its name, or, where that is not known, the beginning of its id.
+    /// The name, or the first 12 characters of the id, as `docker ps` prints them.
     #[must_use]
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or_else(|| self.id.get(..12).unwrap_or(&self.id))
     }
 }
 
-/// What the sender or the network card left to be done: one packet of the kernel that is several on the wire.
+/// Segmentation offload: one packet of the kernel that is several on the wire (GSO when sent, GRO when received).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segments {
+    /// The number of packets on the wire.
     pub count: u32,
+    /// The most bytes of payload in each.
     pub size: u32,
 }
 
-/// What the kernel knew of the checksum of a packet's transport.
+/// The state of a packet's transport checksum at capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checksum {
-    /// Somebody behind the place where the packet was seen computes it: what stands in the packet is none.
+    /// Checksum offload: the sender's hardware computes it later. The value in the packet is not a checksum.
     NotReady,
-    /// Somebody before it found it to be right.
+    /// The hardware or the kernel has verified it.
     Valid,
 }
 
-/// One packet.
-#[derive(Clone, Copy, Debug)]
+/// A captured packet. The bytes and the process are borrowed.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Packet<'a> {
-    /// Since 1970, in nanoseconds.
+    /// Nanoseconds since 1970.
     pub time_ns: u64,
-    /// Its interface's place in the list of interfaces.
+    /// The index of its interface in the list of interfaces.
     pub interface: usize,
+    /// `None` if the file does not store the direction.
     pub direction: Option<Direction>,
-    /// How long it was; `data` may be less.
+    /// The length of the packet. `data` is shorter if the capture cut the packet.
     pub length: u32,
+    /// The captured bytes, from the link-layer header on.
     pub data: &'a [u8],
+    /// `None` for a packet that is one packet on the wire.
     pub segments: Option<Segments>,
-    /// `None` where nothing is known.
+    /// `None` if the state is not known.
     pub checksum: Option<Checksum>,
-    /// Shared, so that it is seen at once where packets are of the same.
+    /// `None` if the process is not known. Packets of one process share the `Arc`.
     pub process: Option<&'a Arc<Process>>,
-    /// Packets of the interface that were lost since the one before.
+    /// Packets of this interface lost between the previous packet and this one.
     pub lost_before: u64,
 }
 
-/// What became of the packets that the filter accepted, in numbers that add up: what was received was captured, lost
-/// for one of the causes, or left over when the capture ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
-    /// Accepted by the filter in the kernel.
-    pub received: u64,
-    pub captured: u64,
-    /// The ring between the kernel and us had no room.
-    pub ring_full: u64,
-    /// The kernel could not read the packet's octets.
-    pub copy_failed: u64,
-    /// The queue to the writer had no room: the disk or the terminal is too slow.
-    pub queue_full: u64,
-    /// The writer failed.
-    pub write_failed: u64,
-    /// Not lost, but not wanted any more when the capture ended.
-    pub left_over: u64,
-    /// Not packets, and in no sum: entries for addresses behind interfaces that the kernel's map had no room for.
-    /// Packets to or from one may lack their process.
-    pub map_full: u64,
-}
-
-impl Ledger {
-    /// Packets that were lost, of whatever cause.
+impl<'a> Packet<'a> {
+    /// A whole packet without metadata, at time 0, of the first interface.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.causes().iter().map(|(_, count)| count).sum()
-    }
-
-    /// Each cause of loss and how many it cost.
-    #[must_use]
-    pub fn causes(&self) -> [(&'static str, u64); 4] {
-        [
-            ("ring_full", self.ring_full),
-            ("copy_failed", self.copy_failed),
-            ("queue_full", self.queue_full),
-            ("write_failed", self.write_failed),
-        ]
+    pub fn new(data: &'a [u8]) -> Self {
+        Self { data, length: u32::try_from(data.len()).unwrap_or(u32::MAX), ..Self::default() }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::thread;
 
 use crate::traffic::TrafficError;
-use net_traffic_capture::{LiveCaptureOptions, StartError};
+use net_traffic_capture::{CaptureStartError, LiveCaptureOptions};
 use net_traffic_linux::LiveCapture;
 use net_traffic_linux::interfaces::Interfaces;
 use net_traffic_linux::netns::NetNs;
@@ -55,8 +55,8 @@ enum Failure {
     Traffic(io::Error),
 }
 
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
+impl From<CaptureStartError> for Failure {
+    fn from(error: CaptureStartError) -> Self {
         Self::Refused(error.to_string())
     }
 }

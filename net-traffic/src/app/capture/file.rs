@@ -1,14 +1,12 @@
 //! Packets that are in a file.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::{Failure, Ledger, Writer, introduce, misread, unopened, unreadable};
 use crate::config::capture::Capture;
 use crate::source::system::Signals;
 use net_traffic_capture::{UserFilter, UserFilterError, now_ns};
-use pcap_io::format::LinkType;
-use pcap_io::{CaptureFile, Direction, Interface, Packet};
+use pcap_io::{CaptureReader, Direction, LinkType};
 
 pub(super) fn read(
     capture: &Capture,
@@ -18,7 +16,7 @@ pub(super) fn read(
 ) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Failed(format!("failed to start: {error}"));
     let signals = Signals::listen().map_err(failed)?;
-    let mut file = CaptureFile::open(path).map_err(|error| unopened(path, &error))?;
+    let mut file = CaptureReader::open(path).map_err(|error| unopened(path, &error))?;
     let mut filter = UserFilter::new(expression.to_owned(), capture.filter.optimize);
     let refused = |error: UserFilterError| match error {
         UserFilterError::Filter(error) => misread(expression, &error),
@@ -35,36 +33,22 @@ pub(super) fn read(
     }
     let mut writer = Writer::new(&capture.to);
     let mut taken = 0;
-    let mut result = Ok(());
-    let mut take = |interfaces: &[Interface], packet: &Packet<'_>| -> ControlFlow<()> {
-        let mut wanted = || -> Result<bool, Failure> {
-            if direction.is_some() && packet.direction.is_some() && packet.direction != direction {
-                return Ok(false);
-            }
-            if !filter.accepts(interfaces, packet).map_err(refused)? {
-                return Ok(false);
-            }
-            writer.packet(interfaces, packet)?;
-            Ok(true)
-        };
-        match wanted() {
-            Ok(is_taken) => taken += u64::from(is_taken),
-            Err(failure) => {
-                result = Err(failure);
-                return ControlFlow::Break(());
-            }
-        }
-        let is_done = signals.stopped() || capture.count.is_some_and(|count| taken >= count);
-        if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
     let ended = loop {
-        match file.next(&mut take) {
-            Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => break Ok(()),
+        let (interfaces, packet) = match file.next_packet() {
+            Ok(Some(next)) => next,
+            Ok(None) => break Ok(()),
             Err(error) => break Err(unreadable(path, &error)),
+        };
+        let other_direction =
+            direction.is_some() && packet.direction.is_some() && packet.direction != direction;
+        if !other_direction && filter.accepts(interfaces, &packet).map_err(refused)? {
+            writer.packet(interfaces, &packet)?;
+            taken += 1;
+        }
+        if signals.stopped() || capture.count.is_some_and(|count| taken >= count) {
+            break Ok(());
         }
     };
-    result?;
     let ledger = Ledger { received: taken, captured: taken, ..Ledger::default() };
     writer.finish(file.interfaces(), &ledger, now_ns())?;
     signals.done();

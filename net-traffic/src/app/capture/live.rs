@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use super::{Failure, Writer, introduce, misread, note};
 use crate::config::capture::Capture;
 use crate::source::system::{LiveCapture, Signals};
-use net_traffic_capture::{End, LiveCaptureOptions, StartError, now_ns};
-use pcap_io::{Interface, Ledger, Packet};
+use net_traffic_capture::{CaptureStartError, Ledger, LiveCaptureOptions, StopReason, now_ns};
+use pcap_io::{Interface, Packet};
 
 pub(super) fn capture(
     capture: &Capture,
@@ -20,8 +20,8 @@ pub(super) fn capture(
     let signals = Signals::listen().map_err(failed)?;
     let mut live =
         LiveCapture::start(options, expression, capture.filter.optimize).map_err(|error| match error {
-            StartError::Filter(error) => misread(expression, &error),
-            StartError::Open(error) => error.into(),
+            CaptureStartError::Filter(error) => misread(expression, &error),
+            CaptureStartError::Open(error) => error.into(),
         })?;
     if let Some(reason) = live.without_owners() {
         note(&format!("packets have no process: {reason}"));
@@ -51,21 +51,21 @@ pub(super) fn capture(
         live.run(command).map_err(|error| Failure::Usage(format!("failed to run the command: {error}")))?;
     }
     let end = follow(&mut live, &mut taker, &signals);
-    let wants_rest = taker.failure.is_none() && end != Some(End::Enough);
+    let wants_rest = taker.failure.is_none() && end != Some(StopReason::ConsumerDone);
     let mut take = |interfaces: &[Interface], packet: &Packet<'_>| taker.take(interfaces, packet);
     live.finish(if wants_rest { Some(&mut take) } else { None });
     conclude(capture, &mut live, &mut taker, end.as_ref(), &signals)
 }
 
 /// Until something ends it; `None` if it is the user.
-fn follow(live: &mut LiveCapture, taker: &mut Taker, signals: &Signals) -> Option<End> {
+fn follow(live: &mut LiveCapture, taker: &mut Taker, signals: &Signals) -> Option<StopReason> {
     while !signals.stopped() {
         if signals.statistics_wanted() {
             let ledger = taker.ledger(live);
             tell(&ledger);
             let written = taker.writer.statistics(live.interfaces(), &ledger, now_ns());
             if taker.is_refused(written) {
-                return Some(End::Enough);
+                return Some(StopReason::ConsumerDone);
             }
         }
         let end = live.next(&mut |interfaces, packet| taker.take(interfaces, packet));
@@ -74,7 +74,7 @@ fn follow(live: &mut LiveCapture, taker: &mut Taker, signals: &Signals) -> Optio
         }
         let flushed = taker.writer.flush();
         if taker.is_refused(flushed) {
-            return Some(End::Enough);
+            return Some(StopReason::ConsumerDone);
         }
     }
     None
@@ -85,7 +85,7 @@ fn conclude(
     capture: &Capture,
     live: &mut LiveCapture,
     taker: &mut Taker,
-    end: Option<&End>,
+    end: Option<&StopReason>,
     signals: &Signals,
 ) -> Result<(), Failure> {
     if taker.failure.is_none() {
@@ -109,11 +109,11 @@ fn conclude(
         return Err(failure);
     }
     match end {
-        Some(End::Interface(name)) => {
+        Some(StopReason::InterfaceGone(name)) => {
             return Err(Failure::Failed(format!("the interface {name} is gone")));
         }
-        Some(End::Broken(why)) => return Err(Failure::Failed(why.clone())),
-        Some(End::Enough | End::Command) | None => {}
+        Some(StopReason::SourceFailed(why)) => return Err(Failure::Failed(why.clone())),
+        Some(StopReason::ConsumerDone | StopReason::CommandExited) | None => {}
     }
     if capture.fail_on_loss && ledger.dropped() > 0 {
         return Err(Failure::Failed(format!("{} packets were lost", ledger.dropped())));

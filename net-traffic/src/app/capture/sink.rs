@@ -3,10 +3,10 @@
 use std::io::{self, BufWriter, Stdout};
 
 use crate::config::capture::To;
-use net_traffic_capture::system;
+use net_traffic_capture::{Ledger, PacketSink, system};
 use net_traffic_output::packets::Files;
 use net_traffic_packet_text::{JsonPackets, TextPackets, json_summary};
-use pcap_io::{Interface, Ledger, Packet, PacketSink};
+use pcap_io::{Interface, Packet};
 
 /// Writes packets as the user wants them.
 pub(super) struct Writer {

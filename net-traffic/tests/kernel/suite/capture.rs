@@ -7,10 +7,10 @@ use std::net::UdpSocket;
 use std::ops::ControlFlow;
 
 use libtest_mimic::{Completion, Failed, Trial};
-use net_traffic_capture::{Choice, LiveCaptureOptions};
+use net_traffic_capture::{Ledger, LiveCaptureOptions, OwnerFilter};
 use net_traffic_linux::LiveCapture;
 use net_traffic_selftest::traffic::NetNs;
-use pcap_io::{Direction, Interface, Ledger, Packet};
+use pcap_io::{Direction, Interface, Packet};
 
 use super::skips::{Reason, skip};
 use super::wire::{nft, place::Place};
@@ -168,9 +168,9 @@ fn chosen() -> Result<(), Failed> {
     let own = std::process::id();
     let name = std::fs::read_to_string("/proc/self/comm")?.trim_end().to_owned();
     let user = nix::unistd::geteuid().to_string();
-    let pid = |pid| Choice { pids: vec![pid], ..Choice::default() };
-    let process = |name: &str| Choice { process: Some(name.to_owned()), ..Choice::default() };
-    let uid = |user: &str| Choice { user: Some(user.to_owned()), ..Choice::default() };
+    let pid = |pid| OwnerFilter { pids: vec![pid], ..OwnerFilter::default() };
+    let process = |name: &str| OwnerFilter { process: Some(name.to_owned()), ..OwnerFilter::default() };
+    let uid = |user: &str| OwnerFilter { user: Some(user.to_owned()), ..OwnerFilter::default() };
     let cases = [
         (pid(own), true),
         (pid(1), false),

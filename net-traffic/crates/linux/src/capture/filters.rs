@@ -9,7 +9,6 @@ use net_traffic_common::packet::next as stage;
 use super::interfaces::Found;
 use super::program::{self, ProgramError};
 use crate::plan::Crossing;
-use net_traffic_capture::filter_link;
 use pcap_filter::ebpf::Lowering;
 use pcap_filter::{CompileOptions, FilterErrorKind, LinkType, NameTable, Program};
 
@@ -53,7 +52,8 @@ impl Filters {
 
     /// Whether no packet of the interface can be accepted.
     pub(super) fn rejects_all(&self, found: &Found) -> bool {
-        let program = filter_link(found.link).map(|link| self.compile(link, found.netmask.unwrap_or(0)));
+        let program =
+            LinkType::try_from(found.link.0).ok().map(|link| self.compile(link, found.netmask.unwrap_or(0)));
         program.is_some_and(|program| program.is_ok_and(|(_, program)| program.rejects_all()))
     }
 
@@ -64,7 +64,7 @@ impl Filters {
         place: Place,
         stages: BorrowedFd<'_>,
     ) -> io::Result<BorrowedFd<'_>> {
-        let link = filter_link(found.link).ok_or(io::ErrorKind::Unsupported)?;
+        let link = LinkType::try_from(found.link.0).ok().ok_or(io::ErrorKind::Unsupported)?;
         let (kind, program) = self.compile(link, found.netmask.unwrap_or(0)).map_err(io::Error::other)?;
         let loaded: &OwnedFd = match self.loaded.entry((kind, place)) {
             std::collections::hash_map::Entry::Occupied(loaded) => loaded.into_mut(),

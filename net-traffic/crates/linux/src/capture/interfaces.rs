@@ -5,7 +5,7 @@ use std::io;
 use nix::sys::socket::SockProtocol;
 
 use crate::netlink::{Attributes, Malformed, Netlink, read_u16, read_u32};
-use pcap_io::format::LinkType;
+use pcap_io::LinkType;
 
 /// The length of `struct ifinfomsg`; attributes follow.
 const MESSAGE: usize = 16;

@@ -34,10 +34,9 @@ use self::program::ProgramError;
 use self::reader::{Batch, Reader};
 use self::request::{netns, refusal, wanted};
 pub(super) use self::watching::status;
-use net_traffic_capture::{End, LiveCaptureOptions, StartError, now_ns};
+use net_traffic_capture::{CaptureStartError, Ledger, LiveCaptureOptions, StopReason, Take, now_ns};
 use net_traffic_snapshot::OpenError;
-use pcap_io::Take;
-use pcap_io::{Interface, Ledger, Missed, Packet};
+use pcap_io::{Interface, Missed, Packet};
 
 /// How long to wait for packets before looking at anything else.
 const TURN: Duration = Duration::from_millis(100);
@@ -67,8 +66,12 @@ impl LiveCapture {
     ///
     /// # Errors
     /// When the filter has no meaning, an interface does not exist, or the kernel refuses.
-    pub fn start(options: &LiveCaptureOptions, expression: &str, optimize: bool) -> Result<Self, StartError> {
-        let refused = |error: io::Error| StartError::Open(refusal(options, &error.to_string()));
+    pub fn start(
+        options: &LiveCaptureOptions,
+        expression: &str,
+        optimize: bool,
+    ) -> Result<Self, CaptureStartError> {
+        let refused = |error: io::Error| CaptureStartError::Open(refusal(options, &error.to_string()));
         let mut attached = Attached::new(options, netns(options)?).map_err(refused)?;
         let present = attached.present().map_err(refused)?;
         let wanted = wanted(options, &present)?;
@@ -76,9 +79,9 @@ impl LiveCapture {
         let cgroups = options.choice.container.as_ref().map(|container| owners.cgroups_of(container));
         let (kernel, rings) = Kernel::start(options, expression, optimize, &cgroups.unwrap_or_default())
             .map_err(|error| match error {
-                KernelError::Program(ProgramError::Filter(error)) => StartError::Filter(error),
+                KernelError::Program(ProgramError::Filter(error)) => CaptureStartError::Filter(error),
                 error @ KernelError::NoUser(_) => OpenError::Usage(error.to_string()).into(),
-                other => StartError::Open(refusal(options, &other.to_string())),
+                other => CaptureStartError::Open(refusal(options, &other.to_string())),
             })?;
         let reader = Reader::start(rings).map_err(refused)?;
         let mut it = Self {
@@ -140,20 +143,20 @@ impl LiveCapture {
     }
 
     /// Waits a moment for packets and hands them over; says if there will be no more.
-    pub fn next(&mut self, take: &mut Take<'_>) -> Option<End> {
+    pub fn next(&mut self, take: &mut Take<'_>) -> Option<StopReason> {
         let has_ended = match &mut self.child {
             Some(child) => !matches!(child.try_wait(), Ok(None)),
             None => false,
         };
         if has_ended {
             std::thread::sleep(LINGER);
-            return Some(End::Command);
+            return Some(StopReason::CommandExited);
         }
         if let Some(batch) = self.reader.next(TURN) {
             let handed = self.hand_over(&batch, take);
             self.reader.give_back(batch);
             if handed.is_break() {
-                return Some(End::Enough);
+                return Some(StopReason::ConsumerDone);
             }
         }
         self.look()
@@ -234,7 +237,7 @@ impl LiveCapture {
     }
 
     /// What changes while packets come: interfaces, containers, processes.
-    fn look(&mut self) -> Option<End> {
+    fn look(&mut self) -> Option<StopReason> {
         let now_ns = now_ns();
         if now_ns.abs_diff(self.looked_ns) < LOOK_NS {
             return None;
@@ -264,7 +267,7 @@ impl LiveCapture {
         let gone =
             self.options.interfaces.iter().find(|name| !present.iter().any(|found| found.name == **name));
         let renamed = |name: &String| self.interfaces.iter().any(|known| known.name.as_ref() == Some(name));
-        gone.filter(|name| renamed(name)).map(|name| End::Interface(name.clone()))
+        gone.filter(|name| renamed(name)).map(|name| StopReason::InterfaceGone(name.clone()))
     }
 
     fn learn_owners(&mut self, present: &[Found]) {
@@ -302,7 +305,7 @@ impl std::fmt::Debug for LiveCapture {
 
 /// What the packets of the chosen interfaces begin with, for a filter that is only to be printed.
 #[must_use]
-pub fn link_of(name: &str) -> Option<pcap_io::format::LinkType> {
+pub fn link_of(name: &str) -> Option<pcap_io::LinkType> {
     let all = interfaces::own().ok()?;
     all.into_iter().find(|found| found.name == name).map(|found| found.link)
 }

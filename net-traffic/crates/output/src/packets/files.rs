@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use pcap_io::pcap::{self, Header};
-use pcap_io::pcapng::Section;
-use pcap_io::{Interface, Ledger, Packet, PacketSink};
+use net_traffic_capture::{Ledger, PacketSink};
+use pcap_io::{Interface, LinkHeader, Packet, PcapNgWriter, PcapWriter, SectionHeader};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
@@ -63,8 +62,8 @@ enum Target {
 #[derive(Debug)]
 enum Contents {
     Nothing,
-    Pcap(Header),
-    PcapNg(Box<Section>),
+    Pcap(PcapWriter),
+    PcapNg(Box<PcapNgWriter>),
 }
 
 impl Files {
@@ -126,18 +125,22 @@ impl Files {
         self.begun += 1;
         self.contents = match self.format {
             FileFormat::PcapNg => {
-                let mut section = Section::begin(&mut self.gathered, &self.system);
-                section.interfaces(&mut self.gathered, interfaces);
-                Contents::PcapNg(Box::new(section))
+                let header = SectionHeader {
+                    hardware: std::env::consts::ARCH,
+                    os: &self.system,
+                    application: concat!("net-traffic ", env!("CARGO_PKG_VERSION")),
+                };
+                let mut writer = PcapNgWriter::new(&mut self.gathered, &header);
+                writer.interfaces(&mut self.gathered, interfaces);
+                Contents::PcapNg(Box::new(writer))
             }
             FileFormat::Pcap => {
                 let header = match interfaces {
-                    [only] if !self.several => Header::AsIs(only.link),
-                    _ => Header::Cooked,
+                    [only] if !self.several => LinkHeader::AsIs(only.link),
+                    _ => LinkHeader::Cooked,
                 };
                 let snaplen = interfaces.iter().map(|interface| interface.snaplen).max().unwrap_or(0);
-                pcap::begin(&mut self.gathered, header, snaplen);
-                Contents::Pcap(header)
+                Contents::Pcap(PcapWriter::new(&mut self.gathered, header, snaplen))
             }
         };
         Ok(())
@@ -204,8 +207,8 @@ impl PacketSink for Files {
             return Ok(());
         }
         match &mut self.contents {
-            Contents::PcapNg(section) => section.packet(&mut self.gathered, interfaces, packet),
-            Contents::Pcap(header) => pcap::packet(&mut self.gathered, *header, interfaces, packet),
+            Contents::PcapNg(writer) => writer.packet(&mut self.gathered, interfaces, packet),
+            Contents::Pcap(writer) => writer.packet(&mut self.gathered, interfaces, packet),
             Contents::Nothing => {}
         }
         self.waiting += 1;
@@ -213,9 +216,11 @@ impl PacketSink for Files {
     }
 
     fn statistics(&mut self, interfaces: &[Interface], ledger: &Ledger, now_ns: u64) -> io::Result<()> {
-        if let Contents::PcapNg(section) = &mut self.contents {
-            section.interfaces(&mut self.gathered, interfaces);
-            section.statistics(&mut self.gathered, interfaces, ledger, now_ns);
+        if let Contents::PcapNg(writer) = &mut self.contents {
+            writer.interfaces(&mut self.gathered, interfaces);
+            let without_interface = ledger.without_interface(interfaces);
+            let comment = ledger.loss_comment();
+            writer.statistics(&mut self.gathered, interfaces, without_interface, &comment, now_ns);
         }
         self.flush()
     }

@@ -28,9 +28,9 @@ impl Base {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
     Ethernet,
-    RawIp,
-    LinuxCookedOld,
-    LinuxCooked,
+    Raw,
+    LinuxSll,
+    LinuxSll2,
     /// Behind `pppoes`.
     Ppp,
 }
@@ -39,8 +39,8 @@ impl Link {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ethernet => "Ethernet",
-            Self::RawIp => "raw IP",
-            Self::LinuxCookedOld | Self::LinuxCooked => "Linux cooked capture",
+            Self::Raw => "raw IP",
+            Self::LinuxSll | Self::LinuxSll2 => "Linux cooked capture",
             Self::Ppp => "PPP",
         }
     }
@@ -67,9 +67,9 @@ impl Layers {
     pub(super) fn new(linktype: LinkType) -> Self {
         let (link, kind, payload, network_over_llc) = match linktype {
             LinkType::Ethernet => (Link::Ethernet, 12, 14, 3),
-            LinkType::RawIp => (Link::RawIp, 0, 0, 0),
-            LinkType::LinuxCookedOld => (Link::LinuxCookedOld, 14, 16, 0),
-            LinkType::LinuxCooked => (Link::LinuxCooked, 0, 20, 0),
+            LinkType::Raw => (Link::Raw, 0, 0, 0),
+            LinkType::LinuxSll => (Link::LinuxSll, 14, 16, 0),
+            LinkType::LinuxSll2 => (Link::LinuxSll2, 0, 20, 0),
         };
         Self {
             link,

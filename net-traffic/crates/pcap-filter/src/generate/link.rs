@@ -44,13 +44,13 @@ impl Generator<'_> {
         }
         Ok(match self.layers.link {
             Link::Ethernet => self.ethernet_linktype(kind),
-            Link::RawIp => match kind {
+            Link::Raw => match kind {
                 ETHERTYPE_IP => self.ip_version(4),
                 ETHERTYPE_IP6 => self.ip_version(6),
                 _ => self.conditions.never(),
             },
-            Link::LinuxCookedOld => self.cooked_linktype(kind),
-            Link::LinuxCooked => self.equal(Place::LinkKind, 0, bpf::H, kind),
+            Link::LinuxSll => self.cooked_linktype(kind),
+            Link::LinuxSll2 => self.equal(Place::LinkKind, 0, bpf::H, kind),
             Link::Ppp => self.equal(Place::LinkKind, 0, bpf::H, ppp_protocol(kind)),
         })
     }
@@ -212,14 +212,14 @@ impl Generator<'_> {
     pub(super) fn outbound(&mut self, word: &'static str) -> Result<CondId> {
         const OUTGOING: u32 = 4;
         match self.layers.link {
-            Link::LinuxCookedOld => Ok(self.equal(Place::LinkHeader, 0, bpf::H, OUTGOING)),
-            Link::LinuxCooked => Ok(self.equal(Place::LinkHeader, 10, bpf::B, OUTGOING)),
+            Link::LinuxSll => Ok(self.equal(Place::LinkHeader, 0, bpf::H, OUTGOING)),
+            Link::LinuxSll2 => Ok(self.equal(Place::LinkHeader, 10, bpf::B, OUTGOING)),
             _ => self.metadata(word, bpf::H, METADATA_PACKET_TYPE, OUTGOING),
         }
     }
 
     pub(super) fn ifindex(&mut self, index: u32) -> Result<CondId> {
-        if self.layers.link == Link::LinuxCooked {
+        if self.layers.link == Link::LinuxSll2 {
             return Ok(self.equal(Place::LinkHeader, 4, bpf::W, index));
         }
         self.metadata("ifindex", bpf::W, METADATA_IFINDEX, index)

@@ -5,7 +5,7 @@ use crate::interfaces::{self, Known};
 use net_traffic_capture::LiveCaptureOptions;
 use net_traffic_snapshot::OpenError;
 use pcap_io::Interface;
-use pcap_io::format::LinkType;
+use pcap_io::LinkType;
 
 /// The interfaces of this machine; those that the user named must be among them.
 pub(super) fn known(wanted: &[String]) -> Result<Vec<Known>, OpenError> {

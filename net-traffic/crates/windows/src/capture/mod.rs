@@ -29,11 +29,13 @@ use super::children::Children;
 use super::descendants;
 use crate::events::pktmon::{Kind, Once, Sight};
 use crate::events::wifi::to_ethernet;
-use net_traffic_capture::{End, LiveCaptureOptions, StartError, Take, UserFilter, UserFilterError, now_ns};
+use net_traffic_capture::{
+    CaptureStartError, Ledger, LiveCaptureOptions, StopReason, Take, UserFilter, UserFilterError, now_ns,
+};
 use net_traffic_snapshot::ProcessId;
 use net_traffic_snapshot::{OpenError, Progress};
-use pcap_io::format::LinkType;
-use pcap_io::{Interface, Ledger, Packet};
+use pcap_io::LinkType;
+use pcap_io::{Interface, Packet};
 
 /// How long to wait for packets before looking at anything else.
 const TURN: Duration = Duration::from_millis(100);
@@ -66,10 +68,14 @@ impl LiveCapture {
     ///
     /// # Errors
     /// When the filter has no meaning, an interface does not exist, or there is no packet monitor to be had.
-    pub fn start(options: &LiveCaptureOptions, expression: &str, optimize: bool) -> Result<Self, StartError> {
+    pub fn start(
+        options: &LiveCaptureOptions,
+        expression: &str,
+        optimize: bool,
+    ) -> Result<Self, CaptureStartError> {
         let mut filter = UserFilter::new(expression.to_owned(), optimize);
         filter.compile(LinkType::ETHERNET).map_err(|error| match error {
-            UserFilterError::Filter(error) => StartError::Filter(error),
+            UserFilterError::Filter(error) => CaptureStartError::Filter(error),
             other @ UserFilterError::Link(_) => OpenError::Usage(other.to_string()).into(),
         })?;
         let unknown = [
@@ -142,31 +148,31 @@ impl LiveCapture {
     }
 
     /// Waits a moment for packets and hands them over; says if there will be no more.
-    pub fn next(&mut self, take: &mut Take<'_>) -> Option<End> {
+    pub fn next(&mut self, take: &mut Take<'_>) -> Option<StopReason> {
         if let Some(children) = &mut self.children
             && matches!(children.wait(Duration::ZERO), Ok(Progress::Over) | Err(_))
         {
             std::thread::sleep(LINGER);
             self.owners.meet(descendants::newcomers());
-            return Some(End::Command);
+            return Some(StopReason::CommandExited);
         }
         self.owners.meet(descendants::newcomers());
         let mut seen = match self.packets.queue.recv_timeout(TURN) {
             Ok(seen) => Some(seen),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return Some(End::Enough),
+            Err(RecvTimeoutError::Disconnected) => return Some(StopReason::ConsumerDone),
         };
         let mut left = AT_ONCE;
         while let Some(mut packet) = seen {
             if let Some(chosen) = self.choose(&mut packet)
                 && self.give(&packet, chosen, take).is_break()
             {
-                return Some(End::Enough);
+                return Some(StopReason::ConsumerDone);
             }
             left -= 1;
             seen = if left > 0 { self.packets.queue.try_recv().ok() } else { None };
         }
-        self.packets.losses.ended().map(|why| End::Broken(why.to_owned()))
+        self.packets.losses.ended().map(|why| StopReason::SourceFailed(why.to_owned()))
     }
 
     /// Stops the capture and hands over what is still on its way; without a taker it is left over.

@@ -90,7 +90,7 @@ fn direction_snaplen_and_an_end_hold() {
         taken += 1;
         if taken == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    assert_eq!(capture.next(&mut take), Some(End::Enough));
+    assert_eq!(capture.next(&mut take), Some(StopReason::ConsumerDone));
     capture.finish(None);
     assert_eq!((taken, capture.ledger().received, capture.ledger().left_over), (2, 5, 3));
 }
@@ -246,7 +246,7 @@ fn a_capture_ends_with_the_cause_when_the_monitor_breaks_off() {
     reporter.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
     reporter.tell(FATAL_ERROR, 1, 13);
     let end = capture.next(&mut take);
-    assert!(matches!(&end, Some(End::Broken(why)) if why.contains("broke off")), "{end:?}");
+    assert!(matches!(&end, Some(StopReason::SourceFailed(why)) if why.contains("broke off")), "{end:?}");
     assert_eq!((taken, capture.ledger().ring_full, capture.ledger().received), (2, 1, 3));
     assert!(matches!(&capture.remarks()[..], [one] if one.starts_with("1 packets were refused")));
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
-use net_traffic_capture::{Choice, LiveCaptureOptions};
+use net_traffic_capture::{LiveCaptureOptions, OwnerFilter};
 use net_traffic_linux::LiveCapture;
 use pcap_io::{Direction, Interface, Packet};
 
@@ -145,7 +145,7 @@ fn masqueraded() -> Result<(), Failed> {
 /// The same where the kernel chooses: all of the one, none of the other.
 fn masqueraded_and_chosen() -> Result<(), Failed> {
     for (pid, is_wanted) in [(std::process::id(), true), (1, false)] {
-        let choice = Choice { pids: vec![pid], ..Choice::default() };
+        let choice = OwnerFilter { pids: vec![pid], ..OwnerFilter::default() };
         let outcome = masquerading()?.talk(LiveCaptureOptions { choice, ..options() }, FILTER)?;
         if is_wanted {
             all_owned(&outcome, &BOTH)?;
