@@ -26,7 +26,7 @@ use crate::source::system;
 /// The whole program: from the command line to the exit status.
 #[must_use]
 pub(crate) fn main() -> ExitCode {
-    system::begin();
+    system::init_process_accounting();
     // The self-test's processes are this program too; they start no thread.
     if let Some(status) = selftest::run_worker_if_requested() {
         return status;

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use crate::config::{Config, Job, SourceConfig};
 use crate::source::Source;
-use crate::source::system::{Live, exists};
+use crate::source::system::{Live, lookup};
 use net_traffic_snapshot::{Replay, Snapshot};
 
 /// Opens the source, after what the user named was looked for.
@@ -18,10 +18,10 @@ pub(super) fn open(config: &Config) -> Result<Source, Failure> {
                 let selection = &viewing.selection;
                 // Another namespace has other interfaces; the first snapshot has them.
                 let interfaces = if options.netns.is_none() { selection.interfaces.as_slice() } else { &[] };
-                if let Some(name) = interfaces.iter().find(|name| exists::interface(name) == Some(false)) {
+                if let Some(name) = interfaces.iter().find(|name| lookup::interface(name) == Some(false)) {
                     return Err(no_interface(name));
                 }
-                if let Some(pid) = selection.pids.iter().find(|pid| exists::process(**pid) == Some(false)) {
+                if let Some(pid) = selection.pids.iter().find(|pid| lookup::process(**pid) == Some(false)) {
                     return Err(Failure::Usage(format!("--pid {pid}: there is no such process")));
                 }
             }

@@ -15,7 +15,7 @@ use net_traffic_snapshot::{Cost, Time};
 const EPOCH: i64 = 116_444_736_000_000_000;
 
 /// The program begins, and its account with it: here no process becomes another program.
-pub fn begin() {}
+pub fn init_process_accounting() {}
 
 /// Now, on both clocks.
 pub(super) fn now() -> Time {

@@ -22,8 +22,6 @@ mod estats;
 #[cfg(windows)]
 mod etw;
 #[cfg(windows)]
-pub mod exists;
-#[cfg(windows)]
 pub mod host;
 #[cfg(windows)]
 mod host_load;
@@ -33,6 +31,8 @@ mod interfaces;
 pub mod ip_helper;
 #[cfg(windows)]
 pub mod live;
+#[cfg(windows)]
+pub mod lookup;
 #[cfg(windows)]
 mod processes;
 #[cfg(windows)]
@@ -48,7 +48,7 @@ mod test_process;
 pub use self::{
     capture::{LiveCapture, link_of},
     children::Children,
-    host::begin,
+    host::init_process_accounting,
     host_load::HostLoad,
     live::Live,
     signals::Signals,

@@ -1,7 +1,7 @@
-//! Runs a command and waits until it and everything that it started has ended.
+//! Runs a command, and waits until the command and its descendants have ended.
 //!
-//! This process becomes the reaper of its descendants: one that outlives its parent becomes our child, so that the
-//! end of all is the end of our children, and needs no program in the kernel to be seen.
+//! This process becomes a subreaper (<https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html>): an
+//! orphaned descendant becomes a child of this process. So `waitpid(2)` reports the end of every descendant.
 
 use std::ffi::OsString;
 use std::io;
@@ -25,19 +25,19 @@ use net_traffic_snapshot::{Progress, StartError};
 #[derive(Debug)]
 pub struct Children {
     signals: SignalFd,
-    /// The signals that were held back when we came.
+    /// The signal mask before the first change.
     before: SigSet,
     command: Option<Pid>,
     status: Option<u8>,
 }
 
-/// What ends a program that does not handle it, and is for the command to handle.
-const PASSED_ON: &[Signal] =
+/// The signals that are forwarded to the command. Each one ends a program without a handler.
+const FORWARDED: &[Signal] =
     &[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
 impl Children {
-    /// Becomes the reaper, and holds back the signals that are the command's. To be called before there are threads:
-    /// each would have to hold them back for itself.
+    /// Becomes a subreaper, and blocks the signals that are forwarded. The caller must have no threads yet: a new thread
+    /// inherits the signal mask.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -45,7 +45,7 @@ impl Children {
         set_child_subreaper(true)?;
         let mut signals = SigSet::empty();
         signals.add(Signal::SIGCHLD);
-        for signal in PASSED_ON {
+        for signal in FORWARDED {
             signals.add(*signal);
         }
         let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
@@ -53,26 +53,26 @@ impl Children {
         Ok(Self { signals, before, command: None, status: None })
     }
 
-    /// Starts the command, with our own standard input and output, and the signals held back that were before us.
+    /// Starts the command with this process's standard streams and the original signal mask.
     ///
     /// # Errors
-    /// When it cannot be started; then nothing was.
+    /// When the command cannot be started.
     pub fn start(&mut self, command: &[OsString]) -> Result<(), StartError> {
         let name = command.first().cloned().unwrap_or_default();
         let mut child = Command::new(&name);
         child.args(command.get(1..).unwrap_or_default());
         let before = self.before;
-        // SAFETY: between fork and exec it makes one system call and touches no memory but its own.
+        // SAFETY: between fork and exec the closure makes one system call and accesses only its own memory.
         unsafe { child.pre_exec(move || Ok(before.thread_set_mask()?)) };
         let child = child.spawn().map_err(|cause| StartError::Refused { command: name, cause })?;
         self.command = Some(Pid::from_raw(child.id().cast_signed()));
         Ok(())
     }
 
-    /// Waits, passing signals on, until something changes that is worth to be told, or for so long.
+    /// Waits until the progress changes, and no longer than `at_most`. Forwards signals meanwhile.
     ///
     /// # Errors
-    /// When the kernel refuses to let us wait.
+    /// When `poll(2)`, `waitpid(2)` or `kill(2)` fails.
     pub fn wait(&mut self, at_most: Duration) -> io::Result<Progress> {
         let until = host::now().monotonic_ns.saturating_add(nanoseconds(at_most));
         loop {
@@ -88,19 +88,19 @@ impl Children {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(refusal) => return Err(refusal.into()),
             }
-            if self.deliver()? && self.status.is_some() {
+            if self.forward_signals()? && self.status.is_some() {
                 return Ok(Progress::Abandoned);
             }
         }
     }
 
-    /// The status of the command, once it has ended, as shells give it: 128+N if signal N ended it.
+    /// The status of the ended command, as a shell reports it: 128+N for signal N.
     #[must_use]
     pub fn status(&self) -> Option<u8> {
         self.status
     }
 
-    /// Takes note of all children that have ended.
+    /// Reaps the children that have ended.
     fn reap(&mut self) -> io::Result<Progress> {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -115,17 +115,17 @@ impl Children {
         }
     }
 
-    /// Passes signals on to the command; whether one came that would have ended us.
+    /// Forwards pending signals to the command. True if one of them asks this process to end.
     ///
-    /// What the terminal sends, it sends to the command as well.
-    fn deliver(&mut self) -> io::Result<bool> {
+    /// A signal of the terminal is not forwarded: the terminal sends its signals to the command, too.
+    fn forward_signals(&mut self) -> io::Result<bool> {
         let mut asked = false;
         while let Some(info) = self.signals.read_signal()? {
-            let Some(signal) = passed_on(&info) else { continue };
+            let Some(signal) = forwarded(&info) else { continue };
             asked = true;
-            if let (Some(command), None, true) = (self.command, self.status, was_sent_to_us(&info)) {
+            if let (Some(command), None, true) = (self.command, self.status, was_sent_by_process(&info)) {
                 match kill(command, signal) {
-                    // It may have ended this very moment.
+                    // ESRCH: the command has just ended.
                     Ok(()) | Err(Errno::ESRCH) => {}
                     Err(refusal) => return Err(refusal.into()),
                 }
@@ -139,12 +139,13 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn passed_on(info: &siginfo) -> Option<Signal> {
-    PASSED_ON.iter().copied().find(|signal| info.ssi_signo == (*signal as i32).cast_unsigned())
+fn forwarded(info: &siginfo) -> Option<Signal> {
+    FORWARDED.iter().copied().find(|signal| info.ssi_signo == (*signal as i32).cast_unsigned())
 }
 
-/// By `kill` and its like, and not by the terminal to all processes of its foreground.
-fn was_sent_to_us(info: &siginfo) -> bool {
+/// Whether a process sent the signal (`SI_FROMUSER`), and not the kernel for the terminal
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/asm-generic/siginfo.h#L185>).
+fn was_sent_by_process(info: &siginfo) -> bool {
     info.ssi_code <= 0
 }
 

@@ -1,4 +1,4 @@
-//! What the user asks for by signals while packets are written: to stop, or for the numbers so far.
+//! Handles the signals of a capture: SIGINT, SIGTERM and SIGHUP stop it, SIGUSR1 prints statistics.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, Signal};
 
-/// Set by signals, asked by whoever writes.
+/// The flags that signals set and the capture reads.
 #[derive(Clone, Debug, Default)]
 pub struct Signals(Arc<State>);
 
@@ -18,11 +18,10 @@ struct State {
 }
 
 impl Signals {
-    /// From here on the signals no longer end the process by themselves; threads that are started later are not
-    /// bothered by them.
+    /// Blocks the signals in this thread and in threads that start later, and starts a thread that receives them.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the mask cannot be set or the thread cannot start.
     pub fn listen() -> io::Result<Self> {
         let mut set = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
@@ -30,13 +29,14 @@ impl Signals {
         }
         set.thread_block()?;
         let signals = Self::default();
-        let told = signals.clone();
+        let flags = signals.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             loop {
                 match set.wait() {
-                    Ok(Signal::SIGUSR1) => told.0.statistics.store(true, Ordering::Relaxed),
-                    Ok(_) if told.0.stop.swap(true, Ordering::Relaxed) => std::process::exit(0),
-                    Ok(_) => told.watch(),
+                    Ok(Signal::SIGUSR1) => flags.0.statistics.store(true, Ordering::Relaxed),
+                    // A second signal ends the process at once.
+                    Ok(_) if flags.0.stop.swap(true, Ordering::Relaxed) => std::process::exit(0),
+                    Ok(_) => flags.exit_after_timeout(),
                     Err(_) => return,
                 }
             }
@@ -44,32 +44,32 @@ impl Signals {
         Ok(signals)
     }
 
-    /// A writer that waits for a reader must not keep the program from ending.
-    fn watch(&self) {
-        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+    /// Ends the process if the capture does not: a write to a full pipe may block for ever.
+    fn exit_after_timeout(&self) {
+        const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
         let state = Arc::clone(&self.0);
-        // Without the thread the program is merely as patient as its reader.
-        drop(std::thread::Builder::new().name("patience".into()).spawn(move || {
-            std::thread::sleep(PATIENCE);
+        // If the thread cannot start, only a second signal ends a blocked write.
+        drop(std::thread::Builder::new().name("stop timeout".into()).spawn(move || {
+            std::thread::sleep(TIMEOUT);
             if !state.done.load(Ordering::Relaxed) {
                 std::process::exit(0);
             }
         }));
     }
 
-    /// The user wants to stop.
+    /// Whether a signal has asked for the end.
     #[must_use]
     pub fn stopped(&self) -> bool {
         self.0.stop.load(Ordering::Relaxed)
     }
 
-    /// The user wants to see numbers; true once for each time.
+    /// Whether SIGUSR1 has arrived since the last call.
     #[must_use]
     pub fn statistics_wanted(&self) -> bool {
         self.0.statistics.swap(false, Ordering::Relaxed)
     }
 
-    /// All is written; what remains takes no time.
+    /// The capture has written everything: the timeout no longer ends the process.
     pub fn done(&self) {
         self.0.done.store(true, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
-//! Waits for the user, or the system, to end the program.
+//! Waits for a signal that ends the program.
 
 use std::io;
 
-/// A wish to stop, from Ctrl-C or SIGTERM.
+/// The handlers of SIGINT and SIGTERM, and optionally of SIGHUP.
 #[derive(Debug)]
 pub struct Stop {
     interrupt: tokio::signal::unix::Signal,
@@ -11,10 +11,10 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// From here on the signals no longer end the process by themselves.
+    /// Installs the handlers, so that the signals no longer end the process.
     ///
     /// # Errors
-    /// When the system refuses to have its signals handled.
+    /// When a handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -24,17 +24,17 @@ impl Stop {
         })
     }
 
-    /// Also stops when the terminal goes away. Without a screen to give back nobody needs that, and `nohup` must
-    /// keep its meaning.
+    /// Also handles SIGHUP, for a program that must restore the terminal. A program without a screen leaves SIGHUP
+    /// alone, so that `nohup` works.
     ///
     /// # Errors
-    /// When the system refuses to have this signal handled.
+    /// When the handler cannot be installed.
     pub fn with_hangup(self) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { hangup: Some(signal(SignalKind::hangup())?), ..self })
     }
 
-    /// Returns once the program is to stop.
+    /// Returns after one of the signals.
     pub async fn wait(&mut self) {
         let Self { interrupt, terminate, hangup } = self;
         let hung_up = async {

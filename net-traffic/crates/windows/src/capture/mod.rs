@@ -313,7 +313,7 @@ impl std::fmt::Debug for LiveCapture {
 /// The link type of an interface, if it is there.
 #[must_use]
 pub fn link_of(name: &str) -> Option<LinkType> {
-    super::exists::interface(name)?.then_some(LinkType::ETHERNET)
+    super::lookup::interface(name)?.then_some(LinkType::ETHERNET)
 }
 
 #[cfg(test)]

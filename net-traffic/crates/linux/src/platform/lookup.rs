@@ -1,13 +1,13 @@
-//! Whether what the user names is there.
+//! Tests whether an interface or a process that a user names exists.
 
 use std::path::Path;
 
 use nix::errno::Errno;
 
-/// Whether an interface of this name is in the caller's network namespace; `None` if that cannot be told.
+/// Whether the caller's network namespace has an interface of this name; `None` if the query fails.
 #[must_use]
 pub fn interface(name: &str) -> Option<bool> {
-    // Not by /sys, which may be mounted in another namespace.
+    // /sys may be mounted in another network namespace, so that an ioctl is used instead.
     match nix::net::if_::if_nametoindex(name) {
         Ok(_) => Some(true),
         Err(Errno::ENODEV | Errno::ENXIO | Errno::ENAMETOOLONG | Errno::EINVAL) => Some(false),
@@ -15,7 +15,7 @@ pub fn interface(name: &str) -> Option<bool> {
     }
 }
 
-/// Whether a process of this id runs; `None` if that cannot be told.
+/// Whether a process has this PID; `None` if /proc is not mounted.
 #[must_use]
 pub fn process(pid: u32) -> Option<bool> {
     let all = Path::new("/proc");
@@ -25,13 +25,13 @@ pub fn process(pid: u32) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn tells_this_process_from_none() {
+    fn own_process_exists_and_invalid_pid_does_not() {
         assert_eq!(super::process(std::process::id()), Some(true));
         assert_eq!(super::process(u32::MAX), Some(false));
     }
 
     #[test]
-    fn leads_out_of_no_directory() {
+    fn path_or_unknown_name_is_no_interface() {
         for name in ["", ".", "..", "../net", "no-such-interface"] {
             assert_ne!(super::interface(name), Some(true), "{name}");
         }
