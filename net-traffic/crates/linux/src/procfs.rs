@@ -1,10 +1,11 @@
-//! Who owns the sockets: finds the process of each inode and describes the processes, from /proc.
+//! Finds the owner of each socket by inode, and reads name, user and command line of the owners, from /proc.
 //!
-//! The owner of a socket that several processes hold is the one with the lowest PID among those searched when the
-//! socket was first seen (in the first snapshot: all), and stays the owner while it lives. A process that may not
-//! be read leaves the owner `None`. A socket keeps its owner from one snapshot to the next, so descriptors are
-//! searched only for new sockets; and on a host with many descriptors first only where their number has changed,
-//! so that there the owner of a new socket may be `None` in one snapshot and known in the next.
+//! - Several processes may have a descriptor of one socket. The owner is the process with the lowest PID among those
+//!   searched in the socket's first snapshot, and stays the owner while it lives.
+//! - A socket of a process whose descriptors may not be read has the owner `None`.
+//! - A socket keeps its owner between snapshots, so that only new sockets cause a search.
+//! - On a host with many descriptors the first search for a socket covers only processes whose number of descriptors
+//!   has changed. The owner may then be `None` in one snapshot and known in the next.
 
 mod details;
 mod parse;
@@ -14,24 +15,24 @@ mod scan;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use self::details::Details;
-use self::scan::Scanner;
+use self::details::ProcessDetails;
+use self::scan::FdScanner;
 use super::rights::{self, Capabilities};
 use net_traffic_snapshot::{CollectError, Collector};
 use net_traffic_snapshot::{Process, ProcessId, Snapshot, Socket, SocketId, Status};
 
-/// Fills in the owners that are missing, and the processes.
+/// Adds missing owners and their processes to a snapshot.
 #[derive(Default)]
 pub struct ProcFs {
     owners: HashMap<SocketId, ProcessId>,
-    /// How often the holder of a socket was searched in vain.
-    in_vain: HashMap<SocketId, u8>,
-    scanner: Scanner,
-    details: Details,
+    /// Searches without a result, by socket.
+    failed_searches: HashMap<SocketId, u8>,
+    scanner: FdScanner,
+    details: ProcessDetails,
 }
 
 const NAME: &str = "procfs";
-/// A socket may be seen before its descriptor is, and then be found later; kernel sockets are never found.
+/// Searches per socket: a socket may be listed before its descriptor is installed. A kernel socket has none.
 const SEARCHES: u8 = 3;
 
 impl ProcFs {
@@ -42,31 +43,31 @@ impl ProcFs {
             socket.owner = self.owners.get(&socket.id).copied();
             if socket.owner.is_none() {
                 missing.insert(inode);
-                let times = self.in_vain.get(&socket.id).copied().unwrap_or(0);
+                let times = self.failed_searches.get(&socket.id).copied().unwrap_or(0);
                 search |= times < SEARCHES;
-                // Most of the sockets that are not found at once are gone by the next snapshot.
+                // Most sockets without an owner after the first search are closed by the next snapshot.
                 thorough |= (1..SEARCHES).contains(&times);
             }
         }
         if search {
-            let found = self.scanner.holders(&missing, thorough)?;
+            let found = self.scanner.owners(&missing, thorough)?;
             for (socket, inode) in unowned(&mut snapshot.sockets) {
                 socket.owner = found.get(&inode).copied();
                 match socket.owner {
                     Some(owner) => drop(self.owners.insert(socket.id, owner)),
-                    None => *self.in_vain.entry(socket.id).or_default() += 1,
+                    None => *self.failed_searches.entry(socket.id).or_default() += 1,
                 }
             }
         }
         Ok(())
     }
 
-    /// Forgets what the snapshot no longer has.
+    /// Removes the entries of closed sockets.
     fn prune(&mut self, sockets: &[Socket]) {
-        if self.owners.len() + self.in_vain.len() > sockets.len() {
+        if self.owners.len() + self.failed_searches.len() > sockets.len() {
             let present: HashSet<_> = sockets.iter().map(|socket| socket.id).collect();
             self.owners.retain(|id, _| present.contains(id));
-            self.in_vain.retain(|id, _| present.contains(id));
+            self.failed_searches.retain(|id, _| present.contains(id));
         }
     }
 }
@@ -88,7 +89,7 @@ impl Collector for ProcFs {
     }
 }
 
-/// The sockets that some process should hold, though none is known, with their inodes.
+/// The sockets with an inode and without a known owner.
 fn unowned(sockets: &mut [Socket]) -> impl Iterator<Item = (&mut Socket, u64)> {
     sockets.iter_mut().filter(|socket| socket.owner.is_none()).filter_map(|socket| {
         let inode = socket.inode?;
@@ -96,15 +97,15 @@ fn unowned(sockets: &mut [Socket]) -> impl Iterator<Item = (&mut Socket, u64)> {
     })
 }
 
-/// Adds the owners that no earlier collector has added, and what such a collector left open.
-fn describe(details: &mut Details, snapshot: &mut Snapshot) {
+/// Adds missing owners, and fills in the fields that an earlier collector left empty.
+fn describe(details: &mut ProcessDetails, snapshot: &mut Snapshot) {
     let Snapshot { sockets, processes, users, .. } = snapshot;
     let mut present = HashSet::new();
     for process in &mut *processes {
         present.insert(process.id);
         match details.of(process.id) {
             Some(known) => complete(process, known),
-            // It ended before anybody could look.
+            // The process ended before /proc was read.
             None => process.user = process.user.take().or_else(|| details.user(process.uid?)),
         }
     }
@@ -129,18 +130,18 @@ fn complete(process: &mut Process, known: &Process) {
     process.command = process.command.take().or_else(|| known.command.clone());
     process.uid = process.uid.or(known.uid);
     process.user = process.user.take().or_else(|| known.user.clone());
-    // It knows all hierarchies, the programs one.
+    // /proc/PID/cgroup has the path in every hierarchy, the eBPF programs report one hierarchy.
     process.cgroup = known.cgroup.clone().or(process.cgroup.take());
 }
 
-/// What the descriptors gave, and, as an entry of its own, which right would give more.
+/// The status of the search, and a separate entry for a missing capability.
 fn statuses(unknown: usize, capabilities: Option<Capabilities>) -> Vec<Status> {
     let missing = capabilities.and_then(|capabilities| rights::missing_for(rights::OWNERS, capabilities));
     let found = Status {
         slot: rights::OWNERS.to_owned(),
         tier: Some("polling".to_owned()),
         program: Some("/proc/PID/fd".to_owned()),
-        covers: Some("the holder of each descriptor, name and user, as far as /proc shows them".to_owned()),
+        covers: Some("the owner of each descriptor, name and user, as far as /proc shows them".to_owned()),
         reason: (unknown > 0).then(|| format!("{unknown} sockets without an owner that /proc shows")),
         remedy: None,
     };

@@ -1,4 +1,4 @@
-//! Names, users and cgroups of processes, kept from one snapshot to the next.
+//! Caches names, users and cgroups of processes between snapshots.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,29 +9,29 @@ use super::process::{ProcessDir, STAT_LIMIT};
 use crate::cgroup;
 use net_traffic_snapshot::{Process, ProcessId};
 
-/// What is known of processes.
+/// The cache.
 #[derive(Default)]
-pub(super) struct Details {
+pub(super) struct ProcessDetails {
     now_ns: u64,
-    known: HashMap<ProcessId, Known>,
+    known: HashMap<ProcessId, CachedProcess>,
     ended: Vec<Process>,
     users: HashMap<u32, Option<String>>,
     buffer: Vec<u8>,
 }
 
-struct Known {
+struct CachedProcess {
     process: Process,
     read_ns: u64,
 }
 
-/// User and cgroup of a process seldom change; its end and its name are looked at every time.
+/// The age at which user and cgroup are read again. The name is read for every snapshot.
 const REFRESH_NS: u64 = 10_000_000_000;
-/// Longer command lines are cut.
+/// The length at which a command line is cut.
 const COMMAND_LIMIT: usize = 4096;
 const FILE_LIMIT: usize = 16 << 10;
 
-impl Details {
-    /// Begins a snapshot: looks which processes live, and gives those that have ended since the one before.
+impl ProcessDetails {
+    /// Begins a snapshot. Returns the processes that have ended since the last one.
     pub(super) fn begin(&mut self, now_ns: u64) -> HashSet<ProcessId> {
         self.now_ns = now_ns;
         let ids: Vec<_> = self.known.keys().copied().collect();
@@ -40,19 +40,19 @@ impl Details {
         ended
     }
 
-    /// The process, if it lives or lived at the snapshot before.
+    /// The process, if the process lives or has ended since the last snapshot.
     pub(super) fn of(&mut self, id: ProcessId) -> Option<&Process> {
         if let Some(at) = self.ended.iter().position(|process| process.id == id) {
             return self.ended.get(at);
         }
         if !self.known.contains_key(&id) {
             let process = self.read(id)?;
-            self.known.insert(id, Known { process, read_ns: self.now_ns });
+            self.known.insert(id, CachedProcess { process, read_ns: self.now_ns });
         }
         self.known.get(&id).map(|known| &known.process)
     }
 
-    /// The processes that ended since the snapshot before, once.
+    /// The processes that have ended since the last snapshot; a second call returns none.
     pub(super) fn ended(&mut self) -> impl Iterator<Item = Process> + use<> {
         std::mem::take(&mut self.ended).into_iter()
     }
@@ -66,13 +66,13 @@ impl Details {
         self.known.retain(|id, _| used.contains(id));
     }
 
-    /// Whether the process still lives. Reads the rest anew if it runs another program, or after a while.
+    /// Whether the process lives. A new name or an old entry causes a full read.
     fn refresh(&mut self, id: ProcessId) -> bool {
         let Some(name) = self.name(id) else { return false };
         let Some(known) = self.known.get(&id) else { return true };
         if known.process.name != name || self.now_ns.saturating_sub(known.read_ns) >= REFRESH_NS {
             let Some(process) = self.read(id) else { return false };
-            self.known.insert(id, Known { process, read_ns: self.now_ns });
+            self.known.insert(id, CachedProcess { process, read_ns: self.now_ns });
         }
         true
     }
@@ -86,7 +86,7 @@ impl Details {
     fn read(&mut self, id: ProcessId) -> Option<Process> {
         let Self { users, buffer, .. } = self;
         let directory = ProcessDir::open(id.pid).ok()?;
-        // One handle is one process: if this is the wrong one, so are all its files, else none is.
+        // The directory handle belongs to one process, so that one check of the start time covers all files.
         let stat = parse::stat(directory.read("stat", buffer, STAT_LIMIT).ok()?)?;
         if stat.start_ticks != id.start_ticks {
             return None;
@@ -100,7 +100,7 @@ impl Details {
     }
 }
 
-fn exited(known: Known) -> Process {
+fn exited(known: CachedProcess) -> Process {
     Process { exited: true, ..known.process }
 }
 

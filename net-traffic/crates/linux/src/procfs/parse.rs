@@ -1,8 +1,8 @@
-//! Parses the files of /proc/PID. Pure: text in, facts out.
+//! Parses the files of /proc/PID (<https://man7.org/linux/man-pages/man5/proc_pid.5.html>). Pure.
 
 use std::borrow::Cow;
 
-/// What /proc/PID/stat says.
+/// The used fields of /proc/PID/stat.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stat<'a> {
     pub(super) name: Cow<'a, str>,
@@ -10,7 +10,8 @@ pub(super) struct Stat<'a> {
     pub(super) start_ticks: u32,
 }
 
-/// The name is in parentheses and may itself contain spaces and parentheses: the last `)` ends it.
+/// Parses /proc/PID/stat. The name is in parentheses and may contain spaces and parentheses: the last `)` ends the
+/// name.
 pub(super) fn stat(bytes: &[u8]) -> Option<Stat<'_>> {
     let open = bytes.iter().position(|byte| *byte == b'(')?;
     let close = bytes.iter().rposition(|byte| *byte == b')')?;
@@ -21,7 +22,7 @@ pub(super) fn stat(bytes: &[u8]) -> Option<Stat<'_>> {
     Some(Stat { name, start_ticks: (start & u64::from(u32::MAX)).try_into().ok()? })
 }
 
-/// The effective user from /proc/PID/status.
+/// The effective user id in /proc/PID/status.
 pub(super) fn effective_uid(status: &[u8]) -> Option<u32> {
     let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
     str::from_utf8(line).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
@@ -35,7 +36,7 @@ pub(super) fn command(cmdline: &[u8]) -> Option<String> {
     Some(words.join(" "))
 }
 
-/// The inode in the target of a descriptor's link, if it is a socket: `socket:[12345]`.
+/// The inode in the link target of a socket descriptor: `socket:[12345]`.
 pub(super) fn socket_inode(target: &[u8]) -> Option<u64> {
     let digits = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
     digits.iter().try_fold(0_u64, |number, digit| {
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_may_contain_anything() {
+    fn name_with_spaces_and_parentheses_is_parsed() {
         for name in ["nginx", "tmux: server", "a) S 1 (b", "(sd-pam)", "))", ""] {
             assert_eq!(
                 stat(&stat_of(name)),
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_stat_is_nothing() {
+    fn cut_stat_is_none() {
         let whole = stat_of("nginx");
         assert_eq!(stat(&whole[..60]), None);
         assert_eq!(stat(b"4242 nginx"), None);
@@ -78,13 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn the_effective_user_is_the_second_of_four() {
+    fn effective_user_is_second_of_four() {
         assert_eq!(effective_uid(b"Name:\tsudo\nUid:\t1000\t33\t0\t0\nGid:\t1\t2\t3\t4\n"), Some(33));
         assert_eq!(effective_uid(b"Name:\tUid:\n"), None);
     }
 
     #[test]
-    fn arguments_are_joined_and_a_title_stays() {
+    fn arguments_are_joined_and_title_is_kept() {
         assert_eq!(
             command(b"/usr/sbin/nginx\0-g\0daemon off;\0").as_deref(),
             Some("/usr/sbin/nginx -g daemon off;")
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sockets_have_an_inode() {
+    fn only_socket_links_have_an_inode() {
         assert_eq!(socket_inode(b"socket:[4026531840]"), Some(4_026_531_840));
         for other in [
             &b"pipe:[1]"[..],
@@ -110,7 +111,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             drop((stat(&bytes), effective_uid(&bytes), command(&bytes), socket_inode(&bytes)));
         }
     }

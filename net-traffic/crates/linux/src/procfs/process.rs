@@ -1,4 +1,4 @@
-//! One process's directory in /proc, and the listing of directories there without an allocation per entry.
+//! Opens the /proc directory of a process, and lists directories in /proc without an allocation per entry.
 
 use std::ffi::CStr;
 use std::io;
@@ -11,13 +11,13 @@ use nix::sys::stat::{Mode, fstat};
 use super::parse;
 use net_traffic_snapshot::ProcessId;
 
-/// More than /proc/PID/stat ever has: 52 numbers and a name.
+/// More than the length of /proc/PID/stat: 52 numbers and a name.
 pub(super) const STAT_LIMIT: usize = 2048;
 
 /// The open directory /proc/PID.
 ///
-/// It is bound to the process, not to the number: once the process has ended every read fails, also when its PID
-/// is used again. So whatever is read through one handle belongs to one process.
+/// The handle belongs to the process, not to the number: after the end of the process every read fails, also when the
+/// kernel has reused the PID (<https://github.com/gregkh/linux/blob/v6.12.117/fs/proc/internal.h#L148>).
 pub(super) struct ProcessDir(OwnedFd);
 
 impl ProcessDir {
@@ -31,7 +31,7 @@ impl ProcessDir {
         Directory::at(&self.0, "fd")
     }
 
-    /// The identity of the process, if it still lives.
+    /// The process id with the start time, if the process lives.
     pub(super) fn id(&self, pid: u32) -> Option<ProcessId> {
         let mut buffer = Vec::new();
         let stat = parse::stat(self.read("stat", &mut buffer, STAT_LIMIT).ok()?)?;
@@ -55,7 +55,7 @@ impl ProcessDir {
     }
 }
 
-/// An open directory whose entries have numbers for names: /proc, /proc/PID/fd.
+/// An open directory with numbers for names: /proc or /proc/PID/fd.
 pub(super) struct Directory(OwnedFd);
 
 impl Directory {
@@ -72,12 +72,13 @@ impl Directory {
         )?))
     }
 
-    /// How many descriptors a directory of descriptors lists, which is its size since Linux 6.2; before that 0.
+    /// The number of descriptors in /proc/PID/fd: the size of the directory since Linux 6.2
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/fs/proc/fd.c#L361>), 0 before.
     pub(super) fn count(&self) -> u64 {
         fstat(&self.0).ok().and_then(|status| u64::try_from(status.st_size).ok()).unwrap_or(0)
     }
 
-    /// Calls `each` with every entry whose name is a number, in the kernel's order, until it gives `false`.
+    /// Calls `each` for every entry with a number for a name, in the kernel's order, until `each` returns `false`.
     pub(super) fn numbers(
         &self,
         buffer: &mut [u8],
@@ -96,7 +97,7 @@ impl Directory {
         }
     }
 
-    /// The target of the symbolic link `name`, as much of it as fits into `buffer`.
+    /// The target of the symbolic link `name`, cut at the length of `buffer`.
     pub(super) fn link<'a>(&self, name: &CStr, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
         // SAFETY: the name ends with NUL, and the kernel writes at most `buffer.len()` bytes.
         let length = Errno::result(unsafe {
@@ -114,10 +115,11 @@ impl Directory {
     }
 }
 
-/// The entries with numbers for names in what `getdents64` gave: `struct linux_dirent64`, one after the other.
+/// The entries with numbers for names in the result of `getdents64(2)`.
 struct Entries<'a>(&'a [u8]);
 
-/// Where `struct linux_dirent64` has its length and its name.
+/// Offsets in `struct linux_dirent64`
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/include/linux/dirent.h#L5>).
 const RECORD_LENGTH: usize = 16;
 const RECORD_NAME: usize = 19;
 
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_no_numbers_are_skipped() {
+    fn entries_without_number_are_skipped() {
         let bytes: Vec<u8> =
             [".", "..", "1", "self", "4096", "99999999999"].iter().flat_map(|name| entry(name)).collect();
         let numbers: Vec<_> = Entries(&bytes).map(|(number, _)| number).collect();
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_lists_its_own_descriptors() {
+    fn process_lists_its_own_descriptors() {
         let (file, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
         let wanted = u32::try_from(file.as_raw_fd()).unwrap();
         let directory = ProcessDir::open(std::process::id()).unwrap().descriptors().unwrap();
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_does_not_outlive_its_process() {
+    fn handle_of_ended_process_is_not_readable() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let directory = ProcessDir::open(child.id()).unwrap();
         assert!(directory.read("stat", &mut Vec::new(), 4096).is_ok());
@@ -198,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_ends_and_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_end_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(Entries(&bytes).count() <= bytes.len());
         }
     }

@@ -1,4 +1,4 @@
-//! Finds which process holds which socket, by the links in /proc/PID/fd. The dearest step of a snapshot.
+//! Finds the owners of sockets by the links in /proc/PID/fd. The most expensive step of a snapshot.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -7,44 +7,45 @@ use super::parse;
 use super::process::{Directory, ProcessDir};
 use net_traffic_snapshot::ProcessId;
 
-/// Searches the descriptors of processes, first of those whose number of descriptors has changed.
+/// Searches the descriptors of processes, and first of those whose number of descriptors has changed.
 ///
-/// Without that, one new socket would make a host with many descriptors read all of them.
-pub(super) struct Scanner {
-    /// How many descriptors each process had at the search before. Kernels before 6.2 do not tell.
+/// Otherwise one new socket would cause a read of every descriptor of the host.
+pub(super) struct FdScanner {
+    /// The number of descriptors of each process at the last search; 0 before Linux 6.2.
     counts: HashMap<u32, u64>,
     budget: u64,
 }
 
-/// As many descriptors of unchanged processes are searched at once: some ten milliseconds.
+/// The most descriptors of unchanged processes that one search reads: some ten milliseconds.
 const BUDGET: u64 = 4000;
 const PROCESSES_BUFFER: usize = 32 << 10;
 const DESCRIPTORS_BUFFER: usize = 32 << 10;
-/// Room for `socket:[` and 20 digits; what is longer is no socket.
+/// Room for `socket:[` and 20 digits; a longer target is not a socket.
 const LINK_BUFFER: usize = 32;
 
-impl Default for Scanner {
+impl Default for FdScanner {
     fn default() -> Self {
         Self { counts: HashMap::new(), budget: BUDGET }
     }
 }
 
-impl Scanner {
-    /// The holders of the inodes: of several, the one with the lowest PID among the processes searched.
+impl FdScanner {
+    /// The owner of each inode: the process with the lowest PID among those searched.
     ///
-    /// Unless it is `thorough`, processes with as many descriptors as before are searched only if that is cheap.
-    pub(super) fn holders(
+    /// Processes with as many descriptors as before are searched only if `thorough` is set or the budget suffices.
+    pub(super) fn owners(
         &mut self,
         wanted: &HashSet<u64>,
         thorough: bool,
     ) -> io::Result<HashMap<u64, ProcessId>> {
-        let mut search = Search { wanted, found: HashMap::new(), buffer: vec![0; DESCRIPTORS_BUFFER] };
+        let mut search = FdSearch { wanted, found: HashMap::new(), buffer: vec![0; DESCRIPTORS_BUFFER] };
         let mut counts = HashMap::new();
         let mut unchanged = Vec::new();
         let mut rest = 0;
-        // The kernel lists the PIDs in ascending order, so the first holder that is met has the lowest.
+        // The kernel lists PIDs in ascending order, so that the first match has the lowest
+        // (<https://github.com/gregkh/linux/blob/v6.12.117/fs/proc/base.c#L3579>).
         Directory::proc()?.numbers(&mut vec![0; PROCESSES_BUFFER], |_, pid, _| {
-            // A process that has ended or may not be read is left out.
+            // A process that has ended or whose descriptors may not be read is left out.
             if let Ok((process, descriptors)) = open(pid) {
                 let count = descriptors.count();
                 if count != 0 && self.counts.get(&pid) == Some(&count) {
@@ -75,13 +76,13 @@ fn open(pid: u32) -> io::Result<(ProcessDir, Directory)> {
     Ok((process, descriptors))
 }
 
-struct Search<'a> {
+struct FdSearch<'a> {
     wanted: &'a HashSet<u64>,
     found: HashMap<u64, ProcessId>,
     buffer: Vec<u8>,
 }
 
-impl Search<'_> {
+impl FdSearch<'_> {
     fn is_complete(&self) -> bool {
         self.found.len() >= self.wanted.len()
     }
@@ -92,7 +93,7 @@ impl Search<'_> {
         }
         let Self { wanted, found, buffer } = self;
         let mut id = None;
-        // A process that ends during the listing holds nothing any more: what was found of it until then stays.
+        // A process may end during the listing. The inodes found so far stay.
         let _ended = descriptors.numbers(buffer, |descriptors, _, name| {
             let mut link = [0; LINK_BUFFER];
             let inode = descriptors.link(name, &mut link).ok().and_then(parse::socket_inode);
@@ -113,13 +114,14 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
+    use crate::platform::host;
 
     fn inode_of(socket: &impl AsRawFd) -> u64 {
         std::fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap().ino()
     }
 
-    /// A process whose only socket is its standard input; its number of descriptors does not change.
-    fn holder() -> (Child, u64) {
+    /// A process with one socket, its standard input, and a constant number of descriptors.
+    fn socket_owner() -> (Child, u64) {
         let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
         let inode = inode_of(&socket);
         let input = Stdio::from(std::os::fd::OwnedFd::from(socket));
@@ -127,28 +129,37 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_of_an_own_socket_is_this_process() {
+    fn owner_of_own_socket_is_this_process() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let inode = inode_of(&socket);
-        let found = Scanner::default().holders(&HashSet::from([inode, 0]), false).unwrap();
+        let found = FdScanner::default().owners(&HashSet::from([inode, 0]), false).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[&inode].pid, std::process::id());
     }
 
     #[test]
-    fn an_unchanged_process_is_searched_only_when_cheap_or_thoroughly() {
-        let (mut child, inode) = holder();
+    fn unchanged_process_is_searched_if_cheap_or_thorough() {
+        let (mut child, inode) = socket_owner();
         let wanted = HashSet::from([inode]);
-        let mut dear = Scanner { budget: 0, ..Scanner::default() };
+        let mut limited = FdScanner { budget: 0, ..FdScanner::default() };
         let pids = |found: HashMap<u64, ProcessId>| found.values().map(|id| id.pid).collect::<Vec<_>>();
-        assert_eq!(pids(dear.holders(&wanted, false).unwrap()), [child.id()], "everything is new at first");
-        // This program is still being loaded, which opens and closes files. A kernel before 6.2 tells no count.
+        assert_eq!(
+            pids(limited.owners(&wanted, false).unwrap()),
+            [child.id()],
+            "every process is new at first"
+        );
+        // The loader of the new process still opens and closes files. Before Linux 6.2 the count is 0.
         let counts = open(child.id()).unwrap().1.count() != 0;
-        let skipped = |scanner: &mut Scanner| scanner.holders(&wanted, false).unwrap().is_empty();
-        assert_eq!((0..1000).any(|_| skipped(&mut dear)), counts, "nothing has changed");
-        assert_eq!(pids(dear.holders(&wanted, true).unwrap()), [child.id()]);
-        dear.budget = u64::MAX;
-        assert_eq!(pids(dear.holders(&wanted, false).unwrap()), [child.id()]);
+        let skipped = |scanner: &mut FdScanner| scanner.owners(&wanted, false).unwrap().is_empty();
+        let deadline_ns = host::now().monotonic_ns + 20_000_000_000;
+        let mut was_skipped = skipped(&mut limited);
+        while counts && !was_skipped && host::now().monotonic_ns < deadline_ns {
+            was_skipped = skipped(&mut limited);
+        }
+        assert_eq!(was_skipped, counts, "the number of descriptors is constant");
+        assert_eq!(pids(limited.owners(&wanted, true).unwrap()), [child.id()]);
+        limited.budget = u64::MAX;
+        assert_eq!(pids(limited.owners(&wanted, false).unwrap()), [child.id()]);
         child.kill().unwrap();
         child.wait().unwrap();
     }

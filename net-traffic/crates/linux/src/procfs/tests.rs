@@ -1,4 +1,4 @@
-//! Owners of sockets that this very process holds, as /proc shows them.
+//! Owners of sockets of the test process, as /proc shows them.
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -41,7 +41,7 @@ fn collect(collector: &mut ProcFs, sockets: Vec<Socket>) -> Snapshot {
 }
 
 #[test]
-fn an_own_socket_is_owned_by_this_process_with_all_its_details() {
+fn own_socket_has_this_process_with_details() {
     let held = UdpSocket::bind("127.0.0.1:0").unwrap();
     let snapshot = collect(&mut ProcFs::default(), vec![socket(1, inode_of(&held))]);
     let owner = snapshot.sockets[0].owner.unwrap();
@@ -56,47 +56,47 @@ fn an_own_socket_is_owned_by_this_process_with_all_its_details() {
 }
 
 #[test]
-fn the_user_of_a_socket_without_a_process_has_a_name() {
-    let nobody = Socket { uid: Some(0), ..socket(1, u64::MAX) };
-    let unheard_of = Socket { uid: Some(4_000_000_000), ..socket(2, u64::MAX) };
-    let snapshot = collect(&mut ProcFs::default(), vec![nobody, unheard_of]);
+fn user_of_socket_without_owner_is_named() {
+    let by_root = Socket { uid: Some(0), ..socket(1, u64::MAX) };
+    let by_unknown = Socket { uid: Some(4_000_000_000), ..socket(2, u64::MAX) };
+    let snapshot = collect(&mut ProcFs::default(), vec![by_root, by_unknown]);
     assert_eq!(snapshot.users, [(0, "root".to_owned())].into());
 }
 
 #[test]
-fn a_known_owner_is_kept_without_another_search() {
+fn known_owner_is_kept_without_another_search() {
     let held = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut collector = ProcFs::default();
     let first = collect(&mut collector, vec![socket(1, inode_of(&held))]);
-    // The same socket with an inode that nobody holds: only the memory can know its owner.
+    // The same socket with an inode without a descriptor: a search finds no owner.
     let second = collect(&mut collector, vec![socket(1, u64::MAX)]);
     assert_eq!(first.sockets[0].owner, second.sockets[0].owner);
-    assert_eq!(collector.in_vain.len(), 0);
+    assert_eq!(collector.failed_searches.len(), 0);
 }
 
 #[test]
-fn a_socket_that_nobody_holds_is_searched_three_times_and_reported() {
+fn socket_without_owner_is_searched_three_times() {
     let mut collector = ProcFs::default();
     for times in 1..=5 {
         let snapshot = collect(&mut collector, vec![socket(1, u64::MAX)]);
         assert_eq!(snapshot.sockets[0].owner, None);
         assert!(snapshot.status[0].reason.as_deref().unwrap().starts_with("1 sockets without an owner"));
-        assert_eq!(collector.in_vain[&SocketId(1)], SEARCHES.min(times));
+        assert_eq!(collector.failed_searches[&SocketId(1)], SEARCHES.min(times));
     }
 }
 
 #[test]
-fn a_socket_that_is_gone_is_forgotten() {
+fn closed_socket_is_removed_from_the_cache() {
     let held = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut collector = ProcFs::default();
     collect(&mut collector, vec![socket(1, inode_of(&held)), socket(2, u64::MAX)]);
     let snapshot = collect(&mut collector, vec![]);
-    assert_eq!((collector.owners.len(), collector.in_vain.len()), (0, 0));
-    assert!(snapshot.processes.is_empty(), "it lives, but owns nothing");
+    assert_eq!((collector.owners.len(), collector.failed_searches.len()), (0, 0));
+    assert!(snapshot.processes.is_empty(), "the process lives and owns no socket");
 }
 
 #[test]
-fn an_owner_that_ended_is_reported_once_and_its_socket_searched_anew() {
+fn ended_owner_is_reported_once_and_replaced() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let inode = inode_of(&held);
     let mut collector = ProcFs::default();
@@ -119,7 +119,7 @@ fn an_owner_that_ended_is_reported_once_and_its_socket_searched_anew() {
 }
 
 #[test]
-fn what_another_collector_knew_stays_and_is_completed() {
+fn process_of_another_collector_is_completed() {
     let id = process::ProcessDir::open(std::process::id()).unwrap().id(std::process::id()).unwrap();
     let partial = Process {
         id,
