@@ -1,7 +1,7 @@
-//! Which container a process runs in, from the path of its cgroup.
+//! Finds the container of a process by the path of the process's cgroup.
 //!
-//! The path has the id; the name is in the runtime's own files where they may be read, else its socket is asked, once
-//! for each container.
+//! The path contains the container's id. The name comes from the runtime's files, or from the engine's API socket if
+//! the files may not be read. Each container's name is looked up once.
 
 pub(super) mod hierarchy;
 pub(super) mod mounted;
@@ -13,38 +13,38 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use self::names::Names;
-use self::recognise::{Found, recognise};
+use self::names::ContainerNames;
+use self::recognise::{ContainerRef, recognise};
 use net_traffic_snapshot::{CollectError, Collector};
 use net_traffic_snapshot::{Container, Snapshot};
 
-/// Fills in the containers of the processes that are in the snapshot.
+/// Adds the containers of a snapshot's processes.
 pub struct Containers {
-    names: Names,
-    /// By the path of the cgroup. A container that has ended keeps its name here.
-    known: HashMap<String, Known>,
+    names: ContainerNames,
+    /// By the path of the cgroup. The name of an ended container stays here.
+    known: HashMap<String, CachedContainer>,
 }
 
-struct Known {
+struct CachedContainer {
     container: Option<Container>,
-    /// What it was taken for, while nobody has told its name.
-    nameless: Option<Nameless>,
+    /// Set while the name is unknown.
+    pending: Option<PendingName>,
 }
 
-/// An engine that is busy tells a name later.
-struct Nameless {
-    found: Found,
-    asked: Instant,
-    times: u32,
+/// A name lookup to be repeated: a busy engine may not answer in time.
+struct PendingName {
+    container: ContainerRef,
+    tried: Instant,
+    tries: u32,
 }
 
-/// How often a name is asked for, and how long after the last time.
-const TIMES: u32 = 4;
+/// Lookups per name, and the time between two.
+const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Default for Containers {
     fn default() -> Self {
-        let names = Names::below(PathBuf::from("/")).with_engine_of_environment();
+        let names = ContainerNames::below(PathBuf::from("/")).with_engine_of_environment();
         Self { names, known: HashMap::new() }
     }
 }
@@ -52,39 +52,43 @@ impl Default for Containers {
 impl Containers {
     #[cfg(test)]
     fn below(root: PathBuf) -> Self {
-        Self { names: Names::below(root), known: HashMap::new() }
+        Self { names: ContainerNames::below(root), known: HashMap::new() }
     }
 
-    /// The container whose processes are in the cgroup of this path.
+    /// The container of the cgroup with this path.
     pub(super) fn of(&mut self, cgroup: &str) -> Option<&Container> {
         match self.known.get_mut(cgroup) {
-            Some(known) => known.ask_again(&self.names),
-            None => drop(self.known.insert(cgroup.to_owned(), Known::of(cgroup, &self.names))),
+            Some(known) => known.retry(&self.names),
+            None => drop(self.known.insert(cgroup.to_owned(), CachedContainer::of(cgroup, &self.names))),
         }
         self.known.get(cgroup)?.container.as_ref()
     }
 }
 
-impl Known {
-    #[expect(clippy::disallowed_methods, reason = "a source: how long ago an engine was asked")]
-    fn of(cgroup: &str, names: &Names) -> Self {
-        let Some(found) = recognise(cgroup) else { return Self { container: None, nameless: None } };
+impl CachedContainer {
+    #[expect(clippy::disallowed_methods, reason = "a collector measures the time since the last lookup")]
+    fn of(cgroup: &str, names: &ContainerNames) -> Self {
+        let Some(found) = recognise(cgroup) else { return Self { container: None, pending: None } };
         let name = names.of(&found);
         let container = Container { name, id: found.id.clone(), runtime: found.runtime.name().to_owned() };
-        let nameless = container.name.is_none().then(|| Nameless { found, asked: Instant::now(), times: 1 });
-        Self { container: Some(container), nameless }
+        let pending = container.name.is_none().then(|| PendingName {
+            container: found,
+            tried: Instant::now(),
+            tries: 1,
+        });
+        Self { container: Some(container), pending }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a source: how long ago an engine was asked")]
-    fn ask_again(&mut self, names: &Names) {
-        let (Some(container), Some(nameless)) = (&mut self.container, &mut self.nameless) else { return };
-        if nameless.asked.elapsed() < PAUSE {
+    #[expect(clippy::disallowed_methods, reason = "a collector measures the time since the last lookup")]
+    fn retry(&mut self, names: &ContainerNames) {
+        let (Some(container), Some(pending)) = (&mut self.container, &mut self.pending) else { return };
+        if pending.tried.elapsed() < PAUSE {
             return;
         }
-        container.name = names.of(&nameless.found);
-        (nameless.asked, nameless.times) = (Instant::now(), nameless.times + 1);
-        if container.name.is_some() || nameless.times == TIMES {
-            self.nameless = None;
+        container.name = names.of(&pending.container);
+        (pending.tried, pending.tries) = (Instant::now(), pending.tries + 1);
+        if container.name.is_some() || pending.tries == TRIES {
+            self.pending = None;
         }
     }
 }
@@ -109,8 +113,8 @@ impl Collector for Containers {
     }
 }
 
-/// The path that tells most in the text of /proc/PID/cgroup: one that names a container, else that of version 2,
-/// else that of systemd's hierarchy of version 1. Version 1 has one path for each controller.
+/// Chooses a path in the text of /proc/PID/cgroup: a path with a container, else the path in cgroup v2, else the path
+/// in systemd's hierarchy of cgroup v1 (<https://man7.org/linux/man-pages/man7/cgroups.7.html>).
 pub(super) fn path_of(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
     let hierarchies: Vec<_> = text
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_of_one_container_share_it_and_others_have_none() {
+    fn processes_of_one_container_share_its_id() {
         let inside = Some(format!("/system.slice/docker-{ID}.scope"));
         let processes = vec![
             process(1, inside.clone()),
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_keeps_its_name_when_its_files_are_gone() {
+    fn name_is_kept_after_files_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("var/lib/docker/containers").join(ID);
         std::fs::create_dir_all(&directory).unwrap();
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_not_told_is_asked_for_again() {
+    fn unknown_name_is_looked_up_again() {
         let root = tempfile::tempdir().unwrap();
         let mut containers = Containers::below(root.path().to_owned());
         let path = format!("/docker/{ID}");
@@ -196,13 +200,13 @@ mod tests {
         let directory = root.path().join("var/lib/docker/containers").join(ID);
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("config.v2.json"), r#"{"Name":"/web"}"#).unwrap();
-        assert_eq!(containers.of(&path).unwrap().name, None, "asked again at once");
-        containers.known.get_mut(&path).unwrap().nameless.as_mut().unwrap().asked -= PAUSE;
+        assert_eq!(containers.of(&path).unwrap().name, None, "looked up again at once");
+        containers.known.get_mut(&path).unwrap().pending.as_mut().unwrap().tried -= PAUSE;
         assert_eq!(containers.of(&path).unwrap().name.as_deref(), Some("web"));
     }
 
     #[test]
-    fn the_path_that_tells_most_is_taken() {
+    fn path_with_container_is_preferred() {
         let path = |text: &str| path_of(text.as_bytes());
         assert_eq!(path("0::/user.slice/session-1.scope\n").as_deref(), Some("/user.slice/session-1.scope"));
         assert_eq!(

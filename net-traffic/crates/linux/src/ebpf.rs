@@ -13,7 +13,7 @@ use net_traffic_common::{
 
 use super::{
     bpf,
-    cgroup::paths::Paths,
+    cgroup::paths::CgroupPaths,
     closed::ClosedSockets,
     harvest::Harvest,
     kernel_log::KernelLog,
@@ -42,7 +42,7 @@ pub struct Ebpf {
     adopt: bpf::IterLink,
     orphans: Orphans,
     processes: Map,
-    cgroups: Paths,
+    cgroups: CgroupPaths,
     loss: PerCpuArray<MapData, u64>,
     log: KernelLog,
     closed: ClosedSockets,
@@ -72,7 +72,7 @@ impl Ebpf {
         let ring = RingBuf::try_from(take("CLOSED_SOCKETS")?).map_err(|error| missing(&error))?;
         let open = RingBuf::try_from(take("OPEN_SOCKETS")?).map_err(|error| missing(&error))?;
         let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;
-        let cgroups = Paths::read(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
+        let cgroups = CgroupPaths::read(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
         let log = KernelLog::open(&mut bpf).map_err(|error| missing(&error))?;
         Ok(Self {
             cgroups,

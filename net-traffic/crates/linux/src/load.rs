@@ -112,7 +112,7 @@ struct Layout {
 
 impl Layout {
     fn of_this_kernel() -> Result<Self, LoadError> {
-        let chosen = hierarchy::chosen();
+        let chosen = hierarchy::container_hierarchy();
         let seldom: Vec<_> = plan::SELDOM.iter().map(|(function, _)| *function).collect();
         let btf::Found { offsets, subsystem, functions } = btf::find(chosen.controller, &seldom)?;
         // A controller that the programs cannot find: version 2 it is, which tells less.

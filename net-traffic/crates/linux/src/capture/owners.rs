@@ -103,7 +103,7 @@ impl Owners {
         use std::os::unix::fs::MetadataExt;
 
         let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-        let hierarchy = hierarchy::chosen();
+        let hierarchy = hierarchy::container_hierarchy();
         let mut found = Vec::new();
         for entry in processes.filter_map(Result::ok) {
             let name = entry.file_name();

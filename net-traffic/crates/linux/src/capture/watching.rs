@@ -8,7 +8,7 @@ use aya::programs::BtfTracePoint;
 use net_traffic_common::packet::{CaptureSettings, OWNERS_HELD};
 use net_traffic_common::{PROCESS_EXITED, ProcessCounters, ProcessKey};
 
-use crate::cgroup::paths::Paths;
+use crate::cgroup::paths::CgroupPaths;
 use crate::load::{self, chain};
 use net_traffic_snapshot::Status;
 
@@ -43,7 +43,7 @@ pub(super) struct Watching {
     /// The one that sees what is sent.
     program: &'static str,
     processes: Map,
-    cgroups: Paths,
+    cgroups: CgroupPaths,
     /// Processes that had ended when they were looked at last.
     ended: HashSet<ProcessKey>,
 }
@@ -61,7 +61,7 @@ impl Watching {
         }
         let mut take = |name| object.take_map(name).ok_or("the object lacks a map");
         let (processes, made) = (take("PROCESSES")?, take("CGROUP_PATHS")?);
-        let cgroups = Paths::read(made).map_err(|error| chain(&error))?;
+        let cgroups = CgroupPaths::read(made).map_err(|error| chain(&error))?;
         Ok(Self { object, program, processes, cgroups, ended: HashSet::new() })
     }
 

@@ -1,7 +1,8 @@
-//! Which hierarchy of cgroups tells containers apart on this machine, and the paths of its cgroups by id.
+//! Chooses the cgroup hierarchy that separates containers, and maps the ids of its cgroups to paths.
 //!
-//! The id that a program in the kernel sees is the inode of the cgroup's directory. What exists is found by a walk
-//! over the directories, what was made and removed between two walks by the program that saw it made.
+//! The id that an eBPF program reads is the inode of the cgroup's directory
+//! (<https://github.com/gregkh/linux/blob/v6.12.117/include/linux/cgroup.h#L324>). A walk over the directories finds the
+//! existing cgroups. An eBPF program records cgroups that are created and removed between two walks.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -10,34 +11,34 @@ use std::path::{Path, PathBuf};
 
 use super::mounted;
 
-/// The hierarchy that was chosen.
+/// The hierarchy with the containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Chosen {
-    /// As the first field in /proc/PID/cgroup has it; 0 is version 2.
+pub(crate) struct ContainerHierarchy {
+    /// The first field of a line in /proc/PID/cgroup; 0 is cgroup v2.
     pub(crate) id: u32,
-    /// Version 1: a controller that is bound to it.
+    /// cgroup v1: a controller of the hierarchy.
     pub(crate) controller: Option<&'static str>,
-    /// Where it is mounted.
     mount: Option<PathBuf>,
 }
 
-/// A runtime that uses version 1 puts a container into every one of these; the first that is there is taken.
+/// Under cgroup v1 a runtime puts a container into the hierarchy of each of these controllers; the first mounted one
+/// is chosen.
 const CONTROLLERS: &[&str] = &["memory", "pids", "devices", "cpu", "freezer"];
 
-/// Version 1 where a controller is bound to it: then the runtimes use it, and version 2 has no containers.
+/// cgroup v1 if a hierarchy has one of the controllers: runtimes then use v1, and v2 has no containers.
 #[must_use]
-pub(crate) fn chosen() -> Chosen {
+pub(crate) fn container_hierarchy() -> ContainerHierarchy {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     match bound_controller(&own) {
         Some((controller, id)) => {
-            Chosen { id, controller: Some(controller), mount: mounted::version_1(controller) }
+            ContainerHierarchy { id, controller: Some(controller), mount: mounted::version_1(controller) }
         }
-        None => Chosen { id: 0, controller: None, mount: mounted::version_2() },
+        None => ContainerHierarchy { id: 0, controller: None, mount: mounted::version_2() },
     }
 }
 
-impl Chosen {
-    /// The directory of a process's cgroup, from the text of its /proc/PID/cgroup.
+impl ContainerHierarchy {
+    /// The cgroup directory of a process, from the text of /proc/PID/cgroup.
     #[must_use]
     pub(crate) fn directory(&self, text: &str) -> Option<PathBuf> {
         let path = text.lines().find_map(|line| {
@@ -49,36 +50,36 @@ impl Chosen {
     }
 }
 
-/// The paths of cgroups by id. A path that was known stays known.
+/// The paths of cgroups by id. The path of a removed cgroup stays.
 #[derive(Debug, Default)]
 pub(crate) struct Hierarchy {
     mount: Option<PathBuf>,
     paths: HashMap<u64, String>,
-    /// Ids that no walk found; they are not searched again.
+    /// Ids without a path; no further walk looks for them.
     unknown: HashSet<u64>,
 }
 
-/// So many cgroups are remembered; then all is forgotten and what lives found again.
-const REMEMBERED: usize = 65_536;
-/// A hierarchy is not that deep: this is no hierarchy, or one that changes faster than it is read.
+/// The limit of the cache: a larger one is cleared, and the next walk finds the existing cgroups again.
+const CACHE_LIMIT: usize = 65_536;
+/// The limit of a walk's depth, against a directory tree that changes during the walk.
 const DEPTH: usize = 32;
 
 impl Hierarchy {
-    /// Reads what exists now.
+    /// Walks the existing cgroups.
     pub(crate) fn read() -> Self {
-        let mut hierarchy = Self { mount: chosen().mount, ..Self::default() };
+        let mut hierarchy = Self { mount: container_hierarchy().mount, ..Self::default() };
         hierarchy.walk();
         hierarchy
     }
 
-    /// The path of a cgroup: as it is known, as `made` says, or as the directories have it now.
-    pub(crate) fn path(&mut self, id: u64, made: impl Fn(u64) -> Option<String>) -> Option<String> {
+    /// The path of a cgroup: from the cache, from `created`, or from a walk.
+    pub(crate) fn path(&mut self, id: u64, created: impl Fn(u64) -> Option<String>) -> Option<String> {
         if id == 0 || self.unknown.contains(&id) {
             return None;
         }
         if !self.paths.contains_key(&id) {
-            self.forget();
-            match made(id) {
+            self.limit_cache();
+            match created(id) {
                 Some(path) => drop(self.paths.insert(id, path)),
                 None => self.walk(),
             }
@@ -89,8 +90,8 @@ impl Hierarchy {
         self.paths.get(&id).cloned()
     }
 
-    fn forget(&mut self) {
-        if self.paths.len() + self.unknown.len() > REMEMBERED {
+    fn limit_cache(&mut self) {
+        if self.paths.len() + self.unknown.len() > CACHE_LIMIT {
             self.paths.clear();
             self.unknown.clear();
         }
@@ -115,8 +116,8 @@ impl Hierarchy {
     }
 }
 
-/// The first of the controllers that is bound to a hierarchy of version 1, with the hierarchy's number, from the
-/// text of /proc/self/cgroup.
+/// The first controller of the list with a cgroup v1 hierarchy, and the hierarchy's id, from the text of
+/// /proc/self/cgroup.
 fn bound_controller(text: &str) -> Option<(&'static str, u32)> {
     CONTROLLERS.iter().find_map(|wanted| {
         text.lines().find_map(|line| {
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_controller_of_version_1_is_preferred_to_version_2() {
+    fn cgroup_v1_controller_is_preferred_to_v2() {
         let hybrid = "9:name=systemd:/\n8:pids:/\n4:cpu,memory:/x\n0::/\n";
         assert_eq!(bound_controller(hybrid), Some(("memory", 4)));
         assert_eq!(bound_controller("8:pids:/a:b\n0::/\n"), Some(("pids", 8)));
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_found_by_inode_and_stay_known() {
+    fn path_is_found_by_inode_and_kept() {
         let root = tempfile::tempdir().unwrap();
         let inside = root.path().join("docker/abc");
         fs::create_dir_all(&inside).unwrap();

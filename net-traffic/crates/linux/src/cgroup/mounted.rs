@@ -1,5 +1,5 @@
-//! Where the hierarchies of cgroups are mounted. Where nobody has mounted version 2, it is mounted for this process
-//! alone: below the new /sys of `ip netns exec` there are no hierarchies.
+//! Finds the mount points of cgroup hierarchies. Without a mount of cgroup v2 this process makes a detached one: the
+//! new /sys of `ip netns exec` has no hierarchies.
 
 use std::fs;
 use std::io;
@@ -7,18 +7,18 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// The root of the hierarchy of version 2.
+/// The root of cgroup v2.
 #[must_use]
 pub(crate) fn version_2() -> Option<PathBuf> {
     find("cgroup2", None).or_else(|| {
-        // It ends with the process, as its only descriptor does.
+        // The mount ends with its only descriptor, at the end of the process.
         static DETACHED: OnceLock<Option<OwnedFd>> = OnceLock::new();
         let root = DETACHED.get_or_init(|| detached().ok()).as_ref()?;
         Some(PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd())))
     })
 }
 
-/// The root of the hierarchy of version 1 to which a controller is bound.
+/// The root of the cgroup v1 hierarchy of a controller.
 #[must_use]
 pub(super) fn version_1(controller: &str) -> Option<PathBuf> {
     find("cgroup", Some(controller))
@@ -28,7 +28,7 @@ fn find(kind: &str, controller: Option<&str>) -> Option<PathBuf> {
     mount(&fs::read_to_string("/proc/self/mounts").ok()?, kind, controller)
 }
 
-/// Where a hierarchy is mounted, from the text of /proc/self/mounts.
+/// The mount point of a hierarchy, from the text of /proc/self/mounts.
 fn mount(mounts: &str, kind: &str, controller: Option<&str>) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
         let mut fields = line.split(' ');
@@ -39,10 +39,10 @@ fn mount(mounts: &str, kind: &str, controller: Option<&str>) -> Option<PathBuf> 
     })
 }
 
-/// A mount of version 2 that has no place among the files.
+/// Mounts cgroup v2 read-only, without a mount point (<https://man7.org/linux/man-pages/man2/fsmount.2.html>).
 fn detached() -> io::Result<OwnedFd> {
     const NOTHING: *const libc::c_char = std::ptr::null();
-    // SAFETY: a name and flags; it gives a descriptor that nobody else has.
+    // SAFETY: the name is a NUL-terminated string that outlives the call.
     let context =
         descriptor(unsafe { libc::syscall(libc::SYS_fsopen, c"cgroup2".as_ptr(), libc::FSOPEN_CLOEXEC) })?;
     let create = libc::FSCONFIG_CMD_CREATE;
@@ -52,16 +52,16 @@ fn detached() -> io::Result<OwnedFd> {
     if created < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a descriptor and flags; it gives a descriptor that nobody else has.
+    // SAFETY: the arguments are a descriptor and flags.
     descriptor(unsafe {
         libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), libc::FSMOUNT_CLOEXEC, libc::MOUNT_ATTR_RDONLY)
     })
 }
 
-/// What a system call gave, if it did.
+/// Takes ownership of the descriptor that a system call returned.
 fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
     match i32::try_from(result) {
-        // SAFETY: the callers pass a descriptor that was just opened for them.
+        // SAFETY: the callers pass the result of a call that opens a descriptor, so that there is no other owner.
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => Err(io::Error::last_os_error()),
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mount_is_that_of_the_controller() {
+    fn mount_point_of_controller_is_found() {
         let mounts = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\n\
             cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu,cpuacct 0 0\n\
             cgroup /sys/fs/cgroup/pids cgroup rw,relatime,pids 0 0\n\

@@ -1,5 +1,4 @@
-//! The name of a container, from the files that its runtime keeps, else from its socket. What may not be read has
-//! no name.
+//! Looks up the name of a container: in the runtime's files, else at the engine's API socket.
 
 mod api;
 
@@ -7,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::recognise::{Found, Runtime};
+use super::recognise::{ContainerRef, Runtime};
 
-/// Looks names up in the files below `root`.
-pub(super) struct Names {
+/// The files and sockets of the runtimes below `root`.
+pub(super) struct ContainerNames {
     root: PathBuf,
-    /// Where engines answer that speak Docker's language.
+    /// Sockets of Docker's API.
     sockets: Vec<PathBuf>,
-    /// Where Docker keeps its containers.
+    /// Directories with Docker's containers.
     docker: Vec<PathBuf>,
 }
 
-/// Where the runtimes keep what they run; containerd has a directory for each of its own namespaces.
+/// The directories of the runtimes. containerd has one for each of its namespaces.
 const DOCKER: &str = "var/lib/docker";
 const DOCKER_OF_USER: &str = ".local/share/docker";
 const DOCKER_SETTINGS: &str = "etc/docker/daemon.json";
@@ -28,7 +27,7 @@ const CONTAINERD_NAMESPACES: &[&str] = &["k8s.io", "default"];
 const STORAGE: &str = "var/lib/containers/storage/overlay-containers";
 const STORAGE_OF_USER: &str = ".local/share/containers/storage/overlay-containers";
 
-impl Names {
+impl ContainerNames {
     pub(super) fn below(root: PathBuf) -> Self {
         let home = std::env::home_dir().map(|home| home.join(DOCKER_OF_USER));
         let settings = read(&root.join(DOCKER_SETTINGS));
@@ -39,7 +38,7 @@ impl Names {
         Self { root, sockets, docker }
     }
 
-    /// Asks the engine first that the environment names, as its own commands do.
+    /// Adds the sockets that the environment variables of Docker's and Podman's own commands name.
     pub(super) fn with_engine_of_environment(mut self) -> Self {
         let host = std::env::var("DOCKER_HOST").unwrap_or_default();
         if let Some(path) = host.strip_prefix("unix://") {
@@ -52,14 +51,14 @@ impl Names {
         self
     }
 
-    pub(super) fn of(&self, container: &Found) -> Option<String> {
+    pub(super) fn of(&self, container: &ContainerRef) -> Option<String> {
         let id = container.id.as_str();
         match container.runtime {
-            Runtime::Docker => self.docker(id).or_else(|| self.asked(id)),
+            Runtime::Docker => self.docker(id).or_else(|| self.api_name(id)),
             Runtime::Containerd => self.containerd(id),
-            Runtime::Podman => self.podman(id).or_else(|| self.asked(id)),
+            Runtime::Podman => self.podman(id).or_else(|| self.api_name(id)),
             Runtime::Kubernetes => self.containerd(id).or_else(|| self.crio(id)),
-            // These have no other id than the name.
+            // The name is the id.
             Runtime::Lxc | Runtime::SystemdNspawn => Some(id.to_owned()),
         }
     }
@@ -72,7 +71,7 @@ impl Names {
         self.docker.iter().find_map(read_name)
     }
 
-    fn asked(&self, id: &str) -> Option<String> {
+    fn api_name(&self, id: &str) -> Option<String> {
         self.sockets.iter().find_map(|socket| api::name(socket, id)).map(|name| without_slash(&name))
     }
 
@@ -86,7 +85,7 @@ impl Names {
         bundle_name(&read(&self.root.join(STORAGE).join(id).join("userdata/config.json"))?)
     }
 
-    /// Those of the system, then those of the user who runs this program.
+    /// In the system's storage, then in that of this process's user.
     fn podman(&self, id: &str) -> Option<String> {
         let of_user = || std::env::home_dir().map(|home| home.join(STORAGE_OF_USER));
         let name_in = |storage: PathBuf| stored_name(&read(&storage.join("containers.json"))?, id);
@@ -94,7 +93,7 @@ impl Names {
     }
 }
 
-/// Docker's names are paths of links between containers.
+/// Docker's names begin with a slash: they are paths of links between containers.
 fn without_slash(name: &str) -> String {
     name.trim_start_matches('/').to_owned()
 }
@@ -103,7 +102,7 @@ fn read(path: &Path) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// From the annotations in the `config.json` of a container: `POD/CONTAINER`, or the name that nerdctl gave.
+/// The name in the annotations of an OCI `config.json`: `POD/CONTAINER`, or nerdctl's name.
 fn bundle_name(config: &Value) -> Option<String> {
     let annotations = config.get("annotations")?;
     let annotation = |key| annotations.get(key).and_then(Value::as_str);
@@ -116,7 +115,7 @@ fn bundle_name(config: &Value) -> Option<String> {
     }
 }
 
-/// From the list in `containers.json`.
+/// The name in the list of `containers.json`.
 fn stored_name(containers: &Value, id: &str) -> Option<String> {
     let container = containers
         .as_array()?
@@ -134,11 +133,11 @@ mod tests {
         let path = root.path().join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
-        Names::below(root.path().to_owned()).of(&Found { id: "abc".to_owned(), runtime })
+        ContainerNames::below(root.path().to_owned()).of(&ContainerRef { id: "abc".to_owned(), runtime })
     }
 
     #[test]
-    fn docker_keeps_a_name_with_a_slash() {
+    fn docker_name_loses_its_slash() {
         let file = "var/lib/docker/containers/abc/config.v2.json";
         assert_eq!(name(Runtime::Docker, file, r#"{"ID":"abc","Name":"/web"}"#).as_deref(), Some("web"));
         assert_eq!(name(Runtime::Docker, file, "{\"Na"), None);
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn podman_keeps_one_list() {
+    fn podman_name_is_found_in_list() {
         let file = "var/lib/containers/storage/overlay-containers/containers.json";
         let list = r#"[{"id":"x","names":["other"]},{"id":"abc","names":["db","alias"]}]"#;
         assert_eq!(name(Runtime::Podman, file, list).as_deref(), Some("db"));
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn kubernetes_names_pod_and_container() {
+    fn kubernetes_name_has_pod_and_container() {
         let containerd = "run/containerd/io.containerd.runtime.v2.task/k8s.io/abc/config.json";
         let config = r#"{"annotations":{"io.kubernetes.cri.sandbox-name":"shop-1","io.kubernetes.cri.container-name":"web"}}"#;
         assert_eq!(name(Runtime::Kubernetes, containerd, config).as_deref(), Some("shop-1/web"));
@@ -165,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn containerd_has_the_name_that_nerdctl_gave() {
+    fn containerd_name_is_nerdctls() {
         let file = "run/containerd/io.containerd.runtime.v2.task/default/abc/config.json";
         let config = r#"{"annotations":{"nerdctl/name":"cache"}}"#;
         assert_eq!(name(Runtime::Containerd, file, config).as_deref(), Some("cache"));
     }
 
     #[test]
-    fn a_runtime_without_ids_has_the_name_in_the_path() {
+    fn lxc_name_is_its_id() {
         assert_eq!(name(Runtime::Lxc, "x/y", "").as_deref(), Some("abc"));
     }
 }

@@ -1,4 +1,4 @@
-//! The paths of cgroups by id: of those that exist, and of those that were made since and may be gone.
+//! The paths of cgroups by id: of existing cgroups, and of those that were created later and may be removed.
 
 use aya::maps::{HashMap, Map, MapData, MapError};
 use net_traffic_common::CgroupPath;
@@ -6,19 +6,19 @@ use net_traffic_common::CgroupPath;
 use super::hierarchy::Hierarchy;
 use crate::records;
 
-pub(crate) struct Paths {
+pub(crate) struct CgroupPaths {
     existing: Hierarchy,
-    made: HashMap<MapData, u64, CgroupPath>,
+    created: HashMap<MapData, u64, CgroupPath>,
 }
 
-impl Paths {
-    /// `made`: the map that the program fills which sees cgroups made.
-    pub(crate) fn read(made: Map) -> Result<Self, MapError> {
-        Ok(Self { made: HashMap::try_from(made)?, existing: Hierarchy::read() })
+impl CgroupPaths {
+    /// `created`: the map that the program on the tracepoint `cgroup_mkdir` fills.
+    pub(crate) fn read(created: Map) -> Result<Self, MapError> {
+        Ok(Self { created: HashMap::try_from(created)?, existing: Hierarchy::read() })
     }
 
     pub(crate) fn of(&mut self, id: u64) -> Option<String> {
-        let Self { existing, made } = self;
-        existing.path(id, |id| made.get(&id, 0).ok().map(|path| records::cgroup_path(&path)))
+        let Self { existing, created } = self;
+        existing.path(id, |id| created.get(&id, 0).ok().map(|path| records::cgroup_path(&path)))
     }
 }

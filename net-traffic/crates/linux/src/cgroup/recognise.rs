@@ -1,9 +1,9 @@
 //! Recognises a container in the path of a cgroup. Pure: text in, id and runtime out.
 
-/// What a path says of a container.
+/// The container in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// The runtime's id; a runtime that has only names gives the name.
+pub(super) struct ContainerRef {
+    /// The runtime's id, or the name for a runtime without ids.
     pub(super) id: String,
     pub(super) runtime: Runtime,
 }
@@ -32,18 +32,18 @@ impl Runtime {
 }
 
 /// The innermost container of the path.
-pub(super) fn recognise(path: &str) -> Option<Found> {
+pub(super) fn recognise(path: &str) -> Option<ContainerRef> {
     let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
     (0..parts.len()).rev().find_map(|at| part(&parts, at))
 }
 
-/// The container that the part at this position names, if it does.
-fn part(parts: &[&str], at: usize) -> Option<Found> {
+/// The container that the path component at this position names.
+fn part(parts: &[&str], at: usize) -> Option<ContainerRef> {
     let (outer, part) = (parts.get(..at)?, *parts.get(at)?);
     engine(outer, part).or_else(|| lxc(outer, part)).or_else(|| nspawn(part))
 }
 
-/// The prefixes that engines give the id, as `PREFIX-ID.scope` under systemd and as `SLICE:PREFIX:ID` without.
+/// The prefixes in `PREFIX-ID.scope` (under systemd) and `SLICE:PREFIX:ID` (without).
 const PREFIXES: &[(&str, Runtime)] = &[
     ("docker", Runtime::Docker),
     ("cri-containerd", Runtime::Containerd),
@@ -53,8 +53,8 @@ const PREFIXES: &[(&str, Runtime)] = &[
     ("crio", Runtime::Kubernetes),
 ];
 
-/// An engine's id has 64 hexadecimal digits. What has a longer prefix (`crio-conmon-`) only watches a container.
-fn engine(outer: &[&str], part: &str) -> Option<Found> {
+/// An engine's id has 64 hexadecimal digits. A longer prefix (`crio-conmon-`) marks a process that monitors a container.
+fn engine(outer: &[&str], part: &str) -> Option<ContainerRef> {
     let scope = part.strip_suffix(".scope").unwrap_or(part);
     let start = scope.len().checked_sub(64)?;
     let (prefix, id) = scope.split_at_checked(start)?;
@@ -69,10 +69,10 @@ fn engine(outer: &[&str], part: &str) -> Option<Found> {
         let prefix = prefix.rsplit(':').next()?;
         PREFIXES.iter().find(|(known, _)| *known == prefix)?.1
     };
-    Some(Found { id: id.to_owned(), runtime: if in_pod { Runtime::Kubernetes } else { runtime } })
+    Some(ContainerRef { id: id.to_owned(), runtime: if in_pod { Runtime::Kubernetes } else { runtime } })
 }
 
-/// Who made a cgroup that has an id and nothing else for a name: the parent tells.
+/// The runtime of a cgroup whose name is the id alone, from the parents.
 fn bare(outer: &[&str]) -> Option<Runtime> {
     if outer.iter().any(|part| part.contains("kubepods")) {
         return Some(Runtime::Kubernetes);
@@ -87,15 +87,15 @@ fn bare(outer: &[&str]) -> Option<Runtime> {
 }
 
 /// `/lxc/NAME` (also below another container), `/lxc.payload/NAME` and `/lxc.payload.NAME`.
-fn lxc(outer: &[&str], part: &str) -> Option<Found> {
+fn lxc(outer: &[&str], part: &str) -> Option<ContainerRef> {
     let below = matches!(outer.last(), Some(&"lxc" | &"lxc.payload"));
     let name = if below { Some(part) } else { part.strip_prefix("lxc.payload.") };
     named(name?, Runtime::Lxc)
 }
 
-/// `systemd-nspawn@NAME.service`, or `machine-NAME.scope` when it was started by hand. Virtual machines and the
-/// containers of libvirt have such scopes too, with their driver's name in front.
-fn nspawn(part: &str) -> Option<Found> {
+/// `systemd-nspawn@NAME.service`, or `machine-NAME.scope` for a container started from a shell. libvirt's machines have
+/// such scopes too, with a prefix for the driver.
+fn nspawn(part: &str) -> Option<ContainerRef> {
     let service = part.strip_prefix("systemd-nspawn@").and_then(|part| part.strip_suffix(".service"));
     let scope = || part.strip_prefix("machine-").and_then(|part| part.strip_suffix(".scope"));
     let name = unescape(service.or_else(scope)?);
@@ -105,8 +105,8 @@ fn nspawn(part: &str) -> Option<Found> {
     named(&name, Runtime::SystemdNspawn)
 }
 
-fn named(name: &str, runtime: Runtime) -> Option<Found> {
-    (!name.is_empty()).then(|| Found { id: name.to_owned(), runtime })
+fn named(name: &str, runtime: Runtime) -> Option<ContainerRef> {
+    (!name.is_empty()).then(|| ContainerRef { id: name.to_owned(), runtime })
 }
 
 /// Undoes `systemd-escape`: `\x2d` is a dash.
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn docker() {
+    fn docker_paths_are_recognised() {
         check("/docker/{A}", Some(("docker", A)));
         check("/system.slice/docker-{A}.scope", Some(("docker", A)));
         check("/system.slice/docker-{A}.scope/init", Some(("docker", A)));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn kubernetes() {
+    fn kubernetes_paths_are_recognised() {
         check(
             "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0f1e2d3c_4b5a.slice/cri-containerd-{A}.scope",
             Some(("kubernetes", A)),
@@ -185,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn containerd_alone() {
+    fn containerd_paths_are_recognised() {
         check("/system.slice/nerdctl-{A}.scope", Some(("containerd", A)));
         check("/default/{A}", Some(("containerd", A)));
         check("/system.slice/cri-containerd-{A}.scope", Some(("containerd", A)));
     }
 
     #[test]
-    fn podman() {
+    fn podman_paths_are_recognised() {
         check("/machine.slice/libpod-{A}.scope", Some(("podman", A)));
         check("/machine.slice/libpod-{A}.scope/container", Some(("podman", A)));
         check(
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn lxc_and_lxd() {
+    fn lxc_paths_are_recognised() {
         check("/lxc/web", Some(("lxc", "web")));
         check("/lxc/100/ns/system.slice/nginx.service", Some(("lxc", "100")));
         check("/lxc.payload/web/init.scope", Some(("lxc", "web")));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn systemd_nspawn() {
+    fn nspawn_paths_are_recognised() {
         check(
             "/machine.slice/systemd-nspawn@web.service/payload/init.scope",
             Some(("systemd-nspawn", "web")),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn no_container() {
+    fn other_paths_have_no_container() {
         for path in [
             "",
             "/",
@@ -248,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn escapes_that_are_none_stay() {
+    fn invalid_escapes_are_kept() {
         assert_eq!(unescape("a\\x2db\\xzz\\x"), "a-b\\xzz\\x");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_harmless(path in "(/|[a-f0-9]{64}|\\PC|docker-|\\.scope|:|\\\\x){0,40}") {
+        fn arbitrary_path_does_not_panic(path in "(/|[a-f0-9]{64}|\\PC|docker-|\\.scope|:|\\\\x){0,40}") {
             drop(recognise(&path));
         }
     }

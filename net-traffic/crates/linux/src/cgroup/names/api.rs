@@ -1,4 +1,5 @@
-//! Asks an engine for a container's name over its Unix socket, in the language of Docker's API.
+//! Reads the name of a container from an engine's Unix socket, by Docker's API
+//! (<https://docs.docker.com/reference/api/engine/>).
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -7,30 +8,31 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// An engine that does not answer must not stop the reports.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// An answer is some ten kilobytes.
-const LONGEST: u64 = 1 << 20;
+/// The timeout of a read or a write: an engine without an answer must not block the reports.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// The limit of an answer, which usually has some ten kilobytes.
+const ANSWER_LIMIT: u64 = 1 << 20;
 
-/// The name of the container of this id, if the engine has one.
+/// The name of the container with this id; `None` if the engine has no such container or does not answer.
 pub(super) fn name(socket: &Path, id: &str) -> Option<String> {
-    let answer = ask(socket, id).ok()?;
+    let answer = request(socket, id).ok()?;
     let name = container(&answer)?.get("Name")?.as_str()?.to_owned();
     Some(name).filter(|name| !name.is_empty())
 }
 
-fn ask(socket: &Path, id: &str) -> io::Result<Vec<u8>> {
+fn request(socket: &Path, id: &str) -> io::Result<Vec<u8>> {
     let mut engine = UnixStream::connect(socket)?;
-    engine.set_read_timeout(Some(PATIENCE))?;
-    engine.set_write_timeout(Some(PATIENCE))?;
-    // An answer of HTTP 1.0 comes in one piece and ends the connection.
-    write!(engine, "GET /containers/{id}/json HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    engine.set_read_timeout(Some(TIMEOUT))?;
+    engine.set_write_timeout(Some(TIMEOUT))?;
+    // An HTTP 1.0 answer is not chunked, and the engine closes the connection at its end.
+    let request = format!("GET /containers/{id}/json HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    engine.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    engine.take(LONGEST).read_to_end(&mut answer)?;
+    engine.take(ANSWER_LIMIT).read_to_end(&mut answer)?;
     Ok(answer)
 }
 
-/// The body of an answer that is no refusal.
+/// The JSON body of an answer with status 200.
 fn container(answer: &[u8]) -> Option<Value> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, body) = answer.split_at_checked(end + 4)?;
@@ -40,6 +42,7 @@ fn container(answer: &[u8]) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::os::unix::net::UnixListener;
     use std::thread;
 
@@ -50,26 +53,28 @@ mod tests {
         let path = directory.path().join("engine.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let engine = thread::spawn(move || {
-            let (mut client, _) = listener.accept().unwrap();
-            let mut request = [0; 256];
-            let length = client.read(&mut request).unwrap();
-            client.write_all(answer).unwrap();
-            String::from_utf8_lossy(&request[..length]).into_owned()
+            let (client, _) = listener.accept().unwrap();
+            // A single read may return a part of the request: read lines to the empty one.
+            let mut lines = BufReader::new(&client).lines().map(Result::unwrap);
+            let first = lines.next().unwrap();
+            lines.find(String::is_empty).unwrap();
+            (&client).write_all(answer).unwrap();
+            first
         });
         let name = name(&path, "abc");
-        assert!(engine.join().unwrap().starts_with("GET /containers/abc/json HTTP/1.0\r\n"));
+        assert_eq!(engine.join().unwrap(), "GET /containers/abc/json HTTP/1.0");
         name
     }
 
     #[test]
-    fn the_name_is_in_the_answer() {
+    fn name_is_read_from_the_answer() {
         let answer =
             b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"Id\":\"abc\",\"Name\":\"/web\"}";
         assert_eq!(name_from(answer).as_deref(), Some("/web"));
     }
 
     #[test]
-    fn a_refusal_or_nonsense_is_no_name() {
+    fn refused_or_malformed_answer_has_no_name() {
         assert_eq!(name_from(b"HTTP/1.0 404 Not Found\r\n\r\n{\"message\":\"No such container\"}"), None);
         assert_eq!(name_from(b"HTTP/1.0 200 OK\r\n\r\n{\"Na"), None);
         assert_eq!(name_from(b""), None);
