@@ -1,4 +1,5 @@
-//! Network namespaces: finds one by path or PID, and runs code inside it.
+//! Network namespaces: resolves a path, a name or a PID, and runs code in a namespace
+//! (<https://man7.org/linux/man-pages/man7/network_namespaces.7.html>).
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -11,12 +12,12 @@ use std::thread;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
-/// An open network namespace; it lives at least as long as this.
+/// An open network namespace. The descriptor keeps the namespace alive.
 #[derive(Debug)]
 pub struct NetNs {
     file: File,
     inode: u32,
-    /// The namespace that this program is in: nothing has to be entered.
+    /// The namespace of this process: `run` does not enter it.
     own: bool,
 }
 
@@ -34,24 +35,24 @@ pub enum NetNsError {
 }
 
 const OWN: &str = "/proc/thread-self/ns/net";
-/// Where `ip netns` keeps the namespaces that have a name.
+/// The mount points of `ip netns`, each with the name of a namespace.
 const NAMED: &str = "/run/netns";
-/// Where namespaces without a process may be: there, and where Docker keeps those of its containers.
-const KEPT: &[&str] = &[NAMED, "/run/docker/netns"];
+/// The mount points of namespaces that may have no process: those of `ip netns` and of Docker.
+const MOUNTED: &[&str] = &[NAMED, "/run/docker/netns"];
 
 impl NetNs {
     /// The namespace of the calling thread.
     ///
     /// # Errors
-    /// When /proc is not there.
+    /// When /proc is not mounted.
     pub fn own() -> Result<Self, NetNsError> {
         Ok(Self { own: true, ..Self::open(Path::new(OWN).to_owned(), None)? })
     }
 
-    /// The namespace that `--netns` names: the PID of a process in it, a path, or a name that `ip netns` knows.
+    /// The namespace of a `--netns` value: a PID, a path, or a name of `ip netns list`.
     ///
     /// # Errors
-    /// When nothing of that name is a network namespace, or it may not be opened.
+    /// When the value names no network namespace, or the namespace may not be opened.
     pub fn resolve(name: &str) -> Result<Self, NetNsError> {
         if let Ok(pid) = name.parse() {
             return Self::open(PathBuf::from(format!("/proc/{pid}/ns/net")), Some(pid));
@@ -61,27 +62,27 @@ impl NetNs {
         Self::open(if !path.exists() && named.exists() { named } else { path }, None)
     }
 
-    /// Every namespace that a process is in or that is kept by name, as far as this process may see them.
+    /// Every namespace of a process and every mounted one, as far as this process may open them.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let entries = |directory: &str| std::fs::read_dir(directory).into_iter().flatten().flatten();
         let of_processes = entries("/proc")
             .filter(|entry| entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit))
             .map(|entry| entry.path().join("ns/net"));
-        let kept = KEPT.iter().flat_map(|directory| entries(directory)).map(|entry| entry.path());
+        let mounted = MOUNTED.iter().flat_map(|directory| entries(directory)).map(|entry| entry.path());
         let mut seen = HashSet::new();
         of_processes
-            .chain(kept)
-            // Most processes share one: to open it again would cost more than to look.
+            .chain(mounted)
+            // Most processes share a namespace, and a stat is cheaper than an open.
             .filter(|path| std::fs::metadata(path).is_ok_and(|metadata| seen.insert(metadata.ino())))
             .filter_map(|path| Self::open(path, None).ok())
             .collect()
     }
 
-    /// The same namespace, for another holder.
+    /// Duplicates the descriptor.
     ///
     /// # Errors
-    /// When there are no descriptors left.
+    /// When the process has no free descriptor.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { file: self.file.try_clone()?, inode: self.inode, own: self.own })
     }
@@ -92,12 +93,12 @@ impl NetNs {
         self.inode
     }
 
-    /// Runs `act` inside the namespace and gives what it returns. A socket that it opens stays in there.
+    /// Runs `act` in the namespace and returns the result. A socket that `act` opens stays in the namespace.
     ///
-    /// Another namespace is entered by a thread of its own, so the caller never leaves its own.
+    /// A new thread enters another namespace, so that the calling thread stays where it is.
     ///
     /// # Errors
-    /// When the namespace may not be entered: that takes `CAP_SYS_ADMIN`.
+    /// When the namespace may not be entered: `setns(2)` needs `CAP_SYS_ADMIN`.
     pub fn run<T: Send>(&self, act: impl FnOnce() -> T + Send) -> io::Result<T> {
         if self.own {
             return Ok(act());
@@ -111,7 +112,7 @@ impl NetNs {
         })
     }
 
-    /// For requests that name a namespace by an open descriptor.
+    /// The descriptor, for netlink requests with `NETNSA_FD`.
     pub(super) fn descriptor(&self) -> i32 {
         self.file.as_raw_fd()
     }
@@ -122,7 +123,7 @@ impl NetNs {
             (io::ErrorKind::NotFound, None) => NetNsError::NoPath(path.clone()),
             _ => NetNsError::Refused { path: path.clone(), cause },
         })?;
-        // NSFS gives its inodes 32-bit numbers; one that does not fit is not of NSFS.
+        // nsfs has 32-bit inode numbers (<https://github.com/gregkh/linux/blob/v6.12.117/include/linux/ns_common.h#L12>).
         let inode = file.metadata().ok().and_then(|metadata| u32::try_from(metadata.ino()).ok());
         match inode {
             Some(inode) if is_netns(&file) => Ok(Self { file, inode, own: false }),
@@ -135,7 +136,7 @@ fn is_netns(file: &File) -> bool {
     if !fstatfs(file).is_ok_and(|statistics| statistics.filesystem_type() == NSFS_MAGIC) {
         return false;
     }
-    // SAFETY: the descriptor is open, and this request of NSFS takes no argument.
+    // SAFETY: the descriptor is open, and NS_GET_NSTYPE takes no argument.
     let kind = unsafe { libc::ioctl(file.as_raw_fd(), libc::NS_GET_NSTYPE) };
     kind == libc::CLONE_NEWNET
 }
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_own_namespace_is_found_by_pid_and_by_path() {
+    fn own_namespace_is_resolved_by_pid_and_path() {
         let own = NetNs::own().unwrap();
         let by_pid = NetNs::resolve(&std::process::id().to_string()).unwrap();
         let by_path = NetNs::resolve(OWN).unwrap();
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_namespace_is_among_all_and_each_is_there_once() {
+    fn all_namespaces_contain_own_and_no_duplicate() {
         let mut inodes: Vec<_> = NetNs::all().iter().map(NetNs::inode).collect();
         assert!(inodes.contains(&NetNs::own().unwrap().inode()));
         let found = inodes.len();
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_namespace_is_refused_with_the_reason() {
+    fn path_without_netns_is_refused_with_reason() {
         let error = |name| NetNs::resolve(name).unwrap_err().to_string();
         assert_eq!(error("4194999"), "no process has the pid 4194999");
         assert!(error("/nonexistent/ns").contains("no such network namespace"));
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn code_for_the_own_namespace_runs_in_the_calling_thread() {
+    fn code_for_own_namespace_runs_in_calling_thread() {
         let here = thread::current().id();
         assert_eq!(NetNs::own().unwrap().run(|| thread::current().id()).unwrap(), here);
     }
