@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use net_traffic_linux::netns::NetNs;
 use net_traffic_linux::polling::{Polling, Scope};
-use net_traffic_linux::sock_diag::Wanted;
+use net_traffic_linux::sock_diag::SocketQuery;
 use net_traffic_snapshot::{Bytes, Snapshot, Socket, State};
 use nix::sched::{CloneFlags, unshare};
 
@@ -50,7 +50,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
 }
 
 fn snapshot_of(netns: NetNs) -> Snapshot {
-    Polling::new(Scope { netns, sockets: Wanted::ALL.to_vec() }).unwrap().snapshot()
+    Polling::new(Scope { netns, sockets: SocketQuery::ALL.to_vec() }).unwrap().snapshot()
 }
 
 fn snapshot() -> Snapshot {

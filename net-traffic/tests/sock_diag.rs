@@ -10,7 +10,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use net_traffic_linux::netns::NetNs;
-use net_traffic_linux::sock_diag::{SockDiag, States, Wanted};
+use net_traffic_linux::sock_diag::{SockDiag, SocketQuery, States};
 use net_traffic_snapshot::Collector;
 use net_traffic_snapshot::{Bytes, Protocol, Snapshot, Socket, State};
 
@@ -44,7 +44,7 @@ const fn moved(rx: u64, tx: u64) -> Bytes {
     Bytes { rx, tx }
 }
 
-fn sockets(wanted: &[Wanted]) -> Vec<Socket> {
+fn sockets(wanted: &[SocketQuery]) -> Vec<Socket> {
     let mut snapshot = Snapshot::default();
     SockDiag::new(&NetNs::own().unwrap(), wanted).unwrap().collect(&mut snapshot).unwrap();
     snapshot.sockets
@@ -55,7 +55,7 @@ fn find(local: SocketAddr, remote: Option<SocketAddr>) -> Option<Socket> {
         let end = |end: &net_traffic_snapshot::Endpoint| SocketAddr::new(end.address, end.port);
         end(&socket.local) == local && socket.remote.as_ref().map(end) == remote
     };
-    sockets(Wanted::ALL).into_iter().find(matches)
+    sockets(SocketQuery::ALL).into_iter().find(matches)
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -227,8 +227,10 @@ fn only_the_wanted_states_and_protocols_are_listed() {
     let pair = Pair::new(LOOPBACKS[0]);
     let listener = TcpListener::bind(LOOPBACKS[0]).unwrap();
     let _udp = UdpSocket::bind(LOOPBACKS[0]).unwrap();
-    let found =
-        sockets(&[Wanted { protocol: Protocol::Tcp, states: States::ALL.without(&[State::Established]) }]);
+    let found = sockets(&[SocketQuery {
+        protocol: Protocol::Tcp,
+        states: States::ALL.without(&[State::Established]),
+    }]);
     assert!(
         found.iter().all(|socket| socket.protocol == Protocol::Tcp && socket.state != State::Established)
     );

@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 
 use super::netns::NetNs;
-use super::sock_diag::{SockDiag, Wanted};
+use super::sock_diag::{SockDiag, SocketQuery};
 use net_traffic_snapshot::Snapshot;
 use net_traffic_snapshot::{CollectError, Collector};
 
 /// Lists the sockets of every namespace but one.
 pub(super) struct Elsewhere {
     own: u32,
-    wanted: Vec<Wanted>,
+    wanted: Vec<SocketQuery>,
     /// `None` for a namespace that may not be entered.
     known: HashMap<u32, Option<SockDiag>>,
 }
 
 impl Elsewhere {
-    pub(super) fn new(own: u32, wanted: Vec<Wanted>) -> Self {
+    pub(super) fn new(own: u32, wanted: Vec<SocketQuery>) -> Self {
         Self { own, wanted, known: HashMap::new() }
     }
 

@@ -1,10 +1,11 @@
-//! The counters of every interface, as `ip -s -s link` has them: from rtnetlink, or from /proc/net/dev if that fails.
+//! Reads the counters of every interface, as `ip -s -s link` prints them: from rtnetlink, or from /proc/net/dev if
+//! rtnetlink fails.
 
-mod above;
 mod addresses;
-mod behind;
 pub(super) mod link;
+mod peers;
 mod proc_net_dev;
+mod stacked;
 
 use std::collections::HashMap;
 use std::io;
@@ -12,8 +13,8 @@ use std::net::IpAddr;
 
 use nix::sys::socket::SockProtocol;
 
-use self::above::Above;
-use self::behind::Behind;
+use self::peers::PeerNamespaces;
+use self::stacked::StackedInterfaces;
 use super::netlink::Netlink;
 use super::netns::NetNs;
 use crate::platform::host;
@@ -24,36 +25,36 @@ use net_traffic_snapshot::{Interface, Snapshot, Status};
 pub struct Interfaces {
     netns: NetNs,
     netlink: io::Result<Netlink>,
-    behind: Behind,
-    /// Where sockets of all namespaces are shown.
-    above: Option<Above>,
+    peers: PeerNamespaces,
+    /// Set if the snapshot covers the sockets of every namespace.
+    stacked: Option<StackedInterfaces>,
 }
 
 const NAME: &str = "interfaces";
 const RTM_GETLINK: u16 = libc::RTM_GETLINK;
 const RTM_GETADDR: u16 = libc::RTM_GETADDR;
-/// `struct ifaddrmsg`, all zero: every address of every family.
+/// `struct ifaddrmsg`, all zero: selects every address of every family.
 const EVERY_ADDRESS: [u8; 8] = [0; 8];
-/// `struct ifinfomsg`, all zero: every interface of every family.
+/// `struct ifinfomsg`, all zero: selects every interface.
 const EVERY_INTERFACE: [u8; 16] = [0; 16];
 
 impl Interfaces {
-    /// Opens the netlink socket within `netns`, where it stays. A refused socket is no error: /proc has less.
+    /// Opens the netlink socket in `netns`. If the kernel refuses the socket, /proc/net/dev is read.
     ///
     /// # Errors
     /// When the namespace cannot be entered.
     pub fn new(netns: NetNs) -> io::Result<Self> {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))?;
-        Ok(Self { netns, netlink, behind: Behind::default(), above: None })
+        Ok(Self { netns, netlink, peers: PeerNamespaces::default(), stacked: None })
     }
 
-    /// Also looks for interfaces of other namespaces that lie on these.
+    /// Also searches other namespaces for interfaces stacked on those of this namespace.
     #[must_use]
-    pub fn and_above(self) -> Self {
-        Self { above: Some(Above::default()), ..self }
+    pub fn with_stacked(self) -> Self {
+        Self { stacked: Some(StackedInterfaces::default()), ..self }
     }
 
-    /// Gives when the counters were read: before others' namespaces are searched, which takes long.
+    /// Returns the time at which the counters were read. The search of other namespaces comes later and takes long.
     fn dump(&mut self, interfaces: &mut Vec<Interface>) -> io::Result<u64> {
         let netns = self.netns.inode();
         let netlink = match &mut self.netlink {
@@ -62,18 +63,18 @@ impl Interfaces {
         };
         let mut found = Vec::new();
         netlink.dump(RTM_GETLINK, &EVERY_INTERFACE, &mut found, |answer| {
-            let ties = link::ties(answer)?;
-            Ok(link::interface(answer, netns)?.map(|interface| (interface, ties)))
+            let relations = link::relations(answer)?;
+            Ok(link::interface(answer, netns)?.map(|interface| (interface, relations)))
         })?;
         let read_ns = host::now().monotonic_ns;
-        let (mut listed, ties): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let above = self.above.as_mut().map(|above| above.look(&self.netns)).unwrap_or_default();
-        self.behind.fill(netlink, &ties, above, &mut listed);
+        let (mut listed, relations): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let stacked = self.stacked.as_mut().map(|stacked| stacked.poll(&self.netns)).unwrap_or_default();
+        self.peers.fill(netlink, &relations, stacked, &mut listed);
         interfaces.extend(listed);
         Ok(read_ns)
     }
 
-    /// Without the addresses, a socket that is bound to no interface has none.
+    /// The addresses attribute a socket without `SO_BINDTODEVICE` to an interface.
     fn add_addresses(&mut self, interfaces: &mut [Interface]) -> io::Result<()> {
         let Ok(netlink) = &mut self.netlink else { return Ok(()) };
         let mut found = Vec::new();
@@ -88,7 +89,7 @@ impl Interfaces {
         Ok(())
     }
 
-    /// The names have no index there, so each is looked up in the same namespace.
+    /// The file has names without indices; each index is looked up in the same namespace.
     fn read_proc(&self) -> io::Result<Vec<Interface>> {
         let netns = self.netns.inode();
         self.netns.run(|| {
@@ -153,7 +154,7 @@ mod tests {
     use net_traffic_snapshot::collect_all;
 
     #[test]
-    fn the_fallback_finds_the_interfaces_that_netlink_finds() {
+    fn proc_net_dev_lists_the_same_interfaces_as_netlink() {
         let mut collector = Interfaces::new(NetNs::own().unwrap()).unwrap();
         let mut by_netlink = Vec::new();
         collector.dump(&mut by_netlink).unwrap();
@@ -167,16 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn the_loopback_interface_has_its_address() {
+    fn loopback_interface_has_its_address() {
         let mut collector = Interfaces::new(NetNs::own().unwrap()).unwrap();
         let mut snapshot = Snapshot::default();
         collector.collect(&mut snapshot).unwrap();
         let lo = snapshot.interfaces.iter().find(|interface| interface.name == "lo").unwrap();
-        // A loopback interface that is down has none.
+        // A loopback interface that is down has no address.
         assert!(!lo.up || lo.addresses.contains(&IpAddr::from([127, 0, 0, 1])), "{:?}", lo.addresses);
     }
 
-    /// What is read before the interfaces.
+    /// A collector that runs first and stores the time.
     struct Before(Arc<AtomicU64>);
 
     impl Collector for Before {
@@ -191,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn the_counters_have_the_time_of_their_own_reading() {
+    fn counters_have_the_time_of_their_own_dump() {
         let ended = Arc::new(AtomicU64::new(0));
-        let interfaces = Interfaces::new(NetNs::own().unwrap()).unwrap().and_above();
+        let interfaces = Interfaces::new(NetNs::own().unwrap()).unwrap().with_stacked();
         let mut collectors: Vec<Box<dyn Collector>> =
             vec![Box::new(Before(Arc::clone(&ended))), Box::new(interfaces)];
-        // The reading as a whole began long ago.
+        // The snapshot's own time stays 0.
         let mut snapshot = Snapshot::default();
         collect_all(&mut collectors, &mut snapshot);
         let read = snapshot.interfaces_at_ns.unwrap();
@@ -205,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_socket_falls_back_and_says_so() {
+    fn refused_socket_falls_back_to_proc_net_dev() {
         let refused = Err(io::ErrorKind::PermissionDenied.into());
         let mut collector = Interfaces {
             netns: NetNs::own().unwrap(),
             netlink: refused,
-            behind: Behind::default(),
-            above: None,
+            peers: PeerNamespaces::default(),
+            stacked: None,
         };
         let mut snapshot = Snapshot::default();
         collector.collect(&mut snapshot).unwrap();

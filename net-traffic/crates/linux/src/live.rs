@@ -9,7 +9,7 @@ use super::load::{self, LoadError, Sizes};
 use super::netns::NetNs;
 use super::procfs::ProcFs;
 use super::rights;
-use super::sock_diag::{SockDiag, States, Wanted as Dump};
+use super::sock_diag::{SockDiag, SocketQuery, States};
 use super::wire::Wire;
 use crate::platform::host;
 use net_traffic_snapshot::{
@@ -59,7 +59,7 @@ impl Live {
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
         let others = everyone.then(|| Elsewhere::new(netns.inode(), dumps));
         let interfaces = Interfaces::new(netns).map_err(failed("enter the network namespace"))?;
-        let interfaces = if *everywhere { interfaces.and_above() } else { interfaces };
+        let interfaces = if *everywhere { interfaces.with_stacked() } else { interfaces };
         // The programs' counters first: the time of a snapshot is that of their reading.
         let mut collectors: Vec<Box<dyn Collector>> = Vec::new();
         collectors.extend(ebpf.map(|ebpf| Box::new(ebpf) as Box<dyn Collector>));
@@ -237,7 +237,7 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
 
 /// What netlink is asked for. Where programs count, they know every TCP socket that a process holds; netlink adds
 /// those that nobody holds any more, and those that never move anything.
-fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
+fn dumps(wanted: Wanted, counting: bool) -> Vec<SocketQuery> {
     // In these states the application has not closed it yet. (A UDP socket with a peer is `established`, too, and has
     // counters only once it has moved something.)
     let counted = [State::Established, State::CloseWait];
@@ -253,7 +253,10 @@ fn dumps(wanted: Wanted, counting: bool) -> Vec<Dump> {
     let asked = |yes: bool, protocols: &[Protocol]| {
         let dump = |protocol: &Protocol| {
             let is_counted = counting && *protocol == Protocol::Tcp;
-            Dump { protocol: *protocol, states: if is_counted { states.without(&counted) } else { states } }
+            SocketQuery {
+                protocol: *protocol,
+                states: if is_counted { states.without(&counted) } else { states },
+            }
         };
         if yes { protocols.iter().map(dump).collect() } else { Vec::new() }
     };

@@ -1,36 +1,41 @@
-//! Netlink dumps: sends one request and takes the kernel's many answers apart. Knows nothing of what they mean.
+//! A netlink socket: sends a request, reads the messages of the answer, and passes their payloads to the caller.
+//!
+//! The meaning of a payload is the caller's: this module decodes message headers only.
 
 mod bytes;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use linux_raw_sys::netlink::NETLINK_GET_STRICT_CHK;
 use nix::errno::Errno;
 use nix::sys::socket::{
     self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-pub(super) use self::bytes::{Attributes, Malformed, encode_attribute, read_u16, read_u32, read_u64};
-use self::bytes::{Messages, request};
+pub(super) use self::bytes::{
+    Attributes, Malformed, encode_attribute, read_address, read_u16, read_u32, read_u64,
+};
+use self::bytes::{Message, Messages, low_bits, request};
 
-/// A netlink socket. It stays in the network namespace of the thread that opened it.
+/// A netlink socket. The socket stays in the network namespace of the thread that opened it.
 pub(super) struct Netlink {
     fd: OwnedFd,
     buffer: Vec<u8>,
     sequence: u32,
 }
 
-/// How often a dump is begun anew when the kernel's table changed while it was read.
+/// Dumps per request: a dump during which the kernel's table changed is repeated.
 const ATTEMPTS: usize = 4;
-/// `NLM_F_REQUEST` alone, with `NLM_F_DUMP`, and with `NLM_F_ACK`, which libc declares too wide.
-const ONE: u16 = 0x1;
-const DUMP: u16 = 0x301;
-const ORDER: u16 = 0x5;
-/// The kernel fills at most 32 KiB at a time; larger messages make the buffer grow.
+const REQUEST: u16 = low_bits(libc::NLM_F_REQUEST);
+const REQUEST_DUMP: u16 = low_bits(libc::NLM_F_REQUEST | libc::NLM_F_DUMP);
+const REQUEST_ACK: u16 = low_bits(libc::NLM_F_REQUEST | libc::NLM_F_ACK);
+/// The kernel writes at most 32 KiB of a dump into one datagram
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/net/netlink/af_netlink.c#L1945>); a larger one grows the buffer.
 const BUFFER: usize = 64 << 10;
 const RECEIVE_BUFFER: usize = 1 << 20;
-/// A kernel that does not answer is an error, not a hang.
+/// A request without an answer ends with an error instead of a hang.
 const TIMEOUT_SECONDS: i64 = 5;
 
 impl Netlink {
@@ -41,20 +46,21 @@ impl Netlink {
         Ok(Self { fd, buffer: vec![0; BUFFER], sequence: 0 })
     }
 
-    /// Has the kernel obey all of a request, or refuse it: else it passes over what it does not expect.
+    /// Makes the kernel check dump requests strictly (`NETLINK_GET_STRICT_CHK`). Without the check a dump ignores
+    /// its attributes, `IFA_TARGET_NETNSID` among them
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/devinet.c#L1893>).
     ///
     /// # Errors
     /// Before Linux 4.20.
-    pub(super) fn be_strict(&self) -> io::Result<()> {
-        const NETLINK_GET_STRICT_CHK: libc::c_int = 12;
+    pub(super) fn set_strict_check(&self) -> io::Result<()> {
         let yes: libc::c_int = 1;
         let length = libc::socklen_t::try_from(size_of_val(&yes)).map_err(io::Error::other)?;
-        // SAFETY: the value is as long as is said, and outlives the call.
+        // SAFETY: the value has the length that is passed, and outlives the call.
         let result = unsafe {
             libc::setsockopt(
                 self.fd.as_raw_fd(),
                 libc::SOL_NETLINK,
-                NETLINK_GET_STRICT_CHK,
+                NETLINK_GET_STRICT_CHK.cast_signed(),
                 (&raw const yes).cast(),
                 length,
             )
@@ -62,7 +68,7 @@ impl Netlink {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Has the kernel tell these groups' news: a bit for each of the first 32.
+    /// Subscribes to multicast groups: one bit for each of the first 32.
     ///
     /// # Errors
     /// The kernel's refusal with its errno.
@@ -70,17 +76,20 @@ impl Netlink {
         Ok(socket::bind(self.fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?)
     }
 
-    /// Hands over what the kernel has told by now, with its kind; false if it had no room for all of it.
+    /// Passes every queued message to `consume`, with its type; false if the receive buffer overflowed.
+    ///
+    /// The kernel reports an overflow as `ENOBUFS`
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/net/netlink/af_netlink.c#L350>).
     ///
     /// # Errors
     /// The kernel's refusal with its errno, or `InvalidData` for a message that cannot be decoded.
-    pub(super) fn hear(&mut self, mut take: impl FnMut(u16, &[u8])) -> io::Result<bool> {
+    pub(super) fn drain_events(&mut self, mut consume: impl FnMut(u16, &[u8])) -> io::Result<bool> {
         loop {
             match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) => {
                     for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
                         let message = message?;
-                        take(message.kind, message.payload);
+                        consume(message.kind, message.payload);
                     }
                 }
                 Err(Errno::EINTR) => {}
@@ -91,7 +100,7 @@ impl Netlink {
         }
     }
 
-    /// Adds what `decode` makes of every answer to `into`; answers that decode to `None` are left out.
+    /// Decodes every answer of a dump, and appends the results to `into`; a `None` is left out.
     ///
     /// # Errors
     /// The kernel's refusal with its errno, or `InvalidData` for an answer that cannot be decoded.
@@ -105,7 +114,7 @@ impl Netlink {
     ) -> io::Result<()> {
         let start = into.len();
         for _ in 0..ATTEMPTS {
-            let complete = self.ask(kind, DUMP, body).and_then(|()| self.answers(into, &decode));
+            let complete = self.send(kind, REQUEST_DUMP, body).and_then(|()| self.read_dump(into, &decode));
             if let Ok(true) = complete {
                 return Ok(());
             }
@@ -115,50 +124,34 @@ impl Netlink {
         Err(io::Error::new(io::ErrorKind::Interrupted, "the kernel's table kept changing during the dump"))
     }
 
-    /// What `decode` makes of the one answer to a request.
+    /// Sends a request that has one answer, and decodes the answer.
     ///
     /// # Errors
     /// As for `dump`.
-    pub(super) fn one<T>(
+    pub(super) fn request_one<T>(
         &mut self,
         kind: u16,
         body: &[u8],
         decode: impl Fn(&[u8]) -> Result<Option<T>, Malformed>,
     ) -> io::Result<Option<T>> {
-        self.ask(kind, ONE, body)?;
-        loop {
-            let length = self.receive()?;
-            for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
-                let message = message?;
-                if message.sequence == self.sequence {
-                    return match i32::from(message.kind) {
-                        libc::NLMSG_ERROR => message.status().map(|()| None),
-                        _ => Ok(decode(message.payload)?),
-                    };
-                }
-            }
-        }
+        self.send(kind, REQUEST, body)?;
+        self.first_answer(|message| match i32::from(message.kind) {
+            libc::NLMSG_ERROR => Some(message.status().map(|()| None)),
+            _ => Some(decode(message.payload).map_err(io::Error::from)),
+        })
     }
 
-    /// Gives an order and waits for the kernel's word on it.
+    /// Sends a request that changes something, and waits for the acknowledgement (`NLM_F_ACK`).
     ///
     /// # Errors
     /// The kernel's refusal with its errno.
-    pub(super) fn order(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
-        self.ask(kind, ORDER | flags, body)?;
-        loop {
-            let length = self.receive()?;
-            for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
-                let message = message?;
-                if message.sequence == self.sequence && i32::from(message.kind) == libc::NLMSG_ERROR {
-                    return message.status();
-                }
-            }
-        }
+    pub(super) fn request_ack(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+        self.send(kind, REQUEST_ACK | flags, body)?;
+        self.first_answer(|message| (i32::from(message.kind) == libc::NLMSG_ERROR).then(|| message.status()))
     }
 
-    fn ask(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
-        self.drop_leftovers();
+    fn send(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+        self.discard_unread();
         self.sequence = self.sequence.wrapping_add(1);
         let request = request(kind, flags, self.sequence, body);
         loop {
@@ -170,8 +163,9 @@ impl Netlink {
         }
     }
 
-    /// The kernel refuses a second dump while an abandoned one still has answers, so those are read first.
-    fn drop_leftovers(&mut self) {
+    /// The kernel refuses a second dump while an abandoned one has unread answers
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/net/netlink/af_netlink.c#L2410>), so those are read first.
+    fn discard_unread(&mut self) {
         loop {
             match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(_) | Err(Errno::EINTR | Errno::ENOBUFS) => {}
@@ -180,8 +174,22 @@ impl Netlink {
         }
     }
 
-    /// Whether the dump is complete and consistent; `false` asks for another.
-    fn answers<T>(
+    /// Reads messages until `accept` takes one that answers the last request.
+    fn first_answer<T>(&mut self, accept: impl Fn(&Message<'_>) -> Option<io::Result<T>>) -> io::Result<T> {
+        loop {
+            let length = self.receive()?;
+            for message in Messages(self.buffer.get(..length).unwrap_or_default()) {
+                let message = message?;
+                let answers = message.sequence == self.sequence;
+                if let Some(result) = answers.then(|| accept(&message)).flatten() {
+                    return result;
+                }
+            }
+        }
+    }
+
+    /// Reads a dump to its end: true if the dump is complete and consistent.
+    fn read_dump<T>(
         &mut self,
         into: &mut Vec<T>,
         decode: &impl Fn(&[u8]) -> Result<Option<T>, Malformed>,
@@ -210,7 +218,7 @@ impl Netlink {
         }
     }
 
-    /// The length of the datagram, which is longer than the buffer if it was cut.
+    /// Receives a datagram; returns its full length (`MSG_TRUNC`), which exceeds the buffer if the datagram was cut.
     fn receive(&mut self) -> io::Result<usize> {
         loop {
             match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC) {

@@ -8,7 +8,7 @@ use super::cgroup::Containers;
 use super::interfaces::Interfaces;
 use super::netns::NetNs;
 use super::procfs::ProcFs;
-use super::sock_diag::{SockDiag, Wanted};
+use super::sock_diag::{SockDiag, SocketQuery};
 use crate::platform::host;
 use net_traffic_snapshot::Snapshot;
 use net_traffic_snapshot::{Collector, collect_all};
@@ -17,7 +17,7 @@ use net_traffic_snapshot::{Collector, collect_all};
 #[derive(Debug)]
 pub struct Scope {
     pub netns: NetNs,
-    pub sockets: Vec<Wanted>,
+    pub sockets: Vec<SocketQuery>,
 }
 
 /// Reads snapshots through netlink and /proc.
@@ -97,7 +97,7 @@ mod tests {
     fn a_snapshot_has_time_host_interfaces_and_this_process() {
         let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = held.local_addr().unwrap().port();
-        let scope = Scope { netns: NetNs::own().unwrap(), sockets: Wanted::ALL.to_vec() };
+        let scope = Scope { netns: NetNs::own().unwrap(), sockets: SocketQuery::ALL.to_vec() };
         let snapshot = Polling::new(scope).unwrap().snapshot();
         assert!(snapshot.at.unix_ns > 0 && !snapshot.host.is_empty());
         assert!(snapshot.interfaces.iter().any(|interface| interface.name == "lo"));

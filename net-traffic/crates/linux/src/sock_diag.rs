@@ -1,7 +1,9 @@
-//! Every internet socket with its state, queues and TCP counters, from the kernel's `sock_diag` netlink dump.
+//! Lists every internet socket with its state, queues and TCP counters, from `sock_diag` dumps
+//! (<https://man7.org/linux/man-pages/man7/sock_diag.7.html>).
 //!
-//! Needs no rights. Owners are found by `procfs`, from the inode. Sockets of `IPPROTO_ICMP` that were opened
-//! without raw rights (ping) have no dump in any kernel, and packet sockets have another one: neither is listed.
+//! A dump needs no privilege. `procfs` finds the owner of a socket by the inode. Two kinds of sockets are not listed:
+//! ping sockets (`SOCK_DGRAM` of `IPPROTO_ICMP`), for which the kernel has no dump, and packet sockets, whose dump has
+//! another format.
 
 mod handshakes;
 pub mod lifetime;
@@ -14,7 +16,7 @@ use std::io;
 use foldhash::{HashMap, HashMapExt};
 use nix::sys::socket::SockProtocol;
 
-use self::handshakes::Handshakes;
+use self::handshakes::MptcpHandshakes;
 use self::request::{Request, requests};
 use super::netlink::Netlink;
 use super::netns::NetNs;
@@ -26,27 +28,28 @@ use net_traffic_snapshot::{Protocol, Snapshot, Socket, SocketId, State, Status, 
 pub struct SockDiag {
     netlink: Netlink,
     netns: u32,
-    wanted: Vec<Wanted>,
+    queries: Vec<SocketQuery>,
     refused: Vec<Protocol>,
-    mptcp: Handshakes,
-    /// There is a TCP socket below another one, which may be of MPTCP.
-    layered: bool,
-    /// Whether the kernel tells which those are: before Linux 6.15 the administrator of the network only.
-    tells_layers: bool,
-    /// The kernel has been asked for everything once, so that it is known what it does not list.
-    asked: bool,
-    /// Where the socket of each cookie is in one snapshot; kept for its memory only.
+    mptcp: MptcpHandshakes,
+    /// The last dump had a TCP socket with an upper-layer protocol, which may be MPTCP.
+    has_ulp: bool,
+    /// The dump shows upper-layer protocols. Before Linux 6.15 that takes `CAP_NET_ADMIN`
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp_diag.c#L132>).
+    shows_ulp: bool,
+    /// Every query has been sent once, so that `refused` is complete.
+    dumped_once: bool,
+    /// The index of each cookie's socket in one snapshot. A field only to reuse the memory.
     seen: HashMap<SocketId, usize>,
 }
 
-/// The sockets of one protocol that are in one of these states.
+/// Selects the sockets of one protocol in a set of states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct SocketQuery {
     pub protocol: Protocol,
     pub states: States,
 }
 
-impl Wanted {
+impl SocketQuery {
     /// Every socket that the kernel can list.
     pub const ALL: &[Self] = &[
         Self { protocol: Protocol::Tcp, states: States::ALL },
@@ -57,12 +60,13 @@ impl Wanted {
     ];
 }
 
-/// A set of states, as the mask that the kernel filters by.
+/// A set of states, as `idiag_states` encodes it: one bit per state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct States(u32);
 
 impl States {
-    /// All but the pseudo-state of sockets that are bound and nothing else, which hold no traffic.
+    /// All states but `TCP_BOUND_INACTIVE`: such a socket is bound, and neither connected nor listening
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/include/net/tcp_states.h#L25>).
     pub const ALL: Self = Self(0xfff << 1);
 
     #[must_use]
@@ -79,7 +83,8 @@ impl States {
         self.0 & states.0 == states.0
     }
 
-    /// The bit of `tcp_states.h`; a connection request that waits for its handshake has a second one.
+    /// The `TCPF_*` bits of a state (<https://github.com/gregkh/linux/blob/v6.12.117/include/net/tcp_states.h#L35>).
+    /// A connection request is in `TCP_NEW_SYN_RECV` until the handshake completes.
     const fn bits(state: State) -> u32 {
         match state {
             State::Established => 1 << 1,
@@ -100,79 +105,79 @@ impl States {
 const NAME: &str = "sock_diag";
 
 impl SockDiag {
-    /// Opens the netlink socket within `netns`, where it stays.
+    /// Opens the netlink socket in `netns`.
     ///
     /// # Errors
     /// When the namespace cannot be entered or the kernel refuses the socket.
-    pub fn new(netns: &NetNs, wanted: &[Wanted]) -> io::Result<Self> {
+    pub fn new(netns: &NetNs, queries: &[SocketQuery]) -> io::Result<Self> {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkSockDiag))??;
         Ok(Self {
             netlink,
             netns: netns.inode(),
-            wanted: wanted.to_vec(),
+            queries: queries.to_vec(),
             refused: Vec::new(),
-            mptcp: Handshakes::open(netns),
-            layered: false,
-            tells_layers: rights::effective().is_ok_and(|have| have.has(Capability::NetAdmin)),
-            asked: false,
+            mptcp: MptcpHandshakes::open(netns),
+            has_ulp: false,
+            shows_ulp: rights::effective().is_ok_and(|have| have.has(Capability::NetAdmin)),
+            dumped_once: false,
             seen: HashMap::new(),
         })
     }
 
-    /// A protocol that the kernel does not list is not asked for again.
-    fn dump_wanted(&mut self, snapshot: &mut Snapshot) -> io::Result<()> {
-        self.layered = false;
+    /// Sends every query. A protocol without a dump is not queried again.
+    fn dump_all(&mut self, snapshot: &mut Snapshot) -> io::Result<()> {
+        self.has_ulp = false;
         let mut at = 0;
-        while let Some(wanted) = self.wanted.get(at).copied() {
-            if self.asked && self.has_none(wanted) {
+        while let Some(query) = self.queries.get(at).copied() {
+            if self.dumped_once && self.has_none(query) {
                 at += 1;
                 continue;
             }
-            match self.dump(wanted, snapshot) {
+            match self.dump(query, snapshot) {
                 Ok(()) => at += 1,
                 Err(refusal) if is_missing(&refusal) => {
-                    self.wanted.remove(at);
-                    self.refused.push(wanted.protocol);
+                    self.queries.remove(at);
+                    self.refused.push(query.protocol);
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.asked = true;
+        self.dumped_once = true;
         Ok(())
     }
 
-    /// Whether there can be no such socket. One that listens has shaken no hands, but there is a TCP socket below it,
-    /// which listens, too, and was listed before.
-    fn has_none(&mut self, wanted: Wanted) -> bool {
+    /// Whether no socket can match the query. That is known for MPTCP only: a connection was counted as a handshake,
+    /// and a listener has a listening TCP subflow, which the TCP query has listed before.
+    fn has_none(&mut self, query: SocketQuery) -> bool {
         let listening = States::of(&[State::Listen]);
-        let listed =
-            self.wanted.iter().any(|other| other.protocol == Protocol::Tcp && other.states.has(listening));
-        let is_told = listed && self.tells_layers && !self.layered || !wanted.states.has(listening);
-        wanted.protocol == Protocol::Mptcp && is_told && !self.mptcp.may_have_been()
+        let lists_subflows =
+            self.queries.iter().any(|other| other.protocol == Protocol::Tcp && other.states.has(listening));
+        let no_listener = lists_subflows && self.shows_ulp && !self.has_ulp || !query.states.has(listening);
+        query.protocol == Protocol::Mptcp && no_listener && !self.mptcp.may_have_been()
     }
 
-    fn dump(&mut self, wanted: Wanted, snapshot: &mut Snapshot) -> io::Result<()> {
+    fn dump(&mut self, query: SocketQuery, snapshot: &mut Snapshot) -> io::Result<()> {
         let Self { netlink, netns, .. } = self;
-        let layered = Cell::new(self.layered);
-        for Request { kind, body } in requests(wanted) {
+        let has_ulp = Cell::new(self.has_ulp);
+        for Request { kind, body } in requests(query) {
             netlink.dump(kind, &body, &mut snapshot.sockets, |answer| {
-                if wanted.protocol == Protocol::Tcp && !layered.get() {
-                    layered.set(message::is_below_another(answer));
+                if query.protocol == Protocol::Tcp && !has_ulp.get() {
+                    has_ulp.set(message::has_ulp(answer));
                 }
-                message::socket(answer, wanted.protocol, Some(*netns))
+                message::socket(answer, query.protocol, Some(*netns))
             })?;
         }
-        self.layered = layered.get();
+        self.has_ulp = has_ulp.get();
         Ok(())
     }
 
-    /// The kernel walks a table that changes meanwhile, so it may list a socket twice; and an earlier collector may
-    /// have added it, which then gains what it did not know. Associations of one SCTP socket share its cookie and
-    /// all stay.
+    /// Merges sockets with equal cookies. The hash table changes during a dump, so that the dump may contain a socket
+    /// twice; an earlier collector may have added the socket, too. Associations of one SCTP socket share a cookie and
+    /// are all kept.
     fn drop_repeated(&mut self, snapshot: &mut Snapshot) {
         self.seen.clear();
         let sockets = &mut snapshot.sockets;
-        // In place: there may be many.
+        // In place, because a copy of a large table is slow.
         let mut kept = 0;
         for at in 0..sockets.len() {
             let Socket { id, protocol, .. } = sockets[at];
@@ -195,7 +200,7 @@ impl SockDiag {
             tier: Some("polling".to_owned()),
             program: Some(NAME.to_owned()),
             covers: Some(
-                "every socket of the namespace that exists when it is asked, with state and TCP counters"
+                "every socket that exists in the namespace at the time of the dump, with state and TCP counters"
                     .to_owned(),
             ),
             reason: (!names.is_empty()).then(|| format!("this kernel lists no {} sockets", names.join(", "))),
@@ -212,27 +217,28 @@ impl Collector for SockDiag {
         NAME
     }
 
-    /// Adds the sockets that no earlier collector has added.
+    /// Adds the sockets that are missing in the snapshot.
     fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
-        let dumped = self.dump_wanted(snapshot);
+        let dumped = self.dump_all(snapshot);
         self.drop_repeated(snapshot);
         snapshot.status.push(self.status());
         dumped.map_err(|cause| CollectError { collector: NAME, attempt: "list the sockets", cause })
     }
 }
 
-/// A socket gains what it did not know from the kernel's own report of it.
-fn merge(known: &mut Socket, asked: &Socket) {
-    known.uid = known.uid.or(asked.uid);
-    known.inode = known.inode.or(asked.inode);
-    if let (Some(known), Some(asked)) = (&mut known.tcp, &asked.tcp) {
-        complete(known, asked);
+/// Fills in the fields of a socket that an earlier collector left empty.
+fn merge(known: &mut Socket, dumped: &Socket) {
+    known.uid = known.uid.or(dumped.uid);
+    known.inode = known.inode.or(dumped.inode);
+    if let (Some(known), Some(dumped)) = (&mut known.tcp, &dumped.tcp) {
+        complete(known, dumped);
     }
 }
 
-/// What only the kernel's own report has.
-fn complete(known: &mut TcpInfo, asked: &TcpInfo) {
-    let TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, snd_wscale, .. } = *asked;
+/// Copies the fields that only a dump contains.
+fn complete(known: &mut TcpInfo, dumped: &TcpInfo) {
+    let TcpInfo { min_rtt_us, busy_us, rwnd_limited_us, sndbuf_limited_us, snd_wnd, snd_wscale, .. } =
+        *dumped;
     *known = TcpInfo {
         min_rtt_us,
         busy_us,
@@ -244,7 +250,8 @@ fn complete(known: &mut TcpInfo, asked: &TcpInfo) {
     };
 }
 
-/// Whether the kernel has no dump for what was asked, rather than having failed.
+/// Whether the error means that the kernel has no dump for the protocol
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/inet_diag.c#L51>).
 fn is_missing(refusal: &io::Error) -> bool {
     matches!(
         refusal.raw_os_error(),
@@ -268,14 +275,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mask_of_states_is_the_kernels() {
+    fn state_mask_has_the_kernels_bits() {
         assert_eq!(States::ALL.0, 0x1ffe);
         assert_eq!(States::of(&[State::Established, State::Listen]).0, 0x402);
         assert_eq!(States::ALL.without(&[State::Established, State::SynReceived]).0, 0x0ff4);
     }
 
     #[test]
-    fn only_a_missing_dump_is_forgiven() {
+    fn only_unsupported_protocol_counts_as_missing() {
         assert!(is_missing(&io::Error::from_raw_os_error(libc::ENOENT)));
         assert!(!is_missing(&io::Error::from_raw_os_error(libc::ENOBUFS)));
         assert!(!is_missing(&io::ErrorKind::TimedOut.into()));

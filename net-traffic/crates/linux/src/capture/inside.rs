@@ -9,7 +9,7 @@ use net_traffic_common::packet::{ANYWHERE, Inside as Key};
 use nix::sys::socket::SockProtocol;
 
 use super::interfaces::{Found, Peer};
-use crate::netlink::{Attributes, Netlink, encode_attribute, read_u32};
+use crate::netlink::{Attributes, Netlink, encode_attribute, read_address, read_u32};
 use crate::netns::NetNs;
 
 /// The length of `struct ifaddrmsg`; attributes follow.
@@ -37,7 +37,7 @@ impl Inside {
     pub(super) fn new(maps: Maps, netns: &NetNs) -> Self {
         let netlink = netns.run(|| Netlink::open(SockProtocol::NetlinkRoute));
         let netlink = netlink.ok().and_then(Result::ok);
-        let netlink = netlink.filter(|netlink| netlink.be_strict().is_ok());
+        let netlink = netlink.filter(|netlink| netlink.set_strict_check().is_ok());
         Self { maps, netlink, addresses: HashMap::new(), copy: KernelCopy::default() }
     }
 
@@ -176,12 +176,7 @@ fn address(payload: &[u8]) -> Option<Address> {
         |wanted| Attributes(payload.get(ADDRESS..)?).filter_map(Result::ok).find(|(kind, _)| *kind == wanted);
     // Of IPv4 the former may be the other end's.
     let (_, value) = of(IFA_LOCAL).or_else(|| of(IFA_ADDRESS))?;
-    let word = |at| read_u32(value, at);
-    match value.len() {
-        4 => Some((index, [word(0)?, 0, 0, 0], false)),
-        16 => Some((index, [word(0)?, word(4)?, word(8)?, word(12)?], true)),
-        _ => None,
-    }
+    Some((index, read_address(value)?, value.len() == 16))
 }
 
 #[cfg(test)]

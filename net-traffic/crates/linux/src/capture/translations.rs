@@ -94,7 +94,7 @@ impl Follower {
             return Ok(ControlFlow::Break(()));
         }
         let Self { map, told, .. } = self;
-        let heard_all = told.hear(|kind, payload| {
+        let heard_all = told.drain_events(|kind, payload| {
             for (arriving, delivered) in message::translations(payload) {
                 match kind {
                     NEW => tell(map, arriving, delivered),

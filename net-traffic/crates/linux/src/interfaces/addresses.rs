@@ -1,4 +1,4 @@
-//! Decodes one `RTM_NEWADDR` message. Pure: bytes in, an interface's index and one of its addresses out.
+//! Decodes one `RTM_NEWADDR` message. Pure: bytes in, an interface's index and one of the interface's addresses out.
 
 use std::net::IpAddr;
 
@@ -8,9 +8,10 @@ use crate::netlink::{Attributes, Malformed, read_u32};
 const MESSAGE: usize = 8;
 const TOO_SHORT: Malformed = Malformed("no room for an address");
 
-/// The index and the address; `None` if the message has none.
+/// The index and the address; `None` if the message has no address.
 ///
-/// On a link from point to point `IFA_ADDRESS` is the other end's, and `IFA_LOCAL` ours.
+/// On a point-to-point link `IFA_ADDRESS` is the address of the peer, and `IFA_LOCAL` that of the interface
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/if_addr.h#L18>).
 pub(super) fn address(payload: &[u8]) -> Result<Option<(u32, IpAddr)>, Malformed> {
     let (header, attributes) = payload.split_at_checked(MESSAGE).ok_or(TOO_SHORT)?;
     let index = read_u32(header, 4).ok_or(TOO_SHORT)?;
@@ -46,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn our_end_of_a_link_wins() {
+    fn local_address_of_point_to_point_link_wins() {
         let both = message(&[(libc::IFA_ADDRESS, &[10, 0, 0, 2]), (libc::IFA_LOCAL, &[10, 0, 0, 1])]);
         assert_eq!(address(&both).unwrap(), Some((7, IpAddr::from([10, 0, 0, 1]))));
         let ipv6 = message(&[(libc::IFA_ADDRESS, &[0xfe; 16])]);
@@ -54,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_messages_are_no_address() {
+    fn message_without_valid_address_is_none() {
         assert!(address(&[0; 7]).is_err());
         assert_eq!(address(&message(&[])).unwrap(), None);
         assert_eq!(address(&message(&[(libc::IFA_LOCAL, &[1, 2, 3])])).unwrap(), None);

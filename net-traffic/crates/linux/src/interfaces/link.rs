@@ -1,13 +1,18 @@
 //! Decodes one `RTM_NEWLINK` message. Pure: bytes in, an interface out.
 
+use std::mem::offset_of;
+
+use linux_raw_sys::netlink::rtnl_link_stats64;
+
 use crate::netlink::{Attributes, Malformed, read_u16, read_u32, read_u64};
 use net_traffic_snapshot::{Interface, InterfaceCounters};
 
-/// The length of `struct ifinfomsg`; attributes follow.
+/// The length of `struct ifinfomsg`; attributes follow
+/// (<https://man7.org/linux/man-pages/man7/rtnetlink.7.html>).
 const MESSAGE: usize = 16;
 const TOO_SHORT: Malformed = Malformed("no room for an interface");
 
-/// The interface that one answer describes; `None` if it has no name.
+/// Decodes the interface in an answer; `None` if the interface has no name.
 pub(in super::super) fn interface(payload: &[u8], netns: u32) -> Result<Option<Interface>, Malformed> {
     let (header, attributes) = payload.split_at_checked(MESSAGE).ok_or(TOO_SHORT)?;
     let flags = read_u32(header, 8).ok_or(TOO_SHORT)?;
@@ -33,50 +38,50 @@ pub(in super::super) fn interface(payload: &[u8], netns: u32) -> Result<Option<I
     Ok(Some(interface).filter(|interface| !interface.name.is_empty()))
 }
 
-/// What an interface is tied to.
+/// The other interfaces that an interface depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ties {
+pub(super) struct LinkRelations {
     pub(super) index: u32,
-    /// The bridge that it is a port of.
+    /// `IFLA_MASTER`: the bridge or bond that has the interface as a port.
     pub(super) master: Option<u32>,
-    /// Its other end, or what it lies on, is in the namespace of this number, which counts in ours only.
-    pub(super) peer_namespace: Option<u32>,
-    /// The index of that, there.
-    pub(super) below: Option<u32>,
+    /// `IFLA_LINK`: the peer of a veth, or the lower interface. An index in the namespace of `link_nsid`.
+    pub(super) link: Option<u32>,
+    /// `IFLA_LINK_NETNSID`: the id of that namespace, if it is another one. The id is valid in this namespace only.
+    pub(super) link_nsid: Option<u32>,
 }
 
-/// The ties in the same answer.
-pub(super) fn ties(payload: &[u8]) -> Result<Ties, Malformed> {
+/// Decodes the relations in an answer.
+pub(super) fn relations(payload: &[u8]) -> Result<LinkRelations, Malformed> {
     let (header, attributes) = payload.split_at_checked(MESSAGE).ok_or(TOO_SHORT)?;
-    let mut ties = Ties { index: read_u32(header, 4).ok_or(TOO_SHORT)?, ..Ties::default() };
+    let index = read_u32(header, 4).ok_or(TOO_SHORT)?;
+    let mut relations = LinkRelations { index, ..LinkRelations::default() };
     for attribute in Attributes(attributes) {
         match attribute? {
-            (libc::IFLA_MASTER, value) => ties.master = read_u32(value, 0),
-            (libc::IFLA_LINK, value) => ties.below = read_u32(value, 0),
+            (libc::IFLA_MASTER, value) => relations.master = read_u32(value, 0),
+            (libc::IFLA_LINK, value) => relations.link = read_u32(value, 0),
             (libc::IFLA_LINK_NETNSID, value) => {
-                // The kernel says -1 of a namespace that has no number here.
-                ties.peer_namespace = read_u32(value, 0).filter(|id| id.cast_signed() >= 0);
+                // A namespace without an id has -1, NETNSA_NSID_NOT_ASSIGNED
+                // (<https://github.com/gregkh/linux/blob/v6.12.117/net/core/net_namespace.c#L320>).
+                relations.link_nsid = read_u32(value, 0).filter(|id| id.cast_signed() >= 0);
             }
             _ => {}
         }
     }
-    Ok(ties)
+    Ok(relations)
 }
 
 pub(in super::super) const LOOPBACK: &str = "loopback";
 
-const IFLA_INFO_KIND: u16 = 1;
-
-/// The kind of a virtual interface, as `ip link add type` names it, or [`LOOPBACK`]; `None` for hardware.
+/// The kind of a virtual interface, as in `ip link add type KIND`, or [`LOOPBACK`]; `None` for hardware.
 pub(in super::super) fn kind(payload: &[u8]) -> Option<String> {
     if read_u16(payload, 2) == Some(libc::ARPHRD_LOOPBACK) {
         return Some(LOOPBACK.to_owned());
     }
     let information = attribute(payload.get(MESSAGE..)?, libc::IFLA_LINKINFO)?;
-    attribute(information, IFLA_INFO_KIND).map(text)
+    attribute(information, libc::IFLA_INFO_KIND).map(text)
 }
 
-/// The Ethernet address of an interface that has one, in the lower six octets in network order.
+/// The Ethernet address of an interface, in the lower six bytes in network order; `None` for another address length.
 pub(in super::super) fn ethernet_address(payload: &[u8]) -> Option<u64> {
     let mut attributes = Attributes(payload.get(MESSAGE..)?).filter_map(Result::ok);
     let (_, address) = attributes.find(|(kind, _)| *kind == libc::IFLA_ADDRESS)?;
@@ -85,9 +90,9 @@ pub(in super::super) fn ethernet_address(payload: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(octets))
 }
 
-/// The first attribute of a type.
-fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
-    Attributes(bytes).filter_map(Result::ok).find_map(|(kind, value)| (kind == wanted).then_some(value))
+/// The value of the first attribute of type `kind`.
+fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    Attributes(bytes).filter_map(Result::ok).find_map(|(found, value)| (found == kind).then_some(value))
 }
 
 fn text(value: &[u8]) -> String {
@@ -95,39 +100,53 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(&value[..end]).into_owned()
 }
 
-/// The words of `struct rtnl_link_stats64` by their position. Later kernels append; a missing one is left out.
+/// Decodes `struct rtnl_link_stats64`
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/if_link.h#L218>). Newer kernels have appended
+/// counters; a counter beyond the end of the attribute is left out.
 fn set_counters(interface: &mut Interface, statistics: &[u8]) {
-    let word = |index: usize| read_u64(statistics, index * 8);
+    let counter = |at| read_u64(statistics, at);
+    let required = |at| counter(at).unwrap_or(0);
     let detail = |causes: &[(&str, usize)]| {
-        causes.iter().filter_map(|(name, index)| Some(((*name).to_owned(), word(*index)?))).collect()
+        causes.iter().filter_map(|(name, at)| Some(((*name).to_owned(), counter(*at)?))).collect()
     };
-    let counters = |packets, bytes, errors, dropped, causes: &[(&str, usize)]| InterfaceCounters {
-        bytes: word(bytes).unwrap_or(0),
-        packets: word(packets).unwrap_or(0),
-        errors: word(errors).unwrap_or(0),
-        dropped: word(dropped).unwrap_or(0),
-        detail: detail(causes),
+    interface.rx = InterfaceCounters {
+        bytes: required(offset_of!(rtnl_link_stats64, rx_bytes)),
+        packets: required(offset_of!(rtnl_link_stats64, rx_packets)),
+        errors: required(offset_of!(rtnl_link_stats64, rx_errors)),
+        dropped: required(offset_of!(rtnl_link_stats64, rx_dropped)),
+        detail: detail(RX_CAUSES),
     };
-    interface.rx = counters(0, 2, 4, 6, RX_CAUSES);
-    interface.tx = counters(1, 3, 5, 7, TX_CAUSES);
-    interface.multicast = word(8).unwrap_or(0);
-    interface.collisions = word(9).unwrap_or(0);
+    interface.tx = InterfaceCounters {
+        bytes: required(offset_of!(rtnl_link_stats64, tx_bytes)),
+        packets: required(offset_of!(rtnl_link_stats64, tx_packets)),
+        errors: required(offset_of!(rtnl_link_stats64, tx_errors)),
+        dropped: required(offset_of!(rtnl_link_stats64, tx_dropped)),
+        detail: detail(TX_CAUSES),
+    };
+    interface.multicast = required(offset_of!(rtnl_link_stats64, multicast));
+    interface.collisions = required(offset_of!(rtnl_link_stats64, collisions));
 }
 
 const RX_CAUSES: &[(&str, usize)] = &[
-    ("length", 10),
-    ("over", 11),
-    ("crc", 12),
-    ("frame", 13),
-    ("fifo", 14),
-    ("missed", 15),
-    ("compressed", 21),
-    ("nohandler", 23),
-    ("otherhost_dropped", 24),
+    ("length", offset_of!(rtnl_link_stats64, rx_length_errors)),
+    ("over", offset_of!(rtnl_link_stats64, rx_over_errors)),
+    ("crc", offset_of!(rtnl_link_stats64, rx_crc_errors)),
+    ("frame", offset_of!(rtnl_link_stats64, rx_frame_errors)),
+    ("fifo", offset_of!(rtnl_link_stats64, rx_fifo_errors)),
+    ("missed", offset_of!(rtnl_link_stats64, rx_missed_errors)),
+    ("compressed", offset_of!(rtnl_link_stats64, rx_compressed)),
+    ("nohandler", offset_of!(rtnl_link_stats64, rx_nohandler)),
+    ("otherhost_dropped", offset_of!(rtnl_link_stats64, rx_otherhost_dropped)),
 ];
 
-const TX_CAUSES: &[(&str, usize)] =
-    &[("aborted", 16), ("carrier", 17), ("fifo", 18), ("heartbeat", 19), ("window", 20), ("compressed", 22)];
+const TX_CAUSES: &[(&str, usize)] = &[
+    ("aborted", offset_of!(rtnl_link_stats64, tx_aborted_errors)),
+    ("carrier", offset_of!(rtnl_link_stats64, tx_carrier_errors)),
+    ("fifo", offset_of!(rtnl_link_stats64, tx_fifo_errors)),
+    ("heartbeat", offset_of!(rtnl_link_stats64, tx_heartbeat_errors)),
+    ("window", offset_of!(rtnl_link_stats64, tx_window_errors)),
+    ("compressed", offset_of!(rtnl_link_stats64, tx_compressed)),
+];
 
 #[cfg(test)]
 mod tests {
@@ -136,7 +155,7 @@ mod tests {
     use super::*;
     use crate::netlink::encode_attribute;
 
-    /// Counter number n has the value 100 + n.
+    /// Counter n has the value 100 + n.
     fn message(counters: usize) -> Vec<u8> {
         let statistics: Vec<u8> = (0..counters).flat_map(|n| (100 + n as u64).to_ne_bytes()).collect();
         let mut bytes = vec![0; MESSAGE];
@@ -150,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn every_counter_has_its_place() {
+    fn every_counter_is_decoded() {
         let interface = interface(&message(25), 77).unwrap().unwrap();
         assert_eq!((interface.index, interface.name.as_str(), interface.mtu), (3, "eth0", Some(1500)));
         assert!(interface.up);
@@ -169,45 +188,45 @@ mod tests {
     }
 
     #[test]
-    fn ties_are_those_of_a_port_of_a_bridge() {
+    fn relations_of_bridge_port_are_decoded() {
         let mut bytes = message(25);
-        assert_eq!(ties(&bytes), Ok(Ties { index: 3, ..Ties::default() }));
+        assert_eq!(relations(&bytes), Ok(LinkRelations { index: 3, ..LinkRelations::default() }));
         bytes.extend(encode_attribute(libc::IFLA_MASTER, &9_u32.to_ne_bytes()));
         bytes.extend(encode_attribute(libc::IFLA_LINK_NETNSID, &0_u32.to_ne_bytes()));
         bytes.extend(encode_attribute(libc::IFLA_LINK, &4_u32.to_ne_bytes()));
-        let expected = Ties { index: 3, master: Some(9), peer_namespace: Some(0), below: Some(4) };
-        assert_eq!(ties(&bytes), Ok(expected));
-        assert_eq!(ties(&bytes[..MESSAGE - 1]), Err(TOO_SHORT));
+        let expected = LinkRelations { index: 3, master: Some(9), link: Some(4), link_nsid: Some(0) };
+        assert_eq!(relations(&bytes), Ok(expected));
+        assert_eq!(relations(&bytes[..MESSAGE - 1]), Err(TOO_SHORT));
     }
 
     #[test]
-    fn a_virtual_interface_has_a_kind() {
-        let information = encode_attribute(IFLA_INFO_KIND, b"veth\0");
+    fn virtual_interface_has_a_kind() {
+        let information = encode_attribute(libc::IFLA_INFO_KIND, b"veth\0");
         let veth = [message(25), encode_attribute(libc::IFLA_LINKINFO, &information)].concat();
         assert_eq!(kind(&veth).as_deref(), Some("veth"));
         assert_eq!(kind(&message(25)), None);
     }
 
     #[test]
-    fn an_older_kernel_has_fewer_counters() {
+    fn missing_counters_are_left_out() {
         let interface = interface(&message(23), 77).unwrap().unwrap();
         assert_eq!(interface.rx.detail.last().unwrap().0, "compressed");
     }
 
     #[test]
-    fn a_cut_message_is_an_error() {
+    fn cut_message_is_an_error() {
         assert!(interface(&message(25)[..MESSAGE - 1], 0).is_err());
         assert!(interface(&message(25)[..MESSAGE + 6], 0).is_err());
     }
 
     proptest! {
         #[test]
-        fn garbage_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             drop(interface(&bytes, 0));
         }
 
         #[test]
-        fn a_damaged_message_does_not_panic(at in 0_usize..290, value: u8) {
+        fn damaged_message_does_not_panic(at in 0_usize..290, value: u8) {
             let mut bytes = message(25);
             if let Some(byte) = bytes.get_mut(at) { *byte = value; }
             drop(interface(&bytes, 0));

@@ -1,15 +1,16 @@
-//! Parses /proc/net/dev, which sums some of the error causes up. Pure: text in, interfaces out.
+//! Parses /proc/net/dev. The file has sums of some error causes
+//! (<https://github.com/gregkh/linux/blob/v6.12.117/net/core/net-procfs.c#L44>). Pure: text in, interfaces out.
 
 use net_traffic_snapshot::{Interface, InterfaceCounters};
 
-/// The interfaces in the file's order, without index, state and MTU, which it does not have.
+/// The interfaces in the file's order. The file has no index, state or MTU.
 pub(super) fn parse(text: &str) -> Vec<Interface> {
     text.lines().filter_map(line).collect()
 }
 
 /// `name: bytes packets errs drop fifo frame compressed multicast  bytes packets errs drop fifo colls carrier compressed`
 fn line(line: &str) -> Option<Interface> {
-    // A name may contain colons (an alias), a counter does not.
+    // The name of an alias contains a colon; a counter does not.
     let (name, numbers) = line.rsplit_once(':')?;
     let numbers: Vec<u64> = numbers.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
     let (rx, tx) = (numbers.first_chunk::<8>()?, numbers.get(8..)?.first_chunk::<8>()?);
@@ -42,7 +43,7 @@ eth0:1: 1 2 3 4 5 6 7 8 11 12 13 14 15 16 17 18
 ";
 
     #[test]
-    fn headings_are_skipped_and_columns_named() {
+    fn columns_are_decoded_and_headings_skipped() {
         let interfaces = parse(TEXT);
         assert_eq!(interfaces.len(), 2);
         assert_eq!((interfaces[0].name.as_str(), interfaces[0].rx.bytes), ("lo", 1000));
@@ -54,7 +55,7 @@ eth0:1: 1 2 3 4 5 6 7 8 11 12 13 14 15 16 17 18
     }
 
     #[test]
-    fn a_cut_line_is_left_out() {
+    fn cut_line_is_left_out() {
         assert!(parse("eth0: 1 2 3\n").is_empty());
         assert!(parse("eth0: 1 2 3 4 5 6 7 8 11 12 13 14 15 16 17 x\n").is_empty());
     }

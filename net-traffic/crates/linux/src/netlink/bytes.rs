@@ -1,8 +1,9 @@
-//! The layout of netlink messages and attributes. Pure: bytes in, bytes out.
+//! Encodes and decodes netlink messages and attributes (<https://man7.org/linux/man-pages/man7/netlink.7.html>).
+//! Pure: bytes in, bytes out.
 
 use std::io;
 
-/// An answer whose lengths contradict each other, or that is too short for what it should hold.
+/// An answer with contradictory lengths, or without room for a required field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed netlink answer: {0}")]
 pub(in super::super) struct Malformed(pub(in super::super) &'static str);
@@ -22,16 +23,16 @@ pub(super) struct Message<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// `NLM_F_DUMP_INTR`, which libc declares too wide.
-const INTERRUPTED: u16 = 0x10;
+const INTERRUPTED: u16 = low_bits(libc::NLM_F_DUMP_INTR);
 
 impl Message<'_> {
-    /// Whether the kernel's table changed during the dump.
+    /// Whether the kernel's table changed during the dump
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/include/net/netlink.h#L1192>).
     pub(super) const fn is_interrupted(&self) -> bool {
         self.flags & INTERRUPTED != 0
     }
 
-    /// The outcome that ends a dump: an errno, negated, or nothing.
+    /// The result in an error or end message: a negated errno, or 0.
     pub(super) fn status(&self) -> io::Result<()> {
         match read_u32(self.payload, 0).map_or(0, u32::cast_signed) {
             0 => Ok(()),
@@ -40,7 +41,7 @@ impl Message<'_> {
     }
 }
 
-/// The messages of one datagram; ends after the first malformed one.
+/// The messages of one datagram. A malformed message is the last item.
 pub(super) struct Messages<'a>(pub(super) &'a [u8]);
 
 const MESSAGE_HEADER: usize = 16;
@@ -74,12 +75,12 @@ fn message(bytes: &[u8]) -> Result<Message<'_>, Malformed> {
     })
 }
 
-/// The attributes at the end of a message, as (type, value); ends after the first malformed one.
+/// Attributes as (type, value). A malformed attribute is the last item.
 pub(in super::super) struct Attributes<'a>(pub(in super::super) &'a [u8]);
 
 const ATTRIBUTE_HEADER: usize = 4;
-/// The two upper bits of an attribute's type say how it is coded, not what it is.
-const ATTRIBUTE_TYPE: u16 = 0x3fff;
+/// The two upper bits of an attribute's type are the flags `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
+const ATTRIBUTE_TYPE: u16 = !low_bits(libc::NLA_F_NESTED | libc::NLA_F_NET_BYTEORDER);
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = Result<(u16, &'a [u8]), Malformed>;
@@ -106,7 +107,7 @@ fn attribute(bytes: &[u8]) -> Result<(u16, &[u8]), Malformed> {
     Ok((kind, value.ok_or(Malformed("an attribute's length is wrong"))?))
 }
 
-/// An attribute as it is sent, padded to a multiple of four.
+/// Encodes an attribute, padded to a multiple of four bytes.
 pub(in super::super) fn encode_attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(ATTRIBUTE_HEADER + value.len()).unwrap_or(u16::MAX);
     let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
@@ -115,7 +116,7 @@ pub(in super::super) fn encode_attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A request with these flags.
+/// Encodes a request. The kernel fills in the port id, so that the field is 0.
 pub(super) fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(MESSAGE_HEADER + body.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(MESSAGE_HEADER + body.len());
@@ -126,6 +127,12 @@ pub(super) fn request(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// The lower 16 bits. libc declares header fields as `c_int`; the headers have 16 bits for them.
+pub(super) const fn low_bits(value: libc::c_int) -> u16 {
+    let [first, second, ..] = value.to_le_bytes();
+    u16::from_le_bytes([first, second])
 }
 
 pub(in super::super) fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
@@ -140,6 +147,16 @@ pub(in super::super) fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|value| u64::from_ne_bytes(*value))
 }
 
+/// An IP address as the eBPF maps store it: in network order, IPv4 in the first word. `None` for another length.
+pub(in super::super) fn read_address(value: &[u8]) -> Option<[u32; 4]> {
+    let word = |index: usize| read_u32(value, 4 * index);
+    match value.len() {
+        4 => Some([word(0)?, 0, 0, 0]),
+        16 => Some([word(0)?, word(1)?, word(2)?, word(3)?]),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -147,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_reads_back_as_one_message() {
+    fn encoded_request_decodes_to_one_message() {
         let bytes = request(20, 0x301, 7, &[1, 2, 3, 4, 5]);
         let message = Messages(&bytes).next().unwrap().unwrap();
         assert_eq!((message.kind, message.sequence), (20, 7));
@@ -156,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_padded_to_four_bytes_but_the_last_need_not_be() {
+    fn last_message_without_padding_is_decoded() {
         let mut bytes = request(1, 0x301, 1, &[9]);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes.extend(request(2, 0x301, 1, &[8]));
@@ -165,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_longer_than_the_datagram_is_malformed_and_the_last() {
+    fn message_longer_than_datagram_ends_with_error() {
         let mut bytes = request(1, 0x301, 1, &[0; 8]);
         bytes[0] = 200;
         let results: Vec<_> = Messages(&bytes).collect();
@@ -173,28 +190,35 @@ mod tests {
     }
 
     #[test]
-    fn a_length_below_the_header_is_malformed() {
+    fn length_below_header_is_malformed() {
         assert!(Messages(&[0; 32]).next().unwrap().is_err());
         assert!(Attributes(&[3, 0, 1, 0]).next().unwrap().is_err());
     }
 
     #[test]
-    fn attributes_read_back_without_the_bits_of_their_coding() {
+    fn encoded_attributes_decode_without_flag_bits() {
         let bytes = [encode_attribute(3 | 0x8000, &[7]), encode_attribute(4, &[1, 2, 3, 4])].concat();
         let attributes: Result<Vec<_>, _> = Attributes(&bytes).collect();
         assert_eq!(attributes.unwrap(), [(3, &[7][..]), (4, &[1, 2, 3, 4])]);
     }
 
     #[test]
-    fn an_error_carries_the_kernels_errno() {
+    fn error_message_has_the_kernels_errno() {
         let payload = (-libc::ENOENT).to_ne_bytes();
         let message = Message { kind: 2, flags: 0, sequence: 0, payload: &payload };
         assert_eq!(message.status().unwrap_err().raw_os_error(), Some(libc::ENOENT));
     }
 
+    #[test]
+    fn address_has_four_or_sixteen_bytes() {
+        assert_eq!(read_address(&[1; 4]), Some([0x0101_0101, 0, 0, 0]));
+        assert_eq!(read_address(&[1; 16]), Some([0x0101_0101; 4]));
+        assert_eq!(read_address(&[1; 5]), None);
+    }
+
     proptest! {
         #[test]
-        fn garbage_ends_and_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+        fn arbitrary_bytes_end_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
             prop_assert!(Messages(&bytes).count() <= bytes.len());
             prop_assert!(Attributes(&bytes).count() <= bytes.len());
         }

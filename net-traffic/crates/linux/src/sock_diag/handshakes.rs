@@ -1,26 +1,29 @@
-//! Whether a namespace ever had an MPTCP connection. To list them the kernel walks a table as large as the machine
-//! allows, with a lock for each place in it: on most hosts the dearest part of a reading, which finds nothing.
+//! Tests whether a network namespace ever had an MPTCP connection, from the counters in /proc/net/netstat.
+//!
+//! A dump of MPTCP sockets visits every bucket of the token table, whose size follows the machine's memory
+//! (<https://github.com/gregkh/linux/blob/v6.12.117/net/mptcp/token.c#L304>), and of the listener table. On most hosts
+//! that is the most expensive part of a snapshot, and finds nothing.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
 use crate::netns::NetNs;
 
-/// The kernel's count of MPTCP handshakes in one namespace, which never goes back.
+/// The counters of MPTCP handshakes in one namespace. The counters never decrease.
 #[derive(Debug)]
-pub(super) struct Handshakes {
-    /// `None`: it is not there, or there is nothing to learn from it any more.
+pub(super) struct MptcpHandshakes {
+    /// `None` if the file cannot be read, or a handshake has been counted.
     counts: Option<File>,
     text: String,
 }
 
-impl Handshakes {
+impl MptcpHandshakes {
     pub(super) fn open(netns: &NetNs) -> Self {
         let counts = netns.run(|| File::open("/proc/thread-self/net/netstat"));
         Self { counts: counts.and_then(|opened| opened).ok(), text: String::new() }
     }
 
-    /// False only if the kernel says that there was none since the namespace was made.
+    /// False only if the counters are 0, so that the namespace has had no MPTCP connection.
     pub(super) fn may_have_been(&mut self) -> bool {
         let none = self.read().is_ok_and(|()| counted(&self.text) == Some(0));
         if !none {
@@ -38,7 +41,9 @@ impl Handshakes {
     }
 }
 
-/// How many handshakes were begun, by this side and by others: a line of names, and one of as many numbers.
+/// The handshakes that this side and peers began
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/net/mptcp/mib.c#L12>). The file has a line of names and a line of
+/// as many numbers.
 fn counted(netstat: &str) -> Option<u64> {
     let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("MPTcpExt: "));
     let (names, numbers) = (lines.next()?, lines.next()?);
@@ -59,12 +64,12 @@ mod tests {
     use nix::sys::socket::{Backlog, SockaddrIn, accept, bind, connect, getsockname, listen};
 
     use super::*;
-    use crate::sock_diag::{SockDiag, States, Wanted};
+    use crate::sock_diag::{SockDiag, SocketQuery, States};
     use net_traffic_snapshot::Collector;
     use net_traffic_snapshot::{Protocol, Snapshot, Socket, State};
 
     #[test]
-    fn both_sides_count() {
+    fn handshakes_of_both_sides_are_added() {
         let netstat = |rx, tx| {
             format!(
                 "TcpExt: SyncookiesSent Other\nTcpExt: 7 8\nIpExt: InNoRoutes\nIpExt: 0\n\
@@ -77,31 +82,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_is_not_zero() {
+    fn missing_counters_are_not_zero() {
         assert_eq!(counted("TcpExt: SyncookiesSent\nTcpExt: 0\n"), None);
         assert_eq!(counted("MPTcpExt: MPCapableSYNRX MPCapableSYNTX\nMPTcpExt: 0\n"), None);
         assert_eq!(counted("MPTcpExt: MPCapableSYNRX\nMPTcpExt: 0\n"), None);
-        let mut unknown = Handshakes { counts: None, text: String::new() };
+        let mut unknown = MptcpHandshakes { counts: None, text: String::new() };
         assert!(unknown.may_have_been());
     }
 
-    /// In a namespace of its own, which nobody has used before. Returns without one, or where the kernel has no MPTCP.
+    /// In a new network namespace. Passes without a result if the namespace or MPTCP is refused.
     #[test]
-    fn the_first_listener_and_the_first_connection_are_found() {
+    fn first_mptcp_listener_and_connection_are_listed() {
         let strict = std::env::var("NET_TRAFFIC_NO_SKIP").is_ok_and(|value| value == "1");
         let found = std::thread::spawn(|| -> nix::Result<[usize; 4]> {
             unshare(CloneFlags::CLONE_NEWNET)?;
             assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
-            let wanted = [Protocol::Tcp, Protocol::Mptcp];
-            let wanted = wanted.map(|protocol| Wanted { protocol, states: States::ALL });
-            let mut all = SockDiag::new(&NetNs::own().unwrap(), &wanted).unwrap();
+            let queries = [Protocol::Tcp, Protocol::Mptcp];
+            let queries = queries.map(|protocol| SocketQuery { protocol, states: States::ALL });
+            let mut all = SockDiag::new(&NetNs::own().unwrap(), &queries).unwrap();
             let mut count = |state| {
                 let mut snapshot = Snapshot::default();
                 all.collect(&mut snapshot).unwrap();
                 let is_counted = |found: &&Socket| found.protocol == Protocol::Mptcp && found.state == state;
                 snapshot.sockets.iter().filter(is_counted).count()
             };
-            // Once asked, and once not asked.
+            // The first call dumps MPTCP, the second one skips the dump.
             let none = [count(State::Listen), count(State::Listen)];
             let listener = mptcp_socket()?;
             bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
@@ -123,7 +128,7 @@ mod tests {
         let raw = Errno::result(unsafe {
             libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, libc::IPPROTO_MPTCP)
         })?;
-        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
+        // SAFETY: the descriptor is new, and this function has the only copy.
         Ok(unsafe { OwnedFd::from_raw_fd(raw) })
     }
 }

@@ -1,23 +1,30 @@
-//! The application's bytes of a TCP socket over its whole life, from the counters that the kernel reports.
+//! Computes the application's bytes of a TCP socket over its whole life, from the counters of `tcp_info`
+//! (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp.c#L4171>).
 //!
-//! The kernel counts in sequence numbers, and SYN and FIN take one each. What is derived here is payload only.
+//! The kernel counts sequence numbers, and SYN and FIN take one each. The results are payload only.
 //!
-//! **tx** is the smaller of two sums. `bytes_acked + write queue` counts the FIN once it is queued, and on the
-//! side that connected the SYN. `bytes_sent - bytes_retrans + unsent` has no SYN, but counts a segment twice that
-//! this host dropped (a full queueing discipline, a firewall) before it was ever out. Each alone is exact where
-//! the other is not; only where both fail, on a connecting side that dropped its own segments, tx is 1 too large
-//! for the SYN. A kernel before 4.19 has no `bytes_sent`; the connecting side is 1 too large there.
+//! **tx** is the smaller of two sums:
 //!
-//! **rx** is what arrived in order less what waits to be read. Whether the FIN counts follows from the state and
-//! from the read queue: the FIN is the last of the sequence, so while anything waits the FIN waits too.
+//! | sum | error |
+//! |---|---|
+//! | `bytes_acked` + write queue | counts a queued FIN, and on the connecting side the SYN |
+//! | `bytes_sent` - `bytes_retrans` + unsent | counts a segment twice that this host dropped before transmission (full queueing discipline, firewall) |
 //!
-//! Exact to the byte for a socket at rest. The kernel reads the queues a moment before the counters, so of a
-//! socket that moves data meanwhile tx is the amount at one moment in between, and rx may include what arrived
-//! in between. An urgent byte counts as read when the reader passed it.
+//! Each sum is exact where the other is not. Where both have an error, on a connecting side that dropped its own
+//! segments, tx is 1 too large for the SYN. Before Linux 4.19 `bytes_sent` does not exist, and tx of every connecting
+//! side is 1 too large.
+//!
+//! **rx** is `bytes_received` less the read queue. The state and the read queue tell whether a received FIN is
+//! included: the FIN has the last sequence number, so that a read queue with data also contains the FIN.
+//!
+//! The results are exact for a socket at rest. The kernel reads the queues a moment before the counters
+//! (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp_diag.c#L29>). While a socket moves data, tx is the
+//! amount at one moment in between, and rx may include bytes that arrived in between. A skipped urgent byte counts as
+//! read.
 
 use net_traffic_snapshot::{Bytes, State};
 
-/// What `inet_diag_msg` and `tcp_info` say of one socket.
+/// The counters of one socket in `inet_diag_msg` and `tcp_info`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpCounters {
     pub state: State,
@@ -25,11 +32,11 @@ pub struct TcpCounters {
     pub bytes_acked: u64,
     /// Sequence numbers that arrived in order: payload and FIN.
     pub bytes_received: u64,
-    /// Payload handed to the network, with all repetitions (since Linux 4.19).
+    /// Transmitted payload, retransmissions included (since Linux 4.19).
     pub bytes_sent: Option<u64>,
-    /// The part of `bytes_sent` that was a repetition.
+    /// The retransmitted part of `bytes_sent`.
     pub bytes_retrans: Option<u64>,
-    /// Sequence numbers that wait for their first transmission: payload, and FIN if that waits.
+    /// Sequence numbers that wait for their first transmission: payload, and an unsent FIN.
     pub notsent_bytes: u32,
     /// From the last byte read to the last that arrived, FIN included.
     pub rx_queue: u32,
@@ -55,17 +62,17 @@ fn sent(counters: &TcpCounters) -> u64 {
     let (Some(sent), Some(repeated)) = (counters.bytes_sent, counters.bytes_retrans) else {
         return by_sequence;
     };
-    // The FIN is the last of the sequence: if anything is unsent, the FIN is.
+    // The FIN has the last sequence number: if anything is unsent, the FIN is unsent.
     let unsent = u64::from(counters.notsent_bytes).saturating_sub(fin);
     by_sequence.min(sent.saturating_sub(repeated) + unsent)
 }
 
-/// Whether the peer has said that it sends no more.
+/// Whether a FIN of the peer has arrived.
 const fn fin_received(state: State) -> bool {
     matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait)
 }
 
-/// Whether this side has said so; the FIN has its sequence number from then on, sent or not.
+/// Whether this side has queued a FIN. A queued FIN has its sequence number, sent or not.
 const fn fin_queued(state: State) -> bool {
     matches!(state, State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait)
 }
@@ -94,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn open_on_either_side() {
+    fn open_socket_on_either_side_is_exact() {
         check(open(true), 500, 300);
         check(open(false), 500, 300);
     }
 
     #[test]
-    fn a_new_connection_has_moved_nothing() {
+    fn new_connection_has_zero_bytes() {
         for active in [true, false] {
             let acked = u64::from(active);
             check(
@@ -112,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn connecting_has_sent_nothing_though_the_syn_is_queued() {
+    fn queued_syn_is_not_sent_payload() {
         check(
             TcpCounters {
                 state: State::SynSent,
@@ -128,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn this_side_closed() {
+    fn own_fin_is_not_counted() {
         for active in [true, false] {
             let acked = 301 + u64::from(active);
             let closed = TcpCounters { state: State::FinWait2, bytes_acked: acked, ..open(active) };
@@ -149,21 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn the_peer_closed() {
+    fn received_fin_is_not_counted() {
         for active in [true, false] {
             let read = TcpCounters { state: State::CloseWait, bytes_received: 501, ..open(active) };
             check(read, 500, 300);
-            // The end of the stream was not read: it counts as one in the queue.
+            // The application has not read the end of the stream: the FIN is in the read queue.
             check(TcpCounters { rx_queue: 1, ..read }, 500, 300);
-            // Nor were the last 40 bytes.
+            // 40 bytes and the FIN are unread.
             check(TcpCounters { rx_queue: 41, ..read }, 460, 300);
-            // Nothing was read at all.
+            // All is unread.
             check(TcpCounters { rx_queue: 501, ..read }, 0, 300);
         }
     }
 
     #[test]
-    fn both_closed() {
+    fn fins_of_both_sides_are_not_counted() {
         for active in [true, false] {
             for state in [State::LastAck, State::Closing] {
                 let both = TcpCounters {
@@ -180,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn unread_data_is_not_received_yet() {
+    fn unread_data_is_not_counted() {
         check(TcpCounters { rx_queue: 120, ..open(true) }, 380, 300);
     }
 
     #[test]
-    fn unacknowledged_and_unsent_data_is_sent() {
+    fn unacknowledged_and_unsent_data_is_counted() {
         for active in [true, false] {
             let pending = TcpCounters {
                 bytes_acked: 100 + u64::from(active),
@@ -199,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_count_once() {
+    fn retransmitted_bytes_count_once() {
         check(TcpCounters { bytes_sent: Some(390), bytes_retrans: Some(90), ..open(true) }, 500, 300);
     }
 
     #[test]
-    fn a_segment_that_this_host_dropped_counts_once() {
-        // Counted as sent three times though it never left: 100 bytes are still unsent.
+    fn segment_dropped_by_this_host_counts_once() {
+        // `bytes_sent` has the segment three times, and the 100 bytes are still unsent.
         let dropped = TcpCounters {
             bytes_acked: 200,
             bytes_sent: Some(200 + 3 * 100),
@@ -217,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn without_bytes_sent_the_syn_of_the_connecting_side_remains() {
+    fn without_bytes_sent_syn_counts_on_connecting_side() {
         check(TcpCounters { bytes_sent: None, bytes_retrans: None, ..open(false) }, 500, 300);
         check(TcpCounters { bytes_sent: None, bytes_retrans: None, ..open(true) }, 500, 301);
     }

@@ -1,26 +1,49 @@
 //! Decodes one `inet_diag_msg` with its attributes. Pure: bytes in, a socket out.
 //!
-//! The layout is the kernel's `include/uapi/linux/inet_diag.h`; `tcp_info` is in `tcp.h` and has grown over the
-//! years, so each of its fields may be missing, and what follows the last known one is ignored.
+//! Newer kernels have appended fields to `tcp_info`
+//! (<https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/tcp.h#L222>). A field beyond the end of the
+//! attribute is `None`, and bytes behind the last known field are ignored.
 
+use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::lifetime::{TcpCounters, lifetime};
 use crate::netlink::{Attributes, Malformed, read_u16, read_u32, read_u64};
+use linux_raw_sys::net::tcp_info as RawTcpInfo;
 use net_traffic_snapshot::{Endpoint, Protocol, Socket, SocketId, State, TcpInfo};
 
-/// The length of `struct inet_diag_msg`; attributes follow.
-const MESSAGE: usize = 72;
+/// `struct inet_diag_msg` (<https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/inet_diag.h#L117>);
+/// attributes follow.
+#[repr(C)]
+struct DiagMessage {
+    family: u8,
+    state: u8,
+    timer: u8,
+    retrans: u8,
+    source_port: u16,
+    destination_port: u16,
+    source: [u32; 4],
+    destination: [u32; 4],
+    ifindex: u32,
+    cookie: [u32; 2],
+    expires: u32,
+    rx_queue: u32,
+    tx_queue: u32,
+    uid: u32,
+    inode: u32,
+}
+
+const MESSAGE: usize = size_of::<DiagMessage>();
 const INET_DIAG_INFO: u16 = 2;
 const INET_DIAG_PEERS: u16 = 13;
 const INET_DIAG_ULP_INFO: u16 = 19;
 
-/// The socket that one answer describes; `None` if it is of a kind that a snapshot does not have.
+/// Decodes one answer; `None` for a family or a state that a snapshot does not have.
 ///
-/// `asked` is the protocol of the request, which the answer does not repeat.
+/// `queried` is the protocol of the request: the answer does not contain it.
 pub(super) fn socket(
     payload: &[u8],
-    asked: Protocol,
+    queried: Protocol,
     netns: Option<u32>,
 ) -> Result<Option<Socket>, Malformed> {
     let (header, attributes) = payload.split_at_checked(MESSAGE).ok_or(TOO_SHORT)?;
@@ -33,24 +56,27 @@ pub(super) fn socket(
             _ => {}
         }
     }
-    let Some(state) = state(header[1], association) else { return Ok(None) };
-    let Some(ends) = ends(header)? else { return Ok(None) };
-    let owned = word(header, 68)?;
-    let rx_queue = word(header, 56)?;
-    let tx_queue = word(header, 60)?;
-    let info = info.filter(|_| asked == Protocol::Tcp && state != State::Listen);
+    let Some(state) = state(header[offset_of!(DiagMessage, state)], association) else { return Ok(None) };
+    let Some(endpoints) = endpoints(header)? else { return Ok(None) };
+    let field = |at| read_u32(header, at).ok_or(TOO_SHORT);
+    let cookie = offset_of!(DiagMessage, cookie);
+    let inode = field(offset_of!(DiagMessage, inode))?;
+    let rx_queue = field(offset_of!(DiagMessage, rx_queue))?;
+    let tx_queue = field(offset_of!(DiagMessage, tx_queue))?;
+    let info = info.filter(|_| queried == Protocol::Tcp && state != State::Listen);
     Ok(Some(Socket {
-        id: SocketId(u64::from(word(header, 44)?) | u64::from(word(header, 48)?) << 32),
-        protocol: protocol(asked, header[0], ends.local.port),
-        local: ends.local,
-        remote: ends.remote,
+        id: SocketId(u64::from(field(cookie)?) | u64::from(field(cookie + 4)?) << 32),
+        protocol: protocol(queried, header[0], endpoints.local.port),
+        local: endpoints.local,
+        remote: endpoints.remote,
         state,
         netns,
-        ifindex: Some(word(header, 40)?).filter(|index| *index != 0),
+        ifindex: Some(field(offset_of!(DiagMessage, ifindex))?).filter(|index| *index != 0),
         owner: None,
-        // Without an inode no process has it, and the kernel says 0 for want of a user.
-        uid: Some(word(header, 64)?).filter(|_| owned != 0),
-        inode: Some(u64::from(owned)).filter(|inode| *inode != 0),
+        // A socket without an inode has no user either, and the kernel reports uid 0
+        // (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/inet_diag.c#L451>).
+        uid: Some(field(offset_of!(DiagMessage, uid))?).filter(|_| inode != 0),
+        inode: Some(u64::from(inode)).filter(|inode| *inode != 0),
         lifetime: info.and_then(|info| counters(info, state, rx_queue, tx_queue)).as_ref().map(lifetime),
         counted: None,
         tcp: info.map(tcp_info),
@@ -61,29 +87,32 @@ pub(super) fn socket(
     }))
 }
 
-/// Whether something lies above this TCP socket, as MPTCP does.
-pub(super) fn is_below_another(payload: &[u8]) -> bool {
+/// Whether the TCP socket has an upper-layer protocol, as MPTCP subflows do
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp_diag.c#L91>).
+pub(super) fn has_ulp(payload: &[u8]) -> bool {
     let attributes = Attributes(payload.get(MESSAGE..).unwrap_or_default());
     attributes.filter_map(Result::ok).any(|(kind, _)| kind == INET_DIAG_ULP_INFO)
 }
 
-struct Ends {
+struct Endpoints {
     local: Endpoint,
     remote: Option<Endpoint>,
 }
 
-fn ends(header: &[u8]) -> Result<Option<Ends>, Malformed> {
-    let end = |port: usize, address: usize| -> Result<Option<Endpoint>, Malformed> {
+fn endpoints(header: &[u8]) -> Result<Option<Endpoints>, Malformed> {
+    let endpoint = |port: usize, address: usize| -> Result<Option<Endpoint>, Malformed> {
         let port = read_u16(header, port).map(u16::from_be).ok_or(TOO_SHORT)?;
         let address = header.get(address..).and_then(<[u8]>::first_chunk).ok_or(TOO_SHORT)?;
         Ok(address_of(header[0], address).map(|address| Endpoint { address, port }))
     };
-    let (Some(local), Some(remote)) = (end(4, 8)?, end(6, 24)?) else { return Ok(None) };
+    let local = endpoint(offset_of!(DiagMessage, source_port), offset_of!(DiagMessage, source))?;
+    let remote = endpoint(offset_of!(DiagMessage, destination_port), offset_of!(DiagMessage, destination))?;
+    let (Some(local), Some(remote)) = (local, remote) else { return Ok(None) };
     let connected = remote.port != 0 || !remote.address.is_unspecified();
-    Ok(Some(Ends { local, remote: Some(remote).filter(|_| connected) }))
+    Ok(Some(Endpoints { local, remote: Some(remote).filter(|_| connected) }))
 }
 
-/// An IPv4-mapped address is an IPv4 address: that is what is on the wire.
+/// An IPv4-mapped address becomes an IPv4 address: its packets are IPv4.
 fn address_of(family: u8, bytes: &[u8; 16]) -> Option<IpAddr> {
     let address = match i32::from(family) {
         libc::AF_INET => IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3])),
@@ -93,16 +122,17 @@ fn address_of(family: u8, bytes: &[u8; 16]) -> Option<IpAddr> {
     Some(address)
 }
 
-/// A raw socket's local port is the number of the protocol it receives.
-fn protocol(asked: Protocol, family: u8, local_port: u16) -> Protocol {
-    match (asked, i32::from(family), i32::from(local_port)) {
+/// The local port of a raw socket is its protocol number
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/af_inet.c#L343>).
+fn protocol(queried: Protocol, family: u8, local_port: u16) -> Protocol {
+    match (queried, i32::from(family), i32::from(local_port)) {
         (Protocol::Raw, libc::AF_INET, libc::IPPROTO_ICMP) => Protocol::Icmp,
         (Protocol::Raw, libc::AF_INET6, libc::IPPROTO_ICMPV6) => Protocol::Icmpv6,
-        _ => asked,
+        _ => queried,
     }
 }
 
-/// The states of `tcp_states.h`; those of an SCTP association are numbered otherwise.
+/// A state of `tcp_states.h`; SCTP associations have numbers of their own.
 fn state(number: u8, association: bool) -> Option<State> {
     if association {
         return association_state(number);
@@ -110,12 +140,12 @@ fn state(number: u8, association: bool) -> Option<State> {
     let state = match number {
         1 => State::Established,
         2 => State::SynSent,
-        // 12 is a request that was not accepted yet: SYN_RECV with less memory.
+        // 12 is TCP_NEW_SYN_RECV: a request socket, whose handshake is not complete.
         3 | 12 => State::SynReceived,
         4 => State::FinWait1,
         5 => State::FinWait2,
         6 => State::TimeWait,
-        // 13 is a bound socket that is neither connected nor listening.
+        // 13 is TCP_BOUND_INACTIVE.
         7 | 13 => State::Closed,
         8 => State::CloseWait,
         9 => State::LastAck,
@@ -126,7 +156,7 @@ fn state(number: u8, association: bool) -> Option<State> {
     Some(state)
 }
 
-/// `enum sctp_state`, by the nearest state of TCP.
+/// Maps `enum sctp_state` to the nearest TCP state.
 fn association_state(number: u8) -> Option<State> {
     let state = match number {
         0 => State::Closed,
@@ -143,41 +173,38 @@ fn association_state(number: u8) -> Option<State> {
 fn counters(info: &[u8], state: State, rx_queue: u32, tx_queue: u32) -> Option<TcpCounters> {
     Some(TcpCounters {
         state,
-        bytes_acked: read_u64(info, 120)?,
-        bytes_received: read_u64(info, 128)?,
-        bytes_sent: read_u64(info, 200),
-        bytes_retrans: read_u64(info, 208),
-        notsent_bytes: read_u32(info, 144).unwrap_or(0),
+        bytes_acked: read_u64(info, offset_of!(RawTcpInfo, tcpi_bytes_acked))?,
+        bytes_received: read_u64(info, offset_of!(RawTcpInfo, tcpi_bytes_received))?,
+        bytes_sent: read_u64(info, offset_of!(RawTcpInfo, tcpi_bytes_sent)),
+        bytes_retrans: read_u64(info, offset_of!(RawTcpInfo, tcpi_bytes_retrans)),
+        notsent_bytes: read_u32(info, offset_of!(RawTcpInfo, tcpi_notsent_bytes)).unwrap_or(0),
         rx_queue,
         tx_queue,
     })
 }
 
 fn tcp_info(info: &[u8]) -> TcpInfo {
-    // The kernel has no measurement yet while the round-trip time is 0.
-    let measured = |at| read_u32(info, 68).filter(|rtt| *rtt != 0).and_then(|_| read_u32(info, at));
+    // A round-trip time of 0 means that there is no measurement.
+    let rtt_us = read_u32(info, offset_of!(RawTcpInfo, tcpi_rtt)).filter(|rtt| *rtt != 0);
     TcpInfo {
-        rtt_us: measured(68),
-        rtt_var_us: measured(72),
-        retransmits: read_u32(info, 100),
-        retransmitted_bytes: read_u64(info, 208),
-        cwnd: read_u32(info, 80),
-        mss: read_u32(info, 16),
-        // Without a sample the kernel says the greatest number there is.
-        min_rtt_us: read_u32(info, 148).filter(|rtt| *rtt != u32::MAX),
-        busy_us: read_u64(info, 168),
-        rwnd_limited_us: read_u64(info, 176),
-        sndbuf_limited_us: read_u64(info, 184),
-        snd_wnd: read_u32(info, 228),
+        rtt_us,
+        rtt_var_us: rtt_us.and_then(|_| read_u32(info, offset_of!(RawTcpInfo, tcpi_rttvar))),
+        retransmits: read_u32(info, offset_of!(RawTcpInfo, tcpi_total_retrans)),
+        retransmitted_bytes: read_u64(info, offset_of!(RawTcpInfo, tcpi_bytes_retrans)),
+        cwnd: read_u32(info, offset_of!(RawTcpInfo, tcpi_snd_cwnd)),
+        mss: read_u32(info, offset_of!(RawTcpInfo, tcpi_snd_mss)),
+        // Without a sample the kernel reports ~0U (<https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp.c#L437>).
+        min_rtt_us: read_u32(info, offset_of!(RawTcpInfo, tcpi_min_rtt)).filter(|rtt| *rtt != u32::MAX),
+        busy_us: read_u64(info, offset_of!(RawTcpInfo, tcpi_busy_time)),
+        rwnd_limited_us: read_u64(info, offset_of!(RawTcpInfo, tcpi_rwnd_limited)),
+        sndbuf_limited_us: read_u64(info, offset_of!(RawTcpInfo, tcpi_sndbuf_limited)),
+        snd_wnd: read_u32(info, offset_of!(RawTcpInfo, tcpi_snd_wnd)),
+        // The lower four bits: the field is a pair of bit-fields, of which C allows no offset.
         snd_wscale: info.get(6).map(|scales| scales & 0xf),
     }
 }
 
 const TOO_SHORT: Malformed = Malformed("no room for a socket");
-
-fn word(header: &[u8], at: usize) -> Result<u32, Malformed> {
-    read_u32(header, at).ok_or(TOO_SHORT)
-}
 
 #[cfg(test)]
 mod tests;

@@ -92,7 +92,7 @@ impl Clsact {
             encode_attribute(TCA_OPTIONS, &options),
         ]
         .concat();
-        if let Err(refusal) = netlink.order(libc::RTM_NEWTFILTER, CREATE | EXCLUSIVE, &body) {
+        if let Err(refusal) = netlink.request_ack(libc::RTM_NEWTFILTER, CREATE | EXCLUSIVE, &body) {
             if made_now {
                 remove_qdisc(netlink, ifindex)?;
             }
@@ -123,7 +123,7 @@ impl Filter {
     /// Removes the filter, and the discipline if it was made for it and is empty now.
     pub(super) fn remove(&self, netlink: &mut Netlink) -> io::Result<()> {
         let Self { ifindex, parent, handle, made_qdisc } = *self;
-        netlink.order(libc::RTM_DELTFILTER, 0, &message(ifindex, handle, parent, info()))?;
+        netlink.request_ack(libc::RTM_DELTFILTER, 0, &message(ifindex, handle, parent, info()))?;
         let is_empty =
             list(netlink, ifindex, INGRESS)?.is_empty() && list(netlink, ifindex, EGRESS)?.is_empty();
         if made_qdisc && is_empty {
@@ -166,7 +166,7 @@ fn start_ticks(pid: u32) -> Option<u64> {
 /// False if the interface has a discipline of that kind already.
 fn make_qdisc(netlink: &mut Netlink, ifindex: u32) -> io::Result<bool> {
     let body = [message(ifindex, QDISC, PARENT, 0), encode_attribute(TCA_KIND, b"clsact\0")].concat();
-    match netlink.order(libc::RTM_NEWQDISC, CREATE | EXCLUSIVE, &body) {
+    match netlink.request_ack(libc::RTM_NEWQDISC, CREATE | EXCLUSIVE, &body) {
         Ok(()) => Ok(true),
         Err(refusal) if refusal.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(refusal) => Err(refusal),
@@ -186,7 +186,7 @@ fn is_qdisc_ours(netlink: &mut Netlink, ifindex: u32) -> io::Result<bool> {
 }
 
 fn remove_qdisc(netlink: &mut Netlink, ifindex: u32) -> io::Result<()> {
-    netlink.order(libc::RTM_DELQDISC, 0, &message(ifindex, QDISC, PARENT, 0))
+    netlink.request_ack(libc::RTM_DELQDISC, 0, &message(ifindex, QDISC, PARENT, 0))
 }
 
 /// Every filter on one side of an interface.

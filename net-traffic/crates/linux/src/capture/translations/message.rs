@@ -2,7 +2,7 @@
 
 use net_traffic_common::Flow;
 
-use crate::netlink::{Attributes, read_u16, read_u32};
+use crate::netlink::{Attributes, read_address, read_u16};
 
 /// The kinds of messages: `NFNL_SUBSYS_CTNETLINK`, and what is asked for or told.
 pub(super) const NEW: u16 = 0x100;
@@ -66,8 +66,8 @@ fn addresses(ip: &[u8], flow: &mut Flow) -> bool {
     let mut ends = (None, None);
     for (kind, value) in attributes(ip) {
         match kind {
-            CTA_IP_V4_SRC | CTA_IP_V6_SRC => ends.0 = address(value),
-            CTA_IP_V4_DST | CTA_IP_V6_DST => ends.1 = address(value),
+            CTA_IP_V4_SRC | CTA_IP_V6_SRC => ends.0 = read_address(value),
+            CTA_IP_V4_DST | CTA_IP_V6_DST => ends.1 = read_address(value),
             _ => {}
         }
         flow.is_v6 = u8::from(matches!(kind, CTA_IP_V6_SRC | CTA_IP_V6_DST));
@@ -75,15 +75,6 @@ fn addresses(ip: &[u8], flow: &mut Flow) -> bool {
     let (Some(source), Some(destination)) = ends else { return false };
     (flow.source, flow.destination) = (source, destination);
     true
-}
-
-fn address(value: &[u8]) -> Option<[u32; 4]> {
-    let word = |at| read_u32(value, at);
-    match value.len() {
-        4 => Some([word(0)?, 0, 0, 0]),
-        16 => Some([word(0)?, word(4)?, word(8)?, word(12)?]),
-        _ => None,
-    }
 }
 
 /// Protocols without ports have none in a key either.

@@ -1,4 +1,4 @@
-//! The messages were captured from Linux 6.18 with sockets on loopback whose traffic was known.
+//! The messages are from Linux 6.18, of loopback sockets with known traffic.
 
 use proptest::prelude::*;
 
@@ -9,24 +9,24 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-fn decode(hex: &str, asked: Protocol) -> Socket {
-    socket(&bytes(hex), asked, Some(77)).unwrap().unwrap()
+fn decode(hex: &str, queried: Protocol) -> Socket {
+    socket(&bytes(hex), queried, Some(77)).unwrap().unwrap()
 }
 
-fn end(text: &str) -> Endpoint {
+fn endpoint(text: &str) -> Endpoint {
     let text: std::net::SocketAddr = text.parse().unwrap();
     Endpoint { address: text.ip(), port: text.port() }
 }
 
 #[test]
-fn the_connecting_side_after_its_shutdown() {
+fn fin_wait_2_of_connecting_side_is_decoded() {
     let socket = decode(FIN_WAIT_2, Protocol::Tcp);
     assert_eq!(socket.state, State::FinWait2);
-    assert_eq!(socket.local, end("127.0.0.1:51206"));
-    assert_eq!(socket.remote, Some(end("127.0.0.1:42419")));
+    assert_eq!(socket.local, endpoint("127.0.0.1:51206"));
+    assert_eq!(socket.remote, Some(endpoint("127.0.0.1:42419")));
     assert_eq!((socket.id, socket.inode, socket.uid), (SocketId(4116), Some(58904), Some(0)));
     assert_eq!((socket.netns, socket.ifindex, socket.owner), (Some(77), None, None));
-    // It sent 300 bytes and a FIN, and read 50.
+    // The application wrote 300 bytes and closed, and read 50.
     assert_eq!(socket.lifetime, Some(Bytes { rx: 50, tx: 300 }));
     let tcp = socket.tcp.unwrap();
     assert_eq!((tcp.rtt_us, tcp.rtt_var_us), (Some(5410), Some(10755)));
@@ -35,30 +35,30 @@ fn the_connecting_side_after_its_shutdown() {
 }
 
 #[test]
-fn the_accepting_side_with_unread_data_and_an_unread_fin() {
+fn unread_data_and_fin_are_not_received() {
     let socket = decode(CLOSE_WAIT, Protocol::Tcp);
     assert_eq!((socket.state, socket.rx_queue), (State::CloseWait, Some(201)));
     assert_eq!(socket.lifetime, Some(Bytes { rx: 100, tx: 50 }));
 }
 
 #[test]
-fn a_mapped_address_is_shown_as_ipv4() {
+fn mapped_address_becomes_ipv4() {
     let socket = decode(MAPPED, Protocol::Tcp);
-    assert_eq!(socket.local, end("127.0.0.1:53821"));
-    assert_eq!(socket.remote, Some(end("127.0.0.1:56664")));
+    assert_eq!(socket.local, endpoint("127.0.0.1:53821"));
+    assert_eq!(socket.remote, Some(endpoint("127.0.0.1:56664")));
     assert_eq!((socket.lifetime, socket.rx_queue), (Some(Bytes { rx: 0, tx: 0 }), Some(7)));
 }
 
 #[test]
-fn a_listener_has_a_backlog_and_no_peer() {
+fn listener_has_backlog_and_no_peer() {
     let socket = decode(LISTEN_V6, Protocol::Tcp);
-    assert_eq!((socket.state, socket.local), (State::Listen, end("[::1]:53079")));
+    assert_eq!((socket.state, socket.local), (State::Listen, endpoint("[::1]:53079")));
     assert_eq!((socket.rx_queue, socket.tx_queue), (Some(0), Some(7)));
     assert_eq!((socket.remote, socket.lifetime, socket.tcp), (None, None, None));
 }
 
 #[test]
-fn a_waiting_connection_belongs_to_nobody() {
+fn time_wait_has_no_inode_and_no_user() {
     let socket = decode(TIME_WAIT, Protocol::Tcp);
     assert_eq!(socket.state, State::TimeWait);
     assert_eq!((socket.inode, socket.uid, socket.lifetime), (None, None, None));
@@ -67,23 +67,23 @@ fn a_waiting_connection_belongs_to_nobody() {
 }
 
 #[test]
-fn udp_has_a_peer_only_when_connected() {
+fn udp_has_peer_only_when_connected() {
     let bound = decode(UDP_BOUND, Protocol::Udp);
     assert_eq!((bound.state, bound.remote, bound.protocol), (State::Closed, None, Protocol::Udp));
     let connected = decode(UDP_CONNECTED_V6, Protocol::Udp);
-    assert_eq!((connected.state, connected.remote), (State::Established, Some(end("[::1]:9"))));
+    assert_eq!((connected.state, connected.remote), (State::Established, Some(endpoint("[::1]:9"))));
     assert_eq!((connected.lifetime, connected.tcp), (None, None));
 }
 
 #[test]
-fn the_info_of_mptcp_is_not_taken_for_that_of_tcp() {
+fn mptcp_info_is_not_read_as_tcp_info() {
     let socket = decode(MPTCP_LISTEN, Protocol::Mptcp);
     assert_eq!((socket.protocol, socket.state), (Protocol::Mptcp, State::Listen));
     assert_eq!((socket.lifetime, socket.tcp), (None, None));
 }
 
 #[test]
-fn an_older_kernel_has_a_shorter_tcp_info() {
+fn shorter_tcp_info_leaves_later_fields_unknown() {
     let whole = bytes(FIN_WAIT_2);
     let at = whole.len() - 284 + 4;
     let cut = |length: u16| {
@@ -91,17 +91,17 @@ fn an_older_kernel_has_a_shorter_tcp_info() {
         cut[at - 4..at - 2].copy_from_slice(&(length + 4).to_ne_bytes());
         socket(&cut, Protocol::Tcp, None).unwrap().unwrap()
     };
-    // Before 4.19 the SYN of the connecting side cannot be told from a byte.
+    // Before 4.19 the SYN of the connecting side counts as a byte.
     assert_eq!(cut(192).lifetime, Some(Bytes { rx: 50, tx: 301 }));
     assert_eq!(cut(192).tcp.unwrap().retransmitted_bytes, None);
-    // Before 4.2 nothing was counted.
+    // Before 4.2 tcp_info has no byte counters.
     assert_eq!(cut(104).lifetime, None);
     assert_eq!(cut(104).tcp.unwrap().cwnd, Some(12));
     assert_eq!(cut(0).tcp.unwrap(), TcpInfo::default());
 }
 
 #[test]
-fn a_newer_kernel_has_a_longer_tcp_info() {
+fn longer_tcp_info_decodes_to_known_fields() {
     let mut longer = bytes(FIN_WAIT_2);
     let at = longer.len() - 284;
     longer[at..at + 2].copy_from_slice(&(284_u16 + 40).to_ne_bytes());
@@ -110,7 +110,7 @@ fn a_newer_kernel_has_a_longer_tcp_info() {
 }
 
 #[test]
-fn what_held_a_sender_back_is_read_as_far_as_the_kernel_has_it() {
+fn sender_limits_are_read_where_present() {
     let mut info = [0; 232];
     for (at, value) in [(168, 10_u64), (176, 7), (184, 2)] {
         info[at..at + 8].copy_from_slice(&value.to_ne_bytes());
@@ -118,20 +118,20 @@ fn what_held_a_sender_back_is_read_as_far_as_the_kernel_has_it() {
     for (at, value) in [(148, 33_u32), (228, 65_536)] {
         info[at..at + 4].copy_from_slice(&value.to_ne_bytes());
     }
-    // The upper half is our own scale.
+    // The upper four bits are the scale of the receive window.
     info[6] = 0x27;
     let tcp = tcp_info(&info);
     assert_eq!(tcp.snd_wscale, Some(7));
     assert_eq!((tcp.busy_us, tcp.rwnd_limited_us, tcp.sndbuf_limited_us), (Some(10), Some(7), Some(2)));
     assert_eq!((tcp.min_rtt_us, tcp.snd_wnd), (Some(33), Some(65_536)));
-    // Without a measurement yet, and on a kernel that knows less.
+    // No round-trip sample, and a shorter tcp_info.
     info[148..152].copy_from_slice(&[0xff; 4]);
     let tcp = tcp_info(&info[..180]);
     assert_eq!((tcp.min_rtt_us, tcp.busy_us, tcp.rwnd_limited_us, tcp.snd_wnd), (None, Some(10), None, None));
 }
 
 #[test]
-fn an_association_has_states_of_its_own() {
+fn sctp_association_state_is_mapped() {
     let mut association = bytes(UDP_BOUND);
     association[1] = 3;
     association.extend([4, 0, 13, 0]);
@@ -140,7 +140,7 @@ fn an_association_has_states_of_its_own() {
 }
 
 #[test]
-fn a_raw_socket_is_named_by_what_it_receives() {
+fn raw_socket_of_icmp_is_named_icmp() {
     let mut raw = bytes(UDP_BOUND);
     let named = |raw: &[u8]| socket(raw, Protocol::Raw, None).unwrap().unwrap().protocol;
     raw[4..6].copy_from_slice(&[0, 1]);
@@ -152,7 +152,7 @@ fn a_raw_socket_is_named_by_what_it_receives() {
 }
 
 #[test]
-fn what_is_cut_is_an_error_and_what_is_foreign_is_left_out() {
+fn cut_message_is_error_and_unknown_family_is_none() {
     let mut bytes = bytes(CLOSE_WAIT);
     assert!(socket(&bytes[..MESSAGE - 1], Protocol::Tcp, None).is_err());
     assert!(socket(&bytes[..bytes.len() - 1], Protocol::Tcp, None).is_err());
@@ -165,12 +165,12 @@ fn what_is_cut_is_an_error_and_what_is_foreign_is_left_out() {
 
 proptest! {
     #[test]
-    fn garbage_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
+    fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
         drop(socket(&bytes, Protocol::Tcp, None));
     }
 
     #[test]
-    fn a_damaged_message_does_not_panic(damage in proptest::collection::vec((0_usize..392, any::<u8>()), 1..20)) {
+    fn damaged_message_does_not_panic(damage in proptest::collection::vec((0_usize..392, any::<u8>()), 1..20)) {
         let mut bytes = bytes(FIN_WAIT_2);
         for (at, value) in damage {
             bytes[at] = value;
