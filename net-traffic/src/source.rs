@@ -1,6 +1,6 @@
-//! Where snapshots come from: the live machine, or a recording.
+//! The source of snapshots: the live machine, or a recording.
 
-/// The system that this is built for: all that the program asks of one has the same names in both.
+/// The crate of the operating system that the program is built for. Both have the same interface.
 #[cfg(target_os = "linux")]
 pub(crate) use net_traffic_linux as system;
 #[cfg(windows)]
@@ -9,7 +9,7 @@ pub(crate) use net_traffic_windows as system;
 use self::system::Live;
 use net_traffic_snapshot::{Replay, Snapshot, SourceError};
 
-/// Where snapshots come from.
+/// A source of snapshots.
 #[derive(Debug)]
 pub(crate) enum Source {
     Live(Live),
@@ -17,7 +17,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The inode of the network namespace that it is limited to; a recording is limited by the selection alone.
+    /// The inode of the network namespace that the source is limited to. A recording has no limit of its own.
     #[must_use]
     pub(crate) fn scope(&self) -> Option<u32> {
         match self {
@@ -26,10 +26,10 @@ impl Source {
         }
     }
 
-    /// The next snapshot; `None` where a recording ends.
+    /// The next snapshot; `None` at the end of a recording.
     ///
     /// # Errors
-    /// When there was nothing to read.
+    /// When the machine or the recording cannot be read.
     pub(crate) fn snapshot(&mut self) -> Result<Option<Snapshot>, SourceError> {
         match self {
             Self::Live(live) => live.snapshot().map(Some),

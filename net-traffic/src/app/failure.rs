@@ -1,4 +1,4 @@
-//! Why the program ends early, as an exit status and a message.
+//! Errors that end the program: a message on standard error and an exit status.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,35 +7,35 @@ use crate::config::ConfigError;
 use net_traffic_snapshot::{OpenError, ReplayError, SourceError};
 use net_traffic_throughput::IperfError;
 
-/// Each kind has its own exit status.
+/// Each kind has an exit status of its own.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// What was asked for cannot be meant. Nothing was started.
+    /// An argument is invalid. Nothing was started.
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
     Privilege(String),
     #[error("{0}")]
     Failed(String),
-    /// The output itself says why.
-    #[error("it failed, as the output says")]
-    Told,
-    /// Whoever read the output went away: no failure.
-    #[error("the reader went away")]
-    ReaderGone,
+    /// The output has the error already.
+    #[error("failed; the output has the error")]
+    Reported,
+    /// The reader of the output closed it: no error.
+    #[error("the reader closed the output")]
+    OutputClosed,
 }
 
 impl Failure {
-    /// Says why on standard error, and gives the exit status.
+    /// Writes the message and returns the exit status.
     pub(super) fn report(&self) -> ExitCode {
         let status = match self {
-            Self::ReaderGone => return ExitCode::SUCCESS,
-            Self::Told => return ExitCode::FAILURE,
+            Self::OutputClosed => return ExitCode::SUCCESS,
+            Self::Reported => return ExitCode::FAILURE,
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::Privilege(_) => 3,
         };
-        tell(&format!("error: {self}"));
+        write_line(&format!("error: {self}"));
         ExitCode::from(status)
     }
 }
@@ -44,18 +44,18 @@ impl Failure {
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     match error.print() {
         Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
-        // The reader of the help text went away.
+        // The reader of the help text closed it.
         Err(_) => ExitCode::SUCCESS,
     }
 }
 
-/// A remark on standard error.
+/// A note on standard error.
 pub(super) fn note(message: &str) {
-    tell(&format!("net-traffic: {message}"));
+    write_line(&format!("net-traffic: {message}"));
 }
 
-/// If nobody listens on standard error, nobody can be told.
-fn tell(line: &str) {
+/// A failed write to standard error is ignored: no channel is left to report it.
+fn write_line(line: &str) {
     drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
@@ -94,7 +94,7 @@ impl From<SourceError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::ReaderGone,
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
             _ => Self::Failed(format!("failed to write: {error}")),
         }
     }

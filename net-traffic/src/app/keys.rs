@@ -1,4 +1,4 @@
-//! Keys, mouse and size of the terminal, from a thread that waits for them.
+//! Keys, mouse and size changes of the terminal, read on a thread of their own.
 
 use std::io;
 use std::time::Duration;
@@ -8,21 +8,20 @@ use tokio::sync::mpsc::{Receiver, channel, error::TrySendError};
 
 use net_traffic_output::tui::Event;
 
-/// Begins to listen. The channel ends when the terminal does.
+/// Starts the thread. The channel closes when the terminal ends.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn listen() -> io::Result<Receiver<Event>> {
-    /// More than anybody types while a frame is drawn.
-    const AHEAD: usize = 256;
-    /// How soon the thread notices that nobody listens any more.
-    const PATIENCE: Duration = Duration::from_millis(500);
-    let (sender, receiver) = channel(AHEAD);
+    /// More keys than a user types while a frame is drawn.
+    const QUEUE: usize = 256;
+    /// How often the thread checks whether the receiver is closed.
+    const CHECK: Duration = Duration::from_millis(500);
+    let (sender, receiver) = channel(QUEUE);
     std::thread::Builder::new().name("keys".to_owned()).spawn(move || {
         while !sender.is_closed() {
-            let event = match poll(PATIENCE).and_then(|ready| if ready { read().map(Some) } else { Ok(None) })
-            {
-                Ok(Some(input)) => meaning(&input),
+            let event = match poll(CHECK).and_then(|ready| if ready { read().map(Some) } else { Ok(None) }) {
+                Ok(Some(input)) => event_of(&input),
                 Ok(None) => None,
                 Err(_) => return,
             };
@@ -35,7 +34,7 @@ pub(super) fn listen() -> io::Result<Receiver<Event>> {
     Ok(receiver)
 }
 
-fn meaning(input: &Input) -> Option<Event> {
+fn event_of(input: &Input) -> Option<Event> {
     match input {
         Input::Key(key) => Some(Event::Key(*key)),
         Input::Mouse(mouse) => Some(Event::Mouse(*mouse)),

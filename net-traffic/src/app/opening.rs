@@ -1,44 +1,45 @@
-//! Opens where snapshots come from, and says no to what the user named and nobody has.
+//! Opens the source of snapshots, and refuses interfaces and processes that do not exist.
 
 use super::failure::Failure;
-use crate::config::{Config, Job, SourceConfig};
+use crate::config::{SourceConfig, ViewConfig};
 use crate::source::Source;
 use crate::source::system::{Live, lookup};
+use net_traffic_model::Selection;
 use net_traffic_snapshot::{Replay, Snapshot};
 
-/// Opens the source, after what the user named was looked for.
-pub(super) fn open(config: &Config) -> Result<Source, Failure> {
-    match &config.source {
-        SourceConfig::Replay(file) => {
-            let replay = Replay::open(file).map_err(|error| Failure::replay(file, &error))?;
-            Ok(Source::Replay(replay))
+/// Opens the source of a view, after a check that the selected interfaces and processes exist.
+pub(super) fn open_for(config: &ViewConfig) -> Result<Source, Failure> {
+    if let SourceConfig::Live(live) = &config.series.source {
+        let selection = &config.report.selection;
+        // The interfaces of another namespace are checked with the first snapshot.
+        let interfaces = if live.netns.is_none() { selection.interfaces.as_slice() } else { &[] };
+        if let Some(name) = interfaces.iter().find(|name| lookup::interface(name) == Some(false)) {
+            return Err(no_interface(name));
         }
-        SourceConfig::Live(options) => {
-            if let Job::View(viewing) = &config.job {
-                let selection = &viewing.selection;
-                // Another namespace has other interfaces; the first snapshot has them.
-                let interfaces = if options.netns.is_none() { selection.interfaces.as_slice() } else { &[] };
-                if let Some(name) = interfaces.iter().find(|name| lookup::interface(name) == Some(false)) {
-                    return Err(no_interface(name));
-                }
-                if let Some(pid) = selection.pids.iter().find(|pid| lookup::process(**pid) == Some(false)) {
-                    return Err(Failure::Usage(format!("--pid {pid}: there is no such process")));
-                }
-            }
-            Ok(Source::Live(Live::open(options)?))
+        if let Some(pid) = selection.pids.iter().find(|pid| lookup::process(**pid) == Some(false)) {
+            return Err(Failure::Usage(format!("--pid {pid}: there is no such process")));
         }
     }
+    open(&config.series.source)
 }
 
-/// A recording, or another namespace, shows its interfaces only when it is read. If none could be read, that is not
-/// the user's mistake.
-pub(super) fn check_interfaces(config: &Config, snapshot: &Snapshot) -> Result<(), Failure> {
-    let Job::View(viewing) = &config.job else { return Ok(()) };
+pub(super) fn open(source: &SourceConfig) -> Result<Source, Failure> {
+    Ok(match source {
+        SourceConfig::Replay(file) => {
+            Source::Replay(Replay::open(file).map_err(|error| Failure::replay(file, &error))?)
+        }
+        SourceConfig::Live(options) => Source::Live(Live::open(options)?),
+    })
+}
+
+/// A recording, or another namespace, has its interfaces in the first snapshot. If that has none, they could not be
+/// read, and the selection is not refused.
+pub(super) fn check_interfaces(selection: &Selection, snapshot: &Snapshot) -> Result<(), Failure> {
     if snapshot.interfaces.is_empty() {
         return Ok(());
     }
-    let known = |name: &String| snapshot.interfaces.iter().any(|interface| interface.name == *name);
-    match viewing.selection.interfaces.iter().find(|name| !known(name)) {
+    let exists = |name: &String| snapshot.interfaces.iter().any(|interface| interface.name == *name);
+    match selection.interfaces.iter().find(|name| !exists(name)) {
         Some(name) => Err(no_interface(name)),
         None => Ok(()),
     }

@@ -1,163 +1,90 @@
-//! One report after the other, or one recorded snapshot after the other.
+//! `run`: starts a command and reports the traffic of the command and its descendants when the last of them has ended.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::process::ExitCode;
 
 use super::failure::{Failure, note};
-use super::names::Naming;
-use super::opening::{check_interfaces, open};
-use super::screen;
-use super::stdout::write;
-use super::ticks::Ticks;
-use crate::config::{Config, Job, SourceConfig, Viewing};
-use crate::source::Source;
-use crate::source::system::Stop;
+use super::host_names::HostNames;
+use crate::config::{ReportTarget, RunConfig, Verbosity};
+use crate::source::system::{Children, Live};
 use net_traffic_model::{Model, Retention};
-use net_traffic_output::Output;
-use net_traffic_snapshot::{Recorder, Snapshot, Status};
+use net_traffic_output::{Format, Output};
+use net_traffic_snapshot::Progress;
+use net_traffic_view::{Run, View};
+use std::time::Duration;
 
-/// Does what the configuration says, until it is done or somebody stops it.
-pub(super) fn run(config: &Config) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::Failed(format!("failed to start: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let result = runtime.block_on(async {
-        let stop = Stop::listen().map_err(failed)?;
-        if let Job::View(viewing) = &config.job
-            && let Some(screen) = viewing.screen
-        {
-            let stop = stop.with_hangup().map_err(failed)?;
-            return screen::show(config, viewing, screen, stop).await;
-        }
-        follow(config, stop).await
-    });
-    // A writer that waits for a reader must not keep the program from ending.
-    runtime.shutdown_background();
-    result
-}
+/// How often the maps are read while the command runs: sockets that end must not fill the ring.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-async fn follow(config: &Config, mut stop: Stop) -> Result<(), Failure> {
-    let mut source = open(config)?;
-    let mut sink = Sink::new(&config.job, source.scope())?;
-    let mut ticks = Ticks::new(config);
-    let mut reports = 0;
-    let mut explained = HashSet::new();
-    while config.pace.count.is_none_or(|count| reports < count) {
-        if matches!(source, Source::Live(_)) {
-            tokio::select! {
-                () = stop.wait() => return Ok(()),
-                () = ticks.next(None) => (),
+/// Returns the command's own exit status.
+pub(super) fn run(config: &RunConfig) -> Result<ExitCode, Failure> {
+    let RunConfig { command, live, report, target, verbosity } = config;
+    let mut writer = open(target)?;
+    let waiting = |error: io::Error| Failure::Failed(format!("failed to wait for the command: {error}"));
+    let mut children = Children::adopt().map_err(waiting)?;
+    // Processes that this one starts from here on are traced.
+    let mut source = Live::open(live)?;
+    let mut model = Model::new(report.selection.within(source.scope()), Retention::for_run());
+    model.advance(source.snapshot()?);
+    if let Err(error) = children.start(command) {
+        note(&error.to_string());
+        return Ok(ExitCode::from(error.status()));
+    }
+    let mut noted = *verbosity == Verbosity::Quiet;
+    loop {
+        match children.wait(INTERVAL).map_err(waiting)? {
+            Progress::Running => {}
+            Progress::Outlived if noted => {}
+            Progress::Outlived => {
+                note("the command has ended; waiting for its descendants (Ctrl-C ends the wait)");
+                noted = true;
             }
+            Progress::Over | Progress::Abandoned => break,
         }
-        let Some(snapshot) = source.snapshot()? else { break };
-        if matches!(source, Source::Replay(_)) {
-            tokio::select! {
-                () = stop.wait() => return Ok(()),
-                () = ticks.next(Some(snapshot.at)) => (),
-            }
-        }
-        if reports == 0 {
-            check_interfaces(config, &snapshot)?;
-        }
-        explain(config, &snapshot, &mut explained);
-        let is_only = config.pace.count == Some(1);
-        let bytes = tokio::select! {
-            () = stop.wait() => return Ok(()),
-            bytes = sink.take(snapshot, is_only) => bytes?,
-        };
-        tokio::select! {
-            () = stop.wait() => return Ok(()),
-            written = write(bytes) => written?,
-        }
-        reports += 1;
+        model.advance(source.snapshot()?);
     }
-    Ok(())
+    model.advance(source.snapshot()?);
+    if report.options.names {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(waiting)?;
+        runtime.block_on(HostNames::default().resolve_all(&mut model));
+    }
+    let status = children.status().unwrap_or(1);
+    if let Err(error) = write_report(config, &model, status, &mut *writer)
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // The exit status stays the command's.
+        note(&format!("failed to write the report: {error}"));
+    }
+    Ok(ExitCode::from(status))
 }
 
-/// Says what is missing and how to get it, of each slot once; of a recording, nobody can change it any more.
-fn explain(config: &Config, snapshot: &Snapshot, explained: &mut HashSet<String>) {
-    let is_doctor = matches!(&config.job, Job::View(viewing) if viewing.view.name() == "doctor");
-    if config.quiet || is_doctor || matches!(config.source, SourceConfig::Replay(_)) {
-        return;
+fn write_report(
+    config: &RunConfig,
+    model: &Model,
+    exit_status: u8,
+    writer: &mut dyn Write,
+) -> io::Result<()> {
+    let mut settings = config.report.output.clone();
+    if config.target == ReportTarget::StandardError && settings.format == Format::Table {
+        settings.width = net_traffic_output::error_width();
+        settings.color = settings.color && settings.width.is_some();
     }
-    let mut slots = Vec::new();
-    let mut said: Vec<String> = Vec::new();
-    let concerned = snapshot.status.iter().filter(|status| config.verbose || status.tier.is_none());
-    for status in concerned.filter(|status| !explained.contains(&status.slot)) {
-        let Some(message) = explanation(status) else { continue };
-        slots.push(status.slot.clone());
-        if !said.contains(&message) {
-            note(&format!("{}: {message}", status.slot));
-            said.push(message);
-        }
-    }
-    explained.extend(slots);
+    let mut bytes = Vec::new();
+    let report = Run { exit_status }.report(model, &config.report.options);
+    Output::new(settings).write(&mut bytes, &report)?;
+    writer.write_all(&bytes)?;
+    writer.flush()
 }
 
-/// What does not work here, why, and what to do about it.
-pub(super) fn remarks(status: &[Status]) -> Vec<String> {
-    let lacking = status.iter().filter(|status| status.tier.is_none());
-    lacking.filter_map(|status| Some(format!("{}: {}", status.slot, explanation(status)?))).collect()
-}
-
-fn explanation(status: &Status) -> Option<String> {
-    let remedy = status.remedy.as_ref().map_or_else(String::new, |remedy| format!("; {remedy}"));
-    Some(format!("{}{remedy}", status.reason.as_ref()?))
-}
-
-/// What becomes of a snapshot.
-enum Sink<'c> {
-    View { viewing: &'c Viewing, model: Box<Model>, naming: Naming, output: Output },
-    Record(Recorder<Box<dyn Write>>),
-}
-
-impl<'c> Sink<'c> {
-    fn new(job: &'c Job, scope: Option<u32>) -> Result<Self, Failure> {
-        Ok(match job {
-            Job::View(viewing) => Self::view(viewing, scope),
-            Job::Record(file) => Self::Record(Recorder::begin(create(file)?)?),
-            Job::Run(running) => Self::view(&running.viewing, scope),
-            Job::Capture(_) | Job::Iperf(_) | Job::Selftest(_) => {
-                return Err(Failure::Failed("this command makes no series of reports".to_owned()));
-            }
-        })
-    }
-
-    fn view(viewing: &'c Viewing, scope: Option<u32>) -> Self {
-        Self::View {
-            viewing,
-            model: Box::new(Model::new(viewing.selection.within(scope), Retention::default())),
-            naming: Naming::default(),
-            output: Output::new(viewing.output.clone()),
-        }
-    }
-
-    /// What is to be written to standard output.
-    async fn take(&mut self, snapshot: Snapshot, is_only: bool) -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::new();
-        match self {
-            Self::View { viewing, model, naming, output } => {
-                model.advance(snapshot);
-                match (viewing.options.names, is_only) {
-                    (true, true) => naming.look_up_once(model).await,
-                    (true, false) => naming.look_up(model),
-                    (false, _) => {}
-                }
-                output.write(&mut bytes, &viewing.view.report(model, &viewing.options))?;
-            }
-            Self::Record(recorder) => recorder.add(&snapshot)?,
-        }
-        Ok(bytes)
-    }
-}
-
-fn create(file: &Path) -> Result<Box<dyn Write>, Failure> {
-    if file == Path::new("-") {
-        return Ok(Box::new(io::stdout()));
-    }
-    match File::create(file) {
-        Ok(file) => Ok(Box::new(file)),
-        Err(error) => Err(Failure::Failed(format!("failed to create {}: {error}", file.display()))),
-    }
+/// Opens the target before the command runs, so that a file that cannot be created fails early.
+fn open(target: &ReportTarget) -> Result<Box<dyn Write>, Failure> {
+    Ok(match target {
+        ReportTarget::StandardOutput => Box::new(io::stdout()),
+        ReportTarget::StandardError => Box::new(io::stderr()),
+        ReportTarget::File(file) => Box::new(
+            File::create(file)
+                .map_err(|error| Failure::Failed(format!("failed to create {}: {error}", file.display())))?,
+        ),
+    })
 }

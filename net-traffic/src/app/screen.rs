@@ -1,4 +1,4 @@
-//! The full screen: snapshots come from their own thread, keys from theirs, and frames go out in between.
+//! The full screen. Snapshots are read on one thread and keys on another; frames are drawn in between.
 
 use std::io;
 
@@ -6,12 +6,12 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
 
 use super::failure::Failure;
+use super::host_names::HostNames;
 use super::keys;
-use super::names::Naming;
-use super::opening::{check_interfaces, open};
+use super::opening::{check_interfaces, open_for};
 use super::stdout::write;
 use super::ticks::Ticks;
-use crate::config::{Config, Viewing};
+use crate::config::ViewConfig;
 use crate::source::Source;
 use crate::source::system::Stop;
 use net_traffic_model::{Model, Retention};
@@ -20,19 +20,15 @@ use net_traffic_output::tui::{Change, Event, Picture, State, update};
 use net_traffic_snapshot::Snapshot;
 use net_traffic_view::Screen;
 
-/// Draws the screen until the user, or the system, ends it.
-pub(super) async fn show(
-    config: &Config,
-    viewing: &Viewing,
-    screen: Screen,
-    mut stop: Stop,
-) -> Result<(), Failure> {
+/// Draws the screen until a key, a signal or the end of the terminal ends it.
+pub(super) async fn show(config: &ViewConfig, screen: Screen, mut stop: Stop) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Failed(format!("failed to take the terminal: {error}"));
-    let source = open(config)?;
-    let selection = viewing.selection.within(source.scope());
+    let source = open_for(config)?;
+    let report = &config.report;
+    let selection = report.selection.within(source.scope());
     let (sender, mut snapshots) = channel(1);
-    // A program that cannot start must say why on a terminal that is still the user's: hence the first snapshot first.
-    let pump = tokio::spawn(pump(source, Ticks::new(config), sender));
+    // The first snapshot comes before the screen, so that an error is written to the ordinary terminal.
+    let reader = tokio::spawn(read_snapshots(source, Ticks::new(config.series.pace), sender));
     let first = tokio::select! {
         () = stop.wait() => return Ok(()),
         first = snapshots.recv() => first,
@@ -40,29 +36,29 @@ pub(super) async fn show(
     let mut model = Model::new(selection, Retention::for_screen());
     if let Some(first) = first {
         let first = first?;
-        check_interfaces(config, &first)?;
+        check_interfaces(&report.selection, &first)?;
         model.advance(*first);
     }
-    let state = State::new(screen, viewing.options.clone(), viewing.output.units, viewing.output.color);
+    let state = State::new(screen, report.options.clone(), report.output.units, report.output.color);
     let full_screen = FullScreen::enter().map_err(failed)?;
     let keys = keys::listen().map_err(failed)?;
-    let result = Showing {
+    let result = Session {
         state,
         model,
-        held: None,
+        paused_model: None,
         full_screen,
-        inputs: Inputs { snapshots, keys, naming: Naming::default(), stop },
+        inputs: Inputs { snapshots, keys, host_names: HostNames::default(), stop },
     }
     .run()
     .await;
-    pump.abort();
+    reader.abort();
     result
 }
 
 type Reading = Result<Box<Snapshot>, Failure>;
 
-/// Reads snapshots at their pace and hands them on. A reading may take long; it must not keep a key waiting.
-async fn pump(mut source: Source, mut ticks: Ticks, sender: Sender<Reading>) {
+/// Reads snapshots at their pace. A slow reading must not delay a key, so it runs on a thread of its own.
+async fn read_snapshots(mut source: Source, mut ticks: Ticks, sender: Sender<Reading>) {
     loop {
         if matches!(source, Source::Live(_)) {
             ticks.next(None).await;
@@ -75,7 +71,7 @@ async fn pump(mut source: Source, mut ticks: Ticks, sender: Sender<Reading>) {
             Ok(read) => read,
             Err(error) => {
                 let failure = Failure::Failed(format!("failed to read: {error}"));
-                // Whoever would be told went away.
+                // The receiver may be closed already.
                 drop(sender.send(Err(failure)).await);
                 return;
             }
@@ -96,21 +92,21 @@ async fn pump(mut source: Source, mut ticks: Ticks, sender: Sender<Reading>) {
     }
 }
 
-/// The screen and what it shows.
-struct Showing {
+/// The screen, its state and its inputs.
+struct Session {
     state: State,
     model: Model,
-    /// The model as it was when the screen was held.
-    held: Option<Box<Model>>,
+    /// The model at the moment of the pause.
+    paused_model: Option<Box<Model>>,
     full_screen: FullScreen,
     inputs: Inputs,
 }
 
-/// Where events come from.
+/// The sources of events.
 struct Inputs {
     snapshots: Receiver<Reading>,
     keys: Receiver<Event>,
-    naming: Naming,
+    host_names: HostNames,
     stop: Stop,
 }
 
@@ -119,41 +115,41 @@ enum Next {
     Event(Event),
 }
 
-/// What ends a picture.
-enum Turn {
+/// Why a picture is out of date.
+enum Outdated {
     Advance(Box<Snapshot>),
     Change(Change),
 }
 
-impl Showing {
+impl Session {
     async fn run(mut self) -> Result<(), Failure> {
         loop {
-            match self.one_picture().await? {
-                Turn::Advance(snapshot) => {
+            match self.show_picture().await? {
+                Outdated::Advance(snapshot) => {
                     self.model.advance(*snapshot);
-                    if self.held.is_none() {
+                    if self.paused_model.is_none() {
                         update(&mut self.state, Event::Snapshot);
                     }
                 }
-                Turn::Change(Change::Quit) => return Ok(()),
-                Turn::Change(Change::Reset) => {
+                Outdated::Change(Change::Quit) => return Ok(()),
+                Outdated::Change(Change::Reset) => {
                     self.model.reset();
-                    self.held = self.held.take().map(|_| Box::new(self.model.clone()));
+                    self.paused_model = self.paused_model.take().map(|_| Box::new(self.model.clone()));
                 }
-                Turn::Change(_) => {}
+                Outdated::Change(_) => {}
             }
-            if self.state.paused != self.held.is_some() {
-                self.held = self.state.paused.then(|| Box::new(self.model.clone()));
+            if self.state.paused != self.paused_model.is_some() {
+                self.paused_model = self.state.paused.then(|| Box::new(self.model.clone()));
             }
         }
     }
 
-    /// Projects the model once, and draws that until something else is to be shown.
-    async fn one_picture(&mut self) -> Result<Turn, Failure> {
-        let Self { state, model, held, full_screen, inputs } = self;
-        let model = held.as_deref_mut().unwrap_or(model);
+    /// Projects the model once and draws that picture until it is out of date.
+    async fn show_picture(&mut self) -> Result<Outdated, Failure> {
+        let Self { state, model, paused_model, full_screen, inputs } = self;
+        let model = paused_model.as_deref_mut().unwrap_or(model);
         if state.options.names {
-            inputs.naming.look_up(model);
+            inputs.host_names.resolve(model);
         }
         let picture = Picture {
             live: net_traffic_view::live(model, state.screen, &state.options),
@@ -164,20 +160,20 @@ impl Showing {
             let (hits, bytes) = full_screen.frame(state, &picture)?;
             state.hits = hits;
             tokio::select! {
-                () = inputs.stop.wait() => return Ok(Turn::Change(update(state, Event::Signal))),
+                () = inputs.stop.wait() => return Ok(Outdated::Change(update(state, Event::Signal))),
                 written = write(bytes) => written?,
             }
             let mut next = inputs.next(state.at_end).await?;
             loop {
                 let event = match next {
-                    Next::Snapshot(snapshot) => return Ok(Turn::Advance(snapshot)),
+                    Next::Snapshot(snapshot) => return Ok(Outdated::Advance(snapshot)),
                     Next::Event(event) => event,
                 };
                 match update(state, event) {
                     Change::Nothing | Change::Frame => state.settle(&picture),
-                    change => return Ok(Turn::Change(change)),
+                    change => return Ok(Outdated::Change(change)),
                 }
-                // Keys that came meanwhile need no frame of their own.
+                // Keys that are queued share the next frame.
                 match inputs.keys.try_recv() {
                     Ok(event) => next = Next::Event(event),
                     Err(_) => break,
@@ -188,13 +184,13 @@ impl Showing {
 }
 
 impl Inputs {
-    /// The next event. Where the terminal ended, so does the program.
+    /// The next event. The end of the terminal ends the program.
     async fn next(&mut self, at_end: bool) -> Result<Next, Failure> {
         tokio::select! {
             biased;
             () = self.stop.wait() => Ok(Next::Event(Event::Signal)),
             key = self.keys.recv() => Ok(Next::Event(key.unwrap_or(Event::Signal))),
-            () = self.naming.arrived() => Ok(Next::Event(Event::Names)),
+            () = self.host_names.resolved() => Ok(Next::Event(Event::Names)),
             reading = self.snapshots.recv(), if !at_end => match reading {
                 Some(reading) => reading.map(Next::Snapshot),
                 None => Ok(Next::Event(Event::End)),

@@ -1,29 +1,26 @@
-//! The self-test: known traffic, what was counted of it, and whether every promise was kept.
+//! `selftest`: sends known traffic and reports what was counted of it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::failure::{Failure, note};
-use crate::config::{Config, SelftestConfig, SourceConfig};
+use crate::config::{SelftestConfig, Verbosity};
 use net_traffic_model::{Model, Retention, Selection};
 use net_traffic_output::Output;
 use net_traffic_snapshot::selftest::Report;
 use net_traffic_snapshot::{OpenError, Tier};
 
-/// Succeeds only if every promise was kept.
-pub(super) fn run(config: &Config, selftest: &SelftestConfig) -> Result<ExitCode, Failure> {
-    let SourceConfig::Live(live) = &config.source else {
-        return Err(Failure::Usage("the self-test needs this machine, not a recording".to_owned()));
-    };
-    let trial = trial(live.tier, selftest.duration)?;
-    if let Some(reason) = trial.shared.as_ref().filter(|_| !config.quiet) {
+/// Succeeds only if each case was counted exactly.
+pub(super) fn run(config: &SelftestConfig) -> Result<ExitCode, Failure> {
+    let trial = trial(config.tier, config.duration)?;
+    if let Some(reason) = trial.shared.as_ref().filter(|_| config.verbosity != Verbosity::Quiet) {
         note(&format!("no network namespace of its own, so it runs on loopback: {reason}"));
     }
     let mut model = Model::new(Selection::default(), Retention::default());
     model.advance(trial.last.clone());
     let mut bytes = Vec::new();
-    Output::new(selftest.output.clone())
+    Output::new(config.output.clone())
         .write(&mut bytes, &net_traffic_view::selftest::report(&trial, &model))?;
     let mut out = io::stdout().lock();
     out.write_all(&bytes)?;
@@ -35,7 +32,7 @@ pub(super) fn run(config: &Config, selftest: &SelftestConfig) -> Result<ExitCode
     }
 }
 
-/// The self-test's workers are this program, started again. The exit status, if this process is a worker.
+/// Runs a worker of the self-test, if this process was started as one; `None` if it was not.
 pub(super) fn run_worker_if_requested() -> Option<ExitCode> {
     #[cfg(all(target_os = "linux", feature = "selftest"))]
     return net_traffic_selftest::traffic::run_worker_if_requested(net_traffic_selftest::traffic::cases());

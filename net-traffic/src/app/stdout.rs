@@ -1,10 +1,10 @@
-//! Writes to standard output without waiting for its reader.
+//! Writes to standard output without blocking the caller.
 
 use std::io::{self, Write};
 
 use super::failure::Failure;
 
-/// Writes on a thread of its own: a reader that does not read must not keep a signal from being noticed.
+/// Writes on a thread of its own, so that a signal is handled while the reader of the output does not read.
 pub(super) async fn write(bytes: Vec<u8>) -> Result<(), Failure> {
     if bytes.is_empty() {
         return Ok(());

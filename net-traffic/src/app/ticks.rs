@@ -1,14 +1,14 @@
-//! The pace: when the next snapshot is due, of this machine or of a recording.
+//! The pace: when the next snapshot is due, live or recorded.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::config::Config;
+use crate::config::Pace;
 use net_traffic_model::Time;
 
-/// When the next snapshot is due.
+/// The pace of a series.
 pub(super) struct Ticks {
     live: tokio::time::Interval,
     replay: ReplayPace,
@@ -17,27 +17,26 @@ pub(super) struct Ticks {
 
 /// How fast a recording is shown.
 enum ReplayPace {
-    /// To a program: it has no patience to be spared.
+    /// Without a pause: standard output is no terminal.
     AtOnce,
-    /// As it was recorded.
+    /// With the pauses of the recording.
     Recorded,
     Every(Duration),
 }
 
 impl Ticks {
-    pub(super) fn new(config: &Config) -> Self {
-        let mut live = interval(config.pace.interval);
+    pub(super) fn new(pace: Pace) -> Self {
+        let mut live = interval(pace.interval);
         live.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let watched = io::stdout().is_terminal();
-        let replay = match (watched, config.pace.chosen) {
+        let replay = match (io::stdout().is_terminal(), pace.chosen) {
             (false, _) => ReplayPace::AtOnce,
-            (true, true) => ReplayPace::Every(config.pace.interval),
+            (true, true) => ReplayPace::Every(pace.interval),
             (true, false) => ReplayPace::Recorded,
         };
         Self { live, replay, before: None }
     }
 
-    /// Returns when it is time: for the next reading, or to show the recorded one of that time.
+    /// Returns when the next live snapshot is due, or when the recorded one of that time is.
     pub(super) async fn next(&mut self, recorded: Option<Time>) {
         let Some(at) = recorded else {
             self.live.tick().await;

@@ -1,4 +1,4 @@
-//! What `capture` was asked for means.
+//! The configuration of `capture`: where packets come from, which are kept, where they go.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,25 +11,25 @@ use net_traffic_packet_text::{Dump, Settings, Stamp};
 use pcap_io::Direction;
 use pcap_io::MAX_SNAPLEN;
 
-/// One capture, from where to where.
+/// One capture.
 #[derive(Clone, Debug)]
-pub(crate) struct Capture {
-    pub from: From,
+pub(crate) struct CaptureConfig {
+    pub from: CaptureSource,
     pub filter: Filter,
-    pub to: To,
-    /// `None`: until the source or the user ends.
+    pub to: CaptureSink,
+    /// `None`: until the source ends or the user stops it.
     pub count: Option<u64>,
     pub fail_on_loss: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum From {
+pub(crate) enum CaptureSource {
     File {
         path: PathBuf,
         direction: Option<Direction>,
     },
     Live(LiveCaptureOptions),
-    /// Only what this command and its children move, until it ends.
+    /// The packets of this command and its descendants, until it ends.
     Command {
         command: Vec<OsString>,
         options: LiveCaptureOptions,
@@ -40,7 +40,7 @@ pub(crate) enum From {
 pub(crate) struct Filter {
     pub text: FilterText,
     pub optimize: bool,
-    /// Only print the program, in this form.
+    /// Print the compiled program in this form and capture nothing.
     pub dump: Option<DumpForm>,
 }
 
@@ -59,13 +59,13 @@ pub(crate) enum DumpForm {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum To {
-    Text { settings: Settings, at_once: bool },
+pub(crate) enum CaptureSink {
+    Text { settings: Settings, flush_each: bool },
     Json(Settings),
-    Files { path: PathBuf, format: FileFormat, rotation: Rotation, at_once: bool, several: bool },
+    Files { path: PathBuf, format: FileFormat, rotation: Rotation, flush_each: bool, several: bool },
 }
 
-impl Capture {
+impl CaptureConfig {
     /// The meaning of the arguments.
     ///
     /// # Errors
@@ -82,22 +82,28 @@ impl Capture {
             2 => Some(DumpForm::C),
             _ => Some(DumpForm::Decimal),
         };
-        let from = from(args, choice, command)?;
+        let from = capture_source(args, choice, command)?;
         let several = match &from {
-            From::File { .. } => false,
-            From::Live(options) | From::Command { options, .. } => options.interfaces.len() != 1,
+            CaptureSource::File { .. } => false,
+            CaptureSource::Live(options) | CaptureSource::Command { options, .. } => {
+                options.interfaces.len() != 1
+            }
         };
         Ok(Self {
             from,
             filter: Filter { text: filter_text, optimize: !source.no_optimize, dump },
-            to: to(file, text, several)?,
+            to: capture_sink(file, text, several)?,
             count: source.count,
             fail_on_loss: file.fail_on_loss,
         })
     }
 }
 
-fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result<From, ConfigError> {
+fn capture_source(
+    args: &CaptureArgs,
+    choice: &ChoiceArgs,
+    command: &[OsString],
+) -> Result<CaptureSource, ConfigError> {
     let direction = match choice.direction {
         None | Some(DirectionArg::Both) => None,
         Some(DirectionArg::In) => Some(Direction::In),
@@ -109,17 +115,15 @@ fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result
         || choice.user.is_some();
     if let Some(path) = &args.source.read {
         if chosen {
-            return refuse(
-                "--pid, --process, --container and --uid choose while packets are captured; -r reads them later",
-            );
+            return refuse("--pid, --process, --container and --uid need a live capture, not -r");
         }
-        return Ok(From::File { path: path.clone(), direction });
+        return Ok(CaptureSource::File { path: path.clone(), direction });
     }
     if args.source.no_process && (chosen || !command.is_empty()) {
-        return refuse("--no-process leaves nothing by which processes could be chosen");
+        return refuse("--no-process contradicts --pid, --process, --container, --uid and COMMAND");
     }
     if args.source.xdp && direction == Some(Direction::Out) {
-        return refuse("--xdp sees what arrives: nothing goes out there");
+        return refuse("--xdp captures received frames only, not -Q out");
     }
     let any = args.source.interfaces.is_empty() || args.source.interfaces.iter().any(|name| name == "any");
     let options = LiveCaptureOptions {
@@ -148,12 +152,12 @@ fn from(args: &CaptureArgs, choice: &ChoiceArgs, command: &[OsString]) -> Result
         },
     };
     if command.is_empty() {
-        return Ok(From::Live(options));
+        return Ok(CaptureSource::Live(options));
     }
-    Ok(From::Command { command: command.to_vec(), options })
+    Ok(CaptureSource::Command { command: command.to_vec(), options })
 }
 
-fn to(file: &CaptureFileArgs, text: &TextArgs, several: bool) -> Result<To, ConfigError> {
+fn capture_sink(file: &CaptureFileArgs, text: &TextArgs, several: bool) -> Result<CaptureSink, ConfigError> {
     if let Some(path) = &file.write {
         let is_pcap = path.extension().is_some_and(|extension| extension == "pcap");
         let rotation = Rotation {
@@ -162,18 +166,18 @@ fn to(file: &CaptureFileArgs, text: &TextArgs, several: bool) -> Result<To, Conf
             files: file.file_count,
         };
         if rotation.files.is_some() && rotation.size.is_none() && rotation.seconds.is_none() {
-            return refuse("-W counts files, of which -C or -G makes more than one");
+            return refuse("-W needs -C or -G");
         }
         let rotates = rotation.size.is_some() || rotation.seconds.is_some();
         if rotates && path.as_os_str() == "-" {
-            return refuse("-C and -G make files; standard output is one only");
+            return refuse("-C and -G need a file name, not standard output");
         }
         let format = if is_pcap { FileFormat::Pcap } else { FileFormat::PcapNg };
-        return Ok(To::Files {
+        return Ok(CaptureSink::Files {
             path: path.clone(),
             format,
             rotation,
-            at_once: file.packet_buffered,
+            flush_each: file.packet_buffered,
             several,
         });
     }
@@ -200,12 +204,12 @@ fn to(file: &CaptureFileArgs, text: &TextArgs, several: bool) -> Result<To, Conf
         },
     };
     if file.json {
-        return Ok(To::Json(settings));
+        return Ok(CaptureSink::Json(settings));
     }
-    Ok(To::Text { settings, at_once: text.line_buffered || file.packet_buffered })
+    Ok(CaptureSink::Text { settings, flush_each: text.line_buffered || file.packet_buffered })
 }
 
-/// Millions of bytes, or with a letter KiB, MiB or GiB.
+/// As tcpdump reads `-C`: millions of bytes, or with a letter KiB, MiB or GiB.
 fn size(text: &str) -> Result<u64, ConfigError> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
@@ -226,7 +230,7 @@ mod tests {
     use super::size;
 
     #[test]
-    fn sizes_are_tcpdumps() {
+    fn rotation_size_is_read_as_by_tcpdump() {
         assert_eq!(size("3"), Ok(3_000_000));
         assert_eq!(size("4k"), Ok(4096));
         assert_eq!(size("1G"), Ok(1 << 30));

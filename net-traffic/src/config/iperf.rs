@@ -1,14 +1,21 @@
-//! What the options of the throughput test mean.
+//! The configuration of `iperf`.
 
 use crate::args::IperfArgs;
+use net_traffic_snapshot::LiveOptions;
 use net_traffic_throughput::{Family, Interval, IperfOptions, Role, Test};
 
-use super::{ConfigError, refuse};
+use super::{ConfigError, IperfConfig, refuse, tier};
 
-/// As iperf3 has it, besides 0 for none.
+/// The range of iperf3; 0 stands for no interval reports.
 const INTERVAL_S: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 
-pub(super) fn options(args: &IperfArgs) -> Result<IperfOptions, ConfigError> {
+/// The collectors count, and read what only the kernel knows of a connection's waits.
+pub(super) fn config(args: &IperfArgs) -> Result<IperfConfig, ConfigError> {
+    let live = LiveOptions { tier: tier(args.tier), counting: true, waits: true, ..LiveOptions::default() };
+    Ok(IperfConfig { options: options(args)?, live, verbosity: args.verbosity.into() })
+}
+
+fn options(args: &IperfArgs) -> Result<IperfOptions, ConfigError> {
     let role = match args.host.as_ref().or(args.client.as_ref()) {
         Some(host) => Role::Client(Box::new(test(args, host)?)),
         None => Role::Server { one_off: args.one_off },

@@ -1,9 +1,9 @@
-//! What the selection's words mean: states, networks, columns, namespaces.
+//! The values of the selection: states, networks, columns, network namespaces.
 
 use std::path::Path;
 
 use super::{ConfigError, refuse};
-use crate::args::{ByArg, SelectionArgs};
+use crate::args::{SelectionArgs, TableArg};
 use net_traffic_model::{Network, Protocol, Selection, State};
 use net_traffic_snapshot::{LiveOptions, Netns, Wanted};
 use net_traffic_view::{States, TableId};
@@ -39,19 +39,19 @@ pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> 
     })
 }
 
-/// Spares a live source the sockets that would not be shown, and has it look where the rest are.
+/// Limits a live source to the sockets that the selection can show, and widens it to the namespaces they may be in.
 pub(super) fn narrow(live: &mut LiveOptions, selection: &Selection) {
     let Selection { protocols, ipv4, ipv6, pids, containers, interfaces, .. } = selection;
     let every = protocols.is_empty();
-    // Who names what may be in a container means it wherever it is.
-    let named = !(pids.is_empty() && containers.is_empty() && interfaces.is_empty());
-    live.everywhere |= named && live.netns.is_none();
+    // A PID, container or interface may be in any network namespace.
+    let anywhere = !(pids.is_empty() && containers.is_empty() && interfaces.is_empty());
+    live.everywhere |= anywhere && live.netns.is_none();
     let both = ipv4 == ipv6;
     live.wanted = Wanted {
         tcp: every || protocols.contains(&Protocol::Tcp),
         udp: every || protocols.contains(&Protocol::Udp),
         others: every,
-        // A socket for both families is an IPv6 socket also while it talks IPv4.
+        // A dual-stack socket is an IPv6 socket, also while it carries IPv4.
         ipv4: both || *ipv4,
         ipv6: true,
         connected: true,
@@ -87,12 +87,12 @@ pub(super) fn states(names: &[String]) -> Result<States, ConfigError> {
     Ok(states)
 }
 
-/// The key of the column that the user means: a key, or a heading of the tables.
+/// The key of a column, given by its key or by its heading in a table.
 pub(super) fn column(
     name: &str,
     view: &str,
     tables: &[(&'static str, Vec<&'static str>)],
-    by: Option<TableId>,
+    table: Option<TableId>,
 ) -> Result<String, ConfigError> {
     let lower = name.to_ascii_lowercase();
     let key = match lower.as_str() {
@@ -108,7 +108,7 @@ pub(super) fn column(
         "conns" => "connections",
         other => other,
     };
-    let searched = || tables.iter().filter(|(table, _)| by.is_none_or(|by| by.key() == *table));
+    let searched = || tables.iter().filter(|(key, _)| table.is_none_or(|table| table.key() == *key));
     if searched().any(|(_, columns)| columns.contains(&key)) {
         return Ok(key.to_owned());
     }
@@ -118,17 +118,18 @@ pub(super) fn column(
     refuse(format!("--sort: {view} has no column '{name}'; it has {}", known.join(", ")))
 }
 
-pub(super) fn by(by: ByArg) -> TableId {
-    match by {
-        ByArg::Connection => TableId::Connection,
-        ByArg::Process => TableId::Process,
-        ByArg::Container => TableId::Container,
-        ByArg::Destination => TableId::Destination,
-        ByArg::Interface => TableId::Interface,
+pub(super) fn table(table: TableArg) -> TableId {
+    match table {
+        TableArg::Connection => TableId::Connection,
+        TableArg::Process => TableId::Process,
+        TableArg::Container => TableId::Container,
+        TableArg::Destination => TableId::Destination,
+        TableArg::Interface => TableId::Interface,
     }
 }
 
-/// The kernel numbers namespaces from here on; process ids are smaller.
+/// The lowest inode of a namespace (`PROC_DYNAMIC_FIRST`); process ids are smaller.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/fs/proc/generic.c#L197>
 const FIRST_INODE: u32 = 0xF000_0000;
 
 pub(super) fn netns(text: &Path) -> Result<Netns, ConfigError> {

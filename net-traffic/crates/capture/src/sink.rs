@@ -8,6 +8,14 @@ use crate::Ledger;
 
 /// Writes packets, one after the other.
 pub trait PacketSink {
+    /// Opens the output, if it is not open yet.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    fn open(&mut self, _interfaces: &[Interface], _now_ns: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Writes one packet. `interfaces` holds all interfaces known so far; `packet.interface` is an index into it.
     ///
     /// # Errors
@@ -19,6 +27,14 @@ pub trait PacketSink {
     /// # Errors
     /// Those of the underlying writer.
     fn statistics(&mut self, interfaces: &[Interface], ledger: &Ledger, now_ns: u64) -> io::Result<()>;
+
+    /// Writes what ends a capture: its statistics.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    fn finish(&mut self, interfaces: &[Interface], ledger: &Ledger, now_ns: u64) -> io::Result<()> {
+        self.statistics(interfaces, ledger, now_ns)
+    }
 
     /// Writes all buffered bytes.
     ///

@@ -96,6 +96,11 @@ impl<W: Write> PacketSink for JsonPackets<W> {
         self.flush()
     }
 
+    fn finish(&mut self, _interfaces: &[Interface], ledger: &Ledger, now_ns: u64) -> io::Result<()> {
+        summary(&mut self.out, ledger, now_ns)?;
+        self.out.flush()
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
@@ -105,7 +110,7 @@ impl<W: Write> PacketSink for JsonPackets<W> {
 ///
 /// # Errors
 /// Those of the writer.
-pub fn summary(out: &mut impl Write, ledger: &Ledger, now_ns: u64) -> io::Result<()> {
+fn summary(out: &mut impl Write, ledger: &Ledger, now_ns: u64) -> io::Result<()> {
     #[derive(Serialize)]
     struct Summary {
         schema: &'static str,

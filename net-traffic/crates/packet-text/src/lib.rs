@@ -33,7 +33,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use self::json::{JsonPackets, summary as json_summary};
+pub use self::json::JsonPackets;
 use self::time::Clock;
 pub use self::time::Stamp;
 use crate::dissect::{ARP, IPV4, IPV6, frame};

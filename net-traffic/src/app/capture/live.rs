@@ -1,17 +1,17 @@
-//! Packets of this machine, as they pass.
+//! Captures packets of this machine.
 
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
 
-use super::{Failure, Writer, introduce, misread, note};
-use crate::config::capture::Capture;
+use super::{Failure, Writer, invalid_filter, note, note_source};
+use crate::config::CaptureConfig;
 use crate::source::system::{LiveCapture, Signals};
 use net_traffic_capture::{CaptureStartError, Ledger, LiveCaptureOptions, StopReason, now_ns};
 use pcap_io::{Interface, Packet};
 
 pub(super) fn capture(
-    capture: &Capture,
+    capture: &CaptureConfig,
     options: &LiveCaptureOptions,
     command: &[OsString],
     expression: &str,
@@ -20,7 +20,7 @@ pub(super) fn capture(
     let signals = Signals::listen().map_err(failed)?;
     let mut live =
         LiveCapture::start(options, expression, capture.filter.optimize).map_err(|error| match error {
-            CaptureStartError::Filter(error) => misread(expression, &error),
+            CaptureStartError::Filter(error) => invalid_filter(expression, &error),
             CaptureStartError::Open(error) => error.into(),
         })?;
     if let Some(reason) = live.without_owners() {
@@ -29,83 +29,82 @@ pub(super) fn capture(
     for remark in live.remarks() {
         note(&remark);
     }
-    let mut taker = Taker {
+    let mut consumer = PacketConsumer {
         writer: Writer::new(&capture.to),
         limit: capture.count,
         captured: 0,
-        unwanted: 0,
+        after_last_file: 0,
         failure: None,
     };
-    taker.writer.open(live.interfaces(), now_ns())?;
+    consumer.writer.open(live.interfaces(), now_ns())?;
     match live.interfaces() {
         several if options.interfaces.is_empty() => {
-            note(&format!("listening on any, {} interfaces by now", several.len()));
+            note(&format!("listening on any ({} interfaces)", several.len()));
         }
         [interface] => {
             let name = interface.name.as_deref().unwrap_or("?");
-            introduce(&format!("listening on {name}"), interface);
+            note_source(&format!("listening on {name}"), interface);
         }
         several => note(&format!("listening on {} interfaces", several.len())),
     }
     if !command.is_empty() {
         live.run(command).map_err(|error| Failure::Usage(format!("failed to run the command: {error}")))?;
     }
-    let end = follow(&mut live, &mut taker, &signals);
-    let wants_rest = taker.failure.is_none() && end != Some(StopReason::ConsumerDone);
-    let mut take = |interfaces: &[Interface], packet: &Packet<'_>| taker.take(interfaces, packet);
-    live.finish(if wants_rest { Some(&mut take) } else { None });
-    conclude(capture, &mut live, &mut taker, end.as_ref(), &signals)
+    let end = follow(&mut live, &mut consumer, &signals);
+    let wants_rest = consumer.failure.is_none() && end != Some(StopReason::ConsumerDone);
+    let mut consume = |interfaces: &[Interface], packet: &Packet<'_>| consumer.consume(interfaces, packet);
+    live.finish(if wants_rest { Some(&mut consume) } else { None });
+    conclude(capture, &mut live, &mut consumer, end.as_ref(), &signals)
 }
 
-/// Until something ends it; `None` if it is the user.
-fn follow(live: &mut LiveCapture, taker: &mut Taker, signals: &Signals) -> Option<StopReason> {
+/// Captures until the end; `None` if a signal ended the capture.
+fn follow(live: &mut LiveCapture, consumer: &mut PacketConsumer, signals: &Signals) -> Option<StopReason> {
     while !signals.stopped() {
         if signals.statistics_wanted() {
-            let ledger = taker.ledger(live);
-            tell(&ledger);
-            let written = taker.writer.statistics(live.interfaces(), &ledger, now_ns());
-            if taker.is_refused(written) {
+            let ledger = consumer.ledger(live);
+            note_summary(&ledger);
+            let written = consumer.writer.statistics(live.interfaces(), &ledger, now_ns());
+            if consumer.keep_failure(written) {
                 return Some(StopReason::ConsumerDone);
             }
         }
-        let end = live.next(&mut |interfaces, packet| taker.take(interfaces, packet));
+        let end = live.next(&mut |interfaces, packet| consumer.consume(interfaces, packet));
         if end.is_some() {
             return end;
         }
-        let flushed = taker.writer.flush();
-        if taker.is_refused(flushed) {
+        let flushed = consumer.writer.flush();
+        if consumer.keep_failure(flushed) {
             return Some(StopReason::ConsumerDone);
         }
     }
     None
 }
 
-/// Writes the end of the file and the numbers, and says what kind of end it was.
+/// Writes the end of the file and the summary, and returns the error that ended the capture.
 fn conclude(
-    capture: &Capture,
+    capture: &CaptureConfig,
     live: &mut LiveCapture,
-    taker: &mut Taker,
+    consumer: &mut PacketConsumer,
     end: Option<&StopReason>,
     signals: &Signals,
 ) -> Result<(), Failure> {
-    if taker.failure.is_none() {
-        let ledger = taker.ledger(live);
-        let written = taker.writer.finish(live.interfaces(), &ledger, now_ns());
-        taker.is_refused(written);
+    if consumer.failure.is_none() {
+        let ledger = consumer.ledger(live);
+        let written = consumer.writer.finish(live.interfaces(), &ledger, now_ns());
+        consumer.keep_failure(written);
     }
-    let reader_is_gone = matches!(taker.failure, Some(Failure::ReaderGone));
-    let mut ledger = taker.ledger(live);
-    if taker.failure.is_some() && !reader_is_gone {
-        // What could not be written is lost, and so is what came after it.
+    let output_closed = matches!(consumer.failure, Some(Failure::OutputClosed));
+    let mut ledger = consumer.ledger(live);
+    if consumer.failure.is_some() && !output_closed {
+        // Packets after a failed write are lost, too.
         ledger.write_failed += std::mem::take(&mut ledger.left_over);
     }
     for remark in live.remarks() {
         note(&remark);
     }
-    tell(&ledger);
+    note_summary(&ledger);
     signals.done();
-    if let Some(failure) = taker.failure.take() {
-        // A full disk has no place for what belongs at the end; the capture is what it is.
+    if let Some(failure) = consumer.failure.take() {
         return Err(failure);
     }
     match end {
@@ -121,34 +120,34 @@ fn conclude(
     Ok(())
 }
 
-/// Takes packets to the writer, until there were enough or it fails.
-struct Taker {
+/// Writes packets until `-c` is reached or a write fails.
+struct PacketConsumer {
     writer: Writer,
     limit: Option<u64>,
     captured: u64,
-    /// What came after the last file that there may be.
-    unwanted: u64,
+    /// Packets after the last file that `-W` allows.
+    after_last_file: u64,
     failure: Option<Failure>,
 }
 
-impl Taker {
-    fn take(&mut self, interfaces: &[Interface], packet: &Packet<'_>) -> ControlFlow<()> {
+impl PacketConsumer {
+    fn consume(&mut self, interfaces: &[Interface], packet: &Packet<'_>) -> ControlFlow<()> {
         self.captured += 1;
         let written = self.writer.packet(interfaces, packet);
-        if self.is_refused(written) {
+        if self.keep_failure(written) {
             return ControlFlow::Break(());
         }
         if self.writer.is_full() {
             self.captured -= 1;
-            self.unwanted += 1;
+            self.after_last_file += 1;
             self.limit = Some(self.captured);
         }
         let enough = self.limit.is_some_and(|limit| self.captured >= limit);
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Keeps the first failure.
-    fn is_refused(&mut self, written: io::Result<()>) -> bool {
+    /// Keeps the first failure; returns whether the write failed.
+    fn keep_failure(&mut self, written: io::Result<()>) -> bool {
         match written {
             Ok(()) => false,
             Err(error) => {
@@ -161,10 +160,10 @@ impl Taker {
     fn ledger(&mut self, live: &mut LiveCapture) -> Ledger {
         let mut ledger = live.ledger();
         let unwritten = if self.failure.is_some() { self.writer.unwritten() } else { 0 };
-        ledger.left_over += self.unwanted;
+        ledger.left_over += self.after_last_file;
         ledger.captured = self.captured - unwritten.min(self.captured);
         match &self.failure {
-            Some(Failure::ReaderGone) => ledger.left_over += unwritten,
+            Some(Failure::OutputClosed) => ledger.left_over += unwritten,
             Some(_) => ledger.write_failed += unwritten,
             None => {}
         }
@@ -172,8 +171,8 @@ impl Taker {
     }
 }
 
-/// The numbers as tcpdump gives them, with the causes of what was lost.
-fn tell(ledger: &Ledger) {
+/// The summary that tcpdump prints, with the causes of loss.
+fn note_summary(ledger: &Ledger) {
     let plural = |count: u64| if count == 1 { "packet" } else { "packets" };
     let Ledger { received, captured, .. } = *ledger;
     let dropped = ledger.dropped();
@@ -193,7 +192,7 @@ fn tell(ledger: &Ledger) {
     if ledger.map_full > 0 {
         let count = ledger.map_full;
         note(&format!(
-            "processes may be missing: no room for {count} addresses behind interfaces (map_full)"
+            "packets may lack their process: no map entry for {count} addresses of other network namespaces (map_full)"
         ));
     }
 }

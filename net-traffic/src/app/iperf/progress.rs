@@ -1,4 +1,4 @@
-//! The line that moves below the report while a test runs, on a terminal.
+//! The progress line below the report of a running test, on a terminal.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use net_traffic_output::throughput::progress;
 
-/// Draws over itself, and goes away before anything else is written.
+/// Redraws itself in place, and is cleared before anything else is written.
 pub(super) struct Progress {
     whole: Option<Duration>,
-    /// When the test was looked at first and last, and what it had moved by then.
+    /// The times of the first and the last sample, and the bytes until the last.
     first_ns: Option<u64>,
     last: Option<(u64, u64)>,
     rates_bps: VecDeque<u64>,
     is_drawn: bool,
 }
 
-/// So many looks fit on a line of 80 characters beside the figures.
+/// Samples that fit on a line of 80 characters beside the figures.
 const WIDTH: usize = 48;
-/// Back to the beginning of the line, and away with it.
+/// Carriage return and erase to the end of the line.
 const CLEAR: &str = "\r\x1b[K";
 
 impl Progress {
-    /// `whole`: how long the test will take. Only for a terminal that can go back in its line.
+    /// `whole`: the duration of the test. `None` for a terminal without cursor movement.
     pub(super) fn for_terminal(out: &impl IsTerminal, whole: Option<Duration>) -> Option<Self> {
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         (out.is_terminal() && !is_dumb).then(|| Self::new(whole))
@@ -32,7 +32,7 @@ impl Progress {
         Self { whole, first_ns: None, last: None, rates_bps: VecDeque::new(), is_drawn: false }
     }
 
-    /// The test was looked at: what it had moved at which time.
+    /// Adds a sample: a time, and the bytes until then.
     pub(super) fn advance(&mut self, at_ns: u64, bytes: u64) {
         self.first_ns.get_or_insert(at_ns);
         if let Some((then_ns, before)) = self.last.replace((at_ns, bytes))
@@ -60,7 +60,7 @@ impl Progress {
         if std::mem::take(&mut self.is_drawn) { write!(out, "{CLEAR}") } else { Ok(()) }
     }
 
-    /// The test is over; the next begins anew.
+    /// Clears the line and starts over for the next test.
     pub(super) fn end(&mut self, out: &mut impl Write) -> io::Result<()> {
         self.clear(out)?;
         *self = Self::new(self.whole);
@@ -79,9 +79,9 @@ mod tests {
     }
 
     #[test]
-    fn each_look_is_a_bar_of_the_rate_since_the_last() {
+    fn sample_is_a_bar_of_its_rate() {
         let mut progress = Progress::new(Some(Duration::from_secs(10)));
-        assert_eq!(drawn(&mut progress), "", "nothing was seen yet");
+        assert_eq!(drawn(&mut progress), "", "no sample yet");
         for (second, megabytes) in [(0, 0), (1, 100), (2, 150), (3, 150)] {
             progress.advance(second * 1_000_000_000, megabytes * 1_000_000);
         }
@@ -89,11 +89,11 @@ mod tests {
         let mut out = Vec::new();
         progress.clear(&mut out).unwrap();
         progress.clear(&mut out).unwrap();
-        assert_eq!(out, CLEAR.as_bytes(), "what was drawn is cleared once");
+        assert_eq!(out, CLEAR.as_bytes(), "the line is cleared once");
     }
 
     #[test]
-    fn it_stays_within_its_line_and_forgets_the_test_before() {
+    fn line_is_bounded_and_end_resets_it() {
         let mut progress = Progress::new(None);
         for second in 0..500 {
             progress.advance(second * 1_000_000_000, second * 125_000_000);

@@ -88,27 +88,10 @@ impl Files {
         }
     }
 
-    /// Opens the first file, so that what is wrong with it is known before anything is captured.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn open(&mut self, interfaces: &[Interface], now_ns: u64) -> io::Result<()> {
-        self.begin(interfaces, now_ns)?;
-        self.flush()
-    }
-
     /// Packets come from several interfaces, though there may be one by now.
     #[must_use]
     pub fn several(self, several: bool) -> Self {
         Self { several, ..self }
-    }
-
-    /// Opens the first file if no packet has.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn open_if_new(&mut self, interfaces: &[Interface], now_ns: u64) -> io::Result<()> {
-        if self.out.is_none() { self.open(interfaces, now_ns) } else { Ok(()) }
     }
 
     fn begin(&mut self, interfaces: &[Interface], now_ns: u64) -> io::Result<()> {
@@ -198,6 +181,14 @@ impl Files {
 }
 
 impl PacketSink for Files {
+    fn open(&mut self, interfaces: &[Interface], now_ns: u64) -> io::Result<()> {
+        if self.out.is_some() {
+            return Ok(());
+        }
+        self.begin(interfaces, now_ns)?;
+        self.flush()
+    }
+
     fn packet(&mut self, interfaces: &[Interface], packet: &Packet<'_>) -> io::Result<()> {
         if self.out.is_none() {
             self.begin(interfaces, packet.time_ns)?;

@@ -1,7 +1,6 @@
-//! Options before the command, and the command that is left out.
+//! Moves options that precede the subcommand behind it, and inserts the default subcommand.
 //!
-//! The commands do not agree on what `-t` or `-p` means, so that no option can belong to all of them. Instead, what
-//! stands before the command is moved behind it, and `connections` is put where no command stands.
+//! `-t` and `-p` mean different things to different subcommands, so clap cannot have them as global options.
 
 use std::ffi::{OsStr, OsString};
 
@@ -9,12 +8,12 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use super::Args;
 
-/// The command that is meant when none is named.
+/// The subcommand of a command line without one.
 const DEFAULT: &str = "connections";
 
-/// The arguments with the command first.
+/// The arguments with a subcommand first.
 #[must_use]
-pub(crate) fn options_after_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+pub(crate) fn insert_default_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if arguments.is_empty() {
         arguments.push("net-traffic".into());
     }
@@ -25,7 +24,7 @@ pub(crate) fn options_after_command(mut arguments: Vec<OsString>) -> Vec<OsStrin
         if !is_option(argument) {
             break;
         }
-        if asks_about_program(argument) || argument == "--" {
+        if is_help_or_version(argument) || argument == "--" {
             return arguments;
         }
         place += if takes_next(default, argument) { 2 } else { 1 };
@@ -36,7 +35,7 @@ pub(crate) fn options_after_command(mut arguments: Vec<OsString>) -> Vec<OsStrin
             let command = arguments.remove(place);
             arguments.insert(1, command);
         }
-        // A misspelt command is an unknown command, not a bad number.
+        // A misspelt subcommand: clap reports it as unknown, not as a bad interval.
         Some(word) if place == 1 && word.parse::<f64>().is_err() => {}
         _ => arguments.insert(1, DEFAULT.into()),
     }
@@ -48,17 +47,18 @@ fn is_option(argument: &OsStr) -> bool {
     bytes.len() > 1 && bytes.first() == Some(&b'-')
 }
 
-fn asks_about_program(argument: &OsStr) -> bool {
-    ["-h", "--help", "-V", "--version"].iter().any(|question| argument == *question)
+fn is_help_or_version(argument: &OsStr) -> bool {
+    ["-h", "--help", "-V", "--version"].iter().any(|option| argument == *option)
 }
 
-/// Whether the next argument is the value of this option.
+/// Whether the option's value is the next argument.
 fn takes_next(command: &Command, option: &OsStr) -> bool {
     let text = option.to_string_lossy();
     if let Some(long) = text.strip_prefix("--") {
         return !long.contains('=') && option_named(command, |arg| arg.get_long() == Some(long));
     }
-    // In a cluster of letters, the first that takes a value takes the rest; only the last can take the next word.
+    // In a cluster of short options, the first that takes a value takes the rest of the cluster; only the last one
+    // can take the next argument.
     let mut letters = text.chars().skip(1);
     let takes = letters.find(|letter| option_named(command, |arg| arg.get_short() == Some(*letter)));
     takes.is_some() && letters.next().is_none()
@@ -77,12 +77,12 @@ mod tests {
     fn ordered(line: &str) -> String {
         let arguments =
             std::iter::once("net-traffic").chain(line.split_whitespace()).map(OsString::from).collect();
-        let ordered = options_after_command(arguments);
+        let ordered = insert_default_subcommand(arguments);
         ordered[1..].iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn puts_the_command_first() {
+    fn subcommand_is_moved_or_inserted_first() {
         for (typed, meant) in [
             ("", "connections"),
             ("-t --json", "connections -t --json"),

@@ -1,22 +1,22 @@
-//! Watches a test with this program's own collectors while it runs.
+//! Reads this machine's collectors while a test runs, to find what limits it.
 
 use std::io;
 
-use crate::app::run::remarks;
+use crate::app::series::remarks;
 use crate::source::system::{HostLoad, Live};
 use net_traffic_model::throughput::{HostLoad as HostLoadReading, Observations, TestMonitor, TestRequest};
 use net_traffic_output::throughput;
 use net_traffic_snapshot::{LiveOptions, OpenError};
 use net_traffic_view::throughput::cause;
 
-/// The collectors, and what they saw of the test that is running.
+/// The collectors, and their observations of the running test.
 pub(super) struct Watcher {
     live: Live,
     host_load: Option<HostLoad>,
     port: u16,
     monitor: Option<TestMonitor>,
     request: TestRequest,
-    /// What these rights do not let it see.
+    /// What the privileges do not allow to observe.
     remarks: Vec<String>,
     paused: bool,
 }
@@ -24,10 +24,10 @@ pub(super) struct Watcher {
 impl Watcher {
     pub(super) fn open(options: &LiveOptions, port: u16, request: TestRequest) -> Result<Self, OpenError> {
         let mut live = Live::open(options)?;
-        // The first reading looks for whoever holds the sockets of this machine, which must not take time from a test.
-        // What it cannot do the next ones tell.
+        // The first reading scans the descriptors of all processes. It comes before the test, which it would slow down.
+        // An error shows in the next reading.
         drop(live.snapshot());
-        // Without them the sockets still tell.
+        // Optional: without it the cause comes from the sockets alone.
         let host_load = HostLoad::open().ok();
         Ok(Self { live, host_load, port, monitor: None, request, remarks: Vec::new(), paused: false })
     }
@@ -36,20 +36,20 @@ impl Watcher {
         self.monitor.is_some() && !self.paused
     }
 
-    /// A test begins.
+    /// Starts to observe a test.
     pub(super) fn begin(&mut self) {
         self.monitor = Some(TestMonitor::new(std::process::id(), self.port));
         self.paused = false;
-        self.look();
+        self.sample();
     }
 
-    /// Its last byte was moved: what comes now is not part of it.
+    /// Stops to observe after the last byte: what follows is not part of the test.
     pub(super) fn pause(&mut self) {
         self.paused = true;
     }
 
-    /// Takes one more reading.
-    pub(super) fn look(&mut self) {
+    /// Reads the collectors once more.
+    pub(super) fn sample(&mut self) {
         let Some(monitor) = &mut self.monitor else { return };
         let mut reading = HostLoadReading::default();
         if let Some(host_load) = &mut self.host_load {
@@ -62,20 +62,20 @@ impl Watcher {
         }
     }
 
-    /// When it was read last, and what the test had moved by then.
+    /// The time of the last reading, and the bytes of the test until then.
     pub(super) fn moved(&self) -> Option<(u64, u64)> {
         self.monitor.as_ref().filter(|_| !self.paused)?.moved()
     }
 
-    /// What the test's own report says of lost datagrams belongs to the cause.
+    /// Adds the lost datagrams of the test's own report to the cause.
     pub(super) fn report(&mut self, lost: u64, sent: u64) {
         self.request.datagrams = Some((lost, sent));
     }
 
-    /// The test is over; a document has of it what lines say.
+    /// Ends the observation. `document`: the JSON report, which has the lost datagrams.
     pub(super) fn end(&mut self, document: Option<&str>) -> Option<Findings> {
-        // The sockets are closed by now: where something counts, these are their last figures.
-        self.look();
+        // The sockets are closed by now: with programs, this reading has their final counters.
+        self.sample();
         let seen = self.monitor.take()?.observations();
         let lost = document.and_then(datagrams).or(self.request.datagrams.take());
         let request = TestRequest { datagrams: lost, ..self.request };
@@ -83,7 +83,7 @@ impl Watcher {
     }
 }
 
-/// What was seen of a test that is over.
+/// The observations of a test that has ended.
 pub(super) struct Findings {
     seen: Observations,
     request: TestRequest,
@@ -104,7 +104,7 @@ impl Findings {
     }
 }
 
-/// Lost and sent, as the sum of iperf3's report has them.
+/// Lost and sent datagrams, from the sum of an iperf3 report.
 fn datagrams(document: &str) -> Option<(u64, u64)> {
     let report: serde_json::Value = serde_json::from_str(document).ok()?;
     let sum = report.get("end")?.get("sum")?;
