@@ -16,7 +16,7 @@ use support::{recording, recordings};
 const SIZES: &[(u16, u16)] = &[(80, 24), (140, 40)];
 
 #[test]
-fn every_recording_gives_the_frames_that_were_agreed() {
+fn recordings_match_stored_frames() {
     for recording in recordings() {
         let name = recording.file_stem().unwrap().to_string_lossy().into_owned();
         for size in SIZES {
@@ -34,7 +34,7 @@ fn every_recording_gives_the_frames_that_were_agreed() {
 }
 
 #[test]
-fn every_way_to_look_gives_the_frame_that_was_agreed() {
+fn screen_modes_match_stored_frames() {
     for size in SIZES {
         let mut all = String::new();
         for (title, keys) in [
@@ -55,95 +55,95 @@ fn every_way_to_look_gives_the_frame_that_was_agreed() {
             ("paused", " "),
             ("the last row", "G"),
         ] {
-            let mut shown = TestScreen::of(&recording("rates"), Screen::Top, *size);
-            shown.press(keys);
-            add(&mut all, title, &shown);
+            let mut screen = TestScreen::of(&recording("rates"), Screen::Top, *size);
+            screen.press(keys);
+            add(&mut all, title, &screen);
         }
         for (title, keys) in [("interface", "<Enter>"), ("the other list", "2<Down>")] {
-            let mut shown = TestScreen::of(&recording("rates"), Screen::Bandwidth, *size);
-            shown.press(keys);
-            add(&mut all, title, &shown);
+            let mut screen = TestScreen::of(&recording("rates"), Screen::Bandwidth, *size);
+            screen.press(keys);
+            add(&mut all, title, &screen);
         }
         check(&format!("ways_{}x{}", size.0, size.1), &all);
     }
 }
 
 #[test]
-fn addresses_are_never_cut() {
+fn longest_address_is_shown_whole() {
     for size in [(80, 24), (100, 30), (140, 40)] {
-        let mut shown = TestScreen::empty(Screen::Top, size, true);
+        let mut screen = TestScreen::empty(Screen::Top, size, true);
         let longest = "2001:db8:1111:2222:3333:4444:5555:6666";
-        shown.take(Snapshot { sockets: vec![socket(1, longest, 65_535)], ..at(1) });
+        screen.advance(Snapshot { sockets: vec![socket(1, longest, 65_535)], ..at(1) });
         let remote = format!("[{longest}]:65535");
-        assert!(shown.text().contains(&remote), "{}", shown.text());
-        shown.press("4");
-        assert!(shown.text().contains(longest), "{}", shown.text());
-        shown.press("1<Enter>");
-        assert!(shown.text().contains(&remote), "{}", shown.text());
+        assert!(screen.text().contains(&remote), "{}", screen.text());
+        screen.press("4");
+        assert!(screen.text().contains(longest), "{}", screen.text());
+        screen.press("1<Enter>");
+        assert!(screen.text().contains(&remote), "{}", screen.text());
     }
 }
 
 #[test]
-fn what_has_ended_is_dim_and_stays_for_a_while() {
-    let mut shown = TestScreen::empty(Screen::Top, (80, 24), true);
+fn ended_connection_is_dim_for_five_snapshots() {
+    let mut screen = TestScreen::empty(Screen::Top, (80, 24), true);
     let ended = Socket { closed: true, ..socket(2, "198.51.100.2", 80) };
-    shown.take(Snapshot {
+    screen.advance(Snapshot {
         sockets: vec![socket(1, "198.51.100.1", 80), socket(2, "198.51.100.2", 80)],
         ..at(1)
     });
-    shown.take(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80), ended], ..at(2) });
+    screen.advance(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80), ended], ..at(2) });
     for second in 3..6 {
-        assert!(modifiers(&shown, "198.51.100.2").contains(Modifier::DIM), "{}", shown.text());
-        assert!(!modifiers(&shown, "198.51.100.1").contains(Modifier::DIM));
-        shown.take(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80)], ..at(second) });
+        assert!(modifiers(&screen, "198.51.100.2").contains(Modifier::DIM), "{}", screen.text());
+        assert!(!modifiers(&screen, "198.51.100.1").contains(Modifier::DIM));
+        screen.advance(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80)], ..at(second) });
     }
     for second in 6..9 {
-        shown.take(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80)], ..at(second) });
+        screen.advance(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80)], ..at(second) });
     }
-    assert!(!shown.text().contains("198.51.100.2"), "{}", shown.text());
-    shown.press("4");
-    assert!(shown.text().contains("198.51.100.2"), "it stays in the totals\n{}", shown.text());
+    assert!(!screen.text().contains("198.51.100.2"), "{}", screen.text());
+    screen.press("4");
+    assert!(screen.text().contains("198.51.100.2"), "it stays in the totals\n{}", screen.text());
 }
 
 #[test]
-fn without_colours_there_are_none() {
+fn screen_without_colour_uses_no_colour() {
     for (color, expected) in [(true, true), (false, false)] {
-        for (screen, keys) in [
+        for (kind, keys) in [
             (Screen::Top, ""),
             (Screen::Top, "?"),
             (Screen::Top, "<Enter>"),
             (Screen::Top, "/port:x"),
             (Screen::Bandwidth, ""),
         ] {
-            let mut shown = TestScreen::of(&recording("rates"), screen, (80, 24));
-            shown.state.color = color;
-            shown.press(keys).frame();
-            let cells = shown.buffer().content();
+            let mut screen = TestScreen::of(&recording("rates"), kind, (80, 24));
+            screen.state.color = color;
+            screen.press(keys).frame();
+            let cells = screen.buffer().content();
             let colored = cells.iter().any(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset);
-            assert_eq!(colored, expected, "{screen:?} {keys}");
+            assert_eq!(colored, expected, "{kind:?} {keys}");
         }
     }
 }
 
 #[test]
-fn a_terminal_that_is_too_small_is_told_so_and_may_grow() {
-    let mut shown = TestScreen::of(&recording("rates"), Screen::Top, (79, 24));
-    assert!(shown.text().contains("needs 80x24"), "{}", shown.text());
+fn small_terminal_shows_needed_size_until_it_grows() {
+    let mut screen = TestScreen::of(&recording("rates"), Screen::Top, (79, 24));
+    assert!(screen.text().contains("needs 80x24"), "{}", screen.text());
     for size in [(80, 23), (1, 1), (3, 300)] {
-        shown.resize(size);
+        screen.resize(size);
     }
     for size in [(80, 24), (300, 100), (81, 25), (200, 24), (80, 200)] {
-        for screen in [Screen::Top, Screen::Bandwidth] {
-            shown.state.screen = screen;
-            shown.resize(size);
-            assert!(shown.text().contains("web-1"), "{size:?}\n{}", shown.text());
+        for kind in [Screen::Top, Screen::Bandwidth] {
+            screen.state.screen = kind;
+            screen.resize(size);
+            assert!(screen.text().contains("web-1"), "{size:?}\n{}", screen.text());
         }
     }
 }
 
 #[test]
-fn the_chosen_row_stays_chosen_while_the_list_changes() {
-    let mut shown = TestScreen::empty(Screen::Top, (80, 24), true);
+fn selected_row_stays_selected_while_order_changes() {
+    let mut screen = TestScreen::empty(Screen::Top, (80, 24), true);
     let three = |busy: u64| {
         let bytes =
             move |id: u64, second: u64| Bytes { rx: if id == busy { 1000 * second } else { id }, tx: 0 };
@@ -156,59 +156,60 @@ fn the_chosen_row_stays_chosen_while_the_list_changes() {
                 .collect::<Vec<_>>()
         }
     };
-    shown.take(Snapshot { sockets: three(1)(1), ..at(1) });
-    shown.press("/198<Enter><Down>");
-    let chosen = line_of_selection(&shown);
+    screen.advance(Snapshot { sockets: three(1)(1), ..at(1) });
+    screen.press("/198<Enter><Down>");
+    let chosen = line_of_selection(&screen);
     for (second, busy) in [(2, 3), (3, 1), (4, 2), (5, 3)] {
-        shown.take(Snapshot { sockets: three(busy)(second), ..at(second) });
-        assert_eq!(address_in(&line_of_selection(&shown)), address_in(&chosen), "{}", shown.text());
+        screen.advance(Snapshot { sockets: three(busy)(second), ..at(second) });
+        assert_eq!(address_in(&line_of_selection(&screen)), address_in(&chosen), "{}", screen.text());
     }
-    shown.press("g");
-    shown.take(Snapshot { sockets: three(2)(6), ..at(6) });
-    assert_eq!(shown.state.selected, 0, "who chose the first sees the first");
+    screen.press("g");
+    screen.advance(Snapshot { sockets: three(2)(6), ..at(6) });
+    assert_eq!(screen.state.selected, 0, "a selected first place stays the first place");
 }
 
 #[test]
-fn a_row_that_is_forgotten_while_it_is_open_says_so() {
-    let mut shown = TestScreen::empty(Screen::Top, (80, 24), true);
-    shown.take(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80)], ..at(1) });
-    shown.press("<Enter>");
-    assert!(shown.text().contains("cookie"), "{}", shown.text());
+fn details_of_a_dropped_row_report_its_end() {
+    let mut screen = TestScreen::empty(Screen::Top, (80, 24), true);
+    screen.advance(Snapshot { sockets: vec![socket(1, "198.51.100.1", 80)], ..at(1) });
+    screen.press("<Enter>");
+    assert!(screen.text().contains("cookie"), "{}", screen.text());
     for second in 2..12 {
-        shown.take(at(second));
+        screen.advance(at(second));
     }
-    assert!(shown.text().contains("ended a while ago"), "{}", shown.text());
-    shown.press("<Esc>");
-    assert!(shown.text().contains("Nothing is connected."), "{}", shown.text());
+    assert!(screen.text().contains("ended a while ago"), "{}", screen.text());
+    screen.press("<Esc>");
+    assert!(screen.text().contains("Nothing is connected."), "{}", screen.text());
 }
 
 #[test]
-fn help_names_the_remedy_and_flags_hold_here_too() {
-    let mut shown = TestScreen::of(&recording("degraded"), Screen::Top, (140, 40));
-    let remedy = shown.model.status().iter().find_map(|status| status.remedy.clone()).unwrap();
+fn help_shows_remedies_and_limit_applies() {
+    let mut screen = TestScreen::of(&recording("degraded"), Screen::Top, (140, 40));
+    let remedy = screen.model.status().iter().find_map(|status| status.remedy.clone()).unwrap();
     let first_words: Vec<&str> = remedy.split_whitespace().take(4).collect();
-    shown.press("?");
-    assert!(shown.text().contains(&format!("remedy: {}", first_words.join(" "))), "{}", shown.text());
-    shown.press("<Esc>");
-    shown.state.options.limit = Some(2);
-    shown.frame();
-    assert!(shown.text().contains("Connections 2/4"), "{}", shown.text());
+    screen.press("?");
+    assert!(screen.text().contains(&format!("remedy: {}", first_words.join(" "))), "{}", screen.text());
+    screen.press("<Esc>");
+    screen.state.options.limit = Some(2);
+    screen.frame();
+    assert!(screen.text().contains("Connections 2/4"), "{}", screen.text());
 }
 
 #[test]
-fn a_reset_is_seen() {
-    let mut shown = TestScreen::of(&recording("rates"), Screen::Top, (140, 40));
-    assert!(shown.text().contains("totals of 1s"), "{}", shown.text());
-    shown.press("2");
-    let app = |shown: &TestScreen| shown.text().lines().find(|line| line.contains("app")).map(str::to_owned);
-    assert_eq!(app(&shown).unwrap().matches("977KiB").count(), 2, "rate and total\n{}", shown.text());
-    shown.press("r");
-    assert!(shown.text().contains("totals of 0s"), "{}", shown.text());
-    assert_eq!(app(&shown).unwrap().matches("977KiB").count(), 1, "the rate\n{}", shown.text());
+fn reset_restarts_totals_on_screen() {
+    let mut screen = TestScreen::of(&recording("rates"), Screen::Top, (140, 40));
+    assert!(screen.text().contains("totals of 1s"), "{}", screen.text());
+    screen.press("2");
+    let app =
+        |screen: &TestScreen| screen.text().lines().find(|line| line.contains("app")).map(str::to_owned);
+    assert_eq!(app(&screen).unwrap().matches("977KiB").count(), 2, "rate and total\n{}", screen.text());
+    screen.press("r");
+    assert!(screen.text().contains("totals of 0s"), "{}", screen.text());
+    assert_eq!(app(&screen).unwrap().matches("977KiB").count(), 1, "the rate\n{}", screen.text());
 }
 
-fn add(all: &mut String, title: &str, shown: &TestScreen) {
-    all.extend(["=== ", title, " ===\n", &shown.text(), "\n"]);
+fn add(all: &mut String, title: &str, screen: &TestScreen) {
+    all.extend(["=== ", title, " ===\n", &screen.text(), "\n"]);
 }
 
 fn check(name: &str, text: &str) {
@@ -219,16 +220,16 @@ fn check(name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// How the row with this text looks.
-fn modifiers(shown: &TestScreen, text: &str) -> Modifier {
-    let lines = shown.text();
+/// The style modifiers of the row with this text.
+fn modifiers(screen: &TestScreen, text: &str) -> Modifier {
+    let lines = screen.text();
     let y = lines.lines().position(|line| line.contains(text)).unwrap();
-    shown.buffer()[(0, u16::try_from(y).unwrap())].modifier
+    screen.buffer()[(0, u16::try_from(y).unwrap())].modifier
 }
 
-fn line_of_selection(shown: &TestScreen) -> String {
-    let place = usize::from(shown.state.hits.heading) + 1 + shown.state.selected - shown.state.hits.offset;
-    shown.text().lines().nth(place).unwrap().to_owned()
+fn line_of_selection(screen: &TestScreen) -> String {
+    let place = usize::from(screen.state.hits.heading) + 1 + screen.state.selected - screen.state.hits.offset;
+    screen.text().lines().nth(place).unwrap().to_owned()
 }
 
 fn address_in(line: &str) -> String {
@@ -247,17 +248,7 @@ fn socket(id: u64, remote: &str, port: u16) -> Socket {
         local: Endpoint { address: "192.0.2.1".parse().unwrap(), port: 443 },
         remote: Some(Endpoint { address: remote.parse().unwrap(), port }),
         state: SocketState::Established,
-        netns: None,
-        ifindex: None,
-        owner: None,
-        uid: None,
-        inode: None,
-        lifetime: None,
         counted: Some(Bytes { rx: id, tx: 0 }),
-        tcp: None,
-        rx_queue: None,
-        tx_queue: None,
-        opened_ns: None,
-        closed: false,
+        ..Socket::default()
     }
 }

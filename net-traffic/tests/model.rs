@@ -1,4 +1,4 @@
-//! The model against arithmetic: whatever comes and goes, in whichever order it is read, the totals are the sums.
+//! The model against arithmetic: random sockets open, close and miss snapshots; the totals equal the sums.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 const TICKS: u64 = 30;
 
-/// A connection that lives from one tick to another and moves so much a tick.
+/// A connection that is open for some ticks and transfers the same bytes in each.
 #[derive(Clone, Debug)]
 struct Life {
     born: u64,
@@ -20,7 +20,7 @@ struct Life {
     bytes: u64,
     protocol: Protocol,
     owner: u32,
-    /// A tick, not the last, at which reading it failed.
+    /// A tick before the last whose snapshot lacks the connection.
     missed: u64,
 }
 
@@ -34,7 +34,7 @@ impl Life {
         Bytes { rx: ticks * self.bytes, tx: ticks }
     }
 
-    /// What a reading at this tick gives: the socket, or its end, once.
+    /// The entry in the snapshot of this tick: the open socket, or once its close record.
     fn socket(&self, id: u64, tick: u64) -> Option<Socket> {
         let missed = tick == self.missed && tick < self.ends();
         if tick < self.born || tick > self.ends() || missed {
@@ -48,18 +48,10 @@ impl Life {
             local,
             remote: Some(remote),
             state: State::Established,
-            netns: None,
-            ifindex: None,
             owner: Some(ProcessId { pid: self.owner, start_ticks: 1 }),
-            uid: None,
-            inode: None,
-            lifetime: None,
             counted: Some(self.moved(tick)),
-            tcp: None,
-            rx_queue: None,
-            tx_queue: None,
-            opened_ns: None,
             closed: tick == self.ends(),
+            ..Socket::default()
         })
     }
 }
@@ -118,7 +110,7 @@ fn truth<'l>(lives: impl Iterator<Item = &'l Life>) -> Bytes {
 
 proptest! {
     #[test]
-    fn totals_are_the_sums(lives in lives(), kept in 1..10usize) {
+    fn totals_equal_the_sums(lives in lives(), kept in 1..10usize) {
         let retention = Retention { connections: kept, ..Retention::default() };
         let mut model = Model::new(Selection::default(), retention);
         for tick in 0..TICKS {
@@ -129,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn a_selection_of_connections_selects_the_bytes_of_processes(lives in lives()) {
+    fn protocol_selection_limits_process_bytes(lives in lives()) {
         let selection = Selection { protocols: vec![Protocol::Udp], ..Selection::default() };
         let mut model = Model::new(selection, Retention::default());
         for tick in 0..TICKS {

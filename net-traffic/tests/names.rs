@@ -1,5 +1,5 @@
-//! Names of remote hosts: in place of addresses where people read them, beside them where programs do, and nowhere
-//! where nobody asked for them.
+//! Names of remote hosts: people read them in place of addresses, programs beside them, and both only with `--resolve`
+//! or the key `d`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -48,7 +48,7 @@ fn written(model: &Model, view: &dyn View, format: Format) -> String {
 }
 
 #[test]
-fn reports_have_names_only_where_they_were_asked_for() {
+fn reports_contain_names_only_with_resolve() {
     let (without, with) = (model("rates", &[]), model("rates", &[(REMOTE, NAME)]));
     for view in [&Connections as &dyn View, &Top] {
         let json: serde_json::Value = serde_json::from_str(&written(&with, view, Format::Json)).unwrap();
@@ -74,53 +74,53 @@ fn reports_have_names_only_where_they_were_asked_for() {
 }
 
 #[test]
-fn a_key_shows_names_or_numbers() {
+fn key_d_switches_names_and_addresses() {
     for size in [(80, 24), (140, 40)] {
-        let mut shown = TestScreen::of(&recording("rates"), Screen::Top, size);
-        shown.model.name_hosts(owned(&[(REMOTE, NAME)]));
-        shown.frame();
-        assert!(shown.text().contains(REMOTE) && !shown.text().contains("crawler"), "{}", shown.text());
-        shown.press("d");
-        let text = shown.text();
+        let mut screen = TestScreen::of(&recording("rates"), Screen::Top, size);
+        screen.model.name_hosts(owned(&[(REMOTE, NAME)]));
+        screen.frame();
+        assert!(screen.text().contains(REMOTE) && !screen.text().contains("crawler"), "{}", screen.text());
+        screen.press("d");
+        let text = screen.text();
         assert!(text.contains("crawler-198-51-100-7.sear…:50123"), "{text}");
         assert!(!text.contains(REMOTE), "{text}");
-        shown.press("4");
-        assert!(shown.text().contains("crawler-198-51-100-7.sear…"), "{}", shown.text());
-        // What is cut in the list is whole in the details, beside the address.
+        screen.press("4");
+        assert!(screen.text().contains("crawler-198-51-100-7.sear…"), "{}", screen.text());
+        // The details show the whole name and the address.
         for keys in ["1/crawler<Enter><Enter>", "<Esc>4<Enter>"] {
-            shown.press(keys);
-            assert!(shown.text().contains(NAME) && shown.text().contains(REMOTE), "{}", shown.text());
+            screen.press(keys);
+            assert!(screen.text().contains(NAME) && screen.text().contains(REMOTE), "{}", screen.text());
         }
-        shown.press("<Esc>d");
-        assert!(shown.text().contains(REMOTE) && !shown.text().contains("crawler-"), "{}", shown.text());
+        screen.press("<Esc>d");
+        assert!(screen.text().contains(REMOTE) && !screen.text().contains("crawler-"), "{}", screen.text());
     }
 }
 
 #[test]
-fn a_filter_finds_names() {
-    let mut shown = TestScreen::of(&recording("rates"), Screen::Top, (100, 30));
-    shown.model.name_hosts(owned(&[(REMOTE, NAME)]));
+fn filter_matches_host_names() {
+    let mut screen = TestScreen::of(&recording("rates"), Screen::Top, (100, 30));
+    screen.model.name_hosts(owned(&[(REMOTE, NAME)]));
     for filter in ["/remote:Search.example<Enter>", "/search<Enter>"] {
-        shown.press("d").press(filter);
-        let text = shown.text();
+        screen.press("d").press(filter);
+        let text = screen.text();
         assert!(text.contains("Connections 2/7"), "{filter}\n{text}");
         assert_eq!(text.matches("crawler").count(), 2, "{filter}\n{text}");
-        shown.press("d<Esc>");
+        screen.press("d<Esc>");
     }
 }
 
 #[test]
-fn an_address_without_a_name_stays_whole_among_names() {
-    let mut shown = TestScreen::of(&recording("ipv6"), Screen::Top, (80, 24));
-    shown.model.name_hosts(Vec::new());
-    let before = shown.text();
-    shown.press("d");
-    assert_eq!(before, shown.text());
+fn unnamed_address_stays_whole_among_names() {
+    let mut screen = TestScreen::of(&recording("ipv6"), Screen::Top, (80, 24));
+    screen.model.name_hosts(Vec::new());
+    let before = screen.text();
+    screen.press("d");
+    assert_eq!(before, screen.text());
     assert!(before.contains(IPV6) || before.contains("2001:db8:"), "{before}");
 }
 
 #[test]
-fn the_system_s_names_are_in_a_single_report() {
+fn single_report_contains_resolver_names() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let pid = std::process::id().to_string();
@@ -135,6 +135,6 @@ fn the_system_s_names_are_in_a_single_report() {
     let named = listed(&["-n", "--resolve"]);
     assert!(named.contains("\"remote_name\":\"localhost"), "{named}");
     let plain = listed(&["--resolve", "-n"]);
-    assert!(plain.contains("127.0.0.1") && !plain.contains("remote_name"), "the last word counts: {plain}");
+    assert!(plain.contains("127.0.0.1") && !plain.contains("remote_name"), "the last option wins: {plain}");
     drop((stream, listener));
 }

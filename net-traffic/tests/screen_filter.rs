@@ -1,4 +1,4 @@
-//! What is typed after `/`: which rows it leaves in each list, and that no text is too strange for it.
+//! The row filter of the screen (`/`): the rows that remain in each list, and arbitrary texts.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -23,9 +23,9 @@ fn replayed(name: &str) -> (Snapshot, Model) {
     (last, model)
 }
 
-/// The rows that the filter leaves in a list, each as one text.
-fn rows(model: &Model, by: TableId, filter: &str) -> Vec<String> {
-    let options = Options { table: Some(by), filter: Filter::parse(filter), ..Options::default() };
+/// The rows of a list that match the filter, each as one text.
+fn rows(model: &Model, table: TableId, filter: &str) -> Vec<String> {
+    let options = Options { table: Some(table), filter: Filter::parse(filter), ..Options::default() };
     let shown = live(model, Screen::Top, &options);
     let row = |place| {
         let texts: Vec<String> =
@@ -35,12 +35,12 @@ fn rows(model: &Model, by: TableId, filter: &str) -> Vec<String> {
     (0..shown.rows.len()).map(row).collect()
 }
 
-fn count(model: &Model, by: TableId, filter: &str) -> usize {
-    rows(model, by, filter).len()
+fn count(model: &Model, table: TableId, filter: &str) -> usize {
+    rows(model, table, filter).len()
 }
 
 #[test]
-fn criteria_leave_the_rows_that_meet_them() {
+fn criteria_keep_matching_connections() {
     let (_, model) = replayed("rates");
     assert_eq!(count(&model, TableId::Connection, ""), 7);
     for (filter, left) in [
@@ -82,7 +82,7 @@ fn criteria_leave_the_rows_that_meet_them() {
 }
 
 #[test]
-fn the_other_lists_show_who_has_such_a_connection() {
+fn other_lists_keep_owners_of_matching_connections() {
     let (_, model) = replayed("rates");
     for (by, filter, left) in [
         (TableId::Process, "", 5),
@@ -105,14 +105,14 @@ fn the_other_lists_show_who_has_such_a_connection() {
 }
 
 #[test]
-fn what_was_typed_is_kept_and_what_cannot_be_is_named() {
+fn filter_keeps_its_text_and_reports_invalid_values() {
     let filter = Filter::parse("  port:80 http ");
     assert_eq!((filter.text(), filter.problem(), filter.is_empty()), ("  port:80 http ", None, false));
     assert_eq!(Filter::parse("port:65536").problem(), Some("'65536' is no port"));
     assert!(Filter::parse(" ").is_empty() && Filter::parse("port:x").is_empty());
 }
 
-/// Texts as people type them: words, prefixes with values, and nonsense.
+/// Filter texts: words, prefixes with values, and arbitrary characters.
 fn typed() -> impl Strategy<Value = String> {
     let value = prop_oneof!["[a-z0-9.:/,]{0,12}", "[0-9]{1,5}", any::<String>()];
     let word = prop_oneof![
@@ -125,7 +125,7 @@ fn typed() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn every_text_is_a_filter_that_only_takes_away(text in typed()) {
+    fn any_text_is_a_filter_that_only_removes_rows(text in typed()) {
         let (_, model) = replayed("rates");
         let filter = Filter::parse(&text);
         prop_assert_eq!(filter.text(), text.as_str());
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plain_word_more_never_shows_more(text in typed(), word in "[a-z0-9]{1,4}") {
+    fn another_word_never_adds_rows(text in typed(), word in "[a-z0-9]{1,4}") {
         let (_, model) = replayed("rates");
         let before = rows(&model, TableId::Connection, &text);
         let after = rows(&model, TableId::Connection, &format!("{text} {word}"));
@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn a_port_leaves_exactly_the_sockets_that_use_it(port in prop_oneof![any::<u16>(), Just(443), Just(22), Just(53)]) {
+    fn port_keeps_exactly_the_sockets_with_it(port in prop_oneof![any::<u16>(), Just(443), Just(22), Just(53)]) {
         let (snapshot, model) = replayed("rates");
         let uses = |socket: &&net_traffic_snapshot::Socket| {
             let shown = socket.remote.is_some() || socket.counted.is_some_and(|bytes| bytes.rx + bytes.tx > 0);

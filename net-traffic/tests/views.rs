@@ -1,4 +1,4 @@
-//! Every recording through every view into every format. A new case is a new file in `recordings`.
+//! Every recording in every view and every format. A new case is a new file in `recordings`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -8,9 +8,7 @@ use std::path::Path;
 use net_traffic_model::{Model, Retention, Selection};
 use net_traffic_output::{Format, Output, Settings};
 use net_traffic_snapshot::Replay;
-use net_traffic_view::{Bandwidth, Connections, Doctor, Options, Run, Top, View};
-
-const VIEWS: &[&dyn View] = &[&Connections, &Top, &Bandwidth, &Doctor, &Run { exit_status: 130 }];
+use net_traffic_view::{Connections, Options, Run, VIEWS, View};
 
 const FORMATS: &[(&str, Format, Option<u16>)] = &[
     ("table", Format::Table, None),
@@ -21,21 +19,21 @@ const FORMATS: &[(&str, Format, Option<u16>)] = &[
 ];
 
 #[test]
-fn recordings_give_the_reports_that_were_agreed() {
+fn recordings_match_stored_reports() {
     let recordings = support::recordings();
     assert!(!recordings.is_empty());
     for recording in recordings {
-        for view in VIEWS {
-            check(&recording, *view);
+        for view in VIEWS.iter().copied().chain([&Run { exit_status: 130 } as &dyn View]) {
+            check(&recording, view);
         }
     }
 }
 
 #[test]
-fn a_narrow_terminal_cuts_no_address() {
+fn narrow_terminal_wraps_addresses_whole() {
     let text = written(&support::recording("ipv6"), &Connections, Format::Table, Some(80));
     let joined: String = text.split_whitespace().collect();
-    // The address is continued on the next lines of its cell, so that its characters are all there.
+    // The address wraps within its cell.
     for part in ["2001:db8", "fffe", "65535"] {
         assert!(joined.contains(part), "{part} is missing in\n{text}");
     }
@@ -43,7 +41,7 @@ fn a_narrow_terminal_cuts_no_address() {
 }
 
 #[test]
-fn only_a_terminal_with_colours_gets_them() {
+fn report_without_colour_has_no_escape() {
     let report_with = |color| {
         let model = Model::default();
         let mut bytes = Vec::new();
@@ -55,7 +53,7 @@ fn only_a_terminal_with_colours_gets_them() {
     assert!(!report_with(false).contains(&0x1b));
 }
 
-/// Compares what the view says of the recording, in all formats, with what is stored.
+/// Compares the reports of all formats with the stored ones.
 fn check(recording: &Path, view: &dyn View) {
     let name = format!("{}_{}", recording.file_stem().unwrap().to_string_lossy(), view.name());
     let mut all = String::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{ConfigError, refuse};
 use crate::args::{SelectionArgs, TableArg};
-use net_traffic_model::{Network, Protocol, Selection, State};
+use net_traffic_model::{Network, Protocol, RemoteMatch, Selection, State, TextMatch};
 use net_traffic_snapshot::{LiveOptions, Netns, Wanted};
 use net_traffic_view::{States, TableId};
 
@@ -23,19 +23,22 @@ pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> 
     if args.udp {
         protocols.push(Protocol::Udp);
     }
-    let remotes = args.remotes.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
+    let remotes =
+        args.remotes.iter().map(|text| network(text).map(RemoteMatch::Network)).collect::<Result<_, _>>()?;
+    let names = |texts: &[String]| texts.iter().cloned().map(TextMatch::Name).collect();
     Ok(Selection {
         protocols,
         ipv4: args.ipv4,
         ipv6: args.ipv6,
         traced: false,
         pids: args.pids.clone(),
-        processes: args.processes.clone(),
-        containers: args.containers.clone(),
+        processes: names(&args.processes),
+        containers: names(&args.containers),
         netns: None,
         interfaces: args.interfaces.iter().filter(|name| *name != "any").cloned().collect(),
         remotes,
         ports: args.ports.clone(),
+        states: None,
     })
 }
 

@@ -1,4 +1,4 @@
-//! A screen over a recording: keys in, frame out, as the program does it but without a terminal.
+//! A full screen over a recording: keys in, frames out, as in the program but without a terminal.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ impl TestScreen {
         let mut shown = Self::empty(screen, size, true);
         let mut replay = Replay::open(recording).unwrap();
         while let Some(snapshot) = replay.snapshot().unwrap() {
-            shown.take(snapshot);
+            shown.advance(snapshot);
         }
         shown
     }
@@ -39,13 +39,13 @@ impl TestScreen {
         }
     }
 
-    pub(crate) fn take(&mut self, snapshot: Snapshot) {
+    pub(crate) fn advance(&mut self, snapshot: Snapshot) {
         self.model.advance(snapshot);
         update(&mut self.state, Event::Snapshot);
         self.frame();
     }
 
-    /// Types: letters stand for themselves, `<Enter>` and the like for keys.
+    /// Presses keys: a letter is its own key, `<Enter>` and similar are named keys.
     pub(crate) fn press(&mut self, keys: &str) -> &mut Self {
         let mut rest = keys;
         while let Some(letter) = rest.chars().next() {
@@ -79,7 +79,7 @@ impl TestScreen {
             details: state.opened().and_then(|id| net_traffic_view::details(model, id)),
         };
         state.settle(&picture);
-        // A terminal of its own: what a test sees must not depend on the frames before.
+        // A new terminal each time, so that the frame does not depend on earlier ones.
         *terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
         let mut hits = None;
         terminal.draw(|frame| hits = Some(draw(frame, state, &picture))).unwrap();
@@ -100,7 +100,7 @@ impl TestScreen {
             while x < buffer.area.width {
                 let symbol = buffer[(x, y)].symbol();
                 line.push_str(symbol);
-                // The second half of a wide character is no character of its own.
+                // A wide character takes two cells.
                 x += u16::try_from(ratatui::text::Span::raw(symbol).width().max(1)).unwrap();
             }
             text.push_str(line.trim_end());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, hash_map::Entry};
 use foldhash::{HashMap, HashSet};
 
 use super::rate::Rates;
-use net_traffic_snapshot::{Bytes, Socket, SocketId, State};
+use net_traffic_snapshot::{Bytes, Protocol, Socket, SocketId, State};
 
 /// A socket as of the last snapshot that contained it.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +31,30 @@ impl Connection {
         if self.ended.is_some() { State::Closed } else { self.socket.state }
     }
 
+    /// The current state as views show it.
+    #[must_use]
+    pub fn display_state(&self) -> DisplayState {
+        match self.state() {
+            State::Closed if self.ended.is_none() && self.socket.protocol != Protocol::Tcp => {
+                DisplayState::Unconnected
+            }
+            state => DisplayState::Socket(state),
+        }
+    }
+
     /// Nanoseconds from establishment, if that was observed, to the last snapshot that contained the socket.
     #[must_use]
     pub fn age_ns(&self) -> Option<u64> {
         self.socket.opened_ns.map(|opened| self.seen_ns.saturating_sub(opened))
     }
+}
+
+/// A state as views show it. An open socket of UDP or another protocol without connections has the kernel's state
+/// "closed" although it can receive; `ss` prints it as UNCONN, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DisplayState {
+    Socket(State),
+    Unconnected,
 }
 
 /// Boxed, so that advancing 10 000 connections moves pointers, not whole structs.

@@ -58,14 +58,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use self::balance::Balance;
-pub use self::connection::Connection;
+pub use self::connection::{Connection, DisplayState};
 pub use self::history::RateHistory;
 pub use self::interface::InterfaceState;
 pub use self::network::{Network, NetworkError};
 pub use self::process::{ENDED, OTHER, ProcessState, UNOWNED, sum};
 pub use self::rate::{Rates, add};
 pub use self::row_histories::HistoryKey;
-pub use self::selection::Selection;
+pub use self::selection::{RemoteMatch, Selection, TextMatch};
 pub use self::xdp_rx::XdpRx;
 pub use net_traffic_snapshot::{
     Bytes, Container, Cost, Direction, Endpoint, Loss, Process, ProcessId, Protocol, Snapshot, Socket,

@@ -47,6 +47,12 @@ impl ProcessState {
         }
     }
 
+    /// The name of its container, or the short id if the runtime has no name.
+    #[must_use]
+    pub fn container_label(&self) -> Option<&str> {
+        self.container_name.as_deref().or(self.process.container.as_deref().map(short_id))
+    }
+
     fn new(process: Process) -> Self {
         Self {
             process,
@@ -206,6 +212,13 @@ impl Processes {
         }
         sums.container_name = sums.container_name.take().or(state.container_name);
     }
+}
+
+/// The first 12 of 64 digits, as `docker ps` prints them. An id of another length is a name already.
+fn short_id(id: &str) -> &str {
+    const FULL: usize = 64;
+    const SHORT: usize = 12;
+    if id.len() == FULL { id.get(..SHORT).unwrap_or(id) } else { id }
 }
 
 /// The sum of two counts.

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::{AttributedFlow, Network, ProcessState, Protocol};
+use super::{AttributedFlow, DisplayState, Network, ProcessState, Protocol};
 
 /// Criteria of different kinds must all hold; of one kind, one is enough. An empty list selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,15 +16,33 @@ pub struct Selection {
     /// Only descendants of the traced command.
     pub traced: bool,
     pub pids: Vec<u32>,
-    pub processes: Vec<String>,
-    /// Names, or prefixes of ids.
-    pub containers: Vec<String>,
+    pub processes: Vec<TextMatch>,
+    pub containers: Vec<TextMatch>,
     /// The inode of a network namespace.
     pub netns: Option<u32>,
     pub interfaces: Vec<String>,
-    pub remotes: Vec<Network>,
+    pub remotes: Vec<RemoteMatch>,
     /// Local or remote ports.
     pub ports: Vec<u16>,
+    /// `None` selects every state, an empty list none.
+    pub states: Option<Vec<DisplayState>>,
+}
+
+/// A text that selects processes or containers. A container also matches by a prefix of its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextMatch {
+    /// The whole name, as flags give it.
+    Name(String),
+    /// A lower-case part of the name in any case, as the screen's filter gives it. A process also matches by its PID.
+    Part(String),
+}
+
+/// A text that selects remote hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemoteMatch {
+    Network(Network),
+    /// The first characters of an address, or a lower-case part of a host name in any case.
+    Text(String),
 }
 
 /// The length of a process name without its NUL.
@@ -72,8 +90,10 @@ impl Selection {
             interfaces,
             remotes,
             ports,
+            states,
         } = self;
         !(protocols.is_empty() && interfaces.is_empty() && remotes.is_empty() && ports.is_empty())
+            || states.is_some()
             || *ipv4 != *ipv6
             || netns.is_some()
     }
@@ -90,9 +110,12 @@ impl Selection {
         any(&self.protocols, |wanted| *wanted == socket.protocol)
             && self.wants_family(socket.local.address)
             && self.wants_netns(socket.netns)
-            && any(&self.remotes, |wanted| remote.is_some_and(|remote| wanted.contains(remote.address)))
             && any(&self.ports, |port| {
                 *port == socket.local.port || remote.is_some_and(|remote| remote.port == *port)
+            })
+            && self.states.as_ref().is_none_or(|states| states.contains(&flow.connection.display_state()))
+            && any(&self.remotes, |wanted| {
+                remote.is_some_and(|remote| wanted.matches(remote.address, flow.remote_name))
             })
             && any(&self.interfaces, |wanted| match flow.interface {
                 Some(name) => wanted == name || flow.via.contains(wanted),
@@ -102,23 +125,11 @@ impl Selection {
     }
 
     fn wants_owner(&self, pid: Option<u32>, process: Option<&ProcessState>) -> bool {
-        (!self.traced || process.is_some_and(|known| known.traced))
+        (!self.traced || process.is_some_and(|process| process.traced))
             && any(&self.pids, |wanted| pid == Some(*wanted))
-            && any(&self.processes, |wanted| {
-                process.is_some_and(|known| {
-                    let name = known.name();
-                    name == wanted || (name.len() == COMM_LENGTH && wanted.starts_with(name))
-                })
-            })
+            && any(&self.processes, |wanted| process.is_some_and(|process| wanted.matches_process(process)))
             && any(&self.containers, |wanted| {
-                process.is_some_and(|known| {
-                    known.container_name.as_deref() == Some(wanted)
-                        || known
-                            .process
-                            .container
-                            .as_deref()
-                            .is_some_and(|id| id.starts_with(wanted.as_str()))
-                })
+                process.is_some_and(|process| wanted.matches_container(process))
             })
     }
 
@@ -129,6 +140,42 @@ impl Selection {
 
     fn wants_netns(&self, netns: Option<u32>) -> bool {
         self.netns.is_none() || self.netns == netns
+    }
+}
+
+impl TextMatch {
+    fn matches_process(&self, process: &ProcessState) -> bool {
+        let name = process.name();
+        match self {
+            Self::Name(wanted) => name == wanted || (name.len() == COMM_LENGTH && wanted.starts_with(name)),
+            Self::Part(part) => {
+                name.to_ascii_lowercase().contains(part)
+                    || process.pid().is_some_and(|pid| part.parse() == Ok(pid))
+            }
+        }
+    }
+
+    fn matches_container(&self, process: &ProcessState) -> bool {
+        let (text, matches_name) = match self {
+            Self::Name(wanted) => (wanted, process.container_name.as_deref() == Some(wanted)),
+            Self::Part(part) => {
+                let label = process.container_label();
+                (part, label.is_some_and(|label| label.to_ascii_lowercase().contains(part)))
+            }
+        };
+        matches_name || process.process.container.as_deref().is_some_and(|id| id.starts_with(text.as_str()))
+    }
+}
+
+impl RemoteMatch {
+    fn matches(&self, address: IpAddr, name: Option<&str>) -> bool {
+        match self {
+            Self::Network(network) => network.contains(address),
+            Self::Text(text) => {
+                address.to_canonical().to_string().starts_with(text)
+                    || name.is_some_and(|name| name.to_ascii_lowercase().contains(text))
+            }
+        }
     }
 }
 

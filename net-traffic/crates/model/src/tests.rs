@@ -15,18 +15,10 @@ fn socket(id: u64, rx: u64, tx: u64) -> Socket {
         local: Endpoint { address: IpAddr::from([192, 0, 2, 1]), port: 443 },
         remote: Some(Endpoint { address: IpAddr::from([198, 51, 100, 7]), port: 5000 }),
         state: State::Established,
-        netns: None,
-        ifindex: None,
         owner: Some(ProcessId { pid: 7, start_ticks: 1 }),
-        uid: None,
-        inode: None,
         lifetime: bytes,
         counted: bytes,
-        tcp: None,
-        rx_queue: None,
-        tx_queue: None,
-        opened_ns: None,
-        closed: false,
+        ..Socket::default()
     }
 }
 

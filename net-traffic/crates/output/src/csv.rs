@@ -1,20 +1,29 @@
-//! CSV as RFC 4180 has it: the report's main table, under the names that JSON uses.
+//! CSV (RFC 4180): the report's main table, with the keys of the JSON as column names.
 
 use std::io::{self, Write};
 
 use super::format;
-use net_traffic_view::{ColumnKind, Report, Value};
+use net_traffic_view::{ColumnKind, Report, Scalar, Value};
 
-/// Writes the main table; `header` with the names above it; `time` with the report's time in front of each row, so
-/// that the reports of a series can be told apart.
+/// The lines and columns beside the table itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// A first line with the column names.
+    pub header: bool,
+    /// A first column with the report's time, for a series of reports.
+    pub time: bool,
+}
+
+/// Writes the main table.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(out: &mut impl Write, report: &Report<'_>, header: bool, time: bool) -> io::Result<()> {
+pub fn write(out: &mut impl Write, report: &Report<'_>, layout: Layout) -> io::Result<()> {
+    let Layout { header, time } = layout;
     let Some(table) = report.tables.get(report.main) else { return Ok(()) };
     let columns =
         || table.columns.iter().enumerate().filter(|(_, column)| column.is_written(report.has_names));
-    let mut line = Line::default();
+    let mut line = Record::default();
     if header {
         if time {
             line.field("time");
@@ -54,32 +63,25 @@ pub fn write(out: &mut impl Write, report: &Report<'_>, header: bool, time: bool
     Ok(())
 }
 
-/// One record in the making.
+/// A record under construction.
 #[derive(Default)]
-struct Line {
+struct Record {
     text: String,
     begun: bool,
 }
 
-impl Line {
+impl Record {
     fn value(&mut self, value: Value<'_>) {
-        match value {
-            // An empty field: "-" would be a text among numbers.
-            Value::Unknown => self.field(""),
-            Value::Text(text) => self.field(text),
-            Value::Label(label) => self.field(label.id),
-            Value::Id(number) => self.field(&number.to_string()),
-            Value::Flag(flag) => self.field(if flag { "true" } else { "false" }),
-            Value::Count(number)
-            | Value::Bytes(number)
-            | Value::Rate(number)
-            | Value::LinkRate(number)
-            | Value::Microseconds(number)
-            | Value::Milliseconds(number)
-            | Value::Nanoseconds(number) => self.field(&number.to_string()),
-            Value::Difference(number) => self.field(&number.to_string()),
-            Value::Address(address) => self.field(&address.to_string()),
-            Value::Endpoint { address, port } => self.field(&format!("{address} {port}")),
+        match value.scalar() {
+            // An empty field: "-" would be a text in a column of numbers.
+            Scalar::Null => self.field(""),
+            Scalar::Text(text) => self.field(text),
+            Scalar::Id(number) => self.field(&number.to_string()),
+            Scalar::Flag(flag) => self.field(if flag { "true" } else { "false" }),
+            Scalar::Unsigned(number) => self.field(&number.to_string()),
+            Scalar::Signed(number) => self.field(&number.to_string()),
+            Scalar::Address(address) => self.field(&address.to_string()),
+            Scalar::Endpoint(address, port) => self.field(&format!("{address} {port}")),
         }
     }
 
@@ -111,8 +113,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_what_would_break_a_record() {
-        let mut line = Line::default();
+    fn field_with_separator_is_quoted() {
+        let mut line = Record::default();
         for field in ["plain", "a,b", "say \"no\"", "two\nlines", ""] {
             line.field(field);
         }

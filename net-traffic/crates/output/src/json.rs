@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::format;
-use net_traffic_view::{Column, Facts, Report, Table, Value};
+use net_traffic_view::{Column, Facts, Report, Scalar, Table, Value};
 
 /// The version of the meaning of the keys.
 pub const SCHEMA: &str = "net-traffic/1";
@@ -15,17 +15,17 @@ pub const SCHEMA: &str = "net-traffic/1";
 /// # Errors
 /// Those of the writer.
 pub fn write(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Line(report))?;
+    serde_json::to_writer(&mut *out, &ReportJson(report))?;
     out.write_all(b"\n")
 }
 
-struct Line<'r, 'm>(&'r Report<'m>);
-struct Rows<'r, 'm>(&'r Table<'m>, bool);
-struct Row<'r, 'm>(&'static [Column], &'r [Value<'m>], bool);
-struct Record<'r, 'm>(&'r Facts<'m>);
-struct Cell<'m>(Value<'m>);
+struct ReportJson<'r, 'm>(&'r Report<'m>);
+struct TableJson<'r, 'm>(&'r Table<'m>, bool);
+struct RowJson<'r, 'm>(&'static [Column], &'r [Value<'m>], bool);
+struct FactsJson<'r, 'm>(&'r Facts<'m>);
+struct ValueJson<'m>(Value<'m>);
 
-impl Serialize for Line<'_, '_> {
+impl Serialize for ReportJson<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let report = self.0;
         let mut map = serializer.serialize_map(None)?;
@@ -36,64 +36,57 @@ impl Serialize for Line<'_, '_> {
         map.serialize_entry("elapsed_s", &seconds(report.elapsed_ns))?;
         for table in &report.tables {
             if let Some(key) = table.key {
-                map.serialize_entry(key, &Rows(table, report.has_names))?;
+                map.serialize_entry(key, &TableJson(table, report.has_names))?;
             }
         }
         for (key, value) in &report.facts {
-            map.serialize_entry(key, &Cell(*value))?;
+            map.serialize_entry(key, &ValueJson(*value))?;
         }
-        map.serialize_entry("loss", &Record(&report.loss))?;
-        map.serialize_entry("cost", &Record(&report.cost))?;
-        map.serialize_entry("sources", &Rows(&report.sources, report.has_names))?;
+        map.serialize_entry("loss", &FactsJson(&report.loss))?;
+        map.serialize_entry("cost", &FactsJson(&report.cost))?;
+        map.serialize_entry("sources", &TableJson(&report.sources, report.has_names))?;
         map.end()
     }
 }
 
-impl Serialize for Rows<'_, '_> {
+impl Serialize for TableJson<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let rows = self.0.rows();
         let mut list = serializer.serialize_seq(Some(rows.len()))?;
         for row in rows {
-            list.serialize_element(&Row(self.0.columns, row, self.1))?;
+            list.serialize_element(&RowJson(self.0.columns, row, self.1))?;
         }
         list.end()
     }
 }
 
-impl Serialize for Row<'_, '_> {
+impl Serialize for RowJson<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (column, value) in self.0.iter().zip(self.1).filter(|(column, _)| column.is_written(self.2)) {
-            map.serialize_entry(column.key, &Cell(*value))?;
+            map.serialize_entry(column.key, &ValueJson(*value))?;
         }
         map.end()
     }
 }
 
-impl Serialize for Record<'_, '_> {
+impl Serialize for FactsJson<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, Cell(*value))))
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, ValueJson(*value))))
     }
 }
 
-impl Serialize for Cell<'_> {
+impl Serialize for ValueJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Unknown => serializer.serialize_none(),
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::Label(label) => serializer.serialize_str(label.id),
-            Value::Id(number) => serializer.collect_str(&number),
-            Value::Flag(flag) => serializer.serialize_bool(flag),
-            Value::Count(number)
-            | Value::Bytes(number)
-            | Value::Rate(number)
-            | Value::LinkRate(number)
-            | Value::Microseconds(number)
-            | Value::Milliseconds(number)
-            | Value::Nanoseconds(number) => serializer.serialize_u64(number),
-            Value::Difference(number) => serializer.serialize_i64(number),
-            Value::Address(address) => serializer.collect_str(&address),
-            Value::Endpoint { address, port } => {
+        match self.0.scalar() {
+            Scalar::Null => serializer.serialize_none(),
+            Scalar::Text(text) => serializer.serialize_str(text),
+            Scalar::Id(number) => serializer.collect_str(&number),
+            Scalar::Flag(flag) => serializer.serialize_bool(flag),
+            Scalar::Unsigned(number) => serializer.serialize_u64(number),
+            Scalar::Signed(number) => serializer.serialize_i64(number),
+            Scalar::Address(address) => serializer.collect_str(&address),
+            Scalar::Endpoint(address, port) => {
                 let mut map = serializer.serialize_map(Some(2))?;
                 map.serialize_entry("address", &address)?;
                 map.serialize_entry("port", &port)?;

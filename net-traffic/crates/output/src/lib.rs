@@ -63,7 +63,11 @@ impl Output {
         self.written += 1;
         match settings.format {
             Format::Json => json::write(out, report),
-            Format::Csv => csv::write(out, report, settings.header && first, settings.series),
+            Format::Csv => csv::write(
+                out,
+                report,
+                csv::Layout { header: settings.header && first, time: settings.series },
+            ),
             Format::Markdown | Format::Table => {
                 if !first {
                     writeln!(out)?;

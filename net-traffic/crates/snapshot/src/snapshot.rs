@@ -142,6 +142,32 @@ pub struct Socket {
     pub closed: bool,
 }
 
+impl Default for Socket {
+    /// An unbound, closed TCP socket of which nothing was observed.
+    fn default() -> Self {
+        let unbound = Endpoint { address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), port: 0 };
+        Self {
+            id: SocketId::default(),
+            protocol: Protocol::Tcp,
+            local: unbound,
+            remote: None,
+            state: State::Closed,
+            netns: None,
+            ifindex: None,
+            owner: None,
+            uid: None,
+            inode: None,
+            lifetime: None,
+            counted: None,
+            tcp: None,
+            rx_queue: None,
+            tx_queue: None,
+            opened_ns: None,
+            closed: false,
+        }
+    }
+}
+
 /// Payload received and sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bytes {

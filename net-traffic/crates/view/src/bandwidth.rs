@@ -1,14 +1,15 @@
-//! Throughput by interface and by process, and the balance between them.
+//! The view `bandwidth`: rates by interface and by process, and the balance of each interface.
 
 use super::order::arrange;
 use super::rows::{balance, interfaces, ledger, processes, usage, xdp_rx};
 use super::{Options, Report, View};
 use net_traffic_model::{AttributedFlow, Model};
 
+/// The view `bandwidth`.
 #[derive(Clone, Copy, Debug)]
 pub struct Bandwidth;
 
-/// How many processes people want to see.
+/// The processes in a brief report.
 const BRIEF: usize = 20;
 
 impl View for Bandwidth {
@@ -26,7 +27,7 @@ impl View for Bandwidth {
             ledger::report(self.name(), model, vec![interfaces, processes, balance::table(model)]);
         report.tables.extend(xdp_rx::table(model));
         report.series = interfaces::series(model);
-        report.choose(options.table);
+        report.set_main(options.table);
         report
     }
 }

@@ -1,10 +1,11 @@
-//! What is connected now: interfaces, connections, their count by state, and the remote hosts.
+//! The view `connections`: interfaces, open connections, their count by state, and remote hosts.
 
 use super::order::arrange;
 use super::rows::{connections, destinations, interfaces, ledger, states, usage};
 use super::{Options, Report, View};
 use net_traffic_model::{AttributedFlow, Model};
 
+/// The view `connections`.
 #[derive(Clone, Copy, Debug)]
 pub struct Connections;
 
@@ -15,9 +16,9 @@ impl View for Connections {
 
     fn report<'m>(&self, model: &'m Model, options: &Options) -> Report<'m> {
         let flows: Vec<AttributedFlow<'m>> =
-            model.flows().filter(|flow| is_news(flow) && options.states.wants(flow)).collect();
+            model.flows().filter(|flow| is_current(flow) && options.states.wants(flow)).collect();
         let title = format!("Active connections: {}", flows.len());
-        // One reading has no rates.
+        // There are no rates after a single snapshot.
         let has_rates = flows.iter().any(|flow| {
             let rates = &flow.connection.rates;
             rates.rx_bps.is_some() || rates.tx_bps.is_some()
@@ -36,12 +37,12 @@ impl View for Connections {
         ];
         let mut report = ledger::report(self.name(), model, tables);
         report.main = 1;
-        report.choose(options.table);
+        report.set_main(options.table);
         report
     }
 }
 
-/// Lives, or its end has not been reported yet.
-fn is_news(flow: &AttributedFlow<'_>) -> bool {
+/// Open, or ended in the last snapshot.
+fn is_current(flow: &AttributedFlow<'_>) -> bool {
     matches!(flow.connection.ended, None | Some(0))
 }

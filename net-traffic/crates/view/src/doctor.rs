@@ -1,9 +1,10 @@
-//! What this kernel and these privileges allow: what counts in each slot, why nothing better does, and the remedy.
+//! The view `doctor`: for each slot, the program that counts, why no better one does, and the remedy.
 
 use super::rows::ledger;
 use super::{Column, ColumnSpec, Options, Report, Table, Value, View};
 use net_traffic_model::Model;
 
+/// The view `doctor`.
 #[derive(Clone, Copy, Debug)]
 pub struct Doctor;
 

@@ -1,32 +1,32 @@
-//! How a view is to be shown. Flags and keys set the same options.
+//! The options of a view. Flags and keys set the same ones.
 
 use super::Filter;
 use net_traffic_model::{AttributedFlow, Protocol, State};
 
-/// What a user can change while looking.
+/// The user's choices for a view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as a flag or a key")]
 pub struct Options {
-    /// The key of a column; views without such a column keep their own order.
+    /// The key of the sort column. A table without this column keeps its own order.
     pub sort: Option<String>,
     /// Ascending for numbers, descending for texts.
     pub reverse: bool,
-    /// At most so many rows a table.
+    /// The most rows of a table.
     pub limit: Option<usize>,
-    /// Cut long tables at the length that people read, where no limit says otherwise.
+    /// Without a limit, cuts long tables to a length for people.
     pub brief: bool,
     pub states: States,
-    /// The table that stands for the report.
+    /// The main table of the report.
     pub table: Option<TableId>,
-    /// Which rows a screen shows; what is not shown still counts.
+    /// Hides rows of the screen. Hidden rows still count in totals.
     pub filter: Filter,
-    /// Who moved most since the start comes first, not who moves most now.
+    /// Orders by total since the start, not by rate.
     pub totals: bool,
-    /// Names of remote hosts in place of their addresses, where they are known.
+    /// Shows names of remote hosts in place of their addresses.
     pub names: bool,
 }
 
-/// The tables that can stand for a report.
+/// The tables that can be the main table of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TableId {
     Connection,
@@ -50,7 +50,7 @@ impl TableId {
     }
 }
 
-/// Which states are shown: the union of what is set, and connected sockets if nothing is.
+/// The states to show: the union of the set fields; if none is set, connected sockets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct States {
     pub all: bool,
@@ -60,6 +60,7 @@ pub struct States {
 }
 
 impl States {
+    /// Whether the connection has one of these states.
     #[must_use]
     pub fn wants(&self, flow: &AttributedFlow<'_>) -> bool {
         let socket = &flow.connection.socket;
@@ -69,14 +70,14 @@ impl States {
         }
         if self.listening || self.established || !self.named.is_empty() {
             return (self.established && state == State::Established)
-                || (self.listening && waits_for_anyone(flow));
+                || (self.listening && is_listening(flow));
         }
         socket.remote.is_some() && state != State::Listen
     }
 }
 
-/// Listening, or as near to it as a protocol without connections comes.
-fn waits_for_anyone(flow: &AttributedFlow<'_>) -> bool {
+/// In state LISTEN, or an unconnected socket of a protocol without connections.
+fn is_listening(flow: &AttributedFlow<'_>) -> bool {
     let socket = &flow.connection.socket;
     let connectionless = !matches!(socket.protocol, Protocol::Tcp | Protocol::Mptcp | Protocol::Sctp);
     flow.connection.state() == State::Listen

@@ -1,4 +1,4 @@
-//! What a view says, as typed values: tables, facts and series. How they are written is the outputs' business.
+//! Reports: typed values in tables, facts and series. The outputs format them.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use super::TableId;
 /// One report of one view, borrowed from the model.
 #[derive(Clone, Debug)]
 pub struct Report<'m> {
-    /// The view's name: subcommand, tab, and `report` in JSON.
+    /// The view's name: the subcommand, and `report` in JSON.
     pub view: &'static str,
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     pub unix_ns: i64,
@@ -15,65 +15,65 @@ pub struct Report<'m> {
     /// Nanoseconds since the first snapshot.
     pub elapsed_ns: u64,
     pub tables: Vec<Table<'m>>,
-    /// Single values beside the tables, such as an exit status.
+    /// Single values, such as an exit status.
     pub facts: Facts<'m>,
     pub series: Vec<Series<'m>>,
-    /// The loss ledger, by cause.
+    /// Lost events by cause.
     pub loss: Facts<'m>,
-    /// What the tool itself costs.
+    /// The resources that this program itself uses.
     pub cost: Facts<'m>,
-    /// What counts in each slot, and why nothing better does.
+    /// The program that counts in each slot, and why no better one does.
     pub sources: Table<'m>,
-    /// Names of remote hosts are looked up, so that columns of such names are there.
+    /// Whether names of remote hosts are looked up. If not, their columns are left out.
     pub has_names: bool,
-    /// The place in `tables` of the one that stands for the report where only one can be shown.
+    /// The index in `tables` of the main table, for outputs with one table.
     pub main: usize,
 }
 
 impl Report<'_> {
-    /// Lets another table stand for the report, if the view has it.
-    pub(super) fn choose(&mut self, by: Option<TableId>) {
-        let wanted = by.and_then(|by| self.tables.iter().position(|table| table.key == Some(by.key())));
-        self.main = wanted.unwrap_or(self.main);
+    /// Makes another table the main one, if the view has it.
+    pub(super) fn set_main(&mut self, id: Option<TableId>) {
+        let place = id.and_then(|id| self.tables.iter().position(|table| table.key == Some(id.key())));
+        self.main = place.unwrap_or(self.main);
     }
 }
 
 /// Named values, in order.
 pub type Facts<'m> = Vec<(&'static str, Value<'m>)>;
 
-/// Rows of values. Which columns people see, and in which order, differs from what programs read.
+/// Rows of values. Programs read all columns in their order; people read the columns of a layout.
 #[derive(Clone, Debug)]
 pub struct Table<'m> {
-    /// The key in JSON; `None` for what only people read.
+    /// The key in JSON; `None` for a table that only people read.
     pub key: Option<&'static str>,
     pub title: String,
-    /// In the order of the values in a row.
+    /// The columns, in the order of the values in a row.
     pub columns: &'static [Column],
-    /// What a table for people shows; nothing if empty.
+    /// The layout of the plain text output; empty hides the table.
     pub text: &'static [ColumnSpec],
-    /// What Markdown shows; nothing if empty.
+    /// The layout of the Markdown output; empty hides the table.
     pub markdown: &'static [ColumnSpec],
-    /// Row after row, `columns.len()` values each.
+    /// All rows in sequence, `columns.len()` values each.
     pub cells: Vec<Value<'m>>,
-    /// How many rows the limit left out.
+    /// The number of rows that the limit cut.
     pub omitted: usize,
 }
 
 impl<'m> Table<'m> {
-    /// The rows in order, a value for each column.
+    /// The rows in order, each with one value a column.
     #[must_use]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[Value<'m>]> {
         self.cells.chunks_exact(self.columns.len().max(1))
     }
 
-    /// The place of a column, by its key.
+    /// The index of the column with this key.
     #[must_use]
     pub fn column(&self, key: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.key == key)
     }
 }
 
-/// A column: its name for programs, and what kind of values it holds.
+/// A column for programs: its name and the kind of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     pub key: &'static str,
@@ -81,21 +81,22 @@ pub struct Column {
     pub presence: Presence,
 }
 
-/// When programs get a column.
+/// The condition under which programs get a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     Always,
-    /// It follows from other columns: people read it, programs compute it.
+    /// Never: it follows from other columns. Only people read it.
     Derived,
-    /// Where names of remote hosts are looked up.
+    /// If names of remote hosts are looked up.
     WithNames,
 }
 
+/// The kind of a column's values: the outputs align numbers to the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnKind {
     Text,
     Number,
-    /// An address with a port: two fields where a field holds one value.
+    /// An address with a port; CSV writes two fields.
     Endpoint,
 }
 
@@ -120,7 +121,7 @@ impl Column {
         Self { key, kind: ColumnKind::Text, presence: Presence::WithNames }
     }
 
-    /// Whether programs get it, in a report with or without names of remote hosts.
+    /// Whether programs get the column.
     #[must_use]
     pub fn is_written(&self, has_names: bool) -> bool {
         match self.presence {
@@ -131,25 +132,26 @@ impl Column {
     }
 }
 
-/// A column as people see it.
+/// A column of a layout for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnSpec {
     pub heading: &'static str,
     /// The column's key.
     pub key: &'static str,
-    /// The key of the column whose text, where there is one, people read in place of the address.
+    /// The key of a column with a host name. If a row has one, it replaces the address.
     pub name: Option<&'static str>,
     pub part: CellPart,
-    /// On a narrow terminal the highest is left out first; 0 never is.
+    /// The order of omission on a narrow terminal: the highest rank first, 0 never.
     pub rank: u8,
 }
 
+/// The part of a value that a cell shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellPart {
     Whole,
     Address,
     Port,
-    /// A count of bytes as a plain number, for a heading that names the unit.
+    /// A byte count without unit prefix, for a heading with the unit.
     Plain,
 }
 
@@ -170,30 +172,30 @@ impl ColumnSpec {
         Self { heading, key, name: None, part: CellPart::Whole, rank }
     }
 
-    /// The same, with the name of a host from another column in place of its address.
+    /// Shows the host name of column `name` in place of the address.
     pub(crate) const fn named(self, name: &'static str) -> Self {
         Self { name: Some(name), ..self }
     }
 }
 
-/// A value with its meaning; units are those of the name.
+/// A value with its meaning. The name of the variant gives the unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'m> {
-    /// Not known: `null`, "-". Never zero.
+    /// Not observed; written as `null` or "-", never as zero.
     Unknown,
     Text(&'m str),
-    /// A text that is a name for programs and another for people.
+    /// A name with one form for programs and one for people.
     Label(&'static Label),
-    /// A number that names something, such as a user without a name: a text.
+    /// A number that stands for a name, such as the UID of an unnamed user.
     Id(u32),
     Flag(bool),
     Count(u64),
     Bytes(u64),
-    /// Bytes too many or, below zero, too few.
+    /// A signed difference of byte counts.
     Difference(i64),
-    /// Bits per second of a process or connection; people think of those in bytes.
+    /// Bits per second of a process or connection; shown in bytes by default.
     Rate(u64),
-    /// Bits per second of an interface; people think of those in bits.
+    /// Bits per second of an interface; shown in bits by default.
     LinkRate(u64),
     Microseconds(u64),
     Milliseconds(u64),
@@ -205,7 +207,21 @@ pub enum Value<'m> {
     },
 }
 
-/// A name for programs and one for people.
+/// A value without its unit, as programs read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar<'m> {
+    Null,
+    Text(&'m str),
+    /// A number that stands for a name. JSON writes it as a string.
+    Id(u32),
+    Flag(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Address(IpAddr),
+    Endpoint(IpAddr, u16),
+}
+
+/// A name in two forms: `id` for programs, `label` for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label {
     pub id: &'static str,
@@ -213,7 +229,29 @@ pub struct Label {
 }
 
 impl<'m> Value<'m> {
-    /// A value that may be unknown.
+    /// The value for programs: base units, and ids instead of labels.
+    #[must_use]
+    pub fn scalar(self) -> Scalar<'m> {
+        match self {
+            Self::Unknown => Scalar::Null,
+            Self::Text(text) => Scalar::Text(text),
+            Self::Label(label) => Scalar::Text(label.id),
+            Self::Id(number) => Scalar::Id(number),
+            Self::Flag(flag) => Scalar::Flag(flag),
+            Self::Count(number)
+            | Self::Bytes(number)
+            | Self::Rate(number)
+            | Self::LinkRate(number)
+            | Self::Microseconds(number)
+            | Self::Milliseconds(number)
+            | Self::Nanoseconds(number) => Scalar::Unsigned(number),
+            Self::Difference(number) => Scalar::Signed(number),
+            Self::Address(address) => Scalar::Address(address),
+            Self::Endpoint { address, port } => Scalar::Endpoint(address, port),
+        }
+    }
+
+    /// The value, or `Unknown` for `None`.
     pub(crate) fn of<T>(known: Option<T>, value: impl FnOnce(T) -> Self) -> Self {
         known.map_or(Value::Unknown, value)
     }
@@ -223,12 +261,13 @@ impl<'m> Value<'m> {
     }
 }
 
-/// A quantity over time, oldest first; a gap where it was not known.
+/// A quantity over time.
 #[derive(Clone, Debug)]
 pub struct Series<'m> {
-    /// What it belongs to: an interface's name.
+    /// The name of its interface.
     pub of: &'m str,
     /// The key of the quantity, such as `rx_bps`.
     pub key: &'static str,
+    /// Oldest first; `None` is unknown.
     pub points: Vec<Option<u64>>,
 }

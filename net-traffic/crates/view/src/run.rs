@@ -1,4 +1,4 @@
-//! What a command and its children sent and received, by process and connection.
+//! The view `run`: traffic of a command and its descendants, by process and connection.
 
 use super::order::arrange;
 use super::rows::{connections, ledger, processes, usage};
@@ -9,7 +9,7 @@ use net_traffic_model::{AttributedFlow, Model};
 /// The report of a command that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// As a shell gives it: 128+N for signal N.
+    /// The status as a shell reports it: 128+N after signal N.
     pub exit_status: u8,
 }
 
@@ -28,7 +28,7 @@ impl View for Run {
         arrange(&mut processes, options, usize::MAX);
         let mut report = ledger::report(self.name(), model, vec![connections, processes]);
         report.facts = vec![("exit_status", Value::Count(u64::from(self.exit_status)))];
-        report.choose(options.table);
+        report.set_main(options.table);
         report
     }
 }

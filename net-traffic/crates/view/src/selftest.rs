@@ -1,4 +1,4 @@
-//! What the self-test found: each case with what was sent and counted, and what counting costs.
+//! The report of the self-test: sent and counted bytes by case, and the cost of counting.
 
 use super::rows::ledger;
 use super::{Column, ColumnSpec, Report, Table, Value};
@@ -45,12 +45,12 @@ const COST_TEXT: &[ColumnSpec] = &[
     ColumnSpec::whole("REFUSED", "refused"),
 ];
 
-/// The row of what the calls take by themselves.
+/// The name of the row without counting.
 const UNCOUNTED: &str = "none";
-/// Two calls that send and two that receive.
+/// Two sends and two receives.
 const CALLS_IN_ROUND_TRIP: u64 = 4;
 
-/// The report of a trial whose last reading is in the model.
+/// The view of the self-test's report; the model holds the last snapshot.
 #[must_use]
 pub fn report<'m>(trial: &'m selftest::Report, model: &'m Model) -> Report<'m> {
     let mut report = ledger::report("selftest", model, vec![cases(trial), cost(trial)]);
@@ -60,38 +60,38 @@ pub fn report<'m>(trial: &'m selftest::Report, model: &'m Model) -> Report<'m> {
 }
 
 fn cases(trial: &selftest::Report) -> Table<'_> {
-    let mut cells = Vec::new();
-    let mut failed = 0_usize;
-    for tier in &trial.tiers {
-        for case in &tier.cases {
-            let known = |bytes| if case.skipped.is_some() { Value::Unknown } else { Value::Bytes(bytes) };
-            let (result, note) = result(case);
-            failed += usize::from(result == FAILED);
-            let CaseResult { case, moved, counted, error, .. } = case;
-            cells.extend([
-                Value::Text(tier.tier),
-                Value::Text(case),
-                known(*moved),
-                known(*counted),
-                known(*error),
-                Value::Text(result),
-                Value::maybe_text(note),
-            ]);
-        }
-    }
-    let count = cells.len() / CASES.len();
+    let rows: Vec<_> =
+        trial.tiers.iter().flat_map(|tier| tier.cases.iter().map(|case| case_row(tier.tier, case))).collect();
+    let failed = rows.iter().filter(|row| row[RESULT] == Value::Text(FAILED)).count();
+    let count = rows.len();
     Table {
         key: Some("cases"),
         title: format!("Known traffic: {count} cases, {failed} failed"),
         columns: CASES,
         text: CASES_TEXT,
         markdown: CASES_TEXT,
-        cells,
+        cells: rows.into_iter().flatten().collect(),
         omitted: 0,
     }
 }
 
 const FAILED: &str = "failed";
+/// The place of the column `result` in `CASES`.
+const RESULT: usize = 5;
+
+fn case_row<'t>(tier: &'t str, case: &'t CaseResult) -> [Value<'t>; CASES.len()] {
+    let bytes = |count| if case.skipped.is_some() { Value::Unknown } else { Value::Bytes(count) };
+    let (result, note) = result(case);
+    [
+        Value::Text(tier),
+        Value::Text(case.case),
+        bytes(case.moved),
+        bytes(case.counted),
+        bytes(case.error),
+        Value::Text(result),
+        Value::maybe_text(note),
+    ]
+}
 
 fn result(case: &CaseResult) -> (&'static str, Option<&str>) {
     match (&case.skipped, &case.difference) {
@@ -105,7 +105,7 @@ fn cost(trial: &selftest::Report) -> Table<'_> {
     let uncounted = trial.uncounted;
     let mut cells = Vec::new();
     let mut add = |tier: &'static str, speed: Option<Speed>, refused| {
-        // Where it was faster than without, the difference is lost in the machine's noise, and not known.
+        // A run that is faster than the one without counting is noise: the difference is unknown.
         let added = |part: fn(Speed) -> u64| {
             let more = part(speed?).checked_sub(part(uncounted))?;
             Some(more / CALLS_IN_ROUND_TRIP)

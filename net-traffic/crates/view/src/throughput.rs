@@ -1,24 +1,24 @@
-//! What limited a throughput test, in words, with the figures that say so.
+//! The cause that limited a throughput test, with its evidence.
 
 use super::Label;
 pub use net_traffic_model::throughput::{InterfaceDelta, Observations, OtherProcess, StreamStats};
 use net_traffic_model::throughput::{Limit, TestRequest, verdict};
 
-/// The cause, as programs and people read it, and everything that was seen.
+/// The cause and the observations.
 #[derive(Clone, Debug)]
 pub struct Cause<'o> {
     pub limit: Label,
-    /// For which part of the time, where that is known.
+    /// The part of the time for which it applied, if known.
     pub share: Option<f64>,
     pub seen: &'o Observations,
-    /// What could not be seen here, and what to do about it.
+    /// Missing observations, and the remedy for each.
     pub remarks: &'o [String],
 }
 
-/// The cause of what was observed.
+/// The cause that the observations show.
 #[must_use]
-pub fn cause<'o>(seen: &'o Observations, asked: &TestRequest, remarks: &'o [String]) -> Cause<'o> {
-    let verdict = verdict(seen, asked);
+pub fn cause<'o>(seen: &'o Observations, request: &TestRequest, remarks: &'o [String]) -> Cause<'o> {
+    let verdict = verdict(seen, request);
     Cause { limit: label(verdict.limit), share: verdict.share, seen, remarks }
 }
 

@@ -1,4 +1,4 @@
-//! Who moves the bytes: connections, processes, containers and remote hosts, now and since the start.
+//! The view `top`: traffic by connection, process, container and remote host, now and since the start.
 
 use std::cmp::Reverse;
 
@@ -7,10 +7,11 @@ use super::rows::{connections, containers, destinations, ledger, processes, usag
 use super::{Options, Report, States, View};
 use net_traffic_model::{AttributedFlow, Model};
 
+/// The view `top`.
 #[derive(Clone, Copy, Debug)]
 pub struct Top;
 
-/// How many rows of each table people want to see.
+/// The rows of each table in a brief report.
 const BRIEF: usize = 20;
 
 impl View for Top {
@@ -20,12 +21,7 @@ impl View for Top {
 
     fn report<'m>(&self, model: &'m Model, options: &Options) -> Report<'m> {
         let all: Vec<AttributedFlow<'m>> = model.flows().collect();
-        let unasked = options.states == States::default();
-        let mut shown: Vec<AttributedFlow<'m>> = all
-            .iter()
-            .filter(|flow| options.states.wants(flow) || (unasked && moved(flow)))
-            .copied()
-            .collect();
+        let mut shown = with_traffic_or_state(&all, &options.states);
         busiest_first(&mut shown);
         let usages = usage::processes(model, &all);
         let title = format!("Connections: {}", shown.len());
@@ -43,17 +39,24 @@ impl View for Top {
             arrange(table, options, brief);
         }
         let mut report = ledger::report(self.name(), model, tables);
-        report.choose(options.table);
+        report.set_main(options.table);
         report
     }
 }
 
-/// An unconnected socket is of interest once it moves something.
-pub(super) fn moved(flow: &AttributedFlow<'_>) -> bool {
-    flow.connection.socket.counted.is_some_and(|bytes| bytes.rx > 0 || bytes.tx > 0)
+/// The connections in the chosen states. By default, these are connected sockets and unconnected ones with traffic.
+pub(super) fn with_traffic_or_state<'m>(
+    flows: &[AttributedFlow<'m>],
+    states: &States,
+) -> Vec<AttributedFlow<'m>> {
+    let by_default = *states == States::default();
+    let has_traffic = |flow: &AttributedFlow<'_>| {
+        flow.connection.socket.counted.is_some_and(|bytes| bytes.rx > 0 || bytes.tx > 0)
+    };
+    flows.iter().filter(|flow| states.wants(flow) || (by_default && has_traffic(flow))).copied().collect()
 }
 
-/// By rate, then by what was moved; what is equal stays in the machine's order.
+/// Sorts by rate, then by total; a stable sort keeps the snapshot's order of equal ones.
 pub(super) fn busiest_first(flows: &mut [AttributedFlow<'_>]) {
     flows.sort_by_cached_key(|flow| {
         let connection = flow.connection;

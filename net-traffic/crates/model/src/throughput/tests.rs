@@ -173,18 +173,12 @@ fn socket(id: u64, pid: u32, remote_port: u16, sent: u64) -> Socket {
         local: end(1000),
         remote: Some(Endpoint { address: [192, 0, 2, 9].into(), port: remote_port }),
         state: State::Established,
-        netns: None,
-        ifindex: None,
         owner: Some(ProcessId { pid, start_ticks: 1 }),
-        uid: None,
-        inode: None,
         lifetime: Some(Bytes { rx: 0, tx: sent }),
-        counted: None,
         tcp: Some(TcpInfo { busy_us: Some(sent), snd_wnd: Some(50), ..TcpInfo::default() }),
         rx_queue: Some(0),
         tx_queue: Some(0),
-        opened_ns: None,
-        closed: false,
+        ..Socket::default()
     }
 }
 

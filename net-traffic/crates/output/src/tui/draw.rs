@@ -61,10 +61,10 @@ fn tabs(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>,
     let mut x = area.x;
     for (place, tab) in state.screen.tabs().iter().enumerate() {
         let chosen = *tab == state.tab();
-        let count = match (chosen, rows.len() == rows.of()) {
+        let count = match (chosen, rows.len() == rows.total()) {
             (false, _) => String::new(),
             (true, true) => format!(" {}", rows.len()),
-            (true, false) => format!(" {}/{}", rows.len(), rows.of()),
+            (true, false) => format!(" {}/{}", rows.len(), rows.total()),
         };
         let text = format!(" {} {}{count} ", place + 1, title(*tab));
         let width = u16::try_from(text.len()).unwrap_or(u16::MAX);

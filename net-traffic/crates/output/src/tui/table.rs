@@ -22,7 +22,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows
     hits.hidden = hidden;
     hits.columns = columns;
     if rows.is_empty() {
-        let text = if rows.of() == 0 { nothing(rows.table()) } else { "Nothing matches the filter." };
+        let text = if rows.total() == 0 { nothing(rows.table()) } else { "Nothing matches the filter." };
         let line = Line::styled(text, DIM);
         frame.render_widget(line, Rect { y: area.y + 1, height: 1, ..area });
     }
@@ -55,7 +55,7 @@ fn list(
     let places = offset..rows.len().min(offset + page);
     // Only the list that has the keys is sorted by them.
     let sorted = state.options.sort.as_deref().filter(|_| selected.is_some());
-    let shown = rows.shown(state.options.totals);
+    let shown = rows.layout(state.options.totals);
     let width = usize::from(area.width);
     let (columns, hidden) = fit(rows, places.clone(), &shown, sorted, width, state);
     let (line, hits) = headings(&columns, area.x, state, sorted);

@@ -1,4 +1,4 @@
-//! Everything that is known of one row.
+//! All facts about one row.
 
 use crate::rows::{connections, containers, interfaces, usage};
 use crate::{Column, Facts, Presence, Value};
@@ -8,29 +8,29 @@ use net_traffic_model::{
 
 use super::RowId;
 
-/// One row in full: named values, those of its owner too, and how its rates were.
+/// One row in full: named values, including those of its owner, and its rates over time.
 #[derive(Clone, Debug, Default)]
 pub struct Details<'m> {
     pub title: &'static str,
     pub facts: Facts<'m>,
     /// Bits per second, received and sent, now.
     pub rates: (Option<u64>, Option<u64>),
-    /// The same over time, oldest first; `None` where it moved nothing lately.
+    /// The same over time; `None` without recent traffic.
     pub history: Option<RateSeries>,
     pub ended: bool,
 }
 
-/// Bits per second received, and sent, oldest first; a gap where they were not known.
+/// Bits per second received, and sent, oldest first; `None` is unknown.
 pub type RateSeries = (Vec<Option<u64>>, Vec<Option<u64>>);
 
-/// What is known of a row; `None` once it is forgotten.
+/// The facts about a row; `None` if the model no longer keeps it.
 #[must_use]
 pub fn details<'m>(model: &'m Model, id: &RowId) -> Option<Details<'m>> {
     match id {
         RowId::Connection(id) => {
             let flow = model.flows().find(|flow| flow.connection.socket.id == *id)?;
             Some(Details {
-                history: past_of(model.history(HistoryKey::Connection(*id))),
+                history: optional_series(model.history(HistoryKey::Connection(*id))),
                 ..of_connection(&flow)
             })
         }
@@ -51,7 +51,7 @@ pub fn details<'m>(model: &'m Model, id: &RowId) -> Option<Details<'m>> {
 fn of_connection<'m>(flow: &AttributedFlow<'m>) -> Details<'m> {
     let AttributedFlow { connection, process, user: _, interface: _, remote_name: _, via: _ } = flow;
     let Connection { socket, rates, ended, seen_ns: _ } = connection;
-    let mut facts = named(connections::COLUMNS, &connections::row(flow));
+    let mut facts = keyed(connections::COLUMNS, &connections::row(flow));
     let tcp = socket.tcp.as_ref();
     let count = |value: Option<u32>| Value::of(value, |value| Value::Count(u64::from(value)));
     facts.extend([
@@ -70,8 +70,8 @@ fn of_connection<'m>(flow: &AttributedFlow<'m>) -> Details<'m> {
         ("cookie", Value::Count(socket.id.0)),
         ("snapshots_since_end", count(*ended)),
     ]);
-    facts.extend(process.map(about).into_iter().flatten());
-    Details { title: "Connection", facts, rates: pair(*rates), history: None, ended: ended.is_some() }
+    facts.extend(process.map(process_facts).into_iter().flatten());
+    Details { title: "Connection", facts, rates: rx_tx(*rates), history: None, ended: ended.is_some() }
 }
 
 fn of_process<'m>(model: &'m Model, state: &'m ProcessState) -> Details<'m> {
@@ -84,7 +84,7 @@ fn of_process<'m>(model: &'m Model, state: &'m ProcessState) -> Details<'m> {
         ("user", process.user.as_deref().map_or_else(|| Value::of(process.uid, Value::Id), Value::Text)),
         ("container", Value::maybe_text(state.container_name.as_deref())),
     ];
-    facts.extend(about(state));
+    facts.extend(process_facts(state));
     facts.extend([
         ("connections", Value::Count(living as u64)),
         ("rx_bytes", Value::of(process.counted, |bytes| Value::Bytes(bytes.rx))),
@@ -93,12 +93,12 @@ fn of_process<'m>(model: &'m Model, state: &'m ProcessState) -> Details<'m> {
         ("tx_bps", Value::of(state.rates.tx_bps, Value::Rate)),
         ("exited", Value::Flag(process.exited)),
     ]);
-    let history = Some(past(&state.history));
-    Details { title: "Process", facts, rates: pair(state.rates), history, ended: process.exited }
+    let history = Some(series(&state.history));
+    Details { title: "Process", facts, rates: rx_tx(state.rates), history, ended: process.exited }
 }
 
-/// What a process adds to a row of its own or of a connection that it owns.
-fn about(state: &ProcessState) -> Facts<'_> {
+/// The facts about a process that its own row and those of its connections share.
+fn process_facts(state: &ProcessState) -> Facts<'_> {
     let process = &state.process;
     vec![
         ("command", Value::maybe_text(process.command.as_deref())),
@@ -113,11 +113,11 @@ fn of_container<'m>(model: &'m Model, id: &str) -> Option<Details<'m>> {
     let usages = usage::processes(model, &flows);
     let sum = containers::sums(model, &usages).into_iter().find(|sum| sum.id == id)?;
     let inside = usages.iter().filter(|usage| usage.state.process.container.as_deref() == Some(id));
-    let mut facts = named(containers::COLUMNS, &containers::row(&sum));
+    let mut facts = keyed(containers::COLUMNS, &containers::row(&sum));
     facts.push(("processes", Value::Count(inside.clone().count() as u64)));
     facts.push(("connections", Value::Count(inside.map(|usage| usage.connections).sum())));
-    let history = past_of(model.history(HistoryKey::Container(id)));
-    Some(Details { title: "Container", facts, rates: pair(sum.rates), history, ended: false })
+    let history = optional_series(model.history(HistoryKey::Container(id)));
+    Some(Details { title: "Container", facts, rates: rx_tx(sum.rates), history, ended: false })
 }
 
 fn of_destination(model: &Model, address: Option<std::net::IpAddr>) -> Option<Details<'_>> {
@@ -133,13 +133,14 @@ fn of_destination(model: &Model, address: Option<std::net::IpAddr>) -> Option<De
         ("rx_bps", Value::of(host.rates.rx_bps, Value::Rate)),
         ("tx_bps", Value::of(host.rates.tx_bps, Value::Rate)),
     ]);
-    let history = past_of(address.and_then(|address| model.history(HistoryKey::Destination(address))));
-    Some(Details { title: "Destination", facts, rates: pair(host.rates), history, ended: false })
+    let history =
+        optional_series(address.and_then(|address| model.history(HistoryKey::Destination(address))));
+    Some(Details { title: "Destination", facts, rates: rx_tx(host.rates), history, ended: false })
 }
 
 fn of_interface(state: &InterfaceState) -> Details<'_> {
     let interface = &state.interface;
-    let mut facts = named(interfaces::COLUMNS, &interfaces::row(state));
+    let mut facts = keyed(interfaces::COLUMNS, &interfaces::row(state));
     facts.extend([
         ("up", Value::Flag(interface.up)),
         ("mtu", Value::of(interface.mtu, |mtu| Value::Count(u64::from(mtu)))),
@@ -147,12 +148,12 @@ fn of_interface(state: &InterfaceState) -> Details<'_> {
         ("collisions", Value::Count(interface.collisions)),
     ]);
     facts.extend(interface.addresses.iter().map(|address| ("address", Value::Address(*address))));
-    let history = Some(past(&state.history));
-    Details { title: "Interface", facts, rates: pair(state.rates), history, ended: !interface.up }
+    let history = Some(series(&state.history));
+    Details { title: "Interface", facts, rates: rx_tx(state.rates), history, ended: !interface.up }
 }
 
-/// What is known only where names are looked up is left out where it is not.
-fn named<'m>(columns: &[Column], row: &[Value<'m>]) -> Facts<'m> {
+/// The cells with their column keys. An unknown host name is left out.
+fn keyed<'m>(columns: &[Column], row: &[Value<'m>]) -> Facts<'m> {
     let facts = columns.iter().zip(row.iter().copied());
     facts
         .filter(|(column, value)| column.presence == Presence::Always || *value != Value::Unknown)
@@ -160,14 +161,14 @@ fn named<'m>(columns: &[Column], row: &[Value<'m>]) -> Facts<'m> {
         .collect()
 }
 
-fn pair(rates: Rates) -> (Option<u64>, Option<u64>) {
+fn rx_tx(rates: Rates) -> (Option<u64>, Option<u64>) {
     (rates.rx_bps, rates.tx_bps)
 }
 
-fn past_of(history: Option<RateHistory>) -> Option<RateSeries> {
-    history.map(|history| past(&history))
+fn optional_series(history: Option<RateHistory>) -> Option<RateSeries> {
+    history.map(|history| series(&history))
 }
 
-fn past(history: &RateHistory) -> RateSeries {
-    history.iter().map(pair).unzip()
+fn series(history: &RateHistory) -> RateSeries {
+    history.iter().map(rx_tx).unzip()
 }

@@ -1,7 +1,7 @@
-//! What a screen shows: one long list in order, of which only the visible rows become values.
+//! The data of the full screen: long lists in order, with cells of the visible rows only.
 //!
-//! A report holds every value of every row. A screen is drawn many times a second and shows a few dozen rows, so that
-//! here only the order is worked out for all rows.
+//! A report holds every cell of every row. The screen is drawn several times a second and shows a few dozen rows, so
+//! only the order is computed for all rows.
 
 mod details;
 mod rows;
@@ -14,8 +14,8 @@ pub use self::rows::{RowId, Rows};
 
 use super::rows::usage::Usage;
 use super::rows::{containers, interfaces, ledger, usage};
-use super::top::moved;
-use super::{Bandwidth, Options, Report, States, TableId, View};
+use super::top::with_traffic_or_state;
+use super::{Bandwidth, Options, Report, TableId, View};
 use net_traffic_model::{AttributedFlow, Model, ProcessId, UNOWNED};
 
 /// The two screens.
@@ -26,7 +26,7 @@ pub enum Screen {
 }
 
 impl Screen {
-    /// The lists that it has, in the order of their tabs.
+    /// The lists, in the order of their tabs.
     #[must_use]
     pub fn tabs(self) -> &'static [TableId] {
         match self {
@@ -45,18 +45,18 @@ impl Screen {
     }
 }
 
-/// What one screen says of the model.
+/// The projection of the model onto one screen.
 #[derive(Debug)]
 pub struct Live<'m> {
-    /// Everything but the lists: host, loss, cost, sources, the interfaces' history; and the balance, if there is one.
+    /// Everything but the lists: host, loss, cost, sources, rate series of the interfaces, and their balance, if any.
     pub report: Report<'m>,
-    /// The list that has the keys.
+    /// The list with the keyboard focus.
     pub rows: Rows<'m>,
-    /// The list that is shown beside it.
+    /// The second list on the screen.
     pub beside: Option<Rows<'m>>,
-    /// The machine's interfaces, the busiest first.
+    /// The interfaces, the busiest first.
     pub interfaces: Rows<'m>,
-    /// By slot, what the user can do so that something better counts.
+    /// By slot, the remedy that allows a better tier.
     pub remedies: Vec<(&'m str, &'m str)>,
 }
 
@@ -94,52 +94,47 @@ pub fn live<'m>(model: &'m Model, screen: Screen, options: &Options) -> Live<'m>
 
 fn list<'m>(model: &'m Model, flows: &[AttributedFlow<'m>], by: TableId, options: &Options) -> Rows<'m> {
     match by {
-        TableId::Connection => sorted::connections(shown(flows, &options.states), options),
+        TableId::Connection => sorted::connections(with_traffic_or_state(flows, &options.states), options),
         TableId::Process => {
             let mut usages = usage::processes(model, flows);
-            let of = usages.len();
-            keep_wanted(&mut usages, flows, options);
-            sorted::processes(usages, of, options)
+            let total = usages.len();
+            retain_matching(&mut usages, flows, options);
+            sorted::processes(usages, total, options)
         }
         TableId::Container => {
             let mut usages = usage::processes(model, flows);
-            let of = containers::sums(model, &usages).len();
-            keep_wanted(&mut usages, flows, options);
-            sorted::containers(containers::sums(model, &usages), of, options)
+            let total = containers::sums(model, &usages).len();
+            retain_matching(&mut usages, flows, options);
+            sorted::containers(containers::sums(model, &usages), total, options)
         }
         TableId::Destination => {
             let mut hosts = usage::since_start(model, flows);
-            let of = hosts.len();
-            if options.filter.is_about_connections() || options.filter.is_about_processes() {
+            let total = hosts.len();
+            let criteria = options.filter.selection();
+            if criteria.splits_processes() || criteria.names_processes() {
                 let wanted: HashSet<_> = flows
                     .iter()
-                    .filter(|flow| options.filter.wants_flow(flow))
+                    .filter(|flow| criteria.wants_flow(flow))
                     .filter_map(|flow| flow.connection.socket.remote)
                     .map(|remote| Some(remote.address.to_canonical()))
                     .collect();
                 hosts.retain(|address, _| wanted.contains(address));
             }
-            sorted::destinations(hosts, of, options)
+            sorted::destinations(hosts, total, options)
         }
         TableId::Interface => sorted::interfaces(model, options),
     }
 }
 
-/// Keeps the processes that the filter names, and of those the owners of the connections that it describes.
-fn keep_wanted(usages: &mut Vec<Usage<'_>>, flows: &[AttributedFlow<'_>], options: &Options) {
-    let filter = &options.filter;
-    let owners: Option<HashSet<ProcessId>> = filter.is_about_connections().then(|| {
-        let wanted = flows.iter().filter(|flow| filter.wants_flow(flow));
+/// Keeps the processes that match the filter and, if the filter has criteria for connections, own a matching one.
+fn retain_matching(usages: &mut Vec<Usage<'_>>, flows: &[AttributedFlow<'_>], options: &Options) {
+    let criteria = options.filter.selection();
+    let owners: Option<HashSet<ProcessId>> = criteria.splits_processes().then(|| {
+        let wanted = flows.iter().filter(|flow| criteria.wants_flow(flow));
         wanted.map(|flow| flow.connection.socket.owner.unwrap_or(UNOWNED)).collect()
     });
     usages.retain(|usage| {
-        filter.wants_process(usage.state)
+        criteria.wants_process(usage.state)
             && owners.as_ref().is_none_or(|owners| owners.contains(&usage.state.process.id))
     });
-}
-
-/// Connected sockets, and those without a peer once they move something, unless other states are asked for.
-fn shown<'m>(flows: &[AttributedFlow<'m>], states: &States) -> Vec<AttributedFlow<'m>> {
-    let unasked = *states == States::default();
-    flows.iter().filter(|flow| states.wants(flow) || (unasked && moved(flow))).copied().collect()
 }

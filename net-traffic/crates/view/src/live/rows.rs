@@ -1,4 +1,4 @@
-//! The rows of a list by their place, without their values until those are asked for.
+//! The rows of a list by place. Cells are computed when they are read.
 
 use std::net::IpAddr;
 
@@ -8,14 +8,14 @@ use crate::rows::{connections, containers, destinations, interfaces, processes};
 use crate::{Column, ColumnSpec, TableId, Value};
 use net_traffic_model::{AttributedFlow, InterfaceState, ProcessId, SocketId};
 
-/// What stays the same of a row while the list around it changes.
+/// The identity of a row, stable while the list changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowId {
     Connection(SocketId),
-    /// The container tells the sums of long ended processes apart.
+    /// The container distinguishes the sums of processes that ended long ago.
     Process(ProcessId, Option<String>),
     Container(String),
-    /// `None`: the sum of the hosts that found no room.
+    /// `None` is the sum of the hosts beyond the model's limit.
     Destination(Option<IpAddr>),
     Interface(String),
 }
@@ -24,9 +24,10 @@ pub enum RowId {
 #[derive(Debug)]
 pub struct Rows<'m> {
     items: Items<'m>,
-    /// The places in `items`; `None` where those are in order themselves.
+    /// Places in `items`; `None` if `items` is in order itself.
     order: Option<Vec<usize>>,
-    of: usize,
+    /// The number of rows without the filter.
+    total: usize,
 }
 
 #[derive(Debug)]
@@ -49,13 +50,13 @@ impl<'m> Rows<'m> {
         self.len() == 0
     }
 
-    /// How many rows there would be without the filter.
+    /// The number of rows without the filter.
     #[must_use]
-    pub fn of(&self) -> usize {
-        self.of
+    pub fn total(&self) -> usize {
+        self.total
     }
 
-    /// What the list is of.
+    /// The table that the rows belong to.
     #[must_use]
     pub fn table(&self) -> TableId {
         match self.items {
@@ -78,26 +79,25 @@ impl<'m> Rows<'m> {
         }
     }
 
-    /// The columns that people see, in order. Where there is too little room for rates and totals, `totals` says
-    /// which of them stay.
+    /// The columns of the screen, in order. On a narrow screen, `totals` keeps totals and drops rates.
     #[must_use]
-    pub fn shown(&self, totals: bool) -> Vec<ColumnSpec> {
-        let shown = match self.items {
+    pub fn layout(&self, totals: bool) -> Vec<ColumnSpec> {
+        let layout = match self.items {
             Items::Connections(_) => connections::LIVE,
             Items::Processes(_) => processes::LIVE,
             Items::Containers(_) => containers::LIVE,
             Items::Destinations(_) => destinations::LIVE,
             Items::Interfaces(_) => interfaces::LIVE,
         };
-        let swap = |shown: &ColumnSpec| match shown.key {
-            "rx_bps" | "tx_bps" if totals => ColumnSpec { rank: 8, ..*shown },
-            "rx_bytes" | "tx_bytes" if totals => ColumnSpec { rank: 0, ..*shown },
-            _ => *shown,
+        let swap_ranks = |spec: &ColumnSpec| match spec.key {
+            "rx_bps" | "tx_bps" if totals => ColumnSpec { rank: 8, ..*spec },
+            "rx_bytes" | "tx_bytes" if totals => ColumnSpec { rank: 0, ..*spec },
+            _ => *spec,
         };
-        shown.iter().map(swap).collect()
+        layout.iter().map(swap_ranks).collect()
     }
 
-    /// The values of the row at a place, in the order of the columns; nothing beyond the end.
+    /// The cells of the row at a place, in the order of the columns; empty beyond the end.
     #[must_use]
     pub fn cells(&self, place: usize) -> Vec<Value<'m>> {
         let mut cells = Vec::new();
@@ -105,7 +105,7 @@ impl<'m> Rows<'m> {
         cells
     }
 
-    /// Whether it is kept although it has ended.
+    /// Whether the row's connection or process has ended.
     #[must_use]
     pub fn has_ended(&self, place: usize) -> bool {
         let place = self.place(place);
@@ -132,14 +132,14 @@ impl<'m> Rows<'m> {
         })
     }
 
-    /// Where the row with this identity is now.
+    /// The place of the row with this identity.
     #[must_use]
     pub fn position(&self, id: &RowId) -> Option<usize> {
         (0..self.len()).find(|place| self.is(self.place(*place), id))
     }
 
-    pub(super) fn new(items: Items<'m>, of: usize) -> Self {
-        Self { items, order: None, of }
+    pub(super) fn new(items: Items<'m>, total: usize) -> Self {
+        Self { items, order: None, total }
     }
 
     pub(super) fn ordered(self, order: Vec<usize>) -> Self {
@@ -158,7 +158,7 @@ impl<'m> Rows<'m> {
         }
     }
 
-    /// The place in `items`; beyond its end for a place beyond the end.
+    /// The place in `items`, or `usize::MAX` beyond the end.
     fn place(&self, place: usize) -> usize {
         match &self.order {
             Some(order) => order.get(place).copied().unwrap_or(usize::MAX),

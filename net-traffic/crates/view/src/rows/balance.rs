@@ -1,4 +1,4 @@
-//! The table of balances: of each interface and direction, whose the bytes were.
+//! The table of balances: the parts of each interface's byte counter, by direction.
 
 use crate::{Column, ColumnSpec, Table, Value};
 use net_traffic_model::{Balance, Direction, Model};
@@ -36,8 +36,8 @@ const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::plain("Unattributed", "unattributed_bytes"),
 ];
 
-/// The balance of the selected interfaces. Where nothing watches them there is none: no zeros, no guess, and for
-/// people no empty table.
+/// The balance of the selected interfaces. Without interface accounting the table has no rows, and people do not see
+/// it.
 pub(crate) fn table(model: &Model) -> Table<'_> {
     let cells: Vec<Value<'_>> = model.balance().flat_map(row).collect();
     let (text, markdown) = if cells.is_empty() { (&[][..], &[][..]) } else { (TEXT, MARKDOWN) };

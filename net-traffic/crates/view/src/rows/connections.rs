@@ -25,60 +25,65 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column::host_name("remote_name"),
 ];
 
-/// For a list of what is connected.
-pub(crate) const TEXT: &[ColumnSpec] = &[
+/// The columns for people, in order.
+const ORDER: [ColumnSpec; 15] = [
     ColumnSpec::whole("PID", "pid"),
-    ColumnSpec::ranked("USER", "user", 1),
+    ColumnSpec::whole("USER", "user"),
     ColumnSpec::whole("PROCESS", "process"),
     ColumnSpec::whole("PROTO", "protocol"),
     ColumnSpec::whole("LOCAL", "local"),
     ColumnSpec::whole("REMOTE", "remote").named("remote_name"),
     ColumnSpec::whole("STATE", "state"),
+    ColumnSpec::whole("RX/s", "rx_bps"),
+    ColumnSpec::whole("TX/s", "tx_bps"),
     ColumnSpec::whole("RX", "rx_bytes"),
     ColumnSpec::whole("TX", "tx_bytes"),
-    ColumnSpec::ranked("RTT", "rtt_us", 3),
-    ColumnSpec::ranked("RETRANS", "retransmits", 4),
-    ColumnSpec::ranked("CONTAINER", "container", 5),
-    ColumnSpec::ranked("IFACE", "interface", 6),
+    ColumnSpec::whole("RTT", "rtt_us"),
+    ColumnSpec::whole("RETRANS", "retransmits"),
+    ColumnSpec::whole("CONTAINER", "container"),
+    ColumnSpec::whole("IFACE", "interface"),
 ];
 
-/// For a list of who moves the bytes.
-pub(crate) const RATES: &[ColumnSpec] = &[
-    ColumnSpec::whole("PID", "pid"),
-    ColumnSpec::ranked("USER", "user", 1),
-    ColumnSpec::whole("PROCESS", "process"),
-    ColumnSpec::whole("PROTO", "protocol"),
-    ColumnSpec::whole("LOCAL", "local"),
-    ColumnSpec::whole("REMOTE", "remote").named("remote_name"),
-    ColumnSpec::whole("STATE", "state"),
-    ColumnSpec::whole("RX/s", "rx_bps"),
-    ColumnSpec::whole("TX/s", "tx_bps"),
-    ColumnSpec::ranked("RX", "rx_bytes", 2),
-    ColumnSpec::ranked("TX", "tx_bytes", 2),
-    ColumnSpec::ranked("RTT", "rtt_us", 3),
-    ColumnSpec::ranked("RETRANS", "retransmits", 4),
-    ColumnSpec::ranked("CONTAINER", "container", 5),
-    ColumnSpec::ranked("IFACE", "interface", 6),
-];
+/// Totals alone, for a single snapshot.
+pub(crate) const TEXT: &[ColumnSpec] =
+    &ranked(without_rates(&ORDER), [0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 4, 5, 6]);
 
-/// For a screen, where addresses are never cut: what has no room beside them is left out.
-pub(crate) const LIVE: &[ColumnSpec] = &[
-    ColumnSpec::ranked("PID", "pid", 5),
-    ColumnSpec::ranked("USER", "user", 12),
-    ColumnSpec::whole("PROCESS", "process"),
-    ColumnSpec::ranked("PROTO", "protocol", 3),
-    ColumnSpec::ranked("LOCAL", "local", 6),
-    ColumnSpec::whole("REMOTE", "remote").named("remote_name"),
-    ColumnSpec::ranked("STATE", "state", 4),
-    ColumnSpec::whole("RX/s", "rx_bps"),
-    ColumnSpec::whole("TX/s", "tx_bps"),
-    ColumnSpec::ranked("RX", "rx_bytes", 8),
-    ColumnSpec::ranked("TX", "tx_bytes", 8),
-    ColumnSpec::ranked("RTT", "rtt_us", 9),
-    ColumnSpec::ranked("RETRANS", "retransmits", 10),
-    ColumnSpec::ranked("CONTAINER", "container", 7),
-    ColumnSpec::ranked("IFACE", "interface", 11),
-];
+/// Rates and totals.
+pub(crate) const RATES: &[ColumnSpec] = &ranked(ORDER, [0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 2, 3, 4, 5, 6]);
+
+/// For the screen, which never cuts addresses: every column but the process, the remote address and the rates is
+/// optional.
+pub(crate) const LIVE: &[ColumnSpec] = &ranked(ORDER, [5, 12, 0, 3, 6, 0, 4, 0, 0, 8, 8, 9, 10, 7, 11]);
+
+const fn ranked<const N: usize>(mut specs: [ColumnSpec; N], ranks: [u8; N]) -> [ColumnSpec; N] {
+    let mut place = 0;
+    while place < N {
+        specs[place].rank = ranks[place];
+        place += 1;
+    }
+    specs
+}
+
+const fn without_rates(specs: &[ColumnSpec; 15]) -> [ColumnSpec; 13] {
+    let [
+        pid,
+        user,
+        process,
+        protocol,
+        local,
+        remote,
+        state,
+        _,
+        _,
+        rx,
+        tx,
+        rtt,
+        retransmits,
+        container,
+        interface,
+    ] = *specs;
+    [pid, user, process, protocol, local, remote, state, rx, tx, rtt, retransmits, container, interface]
+}
 
 pub(crate) const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::whole("Local", "local"),
@@ -88,7 +93,7 @@ pub(crate) const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::whole("State", "state"),
 ];
 
-/// The table of these connections, in their order.
+/// The table of these connections, in the given order.
 pub(crate) fn table<'m>(
     flows: &[AttributedFlow<'m>],
     title: String,
@@ -101,7 +106,7 @@ pub(crate) fn table<'m>(
     Table { key: Some("connections"), title, columns: COLUMNS, text, markdown: MARKDOWN, cells, omitted: 0 }
 }
 
-/// The values of one connection, in the order of the columns.
+/// The cells of one connection, in the order of the columns.
 pub(crate) fn row<'m>(flow: &AttributedFlow<'m>) -> [Value<'m>; COLUMNS.len()] {
     let connection = flow.connection;
     let socket = &connection.socket;
@@ -109,7 +114,7 @@ pub(crate) fn row<'m>(flow: &AttributedFlow<'m>) -> [Value<'m>; COLUMNS.len()] {
     let tcp = socket.tcp.as_ref();
     let process = flow.process.filter(|process| process.pid().is_some());
     let uid = socket.uid.or(process.and_then(|process| process.process.uid));
-    // A packet socket has no addresses, and a socket of raw packets no ports.
+    // A packet socket has no address.
     let has_address = socket.protocol != Protocol::Packet;
     let local = Value::Endpoint { address: socket.local.address, port: socket.local.port };
     [
@@ -120,7 +125,7 @@ pub(crate) fn row<'m>(flow: &AttributedFlow<'m>) -> [Value<'m>; COLUMNS.len()] {
         Value::of(flow.pid(), |pid| Value::Count(u64::from(pid))),
         Value::maybe_text(process.map(ProcessState::name)),
         flow.user.map_or_else(|| Value::of(uid, Value::Id), Value::Text),
-        Value::maybe_text(process.and_then(container)),
+        Value::maybe_text(process.and_then(ProcessState::container_label)),
         Value::of(socket.netns, |inode| Value::Count(u64::from(inode))),
         Value::maybe_text(flow.interface),
         Value::of(bytes, |bytes| Value::Bytes(bytes.rx)),
@@ -133,16 +138,4 @@ pub(crate) fn row<'m>(flow: &AttributedFlow<'m>) -> [Value<'m>; COLUMNS.len()] {
         Value::Flag(connection.ended.is_some()),
         Value::maybe_text(flow.remote_name),
     ]
-}
-
-/// The container's name, or its short id where the runtime gave no name.
-pub(crate) fn container(process: &ProcessState) -> Option<&str> {
-    process.container_name.as_deref().or(process.process.container.as_deref().map(short))
-}
-
-/// The engines' own short form of an id; a runtime that has only names has no other.
-fn short(id: &str) -> &str {
-    const WHOLE: usize = 64;
-    const SHORT: usize = 12;
-    if id.len() == WHOLE { id.get(..SHORT).unwrap_or(id) } else { id }
 }

@@ -1,4 +1,4 @@
-//! The table of containers: the sums of their processes, of those that have ended too.
+//! The table of containers: the sums of their processes, including ended ones.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ const TEXT: &[ColumnSpec] = &[
     ColumnSpec::ranked("ID", "id", 1),
 ];
 
-/// For a screen.
+/// For the screen.
 pub(crate) const LIVE: &[ColumnSpec] = &[
     ColumnSpec::whole("CONTAINER", "name"),
     ColumnSpec::ranked("RUNTIME", "runtime", 3),
@@ -45,7 +45,7 @@ const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::plain("TX (bytes)", "tx_bytes"),
 ];
 
-/// What the processes of one container moved.
+/// Traffic of the processes of one container.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ContainerUsage<'m> {
     pub id: &'m str,
@@ -70,7 +70,7 @@ pub(crate) fn table<'m>(model: &'m Model, usages: &[Usage<'m>]) -> Table<'m> {
     }
 }
 
-/// The containers of these processes, who moves most first.
+/// The containers of these processes, the busiest first.
 pub(crate) fn sums<'m>(model: &'m Model, usages: &[Usage<'m>]) -> Vec<ContainerUsage<'m>> {
     let mut containers: BTreeMap<&str, ContainerUsage<'m>> = BTreeMap::new();
     for usage in usages {
@@ -97,7 +97,7 @@ pub(crate) fn sums<'m>(model: &'m Model, usages: &[Usage<'m>]) -> Vec<ContainerU
     containers
 }
 
-/// The values of one container, in the order of the columns.
+/// The cells of one container, in the order of the columns.
 pub(crate) fn row<'m>(usage: &ContainerUsage<'m>) -> [Value<'m>; COLUMNS.len()] {
     [
         Value::Text(usage.id),

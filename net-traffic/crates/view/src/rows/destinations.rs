@@ -24,7 +24,7 @@ const TEXT: &[ColumnSpec] = &[
     ColumnSpec::whole("TX", "tx_bytes"),
 ];
 
-/// For a screen: rates too, of the connections that live.
+/// For the screen, which also shows the rates of open connections.
 pub(crate) const LIVE_COLUMNS: &[Column] = &[
     Column::text("address"),
     Column::number("connections"),
@@ -50,10 +50,10 @@ const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::plain("Bytes", "bytes"),
 ];
 
-/// How many hosts people want to see.
+/// The hosts in a brief report.
 pub(crate) const BRIEF: usize = 10;
 
-/// The table of remote hosts, who moved most first.
+/// The table of remote hosts, by total.
 pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage<'m>>) -> Table<'m> {
     let mut hosts: Vec<(Option<IpAddr>, HostUsage<'m>)> = hosts.into_iter().collect();
     hosts.sort_unstable_by_key(|(address, host)| {
@@ -82,7 +82,7 @@ pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage<'m>>) -> Table<
     }
 }
 
-/// The values of one host, in the order of `LIVE_COLUMNS`.
+/// The cells of one host, in the order of `LIVE_COLUMNS`.
 pub(crate) fn live_row<'m>(
     (address, host): &(Option<IpAddr>, HostUsage<'m>),
 ) -> [Value<'m>; LIVE_COLUMNS.len()] {

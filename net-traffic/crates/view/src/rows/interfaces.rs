@@ -1,4 +1,4 @@
-//! The table of interfaces: counters, and in `bandwidth` also rates now, on average and at most.
+//! The table of interfaces: counters, and in `bandwidth` also current, average and highest rates.
 
 use crate::{Column, ColumnSpec, Series, Table, Value};
 use net_traffic_model::{InterfaceState, Model};
@@ -23,7 +23,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column::derived("tx_most_bps"),
 ];
 
-/// For a list of counters.
+/// Counters alone, for a single snapshot.
 pub(crate) const COUNTERS: &[ColumnSpec] = &[
     ColumnSpec::whole("IFACE", "name"),
     ColumnSpec::whole("RX", "rx_bytes"),
@@ -34,7 +34,7 @@ pub(crate) const COUNTERS: &[ColumnSpec] = &[
     ColumnSpec::whole("DROPPED", "dropped"),
 ];
 
-/// For a list of rates.
+/// Rates and counters.
 pub(crate) const RATES: &[ColumnSpec] = &[
     ColumnSpec::whole("IFACE", "name"),
     ColumnSpec::whole("RX/s", "rx_bps"),
@@ -51,7 +51,7 @@ pub(crate) const RATES: &[ColumnSpec] = &[
     ColumnSpec::whole("DROPPED", "dropped"),
 ];
 
-/// For a screen.
+/// For the screen.
 pub(crate) const LIVE: &[ColumnSpec] = &[
     ColumnSpec::whole("IFACE", "name"),
     ColumnSpec::whole("RX/s", "rx_bps"),
@@ -77,14 +77,14 @@ const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::whole("Errors", "errors"),
 ];
 
-/// The table of the selected interfaces, in the machine's order.
+/// The table of the selected interfaces, in snapshot order.
 pub(crate) fn table<'m>(model: &'m Model, text: &'static [ColumnSpec]) -> Table<'m> {
     let cells = model.interfaces().flat_map(row).collect();
     let title = "Interface statistics".to_owned();
     Table { key: Some("interfaces"), title, columns: COLUMNS, text, markdown: MARKDOWN, cells, omitted: 0 }
 }
 
-/// The remembered rates of the selected interfaces.
+/// The recent rates of the selected interfaces.
 pub(crate) fn series(model: &Model) -> Vec<Series<'_>> {
     let both = |state: &'_ InterfaceState| {
         let history: Vec<_> = state.history.iter().collect();
@@ -102,7 +102,7 @@ pub(crate) fn series(model: &Model) -> Vec<Series<'_>> {
     series
 }
 
-/// The values of one interface, in the order of the columns.
+/// The cells of one interface, in the order of the columns.
 pub(crate) fn row(state: &InterfaceState) -> [Value<'_>; COLUMNS.len()] {
     let (rx, tx) = (&state.interface.rx, &state.interface.tx);
     [

@@ -1,4 +1,4 @@
-//! What every report ends with: what was lost, what the tool costs, and what counts in which slot.
+//! The end of every report: lost events, the program's own cost, and the tier of each slot.
 
 use crate::{Column, Facts, Report, Table, Value};
 use net_traffic_model::{Cost, Loss, Model};
@@ -6,7 +6,7 @@ use net_traffic_model::{Cost, Loss, Model};
 const SOURCES: &[Column] =
     &[Column::text("slot"), Column::text("tier"), Column::text("program"), Column::text("reason")];
 
-/// A report of these tables, of which the first stands for the report.
+/// A report of these tables; the first is the main one.
 pub(crate) fn report<'m>(view: &'static str, model: &'m Model, tables: Vec<Table<'m>>) -> Report<'m> {
     Report {
         view,

@@ -1,4 +1,4 @@
-//! The tables that several views share: one per file, each with its columns and how its rows are made.
+//! The tables of the views: one a file, with its columns, layouts and rows.
 
 pub(super) mod balance;
 pub(super) mod connections;

@@ -1,6 +1,5 @@
 //! The table of processes.
 
-use super::connections::container;
 use super::usage::Usage;
 use crate::{Column, ColumnSpec, Table, Value};
 
@@ -30,7 +29,7 @@ const TEXT: &[ColumnSpec] = &[
     ColumnSpec::ranked("EXITED", "exited", 3),
 ];
 
-/// For a screen, where what has ended is dim.
+/// For the screen, which dims ended processes instead of a column EXITED.
 pub(crate) const LIVE: &[ColumnSpec] = &[
     ColumnSpec::ranked("PID", "pid", 1),
     ColumnSpec::ranked("USER", "user", 4),
@@ -51,7 +50,7 @@ const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::plain("TX (bytes)", "tx_bytes"),
 ];
 
-/// The table of these processes, in their order.
+/// The table of these processes, in the given order.
 pub(crate) fn table<'m>(usages: &[Usage<'m>]) -> Table<'m> {
     let mut cells = Vec::with_capacity(usages.len() * COLUMNS.len());
     for usage in usages {
@@ -69,14 +68,14 @@ pub(crate) fn table<'m>(usages: &[Usage<'m>]) -> Table<'m> {
     }
 }
 
-/// The values of one process, in the order of the columns.
+/// The cells of one process, in the order of the columns.
 pub(crate) fn row<'m>(usage: &Usage<'m>) -> [Value<'m>; COLUMNS.len()] {
     let process = &usage.state.process;
     [
         Value::of(usage.state.pid(), |pid| Value::Count(u64::from(pid))),
         Value::Text(usage.state.name()),
         process.user.as_deref().map_or_else(|| Value::of(process.uid, Value::Id), Value::Text),
-        Value::maybe_text(container(usage.state)),
+        Value::maybe_text(usage.state.container_label()),
         Value::Count(usage.connections),
         Value::of(usage.bytes, |bytes| Value::Bytes(bytes.rx)),
         Value::of(usage.bytes, |bytes| Value::Bytes(bytes.tx)),

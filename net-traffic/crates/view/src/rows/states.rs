@@ -1,4 +1,4 @@
-//! How many connections are in which state: by protocol for programs, in one sum for a summary.
+//! The number of connections by state: by protocol and state for programs, by state alone for Markdown.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

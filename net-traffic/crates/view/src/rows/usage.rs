@@ -1,4 +1,4 @@
-//! Who moved how much: the selected connections and processes, added up once for all tables that need it.
+//! Traffic of the selected connections by process and by remote host, summed once for all tables.
 
 use std::net::IpAddr;
 
@@ -6,28 +6,28 @@ use foldhash::{HashMap, HashMapExt};
 
 use net_traffic_model::{AttributedFlow, Bytes, Model, ProcessId, ProcessState, Rates, UNOWNED, add, sum};
 
-/// What one process moved since the tool started.
+/// Traffic of one process since the start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage<'m> {
     pub state: &'m ProcessState,
-    /// Connections that it has now.
+    /// Open connections.
     pub connections: u64,
     pub bytes: Option<Bytes>,
     pub rates: Rates,
 }
 
-/// What was moved to and from one remote host.
+/// Traffic with one remote host.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HostUsage<'m> {
-    /// Its name, where names are looked up.
+    /// Its name, if names are looked up.
     pub name: Option<&'m str>,
-    /// Connections to it now.
+    /// Open connections.
     pub connections: u64,
     pub bytes: Option<Bytes>,
     pub rates: Rates,
 }
 
-/// The selected processes, who moves most first.
+/// The selected processes, the busiest first.
 pub(crate) fn processes<'m>(model: &'m Model, flows: &[AttributedFlow<'m>]) -> Vec<Usage<'m>> {
     let owners = by_owner(flows);
     let split = model.selection().splits_processes();
@@ -60,7 +60,7 @@ pub(crate) fn processes<'m>(model: &'m Model, flows: &[AttributedFlow<'m>]) -> V
     usages
 }
 
-/// The remote hosts with what was moved since the tool started, also by connections that have ended.
+/// Traffic by remote host since the start, including ended connections.
 pub(crate) fn since_start<'m>(
     model: &'m Model,
     flows: &[AttributedFlow<'m>],
@@ -74,14 +74,14 @@ pub(crate) fn since_start<'m>(
     hosts
 }
 
-/// The remote hosts with what these connections moved in their lives.
+/// Traffic by remote host over the lifetime of these connections.
 pub(crate) fn of_lifetime<'m>(flows: &[AttributedFlow<'m>]) -> HashMap<Option<IpAddr>, HostUsage<'m>> {
     let mut hosts = HashMap::new();
     add_flows(&mut hosts, flows, |flow| flow.connection.bytes());
     hosts
 }
 
-/// A sum that is unknown only where both parts are.
+/// The sum of the known parts; `None` if both are unknown.
 pub(crate) fn add_bytes(one: Option<Bytes>, other: Option<Bytes>) -> Option<Bytes> {
     match (one, other) {
         (Some(one), Some(other)) => Some(sum(one, other)),

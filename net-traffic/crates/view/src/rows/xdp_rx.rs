@@ -1,4 +1,4 @@
-//! The table of what arrived at the interfaces before anything could drop it, where that was asked for.
+//! The table of XDP receive counters (`bandwidth --xdp`): packets before and after the drops in between.
 
 use crate::{Column, ColumnSpec, Table, Value};
 use net_traffic_model::{Model, XdpRx};
@@ -30,7 +30,7 @@ const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::plain("Dropped (bytes)", "dropped_bytes"),
 ];
 
-/// `None` where nobody asked, so that reports without it are as they were.
+/// `None` without `--xdp`.
 pub(crate) fn table(model: &Model) -> Option<Table<'_>> {
     let cells: Vec<Value<'_>> = model.xdp_rx().flat_map(row).collect();
     let title = "Arrived".to_owned();
@@ -45,13 +45,13 @@ pub(crate) fn table(model: &Model) -> Option<Table<'_>> {
     })
 }
 
-fn row(arrivals: XdpRx<'_>) -> [Value<'_>; COLUMNS.len()] {
+fn row(xdp_rx: XdpRx<'_>) -> [Value<'_>; COLUMNS.len()] {
     [
-        Value::Text(arrivals.interface),
-        Value::Text(if arrivals.native { "native" } else { "generic" }),
-        Value::Count(arrivals.packets),
-        Value::Bytes(arrivals.bytes),
-        Value::Count(arrivals.dropped_packets),
-        Value::Bytes(arrivals.dropped_bytes),
+        Value::Text(xdp_rx.interface),
+        Value::Text(if xdp_rx.native { "native" } else { "generic" }),
+        Value::Count(xdp_rx.packets),
+        Value::Bytes(xdp_rx.bytes),
+        Value::Count(xdp_rx.dropped_packets),
+        Value::Bytes(xdp_rx.dropped_bytes),
     ]
 }
