@@ -1,4 +1,4 @@
-//! Debian's packages: what `--install` installs. Needs root.
+//! Installs Debian packages for the option `--install`. `apt-get` needs root.
 
 use std::process::{Command, Stdio};
 
@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::process::{find_in_path, run};
 
-/// Installs what is not there yet; does nothing if all is.
+/// Installs the packages unless dpkg has all of them already.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if packages.iter().all(|package| is_installed(package)) {
         return Ok(());
@@ -15,9 +15,12 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     run(apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages))
 }
 
-/// Fetches the lists of packages, without which nothing can be fetched.
+/// Refreshes the package lists, which `apt-get install` and `apt-get download` read.
 pub(crate) fn update() -> Result<()> {
-    ensure!(find_in_path("apt-get").is_some(), "no apt-get here: install by hand what CONTRIBUTING.md names");
+    ensure!(
+        find_in_path("apt-get").is_some(),
+        "apt-get is not in PATH: install the packages that CONTRIBUTING.md lists by hand"
+    );
     run(apt_get().arg("update"))
 }
 

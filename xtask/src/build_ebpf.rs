@@ -1,6 +1,6 @@
-//! `cargo xtask build-ebpf`: compiles the kernel side into the object that is committed, the same bytes each time.
+//! `cargo xtask build-ebpf`: compiles the eBPF programs into the committed object. The build is reproducible.
 //!
-//! Users build with stable Rust alone because the object is committed; `--check` proves that it is what the source says.
+//! Stable Rust alone builds net-traffic, because the object is committed. `--check` compares the object with the source.
 
 use std::{
     env, fs,
@@ -16,19 +16,20 @@ use crate::{
 };
 
 const OBJECT: &str = "net-traffic/crates/linux/bpf/net-traffic.bpf.o";
-/// Beside the object: what compiled it, because another release compiles to other bytes.
+/// The releases of the compiler and linker that built the object. Other releases produce other bytes.
 const VERSION: &str = "net-traffic/crates/linux/bpf/toolchain.txt";
 const TARGET: &str = "bpfel-unknown-none";
-/// v3 is the first with atomics that return a value (xchg, cmpxchg); kernels know it since 5.12.
+/// v3 is the first instruction set with atomics that return a value (`XCHG`, `CMPXCHG`). Kernels accept them since 5.12.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/Documentation/bpf/standardization/instruction-set.rst#L699>
 const CPU: &str = "v3";
 
-/// Compile the eBPF programs into net-traffic/crates/linux/bpf/.
+/// Compile the eBPF programs into the committed object.
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// First install with apt and cargo what the build needs.
+    /// Install the compiler and bpf-linker first (apt and cargo; as root).
     #[arg(long)]
     pub(crate) install: bool,
-    /// Only compare: fail if the committed object is not what the source compiles to.
+    /// Write nothing; fail if the committed object differs from a fresh build.
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -37,34 +38,34 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.install {
         Toolchain::install()?;
     }
-    if args.check { check() } else { build_and_keep() }
+    if args.check { check() } else { build_and_store() }
 }
 
-/// Fails if the committed object is not what the source compiles to.
+/// Fails if the committed object differs from a fresh build.
 pub(crate) fn check() -> Result<()> {
     let recorded = recorded_version();
     let toolchain = Toolchain::find(&recorded)?;
     let built = fs::read(build(&toolchain)?)?;
     let committed = fs::read(root().join(OBJECT)).with_context(|| format!("read {OBJECT}"))?;
     if built == committed {
-        eprintln!("{OBJECT} is what the source compiles to");
+        eprintln!("{OBJECT} is up to date");
         return Ok(());
     }
     ensure!(
         recorded == toolchain.version,
-        "{OBJECT} cannot be compared: it was built by {recorded}, here is {}; \
-         build it anew with `cargo xtask build-ebpf` and commit it",
+        "{OBJECT} cannot be compared: it was built by {recorded}, this toolchain is {}; \
+         rebuild it with `cargo xtask build-ebpf` and commit it",
         toolchain.version
     );
     bail!(
-        "{OBJECT} is stale: it has {} bytes, the source compiles to {} others; \
+        "{OBJECT} is stale: the committed object has {} bytes, a fresh build has {} and they differ; \
          run `cargo xtask build-ebpf` and commit the result",
         committed.len(),
         built.len()
     );
 }
 
-/// Cargo, or `cargo-clippy`, of that toolchain with everything but the verb's own arguments.
+/// `cargo` or `cargo-clippy` of the toolchain, with all arguments that the build and the lint have in common.
 pub(crate) fn cargo(toolchain: &Toolchain, program: &str, verb: &str) -> Result<Command> {
     let mut command = toolchain.command(program)?;
     command
@@ -75,7 +76,7 @@ pub(crate) fn cargo(toolchain: &Toolchain, program: &str, verb: &str) -> Result<
     Ok(command)
 }
 
-fn build_and_keep() -> Result<()> {
+fn build_and_store() -> Result<()> {
     let toolchain = Toolchain::find(&recorded_version())?;
     let built = build(&toolchain)?;
     let object = root().join(OBJECT);
@@ -87,7 +88,7 @@ fn build_and_keep() -> Result<()> {
 }
 
 fn build(toolchain: &Toolchain) -> Result<PathBuf> {
-    // The flags name the directories of the sources, so these must be there first.
+    // `rustflags` lists the registry's source directories, so they must exist before the build.
     process::run(toolchain.command("cargo")?.args(["fetch", "--locked", "--quiet", "--target", TARGET]))?;
     process::run(&mut cargo(toolchain, "cargo", "build")?)?;
     let linked = target_dir().join("ebpf").join(TARGET).join("ebpf/net-traffic");
@@ -96,7 +97,7 @@ fn build(toolchain: &Toolchain) -> Result<PathBuf> {
     Ok(stripped)
 }
 
-/// What changes the bytes, and hides from them where the sources lie.
+/// Flags that decide the object's bytes. `--remap-path-prefix` keeps the checkout's location out of the object.
 fn rustflags(toolchain: &Toolchain) -> Result<Vec<String>> {
     let mut flags = vec![format!("-Ctarget-cpu={CPU}"), "-Clink-arg=--btf".into()];
     let mut remap = |from: &Path, to: &str| {
@@ -105,14 +106,14 @@ fn rustflags(toolchain: &Toolchain) -> Result<Vec<String>> {
     remap(&root(), "/net-traffic");
     let source = toolchain.library_source();
     remap(&source, "/rust");
-    remap(&source.canonicalize().context("find the library's source")?, "/rust");
+    remap(&source.canonicalize().context("find the standard library's source")?, "/rust");
     for registry in registries()? {
         remap(&registry, "/registry");
     }
     Ok(flags)
 }
 
-/// The unpacked sources of each registry; the directories' names tell how Cargo reached it.
+/// The unpacked sources of each registry. Cargo names each directory after the registry's URL and protocol.
 fn registries() -> Result<Vec<PathBuf>> {
     let home = match env::var_os("CARGO_HOME") {
         Some(home) => root().join(home),

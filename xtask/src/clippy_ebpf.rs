@@ -1,4 +1,6 @@
-//! `cargo xtask clippy-ebpf`: the lints for the kernel side, on its own target: on the host its panic handler meets std's.
+//! `cargo xtask clippy-ebpf`: lints the eBPF programs for their own target.
+//!
+//! On the host target the crate's panic handler conflicts with the one in std.
 
 use anyhow::Result;
 

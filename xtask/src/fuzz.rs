@@ -1,7 +1,7 @@
-//! `cargo xtask fuzz`: generated input for whatever reads input of others, until so many runs are done or one fails.
+//! `cargo xtask fuzz`: runs libFuzzer on the parsers of untrusted input, until a run fails or the limit is reached.
 //!
-//! The targets are in `fuzz/`, a workspace of its own with the layout of cargo-fuzz, and run under libFuzzer. The coverage
-//! that guides it comes from LLVM's pass, which stable Rust can be asked for; there is no sanitizer.
+//! The targets are in `fuzz/`, a separate workspace with the layout of cargo-fuzz. LLVM's coverage pass guides libFuzzer;
+//! stable Rust accepts the pass as a flag. No sanitizer is built in, because sanitizers need nightly Rust.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,12 +11,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{self, cargo, root, target_dir};
 
-/// Each reads another kind of input.
 const TARGETS: [Target; 4] = [
-    Target { name: "filter", longest: 512 },
-    Target { name: "file", longest: 2048 },
-    Target { name: "text", longest: 512 },
-    Target { name: "record", longest: 512 },
+    Target { name: "filter", max_len: 512 },
+    Target { name: "file", max_len: 2048 },
+    Target { name: "text", max_len: 512 },
+    Target { name: "record", max_len: 512 },
 ];
 const RUSTFLAGS: [&str; 8] = [
     "--cfg=fuzzing",
@@ -28,48 +27,50 @@ const RUSTFLAGS: [&str; 8] = [
     "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
     "-Ccodegen-units=1",
 ];
-/// A run that takes longer, in seconds, counts as a hang; one that takes more memory, in MiB, as a leak.
-const HANG: u32 = 10;
-const MEMORY: u32 = 1024;
-const HELD: &str = "268435456";
+/// A run that takes more seconds counts as a hang.
+const RUN_TIMEOUT_S: u32 = 10;
+/// A run that takes more memory counts as a leak.
+const MEMORY_LIMIT_MIB: u32 = 1024;
+/// glibc keeps freed memory up to this many bytes, so that the next run does not fault it in again.
+const MALLOC_KEEP_BYTES: &str = "268435456";
 
-/// Feed generated input to the filter compiler, the reader of files, the packet printer and the ring's decoder.
+/// Fuzz the filter compiler, the capture file reader, the packet printer and the ring buffer decoder.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// `filter`, `file`, `text`, `record`; all of them if none is named.
+    /// Targets: filter, file, text, record [default: all]
     targets: Vec<String>,
-    /// Runs of each target.
+    /// Runs per target.
     #[arg(long, default_value_t = 10_000_000)]
     runs: u64,
-    /// End a target after so many seconds, even if there were fewer runs.
+    /// Stop each target after this many seconds, even before --runs is reached.
     #[arg(long)]
     seconds: Option<u32>,
 }
 
 struct Target {
     name: &'static str,
-    /// The most octets of one input.
-    longest: u32,
+    /// Maximum input size in bytes.
+    max_len: u32,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     for name in &args.targets {
         if TARGETS.iter().all(|target| target.name != name) {
-            bail!("no target {name}: there are {}", TARGETS.map(|target| target.name).join(", "));
+            bail!("no target {name}; the targets are {}", TARGETS.map(|target| target.name).join(", "));
         }
     }
     let programs = build()?;
     for target in TARGETS {
         if args.targets.is_empty() || args.targets.iter().any(|name| name == target.name) {
-            target.feed(&programs, args)?;
+            target.fuzz(&programs, args)?;
         }
     }
     Ok(())
 }
 
-/// Builds all targets; gives the directory that they are in.
+/// Builds all targets and returns their directory.
 fn build() -> Result<PathBuf> {
-    // With the target named, what runs at build time is compiled without the flags.
+    // With `--target`, Cargo applies the flags to the fuzz targets only, not to build scripts.
     let triple = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let directory = target_dir().join("fuzz");
     process::run(
@@ -84,22 +85,24 @@ fn build() -> Result<PathBuf> {
 }
 
 impl Target {
-    /// Runs it at the lowest priority. New inputs go below the target directory, what fails too.
-    fn feed(&self, programs: &Path, args: &Args) -> Result<()> {
-        let Self { name, longest } = self;
+    /// Runs the target at the lowest priority. New inputs and failing inputs are written below `target/fuzz`.
+    fn fuzz(&self, programs: &Path, args: &Args) -> Result<()> {
+        let Self { name, max_len } = self;
         let found = target_dir().join("fuzz/corpus").join(name);
         let failed = target_dir().join("fuzz/artifacts").join(name);
         for directory in [&found, &failed] {
-            fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
+            fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
         }
         let mut command = Command::new("nice");
         command.args(["-n", "19"]).arg(programs.join(name)).current_dir(root());
-        // What one run gives back is kept for the next.
-        command.envs([("MALLOC_TRIM_THRESHOLD_", HELD), ("MALLOC_MMAP_THRESHOLD_", HELD)]);
+        command.envs([
+            ("MALLOC_TRIM_THRESHOLD_", MALLOC_KEEP_BYTES),
+            ("MALLOC_MMAP_THRESHOLD_", MALLOC_KEEP_BYTES),
+        ]);
         command.arg(format!("-runs={}", args.runs));
         command.arg(format!("-max_total_time={}", args.seconds.unwrap_or(0)));
-        command.args([format!("-max_len={longest}"), format!("-timeout={HANG}")]);
-        command.args([format!("-rss_limit_mb={MEMORY}"), "-print_final_stats=1".to_owned()]);
+        command.args([format!("-max_len={max_len}"), format!("-timeout={RUN_TIMEOUT_S}")]);
+        command.args([format!("-rss_limit_mb={MEMORY_LIMIT_MIB}"), "-print_final_stats=1".to_owned()]);
         command.arg(format!("-artifact_prefix={}/", failed.display()));
         let words = format!("fuzz/{name}.dict");
         if root().join(&words).is_file() {
@@ -107,6 +110,6 @@ impl Target {
         }
         command.arg(found).arg(format!("fuzz/corpus/{name}"));
         process::run(&mut command)
-            .with_context(|| format!("fuzz {name} (the input is in {})", failed.display()))
+            .with_context(|| format!("fuzz {name} (the failing input is in {})", failed.display()))
     }
 }

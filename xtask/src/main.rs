@@ -1,6 +1,6 @@
-//! The project's chores, one file each; this one only dispatches.
-#![expect(clippy::print_stderr, reason = "chores talk to whoever runs them")]
-#![expect(clippy::disallowed_methods, reason = "chores say how long they took; no snapshot is involved")]
+//! Development tasks, one module each. This file only dispatches.
+#![expect(clippy::print_stderr, reason = "tasks print progress and errors on stderr")]
+#![expect(clippy::disallowed_methods, reason = "tasks measure their own duration")]
 
 mod apt;
 mod bench;
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-/// The project's own chores.
+/// Development tasks of net-traffic.
 #[derive(Parser)]
 enum Command {
     BuildEbpf(build_ebpf::Args),
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// The exit status is the command's own where it runs a program.
+/// `vm-test` and `vm-run` exit with the status of the program in the guest.
 fn dispatch() -> Result<ExitCode> {
     match Command::parse() {
         Command::BuildEbpf(args) => build_ebpf::run(&args)?,

@@ -1,8 +1,8 @@
-//! Finds, or installs, what builds for the BPF target: a rustc that has the library's source, and bpf-linker.
+//! Finds or installs the toolchain for the BPF target: a rustc with the standard library's source, and bpf-linker.
 //!
-//! The compiler and the source of `core` must be of one release. Rustup's toolchains have that source when its
-//! component `rust-src` was added; Debian has it as a package next to its own compiler. Any of them is told to
-//! accept the unstable `-Z build-std`.
+//! The compiler and the source of `core` must have the same release. A rustup toolchain has the source if the component
+//! `rust-src` is installed. Debian has the source as a package beside its own compiler. `RUSTC_BOOTSTRAP` makes each of
+//! them accept the unstable flag `-Z build-std`.
 
 use std::{
     env, fs,
@@ -22,18 +22,18 @@ const DEBIAN_PACKAGES: [&str; 5] =
 const LINKER_VERSION: &str = "0.13.0";
 const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
 
-/// A compiler with its library's source, and the linker for its bitcode.
+/// A compiler with the standard library's source, and bpf-linker.
 pub(crate) struct Toolchain {
-    /// The directory of `cargo`, `rustc`, `cargo-clippy`.
+    /// The directory that contains `cargo`, `rustc` and `cargo-clippy`.
     bin: PathBuf,
     sysroot: PathBuf,
     linker: PathBuf,
-    /// The releases of all that decides the object's bytes, on one line.
+    /// The releases of compiler, LLVM and linker, on one line: they decide the object's bytes.
     pub(crate) version: String,
 }
 
 impl Toolchain {
-    /// Looks for a toolchain; of several, the one with the version that is `preferred`, then a nightly.
+    /// Finds a toolchain. The order of preference: the version `preferred`, a nightly, any other.
     pub(crate) fn find(preferred: &str) -> Result<Self> {
         let linker =
             find_linker().context("find bpf-linker (`cargo xtask build-ebpf --install` builds it)")?;
@@ -46,13 +46,13 @@ impl Toolchain {
         });
         found.into_iter().next().ok_or_else(|| {
             anyhow!(
-                "no Rust toolchain here has the library's source: `rustup component add rust-src`, \
+                "no Rust toolchain has the standard library's source: `rustup component add rust-src`, \
                  or on Debian `cargo xtask build-ebpf --install`"
             )
         })
     }
 
-    /// Installs Debian's compiler, source and LLVM, and builds bpf-linker, unless they are there.
+    /// Installs Debian's compiler, source and LLVM, and builds bpf-linker. Skips the parts that exist.
     pub(crate) fn install() -> Result<()> {
         apt::install(&DEBIAN_PACKAGES)?;
         if find_linker().is_ok() {
@@ -67,18 +67,18 @@ impl Toolchain {
         )
     }
 
-    /// One of the toolchain's own programs (`cargo`, `cargo-clippy`), untouched by whoever runs this chore.
+    /// A program of the toolchain (`cargo`, `cargo-clippy`), without the caller's Cargo and rustc variables.
     pub(crate) fn command(&self, program: &str) -> Result<Command> {
         let linker_dir = self.linker.parent().context("find the directory of bpf-linker")?;
         command(&self.bin, program, &[linker_dir])
     }
 
-    /// Where the library's source lies.
+    /// The directory of the standard library's source.
     pub(crate) fn library_source(&self) -> PathBuf {
         self.sysroot.join("lib/rustlib/src/rust")
     }
 
-    /// An `objcopy` that knows BPF: rustc brings one; Debian's LLVM has it by its own name.
+    /// An `objcopy` with BPF support: rustup's component `llvm-tools` has one, Debian's LLVM has one.
     pub(crate) fn objcopy(&self) -> Result<PathBuf> {
         let host = format!("lib/rustlib/{}-unknown-linux-gnu/bin", env::consts::ARCH);
         let dir = self.sysroot.join(host);
@@ -108,7 +108,7 @@ impl Toolchain {
     }
 }
 
-/// A program of the toolchain whose programs are in `bin`, which finds those in `first` before any others.
+/// A program of the toolchain in `bin`. Its `PATH` begins with the directories `first`, then `bin`.
 pub(crate) fn command(bin: &Path, program: &str, first: &[&Path]) -> Result<Command> {
     let inherited = env::var_os("PATH").unwrap_or_default();
     let dirs = first.iter().copied().chain([bin]).map(Path::to_path_buf);
@@ -117,9 +117,9 @@ pub(crate) fn command(bin: &Path, program: &str, first: &[&Path]) -> Result<Comm
     let mut command = Command::new(bin.join(program));
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        let steers =
+        let prefixes =
             ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_UNSTABLE_", "RUST", "CARGO_ENCODED_"];
-        if steers.iter().any(|prefix| name.starts_with(prefix)) && name != "RUSTUP_HOME" {
+        if prefixes.iter().any(|prefix| name.starts_with(prefix)) && name != "RUSTUP_HOME" {
             command.env_remove(name.as_ref());
         }
     }
@@ -132,14 +132,14 @@ pub(crate) fn command(bin: &Path, program: &str, first: &[&Path]) -> Result<Comm
     Ok(command)
 }
 
-/// Where toolchains are that have the library's source, in no order of preference.
+/// The sysroots that contain the standard library's source, in no order of preference.
 pub(crate) fn with_library_source() -> Vec<PathBuf> {
     let mut sysroots = sysroots();
     sysroots.retain(|sysroot| sysroot.join("lib/rustlib/src/rust/library/core").is_dir());
     sysroots
 }
 
-/// Every toolchain of rustup, then the system's own.
+/// Every rustup toolchain, then `/usr`.
 fn sysroots() -> Vec<PathBuf> {
     let home = env::var_os("RUSTUP_HOME")
         .map(PathBuf::from)
@@ -158,6 +158,6 @@ fn find_linker() -> Result<PathBuf> {
         return Ok(own);
     }
     let linker = find_in_path("bpf-linker").context("no bpf-linker in PATH")?;
-    ensure!(linker.is_absolute(), "PATH leads to {}, which is not absolute", linker.display());
+    ensure!(linker.is_absolute(), "bpf-linker in PATH is {}: not an absolute path", linker.display());
     Ok(linker)
 }

@@ -1,5 +1,6 @@
-//! `net-traffic top` while a thousand processes a second come and go, each with a connection: its memory must not grow with
-//! what has been, and its totals must hold all of it.
+//! Runs `net-traffic top` while 1000 processes a second start, open one connection each, and exit.
+//!
+//! The resident memory must stay constant, and the totals must include the bytes of every process.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -14,24 +15,24 @@ use serde_json::Value;
 
 use super::{
     net_traffic,
-    running::{Latest, Running},
+    running::{LatestLine, Running},
 };
 use crate::vm;
 
 const PROCESSES_EACH_SECOND: u32 = 1000;
-/// What each of them sends.
-const VISIT: u64 = 64;
+/// The kernel tests' worker `visits` sends this many bytes per process.
+const BYTES_PER_VISIT: u64 = 64;
 const MINUTE: Duration = Duration::from_mins(1);
-/// The least that counts as churn, also on a busy machine.
-const LEAST_RATE: f64 = 100.0;
-/// What keeps its size is full by then: those that ended are kept for a while, and tables grow by doubling.
-const FULL_AFTER_MINUTES: u32 = 2;
-/// What the last minute's memory may be above that.
-const GROWTH: f64 = 1.05;
-/// The last visit is in a report by then.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Processes a second below which the result is discarded: the host is too busy.
+const MIN_RATE: f64 = 100.0;
+/// Memory is constant after this time: ended processes stay in the tables for a while, and tables grow by doubling.
+const WARM_UP_MINUTES: u32 = 2;
+/// Allowed ratio of the memory in the last minute to the memory after the warm-up.
+const MAX_GROWTH: f64 = 1.05;
+/// The last process must be in a report by then.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that were read to their end, and their bytes.
+/// Connections that the server read to the end, and their bytes.
 static SERVED: AtomicU64 = AtomicU64::new(0);
 static RECEIVED: AtomicU64 = AtomicU64::new(0);
 
@@ -43,14 +44,14 @@ pub(super) fn run(minutes: usize) -> Result<()> {
     let visitors = visitors(&server, minutes * 60)?;
     let (mut tracer, latest) = Running::reporting(command)?;
     let began = Instant::now();
-    let (mut visitors, made) = Running::reporting(visitors)?;
+    let (mut visitors, started) = Running::reporting(visitors)?;
     watch(&mut tracer, began, minutes)?;
-    visitors.finish().context("end the visits")?;
-    check_totals(&latest, &made)?;
+    visitors.wait_success().context("wait for the worker that starts processes")?;
+    check_totals(&latest, &started)?;
     tracer.ensure_alive()
 }
 
-/// The memory from minute to minute.
+/// Prints the memory each minute and checks its growth.
 #[expect(clippy::print_stdout, reason = "the figures")]
 fn watch(tracer: &mut Running, began: Instant, minutes: u32) -> Result<()> {
     let mut full = f64::INFINITY;
@@ -59,33 +60,33 @@ fn watch(tracer: &mut Running, began: Instant, minutes: u32) -> Result<()> {
         let served = SERVED.load(Ordering::Relaxed);
         thread::sleep((MINUTE * minute).saturating_sub(began.elapsed()));
         tracer.ensure_alive()?;
-        #[expect(clippy::cast_precision_loss, reason = "it is a few millions")]
+        #[expect(clippy::cast_precision_loss, reason = "the difference is at most some millions")]
         let rate = (SERVED.load(Ordering::Relaxed) - served) as f64 / MINUTE.as_secs_f64();
-        ensure!(rate >= LEAST_RATE, "only {rate:.0} processes a second: this machine is too busy");
+        ensure!(rate >= MIN_RATE, "only {rate:.0} processes a second: the host is too busy");
         let size = f64::from(tracer.resident_kib()?) * 1.024e-3;
         println!("churn, minute {minute}: {rate:.0} processes and connections a second, RSS {size:.1} MB");
         last = size;
-        if minute == FULL_AFTER_MINUTES {
+        if minute == WARM_UP_MINUTES {
             full = size;
         }
     }
     let cpu = tracer.cpu_time()?.as_secs_f64() / began.elapsed().as_secs_f64();
     println!("churn: CPU {:.1} % of a core", 100.0 * cpu);
-    if minutes <= FULL_AFTER_MINUTES {
-        println!("churn: whether memory grows takes more than {FULL_AFTER_MINUTES} minutes to tell");
+    if minutes <= WARM_UP_MINUTES {
+        println!("churn: memory growth is checked only in runs of more than {WARM_UP_MINUTES} minutes");
         return Ok(());
     }
-    ensure!(last <= full * GROWTH, "it grows, from {full:.1} MB to {last:.1} MB");
+    ensure!(last <= full * MAX_GROWTH, "memory grew from {full:.1} MB to {last:.1} MB");
     Ok(())
 }
 
-/// Reads every connection to its end; gives the address.
+/// Starts a server that reads every connection to the end, and returns its address.
 fn serve() -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
     let address = listener.local_addr()?.to_string();
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            // A visitor that went is no error of the server's.
+            // A connection that was reset counts as served; the check of the totals reports its bytes.
             RECEIVED.fetch_add(read(stream).unwrap_or(0), Ordering::Relaxed);
             SERVED.fetch_add(1, Ordering::Relaxed);
         }
@@ -97,7 +98,7 @@ fn read(mut stream: TcpStream) -> std::io::Result<u64> {
     std::io::copy(&mut stream, &mut std::io::sink())
 }
 
-/// A worker of the kernel tests, which makes processes as cheaply as the kernel lets it, and says how many.
+/// The worker `visits` of the kernel tests. It starts processes and prints their number so far, a line each time.
 fn visitors(server: &str, seconds: u32) -> Result<Command> {
     let mut worker = Command::new(vm::test_binary()?);
     let (rate, seconds) = (PROCESSES_EACH_SECOND.to_string(), seconds.to_string());
@@ -105,30 +106,30 @@ fn visitors(server: &str, seconds: u32) -> Result<Command> {
     Ok(worker)
 }
 
-/// Both ends of each connection are in this namespace: what was sent to its only host is what was received from there.
+/// Both ends of each connection are in this namespace, so received and sent bytes of the destinations are equal.
 #[expect(clippy::print_stdout, reason = "the figures")]
-fn check_totals(latest: &Latest, made: &Latest) -> Result<()> {
+fn check_totals(latest: &LatestLine, started: &LatestLine) -> Result<()> {
     let began = Instant::now();
     loop {
-        let (report, made) = (latest.read()?, made.read()?);
-        let bytes = made.as_u64().context("read how many there were")? * VISIT;
-        let (found, loss) = (moved(&report), &report["loss"]["total"]);
+        let (report, started) = (latest.read()?, started.read()?);
+        let bytes = started.as_u64().context("read the number of processes")? * BYTES_PER_VISIT;
+        let (found, loss) = (total_bytes(&report), &report["loss"]["total"]);
         if found == (bytes, bytes) && RECEIVED.load(Ordering::Relaxed) == bytes {
             println!(
-                "churn: {made} processes; in the totals {bytes} bytes received, and as many sent: exact; loss {loss}"
+                "churn: {started} processes; totals are exact: {bytes} bytes received, {bytes} sent; loss {loss}"
             );
             return Ok(());
         }
         ensure!(
-            began.elapsed() < PATIENCE,
-            "of {made} processes the totals have {found:?} bytes; loss {loss}"
+            began.elapsed() < TIMEOUT,
+            "{started} processes moved {bytes} bytes each way, the totals are {found:?}; loss {loss}"
         );
         thread::sleep(Duration::from_millis(200));
     }
 }
 
-/// Received and sent, with every host.
-fn moved(report: &Value) -> (u64, u64) {
+/// Received and sent bytes, summed over all destinations.
+fn total_bytes(report: &Value) -> (u64, u64) {
     let hosts = report["destinations"].as_array().map(Vec::as_slice).unwrap_or_default();
     let sum = |key: &str| hosts.iter().filter_map(|host| host[key].as_u64()).sum();
     (sum("rx_bytes"), sum("tx_bytes"))

@@ -1,7 +1,7 @@
-//! A pair of interfaces with a namespace at each end, and streams of 64-byte messages over it, as fast as two CPUs go.
+//! A veth pair between two namespaces, with streams of 64-byte messages at the highest rate of two CPUs.
 //!
-//! Each CPU has a thread that holds both ends of a stream of its own, sends a burst and receives it: nobody waits for
-//! another CPU, to which a virtual machine pays more than to all that is measured here.
+//! Each CPU runs one thread. The thread has both ends of a stream, sends a burst and receives it, so no thread waits for
+//! another CPU: on a virtual machine, a wake-up across CPUs costs more than the effects that are measured.
 
 use std::{
     fs::File,
@@ -20,13 +20,13 @@ use nix::{
 
 use crate::process;
 
-/// What one call sends or receives.
+/// Bytes per send or receive call.
 pub(super) const MESSAGE: usize = 64;
-/// The interface of this side.
+/// The interface in the near namespace.
 pub(super) const INTERFACE: &str = "a";
-const THERE: &str = "10.9.0.2";
+const FAR_ADDRESS: &str = "10.9.0.2";
 const CPUS: usize = 2;
-/// Messages under way at a time; they fit into the buffers of any socket.
+/// Messages in flight per stream. They fit into the default socket buffers.
 const BURST: u32 = 32;
 
 #[derive(Clone, Copy, Debug)]
@@ -35,38 +35,39 @@ pub(super) enum Stream {
     Tcp,
 }
 
-/// Both namespaces, and on each CPU a stream of each kind. The other namespace ends with its process, when this is
-/// dropped.
+/// The veth pair, and a UDP and a TCP stream per CPU. Dropping it ends the far namespace's process and the namespace.
 pub(super) struct Link {
     holder: Child,
     stdin: Option<ChildStdin>,
-    ends: Vec<Ends>,
+    streams: Vec<Endpoints>,
 }
 
-/// The near and the far end of the streams of one CPU.
-struct Ends {
+/// The near and the far sockets of one CPU's streams.
+struct Endpoints {
     udp: (UdpSocket, UdpSocket),
     tcp: (TcpStream, TcpStream),
 }
 
 impl Link {
-    /// Called in a namespace of its own.
+    /// The caller must be in a network namespace of its own.
     pub(super) fn new() -> Result<Self> {
         let mut holder = Command::new("unshare")
             .args(["--net", "cat"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("start the holder of the other namespace")?;
-        let mut stdin = holder.stdin.take().context("talk to the holder")?;
-        // What it says again it says from inside.
-        writeln!(stdin, "here").context("talk to the holder")?;
-        let stdout = holder.stdout.take().context("listen to the holder")?;
-        BufReader::new(stdout).read_line(&mut String::new()).context("listen to the holder")?;
-        let mut link = Self { holder, stdin: Some(stdin), ends: Vec::new() };
+            .context("start the process of the far namespace")?;
+        let mut stdin = holder.stdin.take().context("write to the far namespace's process")?;
+        // `cat` echoes the line after `unshare` has created the namespace.
+        writeln!(stdin, "ready").context("write to the far namespace's process")?;
+        let stdout = holder.stdout.take().context("read from the far namespace's process")?;
+        BufReader::new(stdout)
+            .read_line(&mut String::new())
+            .context("read from the far namespace's process")?;
+        let mut link = Self { holder, stdin: Some(stdin), streams: Vec::new() };
         link.configure()?;
         for _ in 0..CPUS {
-            link.ends.push(link.open()?);
+            link.streams.push(link.open()?);
         }
         Ok(link)
     }
@@ -77,7 +78,7 @@ impl Link {
             format!("ip link add name {INTERFACE} type veth peer name b netns {other}"),
             format!("ip addr add 10.9.0.1/24 dev {INTERFACE}"),
             format!("ip link set dev {INTERFACE} up"),
-            format!("nsenter --net=/proc/{other}/ns/net ip addr add {THERE}/24 dev b"),
+            format!("nsenter --net=/proc/{other}/ns/net ip addr add {FAR_ADDRESS}/24 dev b"),
             format!("nsenter --net=/proc/{other}/ns/net ip link set dev b up"),
         ] {
             let mut words = line.split(' ');
@@ -86,42 +87,42 @@ impl Link {
         Ok(())
     }
 
-    fn open(&self) -> Result<Ends> {
-        let (far, listener) = self.there(|| {
-            let far = UdpSocket::bind((THERE, 0)).context("make a socket")?;
-            Ok((far, TcpListener::bind((THERE, 0)).context("listen")?))
+    fn open(&self) -> Result<Endpoints> {
+        let (far, listener) = self.in_far_namespace(|| {
+            let far = UdpSocket::bind((FAR_ADDRESS, 0)).context("open a socket")?;
+            Ok((far, TcpListener::bind((FAR_ADDRESS, 0)).context("listen")?))
         })?;
-        let near = UdpSocket::bind("0.0.0.0:0").context("make a socket")?;
+        let near = UdpSocket::bind("0.0.0.0:0").context("open a socket")?;
         near.connect(far.local_addr()?).context("connect")?;
         far.set_nonblocking(true)?;
         let client = TcpStream::connect(listener.local_addr()?).context("connect")?;
-        // A message is a packet, as it is with UDP.
+        // One packet per message, as with UDP.
         client.set_nodelay(true)?;
         let server = listener.accept().context("accept")?.0;
         server.set_nonblocking(true)?;
-        Ok(Ends { udp: (near, far), tcp: (client, server) })
+        Ok(Endpoints { udp: (near, far), tcp: (client, server) })
     }
 
-    /// Does something in the other namespace.
-    fn there<T: Send>(&self, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    /// Runs a function in the far namespace, in a thread.
+    fn in_far_namespace<T: Send>(&self, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let namespace = File::open(format!("/proc/{}/ns/net", self.holder.id()))?;
         thread::scope(|scope| {
             let inside = scope.spawn(move || {
-                setns(namespace, CloneFlags::CLONE_NEWNET).context("enter the other namespace")?;
+                setns(namespace, CloneFlags::CLONE_NEWNET).context("enter the far namespace")?;
                 act()
             });
             inside.join().map_err(|_panic| anyhow!("a thread of the benchmark panicked"))?
         })
     }
 
-    /// Sends and receives for that long, and gives the messages that arrived in a second.
+    /// Runs all streams of a kind for this time. Returns the received messages per second.
     pub(super) fn block(&mut self, stream: Stream, time: Duration) -> Result<f64> {
         thread::scope(|scope| {
             let workers: Vec<_> = self
-                .ends
+                .streams
                 .iter_mut()
                 .enumerate()
-                .map(|(cpu, ends)| scope.spawn(move || ends.work(cpu, stream, time)))
+                .map(|(cpu, endpoints)| scope.spawn(move || endpoints.run(cpu, stream, time)))
                 .collect();
             let mut rate = 0.0;
             for worker in workers {
@@ -132,8 +133,8 @@ impl Link {
     }
 }
 
-impl Ends {
-    fn work(&mut self, cpu: usize, stream: Stream, time: Duration) -> Result<f64> {
+impl Endpoints {
+    fn run(&mut self, cpu: usize, stream: Stream, time: Duration) -> Result<f64> {
         let mut cpus = CpuSet::new();
         cpus.set(cpu)?;
         sched_setaffinity(Pid::from_raw(0), &cpus).context("pin a stream to a CPU")?;
@@ -155,7 +156,7 @@ impl Ends {
     }
 }
 
-/// Sends so many messages and receives what arrived; what is still under way is received by the next.
+/// Sends a burst and receives the messages that have arrived. The next burst receives the rest.
 fn burst(
     mut send: impl FnMut(&[u8]) -> std::io::Result<()>,
     mut receive: impl FnMut(&mut [u8]) -> std::io::Result<usize>,
@@ -178,7 +179,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         drop(self.stdin.take());
         if let Err(error) = self.holder.wait() {
-            eprintln!("the holder of the other namespace: {error}");
+            eprintln!("the process of the far namespace: {error}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! `cargo xtask bench`: what net-traffic costs, each figure against something else measured in the same minutes.
+//! `cargo xtask bench`: measures the cost of net-traffic, each figure against a base in alternating blocks.
 
-mod cable;
 mod capture;
 mod churn;
+mod empty_programs;
+mod far_namespace;
 mod iperf;
 mod link;
-mod nothing;
 mod paired;
 mod pingpong;
 mod readout;
@@ -24,17 +24,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{self, target_dir};
 
-pub(crate) use sockets::{Args as SocketsArgs, hold as hold_sockets};
+pub(crate) use sockets::{Args as SocketsArgs, hold_sockets};
 
-/// Tells the process that it runs inside the namespace made for the benchmark.
-const INSIDE: &str = "NET_TRAFFIC_BENCH_INSIDE";
+/// Set in the process that runs in the benchmark's network namespace.
+const IN_NAMESPACE_VAR: &str = "NET_TRAFFIC_BENCH_INSIDE";
 
-/// One benchmark: a line here and a file beside.
+/// One benchmark: a line in [`BENCHMARKS`] and a module.
 struct Benchmark {
     name: &'static str,
-    /// Prints its figures; `pairs` is how often both sides run.
+    /// Runs the number of pairs and prints the figures.
     run: fn(pairs: usize) -> Result<()>,
-    /// How many pairs it takes to tell.
+    /// The default number of pairs.
     pairs: usize,
 }
 
@@ -53,35 +53,42 @@ const BENCHMARKS: [Benchmark; 12] = [
     Benchmark { name: "top-tcp", run: top::tcp, pairs: 100 },
 ];
 
-/// Measure: `startup` (against ss), `pingpong` (what the tracer adds to a 64-byte exchange, and what programs that do nothing add), `readout` (what it
-/// costs to read 20 000 sockets once a second), `capture` (`capture-small` and `capture-long` against tcpdump and
-/// dumpcap, `capture-rejecting` with a filter that wants nothing, with processes and without), `churn` (whether memory grows and totals are right
-/// while a thousand connections and processes a second come and go, for ten minutes), `iperf` (all of `iperf-stream`, `iperf-streams` and `iperf-udp`, against
-/// iperf3) or `top` (what it costs a busy link, against nethogs, iftop and bandwhich: `top-udp` and `top-tcp`); without
-/// a name, all.
+/// Measure the cost of net-traffic.
+///
+/// startup: time of one report, against ss
+/// pingpong: added CPU time of a 64-byte exchange, with net-traffic's programs and with empty programs
+/// readout: CPU and memory of reading 20 000 sockets once a second
+/// capture-small, capture-long: capture into a file, against tcpdump and dumpcap
+/// capture-rejecting: a capture whose filter rejects every packet, with processes and without
+/// churn: memory and exact totals while 1000 processes and connections a second start and end
+/// iperf-stream, iperf-streams, iperf-udp: throughput tests, against iperf3
+/// top-udp, top-tcp: added cost on a busy link, against nethogs, iftop and bandwhich
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
+    /// One of the names above, or its part before the hyphen [default: all].
     name: Option<String>,
-    /// How many pairs of blocks a figure is made of; of `churn`, how many minutes it lasts.
+    /// Pairs of blocks per figure; for churn, the duration in minutes.
     #[arg(long, alias = "minutes")]
     pairs: Option<usize>,
-    /// First install the programs to compare with (apt and cargo; as root).
+    /// Install the programs to compare with first (apt and cargo; as root).
     #[arg(long)]
     install: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let chosen: Vec<_> = BENCHMARKS.iter().filter(|benchmark| benchmark.is(args.name.as_deref())).collect();
+    let chosen: Vec<_> =
+        BENCHMARKS.iter().filter(|benchmark| benchmark.matches(args.name.as_deref())).collect();
     if chosen.is_empty() {
         let names = BENCHMARKS.map(|benchmark| benchmark.name);
-        bail!("no such benchmark; there are {}", names.join(", "));
+        bail!("no such benchmark; the benchmarks are {}", names.join(", "));
     }
-    if env::var_os(INSIDE).is_none() {
+    if env::var_os(IN_NAMESPACE_VAR).is_none() {
         if args.install {
             top::install()?;
         }
         process::run(process::cargo().args(["build", "--release", "--locked", "--package=net-traffic"]))?;
-        return in_own_namespace();
+        return rerun_in_namespace();
     }
     process::run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
     for benchmark in chosen {
@@ -92,21 +99,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 impl Benchmark {
-    /// Whether the name means it: its own, that of what it is a part of, or none.
-    fn is(&self, name: Option<&str>) -> bool {
-        let part_of =
+    /// `iperf` matches every benchmark that begins with `iperf-`; no name matches all.
+    fn matches(&self, name: Option<&str>) -> bool {
+        let is_prefix =
             |name| self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-        name.is_none_or(part_of)
+        name.is_none_or(is_prefix)
     }
 }
 
-/// Starts this same command anew where it has the network for itself; the namespace ends with it.
-fn in_own_namespace() -> Result<()> {
-    let own = env::current_exe().context("find the chores' own program")?;
-    process::run(Command::new("unshare").arg("--net").arg(own).args(env::args_os().skip(1)).env(INSIDE, "1"))
+/// Runs the same command line again in a new network namespace, which ends with the command.
+fn rerun_in_namespace() -> Result<()> {
+    let own = env::current_exe().context("find the path of xtask")?;
+    process::run(
+        Command::new("unshare").arg("--net").arg(own).args(env::args_os().skip(1)).env(IN_NAMESPACE_VAR, "1"),
+    )
 }
 
-/// The release build of the program under test.
+/// The release build of net-traffic.
 fn net_traffic() -> PathBuf {
     target_dir().join("release/net-traffic")
 }

@@ -1,7 +1,7 @@
-//! Comparing two sides on a machine that is never quiet: blocks in alternating order, ratios within pairs, their median
-//! with a bootstrap confidence interval, and a null control that tells whether the run is worth anything.
+//! Compares two arms on a host with other load: blocks in alternating order, ratios within pairs, the median of the ratios
+//! with a bootstrap confidence interval, and a null control that detects disturbed runs.
 //!
-//! It measures nothing itself: the caller's closure runs one block of one side and says what it cost.
+//! The caller's closure runs one block of one arm and returns its cost.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use anyhow::{Result, ensure};
 
 const RESAMPLES: usize = 2000;
 
-/// What a block runs.
+/// One of the two things that are compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Side {
-    /// What is compared against: tracer off, the other program.
+pub(super) enum Arm {
+    /// The reference: net-traffic off, or the other program.
     Base,
-    /// What is measured: tracer on, our program.
+    /// The measured arm: net-traffic.
     Subject,
 }
 
-/// How to run it.
+/// Parameters of a comparison.
 pub(super) struct Plan {
-    /// How often both sides run; below 80 the interval gets wide.
+    /// Pairs of blocks. Below 80 the interval becomes wide.
     pub(super) pairs: usize,
-    /// How far the null control may be from 1.
+    /// Allowed distance of the null control from 1.
     pub(super) null_tolerance: f64,
 }
 
@@ -34,12 +34,12 @@ pub(super) struct Estimate {
     pub(super) high: f64,
 }
 
-/// What came out; costs in the unit that the closure returned.
+/// The result of a comparison. Costs have the unit that the closure returns.
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// Subject / base.
     pub(super) ratio: Estimate,
-    /// Base / base: 1 on a machine that does not disturb.
+    /// Base / base: 1 on an undisturbed host.
     pub(super) null: Estimate,
     pub(super) base: f64,
     pub(super) subject: f64,
@@ -47,7 +47,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Fails if the null control shows that something else moved the figures.
+    /// Fails if the null control is outside the tolerance: other load changed the figures.
     pub(super) fn trusted(&self) -> Result<&Self> {
         ensure!(
             (self.null.median - 1.0).abs() <= self.null_tolerance,
@@ -65,15 +65,15 @@ impl fmt::Display for Estimate {
     }
 }
 
-/// Runs base/subject pairs and, between them, base/base pairs; which of a pair goes first alternates.
-pub(super) fn compare(plan: &Plan, mut block: impl FnMut(Side) -> Result<f64>) -> Result<Outcome> {
+/// Runs base/subject pairs and, between them, base/base pairs. The order within pairs alternates.
+pub(super) fn compare(plan: &Plan, mut block: impl FnMut(Arm) -> Result<f64>) -> Result<Outcome> {
     ensure!(plan.pairs > 0, "a comparison needs at least one pair");
     let (mut ratios, mut nulls) = (Vec::new(), Vec::new());
     let (mut bases, mut subjects) = (Vec::new(), Vec::new());
     for pair in 0..plan.pairs {
         let subject_first = pair % 2 == 1;
-        let (base, subject) = run_pair(&mut block, Side::Subject, subject_first)?;
-        let (first, second) = run_pair(&mut block, Side::Base, subject_first)?;
+        let (base, subject) = run_pair(&mut block, Arm::Subject, subject_first)?;
+        let (first, second) = run_pair(&mut block, Arm::Base, subject_first)?;
         ratios.push(subject / base);
         nulls.push(second / first);
         bases.extend([base, first, second]);
@@ -88,17 +88,18 @@ pub(super) fn compare(plan: &Plan, mut block: impl FnMut(Side) -> Result<f64>) -
     })
 }
 
-/// Runs both sides in turn, each block once: a subject's is compared with the base's before and after it, and so are for
-/// the null control the base's own. For blocks that take long; the figures of a block are compared each for itself.
+/// Runs base and subject blocks in turn. Each subject block is compared with the mean of the base blocks before and after;
+/// for the null control, each base block is compared with the base blocks around it. This needs fewer blocks than
+/// [`compare`] and suits long blocks. Each of the `N` figures of a block has its own outcome.
 pub(super) fn alternate<const N: usize>(
     plan: &Plan,
-    mut block: impl FnMut(Side) -> Result<[f64; N]>,
+    mut block: impl FnMut(Arm) -> Result<[f64; N]>,
 ) -> Result<[Outcome; N]> {
-    ensure!(plan.pairs > 1, "neighbours of neighbours need at least two pairs");
-    let (mut bases, mut subjects) = (vec![block(Side::Base)?], Vec::new());
+    ensure!(plan.pairs > 1, "the null control needs at least two pairs");
+    let (mut bases, mut subjects) = (vec![block(Arm::Base)?], Vec::new());
     for _ in 0..plan.pairs {
-        subjects.push(block(Side::Subject)?);
-        bases.push(block(Side::Base)?);
+        subjects.push(block(Arm::Subject)?);
+        bases.push(block(Arm::Base)?);
     }
     Ok(std::array::from_fn(|figure| {
         let of = |blocks: &[[f64; N]]| blocks.iter().map(|block| block[figure]).collect::<Vec<f64>>();
@@ -120,21 +121,17 @@ pub(super) fn alternate<const N: usize>(
     }))
 }
 
-/// The costs of the base and of the other side.
-fn run_pair(
-    block: &mut impl FnMut(Side) -> Result<f64>,
-    other: Side,
-    other_first: bool,
-) -> Result<(f64, f64)> {
+/// Runs one block of the base and one of the other arm. Returns their costs in this order.
+fn run_pair(block: &mut impl FnMut(Arm) -> Result<f64>, other: Arm, other_first: bool) -> Result<(f64, f64)> {
     if other_first {
         let cost = block(other)?;
-        Ok((block(Side::Base)?, cost))
+        Ok((block(Arm::Base)?, cost))
     } else {
-        Ok((block(Side::Base)?, block(other)?))
+        Ok((block(Arm::Base)?, block(other)?))
     }
 }
 
-/// The median of at least one value, with its interval.
+/// The median of the values and its interval. There must be at least one value.
 pub(super) fn estimate(ratios: &[f64]) -> Estimate {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut medians: Vec<f64> = (0..RESAMPLES)
@@ -151,14 +148,14 @@ pub(super) fn estimate(ratios: &[f64]) -> Estimate {
     }
 }
 
-/// Of at least one value; sorts them.
+/// Sorts the values, of which there must be at least one.
 pub(super) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
 
-/// A xorshift generator: the same figures give the same interval each time.
+/// A xorshift generator with a fixed seed: equal figures give equal intervals.
 struct Random(u64);
 
 impl Random {
@@ -166,7 +163,7 @@ impl Random {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        // The high bits; the modulus favours none noticeably at bounds this small.
+        // The high bits are the better ones. The bias of the modulus is negligible at these bounds.
         usize::try_from(self.0 >> 33).unwrap_or(0) % bound
     }
 }
@@ -177,20 +174,20 @@ mod tests {
 
     const PLAN: Plan = Plan { pairs: 80, null_tolerance: 0.005 };
 
-    /// Blocks that cost 100, times `factor` for the subject, with noise, on a machine that gets slower all the time.
-    fn synthetic(factor: f64, noise: f64, drift: f64) -> impl FnMut(Side) -> Result<f64> {
+    /// Blocks that cost 100, for the subject times `factor`, with noise and a linear slow-down of the host.
+    fn synthetic(factor: f64, noise: f64, drift: f64) -> impl FnMut(Arm) -> Result<f64> {
         let mut random = Random(42);
         let mut level = 100.0;
-        move |side| {
+        move |arm| {
             level *= 1.0 + drift;
             let jitter = f64::from(u16::try_from(random.below(1000)).unwrap()) / 1000.0 - 0.5;
             let cost = level * (1.0 + noise * jitter);
-            Ok(if side == Side::Subject { cost * factor } else { cost })
+            Ok(if arm == Arm::Subject { cost * factor } else { cost })
         }
     }
 
     #[test]
-    fn finds_a_small_effect_in_noise_and_drift() {
+    fn small_effect_in_noise_is_found() {
         let outcome = compare(&PLAN, synthetic(1.03, 0.02, 0.001)).unwrap();
         let Estimate { median, low, high } = outcome.ratio;
         assert!((median - 1.03).abs() < 0.005, "{outcome:?}");
@@ -199,25 +196,25 @@ mod tests {
     }
 
     #[test]
-    fn finds_nothing_where_nothing_is() {
+    fn equal_arms_have_ratio_one() {
         let outcome = compare(&PLAN, synthetic(1.0, 0.02, 0.001)).unwrap();
         assert!(outcome.ratio.low <= 1.0 && outcome.ratio.high >= 1.0, "{outcome:?}");
     }
 
     #[test]
-    fn an_outlier_moves_no_median() {
+    fn outliers_leave_median_unchanged() {
         let mut blocks = 0;
         let mut quiet = synthetic(1.1, 0.01, 0.0);
-        let outcome = compare(&PLAN, |side| {
+        let outcome = compare(&PLAN, |arm| {
             blocks += 1;
-            Ok(quiet(side)? * if blocks % 20 == 0 { 50.0 } else { 1.0 })
+            Ok(quiet(arm)? * if blocks % 20 == 0 { 50.0 } else { 1.0 })
         });
         assert!((outcome.unwrap().ratio.median - 1.1).abs() < 0.005);
     }
 
     #[test]
-    fn a_disturbed_run_is_discarded() {
-        // Something periodic that meets the same slot of each null pair, whichever goes first.
+    fn disturbed_null_control_discards_run() {
+        // A periodic disturbance in the second block of each null pair.
         let mut blocks = 0;
         let outcome = compare(&PLAN, |_| {
             blocks += 1;
@@ -229,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn sides_alternate_within_pairs() {
+    fn order_within_pairs_alternates() {
         let mut order = String::new();
         let plan = Plan { pairs: 2, null_tolerance: 1.0 };
-        compare(&plan, |side| {
-            order.push(if side == Side::Base { 'b' } else { 's' });
+        compare(&plan, |arm| {
+            order.push(if arm == Arm::Base { 'b' } else { 's' });
             Ok(1.0)
         })
         .unwrap();
@@ -241,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn blocks_in_turn_are_compared_with_their_neighbours() {
+    fn alternating_blocks_compare_with_neighbours() {
         let mut order = String::new();
         let mut cost = synthetic(0.9, 0.02, 0.001);
-        let [outcome, constant] = alternate(&PLAN, |side| {
-            order.push(if side == Side::Base { 'b' } else { 's' });
-            Ok([cost(side)?, 7.0])
+        let [outcome, constant] = alternate(&PLAN, |arm| {
+            order.push(if arm == Arm::Base { 'b' } else { 's' });
+            Ok([cost(arm)?, 7.0])
         })
         .unwrap();
         assert!(order.starts_with("bsbsb") && order.len() == 161, "{order}");
@@ -260,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_narrows_with_more_pairs() {
+    fn more_pairs_narrow_the_interval() {
         let width = |pairs| {
             let plan = Plan { pairs, null_tolerance: 1.0 };
             let ratio = compare(&plan, synthetic(1.0, 0.1, 0.0)).unwrap().ratio;
@@ -270,14 +267,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_block_ends_the_comparison() {
+    fn failed_block_ends_comparison() {
         let outcome = compare(&PLAN, |_| anyhow::bail!("no"));
         assert_eq!(outcome.unwrap_err().to_string(), "no");
         assert!(compare(&Plan { pairs: 0, null_tolerance: 1.0 }, |_| Ok(1.0)).is_err());
     }
 
     #[test]
-    fn medians() {
+    fn median_of_odd_and_even_counts() {
         assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
         assert!((median(&mut [4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
     }

@@ -1,5 +1,6 @@
-//! What the tracer adds to the smallest exchange: 64 bytes there and back over loopback, tracer off and on, and
-//! what two programs that do nothing add in its place.
+//! Measures the CPU time that net-traffic adds to an exchange of 64 bytes in each direction over loopback.
+//!
+//! Two empty eBPF programs at the same tracepoints show the kernel's share of the difference.
 
 use std::{
     io::{Read, Write},
@@ -16,37 +17,37 @@ use nix::{
 };
 
 use super::{
+    empty_programs::EmptyPrograms,
     net_traffic,
-    nothing::Nothing,
-    paired::{Outcome, Plan, Side, compare, median},
+    paired::{Arm, Outcome, Plan, compare, median},
     running::{Ready, Running},
 };
 
 const MESSAGE: usize = 64;
-/// About 5 ms: short enough that a disturbance spoils few blocks.
+/// Exchanges per block: about 5 ms, so that a disturbance affects few blocks.
 const EXCHANGES: u32 = 400;
-/// After a switch these do not count: the processor comes out of the second that starting the tracer takes, caches and
-/// branch predictors meet the new code, and the machine tidies up behind what was ended.
+/// Blocks to discard after attaching or detaching, until caches, branch predictors and CPU frequency are steady and the
+/// kernel has freed the detached programs.
 const WARM_UP: usize = 20;
-/// The median of so many does.
+/// The figure is the median of this many blocks.
 const BLOCKS: usize = 9;
 const NULL_TOLERANCE: f64 = 0.005;
-/// The exchange runs here, and the tracer's own work elsewhere.
+/// The exchange and the tracer's process run on different CPUs.
 const MEASURED_CPU: usize = 1;
 const TRACER_CPU: &str = "0";
 
 #[expect(clippy::print_stdout, reason = "the figures")]
 pub(super) fn run(pairs: usize) -> Result<()> {
     println!("an exchange of {MESSAGE} bytes, CPU time:");
-    // What nobody can do without; that it was disturbed says nothing of the other.
-    let least = compared("programs that do nothing", pairs, Nothing::attach);
-    compared("tracer", pairs, || Running::start(top(), Ready::FirstLine))?;
-    least
+    // A discarded run of the empty programs does not prevent the tracer's run.
+    let empty = compare_with("empty programs", pairs, EmptyPrograms::attach);
+    compare_with("tracer", pairs, || Running::start(top(), Ready::FirstLine))?;
+    empty
 }
 
-/// With what `start` attaches, and without.
+/// Compares exchanges with the programs that `start` attaches and without.
 #[expect(clippy::print_stdout, reason = "the figures")]
-fn compared<T>(name: &str, pairs: usize, start: impl Fn() -> Result<T>) -> Result<()> {
+fn compare_with<T>(name: &str, pairs: usize, start: impl Fn() -> Result<T>) -> Result<()> {
     let mut attached = None;
     let outcome = measure(pairs, |on| {
         if !on {
@@ -61,16 +62,17 @@ fn compared<T>(name: &str, pairs: usize, start: impl Fn() -> Result<T>) -> Resul
     Ok(())
 }
 
-/// Nanoseconds of CPU time of one exchange. `switch` attaches or detaches, and may be told what is so already.
+/// Returns the CPU time of one exchange in nanoseconds. `switch` attaches (`true`) or detaches; it must accept a repeated
+/// value.
 fn measure(pairs: usize, mut switch: impl FnMut(bool) -> Result<()>) -> Result<Outcome> {
     let mut cpus = CpuSet::new();
     cpus.set(MEASURED_CPU)?;
     sched_setaffinity(Pid::from_raw(0), &cpus).context("pin the exchange to a CPU")?;
     let mut exchange = Exchange::open()?;
     let mut before = None;
-    compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| {
-        switch(side == Side::Subject)?;
-        if before.replace(side) != Some(side) {
+    compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |arm| {
+        switch(arm == Arm::Subject)?;
+        if before.replace(arm) != Some(arm) {
             for _ in 0..WARM_UP {
                 exchange.block()?;
             }
@@ -86,7 +88,9 @@ fn top() -> Command {
     command
 }
 
-/// Both ends in one thread: loopback delivers within the call that sends, so that no switch of threads is measured.
+/// Both sockets of a connection, used by one thread. Loopback delivers a packet before `send` returns, so the figure
+/// contains no context switch.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/drivers/net/loopback.c#L89>
 struct Exchange {
     client: TcpStream,
     server: TcpStream,
@@ -115,7 +119,7 @@ impl Exchange {
     }
 }
 
-/// This thread's.
+/// The CPU time of the calling thread.
 fn cpu_time_ns() -> Result<f64> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).context("read the thread's CPU time")?;
     Ok(Duration::from(time).as_secs_f64() * 1e9)
@@ -126,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exchange_costs_cpu_time() {
+    fn exchange_takes_cpu_time() {
         let mut exchange = Exchange::open().unwrap();
         assert!(exchange.block().unwrap() > 100.0);
     }

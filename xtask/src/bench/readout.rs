@@ -1,4 +1,4 @@
-//! What it costs to read 20 000 sockets once a second with everything on, as a share of one core, and the memory.
+//! Measures CPU time and resident memory of `top` when it reads 20 000 sockets once a second.
 
 use std::{process::Command, thread::sleep, time::Duration};
 
@@ -7,11 +7,11 @@ use anyhow::Result;
 use super::{
     net_traffic,
     running::{Ready, Running},
-    sockets::Holders,
+    sockets::SocketHolders,
 };
 
 const PROCESSES: usize = 10;
-/// Two sockets each: 20 000 in all.
+/// Two sockets per connection: 20 000 in total.
 const CONNECTIONS_EACH: usize = 1000;
 const WARM_UP: Duration = Duration::from_secs(4);
 const SECONDS: u32 = 20;
@@ -19,7 +19,8 @@ const SECONDS: u32 = 20;
 #[expect(clippy::print_stdout, reason = "the figures")]
 pub(super) fn run(_pairs: usize) -> Result<()> {
     for sockets in [0, 2 * PROCESSES * CONNECTIONS_EACH] {
-        let holders = if sockets == 0 { None } else { Some(Holders::start(PROCESSES, CONNECTIONS_EACH)?) };
+        let holders =
+            if sockets == 0 { None } else { Some(SocketHolders::start(PROCESSES, CONNECTIONS_EACH)?) };
         let Reading { cpu_seconds, rss_kib } = measure()?;
         println!(
             "readout, {sockets} sockets once a second: {:.2} % of a core, RSS {:.1} MB",

@@ -1,4 +1,4 @@
-//! A program that runs beside what is measured: started until it works, its CPU time, and its end.
+//! Runs a program beside a measurement: waits until it is ready, reads its CPU time, ends it.
 
 use std::{
     fs,
@@ -15,39 +15,40 @@ use nix::{
     unistd::Pid,
 };
 
-/// When a program that was started does its work.
+/// The sign that a started program is ready.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ready {
-    /// Once it has printed a line.
+    /// Its first line on stdout.
     FirstLine,
-    /// After so long: it does not say.
+    /// A fixed time, for programs that print no sign.
     After(Duration),
 }
 
-/// It ends when this is dropped.
+/// A running program. Dropping it kills the program.
 pub(super) struct Running {
     program: Child,
-    /// Takes what it prints, if nobody wants it.
+    /// Reads the program's output and discards it.
     discard: Option<Child>,
 }
 
 /// The last line that a program printed.
-pub(super) struct Latest(Arc<Mutex<String>>);
+pub(super) struct LatestLine(Arc<Mutex<String>>);
 
-impl Latest {
-    /// What it says, as JSON.
+impl LatestLine {
+    /// Parses the line as JSON.
     pub(super) fn read(&self) -> Result<serde_json::Value> {
         let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::from_str(&line).context("read a report")
     }
 
-    fn take(&self, line: &mut String) {
+    /// Stores the line and clears the argument.
+    fn replace(&self, line: &mut String) {
         std::mem::swap(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), line);
         line.clear();
     }
 }
 
-/// What a program prints.
+/// The stdout of a program.
 struct Output {
     name: String,
     pipe: BufReader<ChildStdout>,
@@ -62,11 +63,13 @@ impl Output {
         Ok(line)
     }
 
-    /// Nobody wants the rest, but the program must not wait for a reader. That is no thread, because what is measured may be
-    /// in this process, and each system call on a descriptor costs a process more that has two.
+    /// Reads the rest of the output, so that the program does not block on a full pipe. The reader is a process, not a thread:
+    /// with a second thread, each system call on a file descriptor of this process would cost more, as `__fget_light` takes a
+    /// reference on the file, and this process may run the measured code.
+    /// <https://github.com/gregkh/linux/blob/v6.12.117/fs/file.c#L1122>
     fn discard(self) -> Result<Child> {
         let mut cat = Command::new("cat");
-        cat.stdin(self.pipe.into_inner()).stdout(Stdio::null()).spawn().context("start a reader")
+        cat.stdin(self.pipe.into_inner()).stdout(Stdio::null()).spawn().context("start cat")
     }
 }
 
@@ -84,17 +87,17 @@ impl Running {
         Ok(running)
     }
 
-    /// The same for a program that reports line by line, of which the last is kept.
-    pub(super) fn reporting(command: Command) -> Result<(Self, Latest)> {
+    /// Starts a program that prints reports, one per line, and keeps the last line.
+    pub(super) fn reporting(command: Command) -> Result<(Self, LatestLine)> {
         let (running, mut stdout) = Self::spawn(command)?;
         let mut line = stdout.first_line()?;
-        let latest = Latest(Arc::default());
-        let kept = Latest(Arc::clone(&latest.0));
-        kept.take(&mut line);
+        let latest = LatestLine(Arc::default());
+        let writer = LatestLine(Arc::clone(&latest.0));
+        writer.replace(&mut line);
         thread::spawn(move || {
-            // What is cut off when the program is ended is no line.
+            // A killed program can leave an incomplete last line, which is discarded.
             while stdout.pipe.read_line(&mut line).is_ok() && line.ends_with('\n') {
-                kept.take(&mut line);
+                writer.replace(&mut line);
             }
         });
         Ok((running, latest))
@@ -109,18 +112,19 @@ impl Running {
         Ok((running, Output { name, pipe: BufReader::new(pipe) }))
     }
 
-    /// Waits until it ends by itself, as it must: well.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        let status = self.program.wait().context("wait for its end")?;
-        ensure!(status.success(), "it ended with {status}");
+    /// Waits for the program's exit; any status but 0 is an error.
+    pub(super) fn wait_success(&mut self) -> Result<()> {
+        let status = self.program.wait().context("wait for the program")?;
+        ensure!(status.success(), "the program ended with {status}");
         Ok(())
     }
 
-    /// User and system time of all its threads, also those that have ended.
+    /// User and system time of all threads, including ended ones.
+    /// <https://man7.org/linux/man-pages/man3/clock_getcpuclockid.3.html>
     pub(super) fn cpu_time(&self) -> Result<Duration> {
-        let clock =
-            clock_getcpuclockid(Pid::from_raw(self.program.id().try_into()?)).context("find its clock")?;
-        Ok(clock_gettime(clock).context("read its CPU time")?.into())
+        let clock = clock_getcpuclockid(Pid::from_raw(self.program.id().try_into()?))
+            .context("get the program's CPU clock")?;
+        Ok(clock_gettime(clock).context("read the program's CPU time")?.into())
     }
 
     pub(super) fn resident_kib(&self) -> Result<u32> {
@@ -130,17 +134,17 @@ impl Running {
     }
 
     pub(super) fn ensure_alive(&mut self) -> Result<()> {
-        let status = self.program.try_wait().context("ask whether it runs")?;
-        ensure!(status.is_none(), "it ended by itself: {status:?}");
+        let status = self.program.try_wait().context("poll the program")?;
+        ensure!(status.is_none(), "the program ended early: {status:?}");
         Ok(())
     }
 
-    /// The kernel detaches what the process held.
+    /// Kills the program. The kernel detaches the eBPF programs of a process when it exits.
     fn end(&mut self) -> Result<()> {
-        self.program.kill().context("end it")?;
-        self.program.wait().context("wait for its end")?;
+        self.program.kill().context("kill the program")?;
+        self.program.wait().context("wait for the program")?;
         if let Some(reader) = &mut self.discard {
-            reader.wait().context("wait for the end of its reader")?;
+            reader.wait().context("wait for the reader of its output")?;
         }
         Ok(())
     }
@@ -149,7 +153,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            eprintln!("a program of the benchmark: {error:#}");
+            eprintln!("end a program of the benchmark: {error:#}");
         }
     }
 }
@@ -167,28 +171,28 @@ mod tests {
     }
 
     #[test]
-    fn it_runs_from_its_first_report_until_it_is_stopped() {
+    fn started_program_runs_until_dropped() {
         let mut running = Running::start(shell("echo report; exec sleep 60"), Ready::FirstLine).unwrap();
         running.ensure_alive().unwrap();
     }
 
     #[test]
-    fn what_reports_nothing_is_an_error() {
+    fn program_without_output_is_an_error() {
         let error = Running::start(shell("exit 1"), Ready::FirstLine).err().unwrap().to_string();
         assert_eq!(error, "sh ended before its first report");
     }
 
     #[test]
-    fn what_does_not_stay_is_an_error() {
+    fn program_that_exits_early_is_an_error() {
         assert!(Running::start(shell("exit 0"), Ready::After(Duration::from_millis(500))).is_err());
     }
 
     #[test]
-    fn the_last_line_is_kept() {
+    fn last_line_is_kept() {
         let script = "echo 1; echo 2; echo 3";
         let (mut running, latest) = Running::reporting(shell(script)).unwrap();
-        running.finish().unwrap();
-        // It is read by a thread of its own.
+        running.wait_success().unwrap();
+        // A separate thread reads the lines.
         let began = Instant::now();
         while latest.read().unwrap() != 3 {
             assert!(began.elapsed() < Duration::from_secs(10), "{}", latest.read().unwrap());
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn its_cpu_time_is_counted() {
+    fn busy_program_has_cpu_time() {
         let busy = Running::start(shell("while :; do :; done"), Ready::After(Duration::from_millis(200)));
         assert!(busy.unwrap().cpu_time().unwrap() > Duration::from_millis(5));
     }

@@ -1,4 +1,4 @@
-//! Connections to look at: processes that open them, say so, and hold them until they are let go.
+//! Opens loopback connections in separate processes and keeps them open for a benchmark.
 
 use std::{
     env,
@@ -9,19 +9,19 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-/// Hold loopback connections open until standard input ends; a part of the benchmarks.
+/// Keep loopback connections open until stdin closes; used by the benchmarks.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     connections: usize,
 }
 
-/// The processes of a benchmark; they end when this is dropped.
-pub(super) struct Holders(Vec<(Child, Option<ChildStdin>)>);
+/// Processes that keep connections open. Dropping it ends them.
+pub(super) struct SocketHolders(Vec<(Child, Option<ChildStdin>)>);
 
-impl Holders {
-    /// Each connection is two sockets, both in one process.
+impl SocketHolders {
+    /// Each process has both sockets of its connections.
     pub(super) fn start(processes: usize, connections_each: usize) -> Result<Self> {
-        let own = env::current_exe().context("find the chores' own program")?;
+        let own = env::current_exe().context("find the path of xtask")?;
         let mut holders = Self(Vec::new());
         for _ in 0..processes {
             let mut child = Command::new("prlimit")
@@ -36,27 +36,27 @@ impl Holders {
             let stdin = child.stdin.take();
             holders.0.push((child, stdin));
             let mut line = String::new();
-            BufReader::new(stdout.context("read from a holder of sockets")?).read_line(&mut line)?;
+            BufReader::new(stdout.context("read from a process that holds sockets")?).read_line(&mut line)?;
             ensure!(line == "ready\n", "a process could not open {connections_each} connections");
         }
         Ok(holders)
     }
 }
 
-impl Drop for Holders {
+impl Drop for SocketHolders {
     fn drop(&mut self) {
         for (child, stdin) in &mut self.0 {
             drop(stdin.take());
             if let Err(error) = child.wait() {
-                eprintln!("a holder of sockets: {error}");
+                eprintln!("a process that holds sockets: {error}");
             }
         }
     }
 }
 
-/// What such a process does.
-#[expect(clippy::print_stdout, reason = "the word that the parent waits for")]
-pub(crate) fn hold(args: &Args) -> Result<()> {
+/// The main function of such a process.
+#[expect(clippy::print_stdout, reason = "the parent waits for this line")]
+pub(crate) fn hold_sockets(args: &Args) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
     let address = listener.local_addr()?;
     let mut open = Vec::new();
@@ -65,6 +65,6 @@ pub(crate) fn hold(args: &Args) -> Result<()> {
         open.push(listener.accept().context("accept")?.0);
     }
     println!("ready");
-    std::io::stdin().read_to_end(&mut Vec::new()).context("wait for the end of standard input")?;
+    std::io::stdin().read_to_end(&mut Vec::new()).context("wait for the end of stdin")?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! From start to end of `net-traffic connections`, against `ss -tnp`, which shows the same sockets.
+//! Compares the run time of `net-traffic connections` with that of `ss -tnp`, which lists the same sockets.
 
 use std::{process::Command, time::Instant};
 
@@ -6,22 +6,22 @@ use anyhow::Result;
 
 use super::{
     net_traffic,
-    paired::{Plan, Side, compare},
+    paired::{Arm, Plan, compare},
     silent,
-    sockets::Holders,
+    sockets::SocketHolders,
 };
 use crate::process;
 
 const PROCESSES: usize = 10;
-/// Two sockets each: 20 000 in all.
+/// Two sockets per connection: 20 000 in total.
 const CONNECTIONS_EACH: usize = 1000;
-/// A process starts and ends in a block: scheduling makes that a rougher measure than a loop.
+/// Wider than for a loop: a block starts a process, so scheduling adds noise.
 const NULL_TOLERANCE: f64 = 0.03;
 
 pub(super) fn run(pairs: usize) -> Result<()> {
     measure(pairs, 0)?;
-    let holders = Holders::start(PROCESSES, CONNECTIONS_EACH)?;
-    // Here a block takes `ss` more than half a second: scheduling weighs less, and fewer pairs tell as much.
+    let holders = SocketHolders::start(PROCESSES, CONNECTIONS_EACH)?;
+    // A block of `ss` takes more than half a second here. The share of scheduling is smaller, so fewer pairs suffice.
     measure(pairs.div_ceil(4), 2 * PROCESSES * CONNECTIONS_EACH)?;
     drop(holders);
     Ok(())
@@ -29,8 +29,7 @@ pub(super) fn run(pairs: usize) -> Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the figures")]
 fn measure(pairs: usize, sockets: usize) -> Result<()> {
-    let outcome =
-        compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| wall_time_ms(command(side)))?;
+    let outcome = compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |arm| wall_time_ms(command(arm)))?;
     let outcome = outcome.trusted()?;
     println!(
         "startup, {sockets} sockets: net-traffic {:.2} ms, ss -tnp {:.2} ms, ratio {}, null {}",
@@ -39,14 +38,14 @@ fn measure(pairs: usize, sockets: usize) -> Result<()> {
     Ok(())
 }
 
-fn command(side: Side) -> Command {
-    match side {
-        Side::Base => {
+fn command(arm: Arm) -> Command {
+    match arm {
+        Arm::Base => {
             let mut ss = Command::new("ss");
             ss.arg("-tnp");
             ss
         }
-        Side::Subject => {
+        Arm::Subject => {
             let mut own = Command::new(net_traffic());
             own.args(["connections", "-n"]);
             own

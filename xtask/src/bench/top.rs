@@ -1,5 +1,6 @@
-//! What `net-traffic top` costs a busy link, against nethogs, iftop and bandwhich in the same minutes: streams of
-//! 64-byte messages, as fast as two CPUs go.
+//! Measures the throughput that `net-traffic top` costs a busy link, and compares it with nethogs, iftop and bandwhich.
+//!
+//! The link carries streams of 64-byte messages at the highest rate of two CPUs.
 
 use std::{
     path::PathBuf,
@@ -13,33 +14,33 @@ use anyhow::{Context, Result, ensure};
 use super::{
     link::{INTERFACE, Link, MESSAGE, Stream},
     net_traffic,
-    paired::{Outcome, Plan, Side, compare, estimate},
+    paired::{Arm, Outcome, Plan, compare, estimate},
     running::{Ready, Running},
 };
 use crate::{apt, process};
 
-/// Off against on, in short blocks that meet the same machine.
+/// net-traffic on and off: short blocks, so that both see the same other load.
 const BLOCK: Duration = Duration::from_millis(50);
-/// Against the peers, long enough for what a tool does once a second.
+/// Comparison of tools: long enough for the work that a tool does once a second.
 const LONG_BLOCK: Duration = Duration::from_secs(1);
-/// As many rounds with all tools as there are pairs, divided by this.
-const PAIRS_A_ROUND: usize = 16;
-/// Caches, the socket's buffers and the congestion window meet the tool before it counts.
+/// One round with all tools per this many pairs.
+const PAIRS_PER_ROUND: usize = 16;
+/// Caches, socket buffers and the congestion window are steady by then.
 const WARM_UP: Duration = Duration::from_millis(50);
-/// What belongs to a tool's start or end, within the kernel too, is over.
-const SETTLED: Duration = Duration::from_millis(300);
-/// The same for what it does in its first reports only: who held sockets before it came is searched for.
-const AT_HOME: Duration = Duration::from_millis(2500);
-/// None of the peers says when it listens.
-const PEERS_START: Duration = Duration::from_millis(700);
+/// The start or end of a tool is complete by then, also within the kernel.
+const SETTLE: Duration = Duration::from_millis(300);
+/// A tool's first reports are done by then. They cost more, because the tools search /proc for owners of older sockets.
+const FIRST_REPORTS: Duration = Duration::from_millis(2500);
+/// The other tools print nothing when they are ready.
+const START_TIME: Duration = Duration::from_millis(700);
 const NULL_TOLERANCE: f64 = 0.02;
 
-/// Ours is the first.
+/// net-traffic must be the first: the other rates are divided by its rate.
 const TOOLS: [Tool; 4] = [
     Tool { name: "net-traffic", command: top, ready: Ready::FirstLine },
-    Tool { name: "nethogs", command: nethogs, ready: Ready::After(PEERS_START) },
-    Tool { name: "iftop", command: iftop, ready: Ready::After(PEERS_START) },
-    Tool { name: "bandwhich", command: bandwhich, ready: Ready::After(PEERS_START) },
+    Tool { name: "nethogs", command: nethogs, ready: Ready::After(START_TIME) },
+    Tool { name: "iftop", command: iftop, ready: Ready::After(START_TIME) },
+    Tool { name: "bandwhich", command: bandwhich, ready: Ready::After(START_TIME) },
 ];
 
 struct Tool {
@@ -48,16 +49,16 @@ struct Tool {
     ready: Ready,
 }
 
-/// What all tools did, round by round.
+/// The figures of all tools, one entry per round.
 #[derive(Default)]
 struct Rounds {
-    /// Messages a second.
+    /// Messages per second.
     rates: Vec<[f64; TOOLS.len()]>,
-    /// What their processes used in all.
+    /// CPU time of each tool's process over all rounds.
     cpu: [Duration; TOOLS.len()],
 }
 
-/// Installs the peers that are not there yet.
+/// Installs the tools that are missing.
 pub(super) fn install() -> Result<()> {
     apt::install(&["nethogs", "iftop", "libpcap0.8"])?;
     if bandwhich_path().exists() {
@@ -77,11 +78,11 @@ pub(super) fn tcp(pairs: usize) -> Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the figures")]
 fn run(stream: Stream, pairs: usize) -> Result<()> {
-    ensure!(bandwhich_path().exists(), "the peers are not installed: run with --install first");
+    ensure!(bandwhich_path().exists(), "bandwhich is missing: run `cargo xtask bench top --install`");
     let mut link = Link::new()?;
     let outcome = on_and_off(&mut link, stream, pairs)?;
     let mut rounds = Rounds::default();
-    for round in 0..pairs.div_ceil(PAIRS_A_ROUND) {
+    for round in 0..pairs.div_ceil(PAIRS_PER_ROUND) {
         rounds.run(&mut link, stream, round % 2 == 1)?;
     }
     println!(
@@ -93,17 +94,17 @@ fn run(stream: Stream, pairs: usize) -> Result<()> {
     Ok(())
 }
 
-/// Messages a second with our tool and without.
+/// Messages per second with and without net-traffic.
 fn on_and_off(link: &mut Link, stream: Stream, pairs: usize) -> Result<Outcome> {
     let mut running = None;
-    compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |side| {
-        if side == Side::Base {
+    compare(&Plan { pairs, null_tolerance: NULL_TOLERANCE }, |arm| {
+        if arm == Arm::Base {
             if running.take().is_some() {
-                sleep(SETTLED);
+                sleep(SETTLE);
             }
         } else if running.is_none() {
             running = Some(Running::start(top(), Ready::FirstLine)?);
-            sleep(SETTLED);
+            sleep(SETTLE);
         }
         link.block(stream, WARM_UP)?;
         link.block(stream, BLOCK)
@@ -111,7 +112,7 @@ fn on_and_off(link: &mut Link, stream: Stream, pairs: usize) -> Result<Outcome> 
 }
 
 impl Rounds {
-    /// Each tool in turn; every other round the other way round.
+    /// Runs each tool once, in reverse order if `reversed`.
     fn run(&mut self, link: &mut Link, stream: Stream, reversed: bool) -> Result<()> {
         let mut order: Vec<usize> = (0..TOOLS.len()).collect();
         if reversed {
@@ -121,7 +122,7 @@ impl Rounds {
         for at in order {
             let Tool { name, command, ready } = &TOOLS[at];
             let mut running = Running::start(command(), *ready)?;
-            sleep(AT_HOME);
+            sleep(FIRST_REPORTS);
             link.block(stream, WARM_UP)?;
             let before = running.cpu_time()?;
             rates[at] = link.block(stream, LONG_BLOCK)?;
@@ -136,11 +137,11 @@ impl Rounds {
     fn print(&self) {
         let seconds: f64 = self.rates.iter().map(|_| LONG_BLOCK.as_secs_f64()).sum();
         for (at, tool) in TOOLS.iter().enumerate() {
-            let against_ours: Vec<f64> = self.rates.iter().map(|rates| rates[at] / rates[0]).collect();
+            let ratios: Vec<f64> = self.rates.iter().map(|rates| rates[at] / rates[0]).collect();
             println!(
-                "  {:<12} throughput {} of that with ours, CPU {:.2} % of a core",
+                "  {:<12} throughput {} of that with net-traffic, CPU {:.2} % of a core",
                 tool.name,
-                estimate(&against_ours),
+                estimate(&ratios),
                 100.0 * self.cpu[at].as_secs_f64() / seconds,
             );
         }

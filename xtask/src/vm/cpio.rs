@@ -1,4 +1,4 @@
-//! The archive that the kernel unpacks as its first file system: cpio in its "newc" form.
+//! Writes the initramfs archive: cpio in the format "newc".
 //! <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>
 
 use std::{
@@ -13,7 +13,7 @@ const FILE: u32 = 0o100_755;
 const SYMLINK: u32 = 0o120_777;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
-/// An archive in memory. Directories appear by themselves before what they hold.
+/// An archive in memory. Each entry adds the missing parent directories before itself.
 #[derive(Default)]
 pub(super) struct Archive {
     bytes: Vec<u8>,
@@ -31,7 +31,7 @@ impl Archive {
         Ok(())
     }
 
-    /// A file that all may read and execute.
+    /// A file with mode 0755.
     pub(super) fn file(&mut self, path: &Path, content: &[u8]) -> Result<()> {
         self.parent(path)?;
         self.entry(path, FILE, (0, 0), content)
@@ -61,7 +61,7 @@ impl Archive {
         let size = u32::try_from(content.len()).with_context(|| format!("pack {}", path.display()))?;
         let name_size = u32::try_from(name.len() + 1)?;
         self.entries += 1;
-        // Inode, mode, owner, group, links, time, size, device of the file system, device, length of the name, check sum.
+        // The fields in order: ino, mode, uid, gid, nlink, mtime, filesize, major, minor, rmajor, rminor, namesize, chksum.
         let fields = [self.entries, mode, 0, 0, 1, 0, size, 0, 0, device.0, device.1, name_size, 0];
         self.bytes.extend(b"070701");
         for field in fields {
@@ -84,7 +84,7 @@ impl Archive {
 mod tests {
     use super::*;
 
-    /// Name, mode and content of each entry, read back by the format's description.
+    /// Name, mode and content of each entry.
     fn entries(bytes: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
         let mut rest = bytes;
         let mut found = Vec::new();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_come_first_and_once() {
+    fn entries_follow_their_parents_written_once() {
         let mut archive = Archive::default();
         archive.file(Path::new("/a/b/c"), b"12345").unwrap();
         archive.symlink(Path::new("/a/l"), "b/c").unwrap();

@@ -1,4 +1,4 @@
-//! What the guest consists of: busybox, modules, the program under test with its libraries, and the script that runs it.
+//! Writes the guest's initramfs: busybox, kernel modules, the program under test, its libraries and the script `/init`.
 
 use std::{
     collections::BTreeSet,
@@ -14,10 +14,13 @@ use anyhow::{Context, Result};
 use super::{Job, cpio::Archive, kernel::Kernel, modules, quiet, vm_dir};
 use crate::process::find_in_path;
 
-/// Begins the guest's last line; the command's status follows.
+/// Prefix of the guest's last line. The command's exit status follows.
 pub(super) const STATUS_LINE: &str = "VMTEST-RC: ";
 
-/// Before the command: everything that a test may expect of a booted machine.
+/// The part of `/init` before the command: mounts, loopback, limits, as on a booted host.
+///
+/// `fb_tunnels_only_for_init_net=2` keeps tunnel modules from creating `gre0`, `tunl0` and others in each namespace.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/Documentation/admin-guide/sysctl/net.rst#L359>
 const BEGIN: &str = r"#!/usr/bin/busybox sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root
 /usr/bin/busybox --install -s /usr/bin 2>/dev/null
@@ -37,10 +40,11 @@ ulimit -l unlimited
 stty -F /dev/ttyS1 raw -echo
 ";
 
-/// The port has drained once its settings have changed; only then may the power go.
+/// `stty` changes the port with `TCSADRAIN`, which returns after all output is transmitted; then the power can go off.
+/// <https://man7.org/linux/man-pages/man3/termios.3.html>
 const END: &str = "stty -F /dev/ttyS1 cooked\npoweroff -f\n";
 
-/// Writes the guest for one job. Its files keep the paths that they have here; programs bring their libraries.
+/// Writes the initramfs for one job. Files have the same path in the guest as on the host.
 pub(super) fn write(kernel: &Kernel, job: &Job) -> Result<PathBuf> {
     let mut archive = Archive::default();
     for dir in ["bin", "sbin", "lib", "lib64"] {
@@ -65,7 +69,7 @@ pub(super) fn write(kernel: &Kernel, job: &Job) -> Result<PathBuf> {
     for (name, content) in modules::load_order(kernel)? {
         let path = format!("/modules/{name}.ko");
         archive.file(Path::new(&path), &content)?;
-        writeln!(insmod, "insmod {path} || echo 'module {name} does not load' >/dev/ttyS1")?;
+        writeln!(insmod, "insmod {path} || echo 'module {name}: insmod failed' >/dev/ttyS1")?;
     }
     for file in with_libraries(&job.files)? {
         let content = fs::read(&file).with_context(|| format!("read {}", file.display()))?;
@@ -96,16 +100,16 @@ fn init(insmod: &str, job: &Job) -> String {
     )
 }
 
-/// A word for the shell, whatever stands in it.
+/// Quotes a word for the shell.
 fn quote(word: &OsStr) -> String {
     format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"))
 }
 
-/// The files and the shared libraries that the programs among them name, each once.
+/// The files, and the shared libraries of the programs among them, without duplicates.
 fn with_libraries(files: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
     let mut all = BTreeSet::new();
     for file in files {
-        // For what is no dynamic program `ldd` fails, and there is nothing to add.
+        // `ldd` fails for a file that is not a dynamic executable; such a file needs no libraries.
         let listed = quiet("ldd").arg(file).output().context("start ldd")?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
         all.extend(listed.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from));
@@ -114,7 +118,9 @@ fn with_libraries(files: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
     Ok(all)
 }
 
-/// The guest's /bin and /lib are links into /usr, and a cpio archive must not go through a link.
+/// Moves paths below /bin and /lib into /usr, because the guest's /bin and /lib are symlinks. The kernel replaces a
+/// symlink when the archive has a directory of the same name.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/init/initramfs.c#L331>
 fn in_guest(file: &Path) -> PathBuf {
     let merged = ["/bin", "/sbin", "/lib", "/lib64"].iter().any(|dir| file.starts_with(dir));
     let Ok(relative) = file.strip_prefix("/") else { return file.to_path_buf() };
@@ -126,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_survive_the_shell() {
+    fn quoted_word_reaches_printf_unchanged() {
         for word in ["plain", "two words", "it's", "$HOME `x` \"y\" \\"] {
             let script = format!("printf %s {}", quote(OsStr::new(word)));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
@@ -135,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_avoid_links() {
+    fn merged_directories_map_below_usr() {
         assert_eq!(in_guest(Path::new("/lib64/ld.so")), Path::new("/usr/lib64/ld.so"));
         assert_eq!(in_guest(Path::new("/library/x")), Path::new("/library/x"));
         assert_eq!(in_guest(Path::new("/usr/bin/x")), Path::new("/usr/bin/x"));

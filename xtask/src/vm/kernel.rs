@@ -1,4 +1,4 @@
-//! The kernels: Debian's cloud images, fetched once and unpacked into the target directory; nothing is installed.
+//! Downloads Debian's cloud kernels once and unpacks them into the target directory. Nothing is installed on the host.
 
 use std::{
     fs,
@@ -15,12 +15,12 @@ pub(super) struct Kernel {
     /// `uname -r` in the guest.
     pub(super) release: String,
     pub(super) image: PathBuf,
-    /// Holds `kernel/…/*.ko*` and `modules.builtin`.
+    /// The directory with `kernel/…/*.ko*` and `modules.builtin`.
     pub(super) modules: PathBuf,
 }
 
 impl Kernel {
-    /// The newest kernel of a series, from the target directory if it was fetched before.
+    /// The kernel of a series: the unpacked one if there is one, else the archive's newest.
     pub(super) fn fetch(series: &str) -> Result<Self> {
         let dir = vm_dir().join(series);
         if !dir.is_dir() {
@@ -35,7 +35,7 @@ impl Kernel {
     }
 }
 
-/// Unpacks beside, then renames: an interrupted download leaves no half kernel.
+/// Unpacks into a scratch directory, then renames it: an interrupted download leaves no incomplete kernel.
 fn download(series: &str, dir: &Path) -> Result<()> {
     let scratch = dir.with_extension(format!("{}.tmp", std::process::id()));
     fs::create_dir_all(&scratch)?;
@@ -45,19 +45,20 @@ fn download(series: &str, dir: &Path) -> Result<()> {
     let archive = fs::read_dir(&scratch)?.next().context("find the downloaded package")??.path();
     run(quiet("dpkg-deb").arg("-x").arg(&archive).arg(&scratch))?;
     fs::remove_file(&archive)?;
-    fs::rename(&scratch, dir).with_context(|| format!("keep the kernel as {}", dir.display()))
+    fs::rename(&scratch, dir).with_context(|| format!("rename the unpacked kernel to {}", dir.display()))
 }
 
-/// The package with the image, which the series' meta-package depends on.
+/// The name of the image package, taken from the dependencies of the series' meta-package.
 fn image_package(series: &str) -> Result<String> {
     let meta = match series {
-        // 6.1 is the release's own series: its meta-package carries no number.
+        // 6.1 is Debian 12's default series; the name of its meta-package has no version.
         "6.1" => "linux-image-cloud-amd64".into(),
         other => format!("linux-image-{other}-cloud-amd64"),
     };
     let depends = output(quiet("apt-cache").args(["depends", &meta]))?;
     let package = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: linux-image-"));
-    let package =
-        package.with_context(|| format!("find what {meta} depends on (Debian 12, after apt-get update)"))?;
+    let package = package.with_context(|| {
+        format!("find the image package that {meta} depends on (Debian 12, after apt-get update)")
+    })?;
     Ok(format!("linux-image-{package}"))
 }

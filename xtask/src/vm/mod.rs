@@ -1,4 +1,4 @@
-//! `cargo xtask vm-test` and `vm-run`: the kernel tests in a virtual machine that boots another kernel.
+//! `cargo xtask vm-test` and `vm-run`: run the kernel tests, or one program, in a QEMU guest with another kernel.
 
 mod cpio;
 mod initramfs;
@@ -25,52 +25,52 @@ use crate::{
 use kernel::Kernel;
 
 const PACKAGES: [&str; 2] = ["qemu-system-x86", "busybox-static"];
-/// Many times what the tests take under emulation on an idle machine.
+/// Several times the duration of the tests under emulation on an idle host.
 const TIMEOUT_S: u32 = 1800;
-/// What the guest finds at the path it has here, if it is here: the tests build their networks with these.
+/// The tests set up networks with these programs. The guest gets those that the host has, at the same path.
 const TOOLS: [&str; 5] = ["ip", "nft", "ss", "tc", "wg"];
 
-/// Run the kernel tests on Debian's 6.1 and 6.12 in a virtual machine.
+/// Run the kernel tests on Debian's kernels 6.1 and 6.12 in QEMU guests.
 ///
-/// The exit status is that of the tests, 124 for a time-out and 125 for a guest that died.
+/// The exit status is that of the tests, 124 after a time-out, or 125 if the guest ended without a status.
 #[derive(clap::Args)]
 pub(crate) struct TestArgs {
-    /// First install the emulator and what the guest is made of (apt; as root).
+    /// Install QEMU and busybox first (apt; as root).
     #[arg(long)]
     install: bool,
-    /// The kernel series, or all of them.
+    /// Kernel series.
     #[arg(long, value_enum, default_value = "all")]
     kernel: Series,
     #[command(flatten)]
     guest: Guest,
-    /// What the test binary is told.
+    /// Arguments for the test binary.
     #[arg(last = true)]
     args: Vec<OsString>,
 }
 
-/// Run one program in a virtual machine; made to be Cargo's runner.
+/// Run one program in a QEMU guest; usable as Cargo's runner.
 #[derive(clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     guest: Guest,
-    /// The kernel series.
+    /// Kernel series.
     #[arg(value_enum)]
     kernel: Series,
-    /// The program, with its arguments.
+    /// Program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
 }
 
-/// How the guest runs.
+/// Options of the guest.
 #[derive(clap::Args, Clone)]
 pub(crate) struct Guest {
-    /// The emulator's engine: kvm is faster where the machine lets it.
+    /// QEMU accelerator: tcg emulates the CPU; kvm is faster and needs /dev/kvm.
     #[arg(long, value_enum, default_value = "tcg")]
     accel: Accel,
-    /// Seconds until the guest is given up.
+    /// Kill the guest after this many seconds.
     #[arg(long, default_value_t = TIMEOUT_S)]
     timeout: u32,
-    /// A further file or program for the guest, at the path that it has here; may be repeated.
+    /// Copy a file or program into the guest, at the same path; repeatable.
     #[arg(long = "file")]
     files: Vec<PathBuf>,
 }
@@ -100,19 +100,19 @@ impl Series {
     }
 }
 
-/// What the guest runs.
+/// A command, and the files that the guest needs for it.
 struct Job {
     command: Vec<OsString>,
-    /// Where the command starts.
+    /// The current directory of the command.
     directory: PathBuf,
-    /// What the guest holds besides the system.
+    /// Files to copy into the guest.
     files: Vec<PathBuf>,
 }
 
 impl Job {
-    /// The guest holds the program, `net-traffic` as Cargo built it for the same tests, tools, and what the caller names.
+    /// Files of the guest: the program, the `net-traffic` that Cargo built beside it, the network tools and `--file`.
     fn new(mut command: Vec<OsString>, directory: PathBuf, guest: &Guest) -> Result<Self> {
-        let program = command.first_mut().context("find the program to run in the guest")?;
+        let program = command.first_mut().context("the guest's command is empty")?;
         let path = find_program(program)?;
         *program = path.clone().into_os_string();
 
@@ -126,8 +126,8 @@ impl Job {
         Ok(Self { command, directory, files })
     }
 
-    /// Runs on all kernels of the series at once, since a guest keeps one processor busy; a line says whose it is.
-    /// The status is that of the first kernel that failed.
+    /// Runs one guest per kernel in parallel: each guest uses one CPU. With several guests, the kernel's series prefixes
+    /// each line. Returns the first non-zero status in the order of the series.
     fn run_on(&self, series: Series, guest: &Guest) -> Result<u8> {
         let names = series.names();
         let kernels = names.iter().map(|name| Kernel::fetch(name)).collect::<Result<Vec<_>>>()?;
@@ -152,12 +152,12 @@ impl Job {
         let initrd = initramfs::write(kernel, self)?;
         let status = qemu::boot(kernel, &initrd, guest, prefix)?;
         let seconds = began.elapsed().as_secs_f64();
-        eprintln!("linux {} ended with {status} in {seconds:.1} s", kernel.release);
+        eprintln!("linux {}: exit status {status} after {seconds:.1} s", kernel.release);
         Ok(status)
     }
 }
 
-/// The tests' exit status: that of the first kernel on which they fail.
+/// Returns the exit status of the tests: the first that is not 0.
 pub(crate) fn test(args: &TestArgs) -> Result<u8> {
     if args.install {
         install()?;
@@ -165,25 +165,25 @@ pub(crate) fn test(args: &TestArgs) -> Result<u8> {
     test_with(args.kernel, &args.guest, &args.args)
 }
 
-/// The tests as they run by default; that they fail is an error.
-pub(crate) fn test_everywhere() -> Result<()> {
+/// Runs the tests with default options on all kernels. A failed test is an error.
+pub(crate) fn test_all_kernels() -> Result<()> {
     let guest = Guest { accel: Accel::Tcg, timeout: TIMEOUT_S, files: Vec::new() };
     let status = test_with(Series::All, &guest, &[])?;
-    ensure!(status == 0, "the tests in a guest ended with {status}");
+    ensure!(status == 0, "the tests in a guest exited with status {status}");
     Ok(())
 }
 
-/// Installs the emulator, and what fetching a kernel needs.
+/// Installs the packages, and refreshes apt's lists if a kernel is missing.
 pub(crate) fn install() -> Result<()> {
     apt::install(&PACKAGES)?;
-    // A kernel is fetched as the lists of packages name it, and old ones disappear from the archive.
+    // The archive removes old kernel packages, so outdated lists name packages that cannot be downloaded.
     if Series::All.names().iter().any(|name| !vm_dir().join(name).is_dir()) {
         apt::update()?;
     }
     Ok(())
 }
 
-/// The program's exit status in the guest.
+/// Returns the program's exit status in the guest.
 pub(crate) fn run(args: &RunArgs) -> Result<u8> {
     check_programs()?;
     Job::new(args.command.clone(), current_dir()?, &args.guest)?.run_on(args.kernel, &args.guest)
@@ -196,7 +196,7 @@ fn test_with(series: Series, guest: &Guest, args: &[OsString]) -> Result<u8> {
     Job::new(command, root().join("net-traffic"), guest)?.run_on(series, guest)
 }
 
-/// Builds net-traffic's kernel tests, and says where Cargo put the binary.
+/// Builds net-traffic's kernel tests and returns the path of the test binary.
 pub(crate) fn test_binary() -> Result<PathBuf> {
     let arguments = ["test", "--locked", "--package=net-traffic", "--test=kernel", "--no-run"];
     let messages =
@@ -206,33 +206,34 @@ pub(crate) fn test_binary() -> Result<PathBuf> {
         let is_test = message["target"]["name"] == "kernel" && message["profile"]["test"] == true;
         is_test.then(|| message["executable"].as_str().map(PathBuf::from))?
     });
-    executable.context("find the kernel tests' binary in what cargo says")
+    executable.context("find the kernel test binary in cargo's messages")
 }
 
-/// What is missing is named at once rather than by a guest that does not come up.
+/// Fails early if a program is missing that the guest or its preparation needs.
 fn check_programs() -> Result<()> {
     for program in ["qemu-system-x86_64", "busybox", "dpkg-deb", "ldd", "xz", "timeout"] {
         ensure!(
             find_in_path(program).is_some(),
-            "the guest needs {program}: `cargo xtask vm-test --install`, or apt-get install {}",
+            "{program} is missing: run `cargo xtask vm-test --install`, or apt-get install {}",
             PACKAGES.join(" ")
         );
     }
     Ok(())
 }
 
-/// As the shell does: a bare name is looked up in `PATH`.
+/// Resolves a bare name in `PATH`, as the shell does.
 fn find_program(program: &OsStr) -> Result<PathBuf> {
     let bare = Path::new(program).components().count() == 1;
     let found = program.to_str().filter(|_| bare).and_then(find_in_path);
     Ok(found.map_or_else(|| absolute(Path::new(program)), Ok)?)
 }
 
-/// Where kernels and guests lie.
+/// The directory of unpacked kernels, initramfs archives and console logs.
 fn vm_dir() -> PathBuf {
     target_dir().join("vm")
 }
 
+/// A command without stdin.
 fn quiet(program: &str) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());

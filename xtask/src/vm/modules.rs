@@ -1,4 +1,4 @@
-//! The kernel modules that the guest loads, decompressed, each after those that it depends on.
+//! Selects and decompresses the guest's kernel modules, in an order that satisfies their dependencies.
 
 use std::{
     collections::HashMap,
@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{kernel::Kernel, quiet};
 
-/// What the tests' networks and the collectors under test are made of. The ciphers come before those that ask for them
-/// by name: a guest has nobody to load them on demand.
-const WANTED: [&str; 30] = [
+/// Modules that the tests' networks and net-traffic need. Ciphers stand before the modules that request them by name,
+/// because the guest has no modprobe for the kernel's `request_module`.
+const MODULES: [&str; 30] = [
     "8021q",
     "bridge",
     "cls_bpf",
@@ -45,7 +45,7 @@ const WANTED: [&str; 30] = [
     "wireguard",
 ];
 
-/// Name and content of each module, in the order in which they load. What is built into the kernel is left out.
+/// Name and content of each module in load order, without modules that are built into the kernel.
 pub(super) fn load_order(kernel: &Kernel) -> Result<Vec<(String, Vec<u8>)>> {
     let files = module_files(&kernel.modules.join("kernel"))?;
     let builtin =
@@ -53,7 +53,7 @@ pub(super) fn load_order(kernel: &Kernel) -> Result<Vec<(String, Vec<u8>)>> {
     let builtin: Vec<_> = builtin.lines().map(|line| module_name(Path::new(line))).collect();
 
     let mut order = Vec::new();
-    for name in WANTED {
+    for name in MODULES {
         if builtin.iter().any(|other| other == name) {
             continue;
         }
@@ -63,7 +63,7 @@ pub(super) fn load_order(kernel: &Kernel) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(order)
 }
 
-/// Appends a module after all that it depends on.
+/// Appends a module after its dependencies.
 fn visit(name: &str, files: &HashMap<String, PathBuf>, order: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     if order.iter().any(|(known, _)| known == name) {
         return Ok(());
@@ -77,7 +77,7 @@ fn visit(name: &str, files: &HashMap<String, PathBuf>, order: &mut Vec<(String, 
     Ok(())
 }
 
-/// What the string `depends=` in the module's section .modinfo names.
+/// The modules that `depends=` in the section `.modinfo` lists.
 fn dependencies(module: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let Some(begin) = module.windows(KEY.len()).position(|window| window == KEY) else { return Vec::new() };
@@ -94,7 +94,7 @@ fn decompress(file: &Path) -> Result<Vec<u8>> {
     };
     let output = quiet(program).arg("-dc").arg(file).output().with_context(|| format!("start {program}"))?;
     if !output.status.success() {
-        bail!("{program} does not decompress {}", file.display());
+        bail!("{program} failed to decompress {}", file.display());
     }
     Ok(output.stdout)
 }
@@ -115,7 +115,7 @@ fn module_files(dir: &Path) -> Result<HashMap<String, PathBuf>> {
     Ok(found)
 }
 
-/// `kernel/net/sched/act-x.ko.xz` is the module `act_x`.
+/// The module's name as `depends=` spells it: `kernel/net/sched/act-x.ko.xz` is `act_x`.
 fn module_name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     name.split('.').next().unwrap_or_default().replace('-', "_")
@@ -126,14 +126,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_dependencies_from_modinfo() {
+    fn modinfo_depends_lists_module_names() {
         assert_eq!(dependencies(b"\x7fELF\0license=GPL\0depends=nf-tables,x\0name=y\0"), ["nf_tables", "x"]);
         assert!(dependencies(b"license=GPL\0depends=\0name=y\0").is_empty());
         assert!(dependencies(b"license=GPL\0").is_empty());
     }
 
     #[test]
-    fn a_module_comes_after_its_dependencies_and_once() {
+    fn module_follows_its_dependencies_once() {
         let dir = std::env::temp_dir().join(format!("net-traffic-modules-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         for (name, depends) in [("top", "left,right"), ("left", "base"), ("right", "base"), ("base", "")] {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_that_depends_uses() {
+    fn file_name_maps_to_module_name() {
         assert_eq!(module_name(Path::new("kernel/net/sched/act-x.ko.xz")), "act_x");
     }
 }

@@ -1,4 +1,4 @@
-//! Boots the guest, passes its output through, and finds out how it ended.
+//! Boots a guest, prints its output and returns its exit status.
 
 use std::{
     fs,
@@ -11,18 +11,18 @@ use anyhow::{Context, Result};
 
 use super::{Accel, Guest, initramfs::STATUS_LINE, kernel::Kernel, vm_dir};
 
-/// As `timeout(1)` has it.
+/// The status of `timeout(1)` after a time-out.
 const TIMED_OUT: u8 = 124;
-/// The guest ended without a verdict: a panic, or a kernel that did not boot.
+/// The guest ended without a status line: a kernel panic, or a kernel that did not boot.
 const DIED: u8 = 125;
 const CONSOLE_LINES: usize = 40;
 
-/// An end in seconds after a panic, and nothing that costs time under emulation.
+/// `panic=-1` reboots at once, which ends QEMU under `-no-reboot`. The other options save time under emulation.
 const KERNEL_COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 oops=panic nokaslr mitigations=off tsc=reliable \
     no_timer_check cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on rcupdate.rcu_expedited=1 nowatchdog";
 
-/// The status of the guest's command, [`TIMED_OUT`] or [`DIED`]. Removes the initramfs.
-/// Every line of the guest's is printed behind `prefix`.
+/// Returns the status of the guest's command, [`TIMED_OUT`] or [`DIED`]. Prints the guest's lines after `prefix`.
+/// Removes the initramfs.
 pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest, prefix: &str) -> Result<u8> {
     let console = vm_dir().join(format!("console-{}-{}.txt", kernel.release, std::process::id()));
     let mut child = command(kernel, initrd, &console, guest)
@@ -41,7 +41,11 @@ pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest, prefix: &str) 
         return Ok(status);
     }
     let timed_out = ended.code() == Some(TIMED_OUT.into());
-    let reason = if timed_out { format!("took longer than {} s", guest.timeout) } else { "died".into() };
+    let reason = if timed_out {
+        format!("did not end within {} s", guest.timeout)
+    } else {
+        "ended without a status".into()
+    };
     eprintln!("the guest {reason}; the last lines of {}:", console.display());
     let log = fs::read(&console).unwrap_or_default();
     for line in last_lines(&String::from_utf8_lossy(&log)) {
@@ -50,12 +54,12 @@ pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest, prefix: &str) 
     Ok(if timed_out { TIMED_OUT } else { DIED })
 }
 
-/// `timeout` and not this program's clock: it ends the guest also when this program is gone.
+/// `timeout(1)` ends the guest even if this process was killed.
 fn command(kernel: &Kernel, initrd: &Path, console: &Path, guest: &Guest) -> Command {
     let accel = match guest.accel {
-        // One thread for both CPUs: before 8.1 QEMU's threads see each other's half-patched code, and a kernel that
-        // patches its static keys dies of it now and then. It costs a tenth.
-        // https://gitlab.com/qemu-project/qemu/-/commit/deba78709a
+        // One thread for both CPUs, which costs a tenth of the speed. Before 8.1, a QEMU thread could execute code that
+        // another one had patched in part; kernels that patch static keys crashed.
+        // <https://gitlab.com/qemu-project/qemu/-/commit/deba78709a>
         Accel::Tcg => "tcg,thread=single,tb-size=512",
         Accel::Kvm => "kvm",
     };
@@ -72,17 +76,17 @@ fn command(kernel: &Kernel, initrd: &Path, console: &Path, guest: &Guest) -> Com
     command
 }
 
-/// Prints what the guest prints; the status is in the line that says so.
+/// Prints the guest's output and returns the status from the status line.
 fn pass_through(mut guest: impl BufRead, prefix: &str) -> Result<Option<u8>> {
     let mut status = None;
     let mut line = prefix.as_bytes().to_vec();
     while guest.read_until(b'\n', &mut line).context("read from the guest")? > 0 {
-        // A line at a time, since another guest may print its own.
+        // Whole lines, because a second guest prints to the same stdout.
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(&line)?;
         stdout.flush()?;
         let text = String::from_utf8_lossy(&line);
-        // A test that ends without a line feed leaves its last words before ours.
+        // Output without a final line feed stands before the status on the same line.
         if let Some((_, value)) = text.rsplit_once(STATUS_LINE) {
             status = value.trim().parse().ok();
         }
@@ -101,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_is_the_guests_own() {
+    fn status_line_anywhere_returns_its_status() {
         let status = |text: &str| pass_through(text.as_bytes(), "6.1 | ").unwrap();
         assert_eq!(status("test x ... ok\nVMTEST-RC: 0\n"), Some(0));
         assert_eq!(status("no line feedVMTEST-RC: 101\n"), Some(101));
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_of_a_long_log() {
+    fn long_log_is_cut_to_last_lines() {
         let log = (0..100).map(|line| line.to_string()).collect::<Vec<_>>().join("\n");
         assert_eq!(last_lines(&log).len(), CONSOLE_LINES);
         assert_eq!(last_lines(&log).last(), Some(&"99"));

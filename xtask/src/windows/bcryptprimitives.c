@@ -1,4 +1,4 @@
-/* The one function of bcryptprimitives.dll that Rust's library calls. Wine 8 has no such library. */
+/* ProcessPrng, the one function of bcryptprimitives.dll that Rust's standard library calls. Wine 8 lacks the DLL. */
 
 #include <windows.h>
 

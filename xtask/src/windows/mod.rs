@@ -1,4 +1,6 @@
-//! `cargo xtask windows`: the Windows side, built here and run under Wine; what only Windows can run is compiled.
+//! `cargo xtask windows`: cross-compiles net-traffic for Windows and runs its tests under Wine.
+//!
+//! Tests that need a real Windows are compiled and linted only.
 
 mod rust;
 mod screen;
@@ -22,7 +24,7 @@ const PACKAGES: [&str; 9] = [
     "wine64",
 ];
 
-/// What is built and linted, and of that what is run. Other tests are about Linux.
+/// The integration tests that compile for Windows. The others test Linux.
 const TESTS: [&str; 6] = ["cli", "frames", "model", "screen_filter", "views", "windows"];
 
 /// The packages that the program for Windows consists of.
@@ -40,13 +42,13 @@ const PACKAGES_UNDER_TEST: [&str; 11] = [
     "pcap-io",
 ];
 
-/// Build the Windows side, lint it, and run its tests under Wine.
+/// Build net-traffic for Windows, lint it and run its tests under Wine.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// First install the cross compiler, Debian's Rust and Wine (apt; as root).
+    /// Install the cross compiler, Debian's Rust and Wine first (apt; as root).
     #[arg(long)]
     install: bool,
-    /// Only the tests whose names contain this.
+    /// Run only tests whose names contain this string.
     filter: Option<String>,
 }
 
@@ -64,13 +66,13 @@ pub(crate) fn install() -> Result<()> {
     apt::install(&PACKAGES)
 }
 
-/// Lints, tests, the screen, and whether Microsoft's own target compiles too.
+/// Runs the lints, the tests, the check of the full screen, and `cargo check` for the MSVC target.
 pub(crate) fn all() -> Result<()> {
     let rust = Rust::find()?;
     let mut clippy = rust.cargo("clippy", rust::GNU)?;
-    // With this profile the library's own tests are linted too.
+    // The profile `test` includes the unit tests.
     let parts = ["--bins", "--profile", "test", "--", "-D", "warnings"];
-    process::run(clippy.args(package_and_tests()).args(parts))?;
+    process::run(clippy.args(package_and_targets()).args(parts))?;
     let wine = Wine::prepare()?;
     test(&rust, &wine, None)?;
     screen::check(&wine, &rust::program())?;
@@ -79,7 +81,7 @@ pub(crate) fn all() -> Result<()> {
 
 fn test(rust: &Rust, wine: &Wine, filter: Option<&str>) -> Result<()> {
     let mut test = rust.cargo("test", rust::GNU)?;
-    test.args(package_and_tests()).arg("--bins").env("NET_TRAFFIC_NO_SKIP", "1");
+    test.args(package_and_targets()).arg("--bins").env("NET_TRAFFIC_NO_SKIP", "1");
     wine.run_tests_of(&mut test);
     if let Some(filter) = filter {
         test.args(["--", filter]);
@@ -87,7 +89,7 @@ fn test(rust: &Rust, wine: &Wine, filter: Option<&str>) -> Result<()> {
     process::run(&mut test)
 }
 
-fn package_and_tests() -> Vec<&'static str> {
+fn package_and_targets() -> Vec<&'static str> {
     let mut words = vec!["--locked", "--lib"];
     words.extend(PACKAGES_UNDER_TEST.iter().flat_map(|package| ["--package", package]));
     words.extend(TESTS.iter().flat_map(|test| ["--test", test]));

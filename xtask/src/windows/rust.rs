@@ -1,4 +1,4 @@
-//! A Rust that builds for Windows: one that has the library's source, since no built library is at hand.
+//! The Rust toolchain for Windows targets. It compiles the standard library from source, as Debian has no compiled one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::{process, toolchain};
 
-/// Linked by mingw.
+/// mingw-w64 links this target.
 pub(super) const GNU: &str = "x86_64-pc-windows-gnu";
-/// Checked only: to link it takes Microsoft's own libraries.
+/// Only checked: linking needs Microsoft's libraries.
 pub(super) const MSVC: &str = "x86_64-pc-windows-msvc";
 
 pub(super) struct Rust {
@@ -19,39 +19,40 @@ pub(super) struct Rust {
 impl Rust {
     pub(super) fn find() -> Result<Self> {
         let sysroot = toolchain::with_library_source().into_iter().next();
-        let missing = "find a Rust toolchain with the library's source (`cargo xtask windows --install`)";
+        let missing =
+            "find a Rust toolchain with the standard library's source (`cargo xtask windows --install`)";
         Ok(Self { sysroot: sysroot.context(missing)? })
     }
 
-    /// Cargo of that toolchain, with a target directory of its own.
-    pub(super) fn cargo(&self, what: &str, target: &str) -> Result<Command> {
-        // Cargo itself would look for others of its kind in the user's home first.
-        let program = if what == "clippy" { "cargo-clippy" } else { "cargo" };
+    /// The toolchain's Cargo, with a separate target directory.
+    pub(super) fn cargo(&self, verb: &str, target: &str) -> Result<Command> {
+        // `cargo clippy` looks for cargo-clippy in ~/.cargo/bin first, which belongs to another toolchain.
+        let program = if verb == "clippy" { "cargo-clippy" } else { "cargo" };
         let mut command = toolchain::command(&self.sysroot.join("bin"), program, &[])?;
         command
-            .arg(what)
+            .arg(verb)
             .args(["-Z", "build-std=std,panic_unwind,test", "--target", target])
             .env("CARGO_TARGET_DIR", directory());
         Ok(command)
     }
 }
 
-/// The program, as the tests built it.
+/// The program that `cargo test` built.
 pub(super) fn program() -> PathBuf {
     directory().join(GNU).join("debug/net-traffic.exe")
 }
 
-/// Where everything of this chore lies.
+/// The target directory of the Windows builds, with the Wine prefix.
 pub(super) fn directory() -> PathBuf {
     process::target_dir().join("windows")
 }
 
-/// Where Wine keeps its Windows.
+/// The Wine prefix.
 pub(super) fn prefix() -> PathBuf {
     directory().join("wine")
 }
 
-/// Where a part of the chore's own sources lies.
+/// A file of this directory in the source tree.
 pub(super) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/windows").join(name)
 }

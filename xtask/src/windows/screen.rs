@@ -1,5 +1,6 @@
-//! The full screen under Wine: it starts, takes keys, and gives the terminal back; reports end by Ctrl-C. What Wine draws
-//! is garbled; the frames themselves are compared by the tests.
+//! Checks the full screen under Wine: `top` starts, handles keys and restores the terminal; reports end on Ctrl-C.
+//!
+//! Wine draws the screen with wrong cells, so this check searches for words only. The tests compare the frames.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,12 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::wine::Wine;
 
-const LOOK: Duration = Duration::from_millis(100);
-const LOOKS: u32 = 600;
-/// What only the help says. Wine puts some of it in the wrong place, and so breaks lines that are none.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const POLLS: u32 = 600;
+/// Phrases that only the help contains. Wine misplaces some cells, so one of the phrases is enough.
 const HELP: [&str; 4] = ["Loss ledger", "hold the screen", "begin the totals", "has such a connection"];
 
-/// Starts `top`, presses keys, and has it end by one and with status 0.
+/// Starts `top`, sends keys, and expects exit status 0 after `q`.
 pub(super) fn check(wine: &Wine, program: &Path) -> Result<()> {
     let terminal = Terminal::open()?;
     terminal.type_line(&format!("{}; echo status=$?", wine.line(program, "top")))?;
@@ -27,20 +28,20 @@ pub(super) fn check(wine: &Wine, program: &Path) -> Result<()> {
     }
     terminal.tmux(&["resize-window", "-x", "140", "-y", "40"])?;
     terminal.press("q")?;
-    terminal.wait("the end", |shown| shown.contains("status=0"))?;
+    terminal.wait("the exit status", |shown| shown.contains("status=0"))?;
     interrupt(&terminal, &wine.line(program, "top --json -d 1 > /dev/null"))
 }
 
-/// Without the full screen Ctrl-C is no key: the system tells of it, and the program ends by itself.
+/// Without the full screen, Ctrl-C is a console control event; the program exits with status 0.
 fn interrupt(terminal: &Terminal, line: &str) -> Result<()> {
     terminal.type_line(&format!("{line}; echo interrupted=$?"))?;
-    // Said after the first report.
+    // The program prints this note after the first report.
     terminal.wait("the first report", |shown| shown.contains("counting: event tracing"))?;
     terminal.press("C-c")?;
-    terminal.wait("the end by Ctrl-C", |shown| shown.contains("interrupted=0"))
+    terminal.wait("the exit status after Ctrl-C", |shown| shown.contains("interrupted=0"))
 }
 
-/// A shell in a tmux of its own.
+/// A shell in a separate tmux server.
 struct Terminal {
     socket: String,
 }
@@ -62,16 +63,17 @@ impl Terminal {
         self.tmux(&["send-keys", key]).map(drop)
     }
 
+    /// Polls the screen until the condition holds.
     fn wait(&self, what: &str, holds: impl Fn(&str) -> bool) -> Result<()> {
         let mut shown = String::new();
-        for _ in 0..LOOKS {
+        for _ in 0..POLLS {
             shown = self.tmux(&["capture-pane", "-p"])?;
             if holds(&shown) {
                 return Ok(());
             }
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
-        bail!("waited in vain for {what}; the screen is\n{shown}")
+        bail!("{what} did not appear; the screen is\n{shown}")
     }
 
     fn tmux(&self, arguments: &[&str]) -> Result<String> {

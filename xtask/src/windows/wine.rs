@@ -1,4 +1,4 @@
-//! A Windows of Wine's in the target directory, with the one library that Rust's programs need and Wine 8 lacks.
+//! A Wine prefix in the target directory, with the DLL that Rust programs need and Wine 8 lacks.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,25 +8,25 @@ use anyhow::{Context, Result, ensure};
 use super::rust::{prefix, source};
 use crate::process;
 
-/// Debian's own place; what is in PATH is a script that asks for a 32-bit Wine as well.
+/// Debian's path. The `wine` in PATH is a script that also requires a 32-bit Wine.
 const WINE: &str = "/usr/lib/wine/wine64";
 const SERVER: &str = "/usr/lib/wine/wineserver64";
 const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 
-/// Runs programs; when dropped, nothing of it runs any more.
+/// Runs programs under Wine. Dropping it ends the Wine server and all programs.
 pub(super) struct Wine {
     prefix: PathBuf,
 }
 
 impl Wine {
-    /// Makes the prefix, unless it is there.
+    /// Creates the prefix if it does not exist.
     pub(super) fn prepare() -> Result<Self> {
-        ensure!(Path::new(WINE).is_file(), "no {WINE} here: `cargo xtask windows --install`");
+        ensure!(Path::new(WINE).is_file(), "{WINE} is missing: run `cargo xtask windows --install`");
         let wine = Self { prefix: prefix() };
         let system = wine.prefix.join("drive_c/windows/system32");
         if !system.join("kernel32.dll").is_file() {
-            std::fs::create_dir_all(&wine.prefix).context("make the prefix")?;
-            process::run(wine.around(&mut Command::new(WINE)).args(["wineboot", "-i"]))?;
+            std::fs::create_dir_all(&wine.prefix).context("create the Wine prefix")?;
+            process::run(wine.configure(&mut Command::new(WINE)).args(["wineboot", "-i"]))?;
         }
         let library = system.join("bcryptprimitives.dll");
         process::run(
@@ -39,15 +39,15 @@ impl Wine {
         Ok(wine)
     }
 
-    /// Has Cargo run tests through Wine.
+    /// Sets Wine as Cargo's runner.
     pub(super) fn run_tests_of(&self, cargo: &mut Command) {
         cargo.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", WINE);
-        // Stored snapshots are found by asking Cargo, which is not in there.
+        // insta finds the workspace by running cargo, which the prefix does not have.
         cargo.env("INSTA_WORKSPACE_ROOT", process::root()).env("INSTA_UPDATE", "no");
-        self.around(cargo);
+        self.configure(cargo);
     }
 
-    /// A line for a shell that runs the program.
+    /// A shell command line that runs the program.
     pub(super) fn line(&self, program: &Path, arguments: &str) -> String {
         let variables = self.variables();
         let variables: Vec<String> =
@@ -55,8 +55,8 @@ impl Wine {
         format!("env -u DISPLAY {} {WINE} {} {arguments}", variables.join(" "), program.display())
     }
 
-    /// Sets what makes Wine use the prefix, say nothing, and show nothing.
-    fn around<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+    /// Sets the prefix, and disables Wine's debug output and windows.
+    fn configure<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.env_remove("DISPLAY").envs(self.variables())
     }
 
@@ -72,7 +72,7 @@ impl Wine {
 
 impl Drop for Wine {
     fn drop(&mut self) {
-        // It would end by itself a while after the last program.
-        let _ended = self.around(&mut Command::new(SERVER)).arg("-k").status();
+        // Without `-k` the server stays for a while after the last program.
+        let _ended = self.configure(&mut Command::new(SERVER)).arg("-k").status();
     }
 }

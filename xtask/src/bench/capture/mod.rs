@@ -1,118 +1,118 @@
-//! Capturing packets at the highest rate that one sender makes: into a file, against tcpdump and dumpcap.
+//! Compares captures into a file with tcpdump and dumpcap, at the highest rate that one sender reaches.
 //!
-//! The sender has one CPU and whoever captures the other. In each round everybody has a turn, in alternating order;
-//! tcpdump has two, whose ratio says what the round is worth.
+//! The sender runs on one CPU and the capture on the other. In each round every side runs once; the order alternates
+//! between rounds. tcpdump runs twice per round: the ratio of the two is the null control.
 
-mod contender;
+mod competitor;
+mod program;
 mod rejecting;
 mod sender;
-mod stage;
-mod who;
+mod testbed;
 mod written;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use self::competitor::Side;
 pub(super) use self::rejecting::run as rejecting;
 use self::sender::Sender;
-use self::stage::{Stage, Turn};
-use self::who::Who;
+use self::testbed::{Testbed, Turn};
 use super::paired::{Estimate, estimate};
 
 const SENDER_CPU: usize = 0;
 const CAPTURE_CPU: usize = 1;
-/// How long packets are sent in one turn.
+/// The sender's time in one turn.
 const TURN: Duration = Duration::from_millis(400);
-/// A turn takes a second and more: what the machine does meanwhile is not the same twice.
+/// A turn takes more than a second, in which other work on the host varies.
 const NULL_TOLERANCE: f64 = 0.03;
-/// So many turns stay within what one can wait for.
-const MOST_TURNS: usize = 140;
-/// The shortest packets and the longest, with their Ethernet headers.
+/// Limits the duration of one benchmark.
+const MAX_TURNS: usize = 140;
+/// Lengths of the shortest and the longest packet, with the Ethernet header.
 const SMALL: usize = 64;
 const LONG: usize = 1514;
 
-/// Who is compared with whom, and by what.
-struct Contest {
+/// The sides of a benchmark, and the ratios to report.
+struct Comparison {
     frame: usize,
-    who: &'static [Who],
+    sides: &'static [Side],
     ratios: &'static [Ratio],
-    null: (Who, Who),
+    null: (Side, Side),
 }
 
-/// What it is called, of whom to whom, and of what.
-type Ratio = (&'static str, Who, Who, fn(&Turn) -> f64);
+/// Label, subject, base, and the figure that is compared.
+type Ratio = (&'static str, Side, Side, fn(&Turn) -> f64);
 
-const SMALL_PACKETS: Contest = Contest {
+const SMALL_PACKETS: Comparison = Comparison {
     frame: SMALL,
-    who: &[
-        Who::Nobody,
-        Who::Own,
-        Who::Tcpdump,
-        Who::OwnPcap,
-        Who::Dumpcap,
-        Who::NobodyAgain,
-        Who::TcpdumpAgain,
+    sides: &[
+        Side::NoCapture,
+        Side::Own,
+        Side::Tcpdump,
+        Side::OwnPcap,
+        Side::Dumpcap,
+        Side::NoCaptureAgain,
+        Side::TcpdumpAgain,
     ],
     ratios: &[
-        ("written/s, ours / tcpdump", Who::Own, Who::Tcpdump, Turn::written_per_s),
-        ("written/s, ours / dumpcap", Who::Own, Who::Dumpcap, Turn::written_per_s),
-        ("its CPU per packet, ours / tcpdump", Who::Own, Who::Tcpdump, Turn::own_cpu),
-        ("its CPU per packet, ours as .pcap / tcpdump", Who::OwnPcap, Who::Tcpdump, Turn::own_cpu),
-        ("all CPU per packet, ours / tcpdump", Who::Own, Who::Tcpdump, Turn::all_cpu),
+        ("written/s, ours / tcpdump", Side::Own, Side::Tcpdump, Turn::written_per_s),
+        ("written/s, ours / dumpcap", Side::Own, Side::Dumpcap, Turn::written_per_s),
+        ("its CPU per packet, ours / tcpdump", Side::Own, Side::Tcpdump, Turn::own_cpu),
+        ("its CPU per packet, ours as .pcap / tcpdump", Side::OwnPcap, Side::Tcpdump, Turn::own_cpu),
+        ("all CPU per packet, ours / tcpdump", Side::Own, Side::Tcpdump, Turn::all_cpu),
     ],
-    null: (Who::TcpdumpAgain, Who::Tcpdump),
+    null: (Side::TcpdumpAgain, Side::Tcpdump),
 };
 
-const LONG_PACKETS: Contest = Contest {
+const LONG_PACKETS: Comparison = Comparison {
     frame: LONG,
-    who: &[
-        Who::Nobody,
-        Who::OwnShort,
-        Who::TcpdumpShort,
-        Who::OwnShortPcap,
-        Who::NobodyAgain,
-        Who::TcpdumpShortAgain,
+    sides: &[
+        Side::NoCapture,
+        Side::OwnShort,
+        Side::TcpdumpShort,
+        Side::OwnShortPcap,
+        Side::NoCaptureAgain,
+        Side::TcpdumpShortAgain,
     ],
     ratios: &[
-        ("written/s, ours / tcpdump", Who::OwnShort, Who::TcpdumpShort, Turn::written_per_s),
-        ("written/s, nobody's / tcpdump", Who::Nobody, Who::TcpdumpShort, Turn::sent_per_s),
+        ("written/s, ours / tcpdump", Side::OwnShort, Side::TcpdumpShort, Turn::written_per_s),
+        ("sent without capture / written by tcpdump", Side::NoCapture, Side::TcpdumpShort, Turn::sent_per_s),
         (
             "packets per second of its CPU, ours / tcpdump",
-            Who::OwnShort,
-            Who::TcpdumpShort,
+            Side::OwnShort,
+            Side::TcpdumpShort,
             Turn::per_own_cpu,
         ),
-        ("the same as .pcap", Who::OwnShortPcap, Who::TcpdumpShort, Turn::per_own_cpu),
+        ("the same as .pcap", Side::OwnShortPcap, Side::TcpdumpShort, Turn::per_own_cpu),
         (
             "packets per second of all CPU, ours / tcpdump",
-            Who::OwnShort,
-            Who::TcpdumpShort,
+            Side::OwnShort,
+            Side::TcpdumpShort,
             Turn::per_all_cpu,
         ),
     ],
-    null: (Who::TcpdumpShortAgain, Who::TcpdumpShort),
+    null: (Side::TcpdumpShortAgain, Side::TcpdumpShort),
 };
 
-/// The smallest packets, whole.
+/// The shortest packets, captured whole.
 pub(super) fn small(rounds: usize) -> Result<()> {
-    SMALL_PACKETS.hold(rounds)
+    SMALL_PACKETS.run(rounds)
 }
 
-/// The largest packets, of which the first 96 octets are kept.
+/// The longest packets, of which the capture keeps the first 96 bytes.
 pub(super) fn long(rounds: usize) -> Result<()> {
-    LONG_PACKETS.hold(rounds)
+    LONG_PACKETS.run(rounds)
 }
 
-impl Contest {
-    fn hold(&self, rounds: usize) -> Result<()> {
-        let stage = Stage::set()?;
+impl Comparison {
+    fn run(&self, rounds: usize) -> Result<()> {
+        let testbed = Testbed::create()?;
         let mut sender = Sender::open(SENDER_CPU, self.frame)?;
-        let mut turns = vec![Vec::new(); self.who.len()];
-        for round in 0..rounds.clamp(1, MOST_TURNS / self.who.len()) {
-            for place in 0..self.who.len() {
-                let place = if round % 2 == 0 { place } else { self.who.len() - 1 - place };
-                turns[place].push(stage.turn(&mut sender, self.who[place])?);
+        let mut turns = vec![Vec::new(); self.sides.len()];
+        for round in 0..rounds.clamp(1, MAX_TURNS / self.sides.len()) {
+            for place in 0..self.sides.len() {
+                let place = if round % 2 == 0 { place } else { self.sides.len() - 1 - place };
+                turns[place].push(testbed.run_turn(&mut sender, self.sides[place])?);
             }
         }
         self.report(&turns)
@@ -120,22 +120,26 @@ impl Contest {
 
     #[expect(clippy::print_stdout, reason = "the figures")]
     fn report(&self, turns: &[Vec<Turn>]) -> Result<()> {
-        let of = |who: Who| {
-            let place = self.who.iter().position(|one| *one == who).context("everybody has a turn")?;
+        let turns_of = |side: Side| {
+            let place = self
+                .sides
+                .iter()
+                .position(|one| *one == side)
+                .context("a ratio names a side that did not run")?;
             Ok::<&[Turn], anyhow::Error>(&turns[place])
         };
-        let ratio = |subject: Who, base: Who, what: fn(&Turn) -> f64| -> Result<Estimate> {
-            let pairs = of(subject)?.iter().zip(of(base)?);
-            Ok(estimate(&pairs.map(|(subject, base)| what(subject) / what(base)).collect::<Vec<_>>()))
+        let ratio = |subject: Side, base: Side, figure: fn(&Turn) -> f64| -> Result<Estimate> {
+            let pairs = turns_of(subject)?.iter().zip(turns_of(base)?);
+            Ok(estimate(&pairs.map(|(subject, base)| figure(subject) / figure(base)).collect::<Vec<_>>()))
         };
-        println!("capture, packets of {} octets on a veth pair, into a file on tmpfs:", self.frame);
-        println!("  who                      sent/s  written/s   lost %  its CPU/packet  all CPU/packet");
-        for (who, turns) in self.who.iter().zip(turns) {
+        println!("capture, packets of {} bytes on a veth pair, into a file on tmpfs:", self.frame);
+        println!("  side                     sent/s  written/s   lost %  its CPU/packet  all CPU/packet");
+        for (side, turns) in self.sides.iter().zip(turns) {
             let median =
-                |what: fn(&Turn) -> f64| estimate(&turns.iter().map(what).collect::<Vec<_>>()).median;
+                |figure: fn(&Turn) -> f64| estimate(&turns.iter().map(figure).collect::<Vec<_>>()).median;
             println!(
                 "  {:<21} {:>9.0}  {:>9.0}  {:>7.2}  {:>11.0} ns  {:>11.0} ns",
-                who.name(),
+                side.name(),
                 median(Turn::sent_per_s),
                 median(Turn::written_per_s),
                 median(|turn| 100.0 * (1.0 - turn.written / turn.sent)),
@@ -143,14 +147,14 @@ impl Contest {
                 median(Turn::all_cpu),
             );
         }
-        for (label, subject, base, what) in self.ratios {
-            println!("  {label}: {}", ratio(*subject, *base, *what)?);
+        for (label, subject, base, figure) in self.ratios {
+            println!("  {label}: {}", ratio(*subject, *base, *figure)?);
         }
         let (again, first) = self.null;
         let null = ratio(again, first, Turn::written_per_s)?;
         let null_cpu = ratio(again, first, Turn::own_cpu)?;
-        let null_sent = ratio(Who::NobodyAgain, Who::Nobody, Turn::sent_per_s)?;
-        println!("  null: tcpdump / tcpdump {null}, its CPU {null_cpu}, nobody / nobody {null_sent}");
+        let null_sent = ratio(Side::NoCaptureAgain, Side::NoCapture, Turn::sent_per_s)?;
+        println!("  null: tcpdump / tcpdump {null}, its CPU {null_cpu}, no capture / no capture {null_sent}");
         for null in [null, null_sent] {
             ensure!(
                 (null.median - 1.0).abs() <= NULL_TOLERANCE,

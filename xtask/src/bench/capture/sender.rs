@@ -1,4 +1,4 @@
-//! Sends packets of one length as fast as one CPU can.
+//! Sends UDP packets of one length at the highest rate of one CPU.
 
 use std::{
     io::IoSlice,
@@ -18,10 +18,10 @@ use nix::{
 
 pub(super) const OWN: &str = "10.77.0.1";
 pub(super) const PEER: &str = "10.77.0.2";
-/// Ethernet, IP and UDP.
+/// Bytes of the Ethernet, IP and UDP headers.
 const HEADERS: usize = 14 + 20 + 8;
-/// Packets in one system call.
-const TOGETHER: usize = 64;
+/// Packets per `sendmmsg` call.
+const BATCH: usize = 64;
 
 pub(super) struct Sender {
     socket: UdpSocket,
@@ -29,7 +29,7 @@ pub(super) struct Sender {
     payload: Vec<u8>,
 }
 
-/// What was sent in one turn.
+/// The sender's figures of one turn.
 pub(super) struct Sent {
     pub(super) packets: f64,
     pub(super) seconds: f64,
@@ -37,7 +37,7 @@ pub(super) struct Sent {
 }
 
 impl Sender {
-    /// From here on this thread has its CPU.
+    /// Pins the calling thread to the CPU.
     pub(super) fn open(cpu: usize, frame: usize) -> Result<Self> {
         let mut cpus = CpuSet::new();
         cpus.set(cpu)?;
@@ -48,9 +48,9 @@ impl Sender {
     }
 
     pub(super) fn send(&mut self, duration: Duration) -> Result<Sent> {
-        let slices = [[IoSlice::new(&self.payload)]; TOGETHER];
-        let peers = [Some(self.peer); TOGETHER];
-        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(TOGETHER, None);
+        let slices = [[IoSlice::new(&self.payload)]; BATCH];
+        let peers = [Some(self.peer); BATCH];
+        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
         let (began, began_cpu) = (Instant::now(), cpu_s()?);
         let mut packets = 0_u32;
         while began.elapsed() < duration {

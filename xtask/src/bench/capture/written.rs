@@ -1,4 +1,4 @@
-//! Counts the packets in a file, of either format, of this machine's byte order.
+//! Counts the packets in a pcap or pcapng file of the host's byte order.
 
 use std::{fs, path::Path};
 
@@ -8,36 +8,36 @@ const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const ENHANCED_PACKET: u32 = 6;
 
 pub(super) fn packets(file: &Path) -> Result<f64> {
-    let octets = fs::read(file).with_context(|| format!("read {}", file.display()))?;
-    let count = if word(&octets, 0)? == SECTION_HEADER { pcapng(&octets)? } else { pcap(&octets)? };
+    let bytes = fs::read(file).with_context(|| format!("read {}", file.display()))?;
+    let count = if read_u32(&bytes, 0)? == SECTION_HEADER { pcapng(&bytes)? } else { pcap(&bytes)? };
     Ok(count.into())
 }
 
-fn pcap(octets: &[u8]) -> Result<u32> {
+fn pcap(bytes: &[u8]) -> Result<u32> {
     let (mut at, mut count) = (24, 0);
-    while at < octets.len() {
-        at += 16 + word(octets, at + 8)? as usize;
+    while at < bytes.len() {
+        at += 16 + read_u32(bytes, at + 8)? as usize;
         count += 1;
     }
-    ensure!(at == octets.len(), "the file ends within a packet");
+    ensure!(at == bytes.len(), "the file ends within a packet");
     Ok(count)
 }
 
-fn pcapng(octets: &[u8]) -> Result<u32> {
+fn pcapng(bytes: &[u8]) -> Result<u32> {
     let (mut at, mut count) = (0, 0);
-    while at < octets.len() {
-        count += u32::from(word(octets, at)? == ENHANCED_PACKET);
-        let length = word(octets, at + 4)? as usize;
-        ensure!(length >= 12, "a block without a length");
+    while at < bytes.len() {
+        count += u32::from(read_u32(bytes, at)? == ENHANCED_PACKET);
+        let length = read_u32(bytes, at + 4)? as usize;
+        ensure!(length >= 12, "a block is shorter than its header");
         at += length;
     }
-    ensure!(at == octets.len(), "the file ends within a block");
+    ensure!(at == bytes.len(), "the file ends within a block");
     Ok(count)
 }
 
-fn word(octets: &[u8], at: usize) -> Result<u32> {
-    let octets = octets.get(at..at + 4).context("the file ends within a number")?;
-    Ok(u32::from_ne_bytes(octets.try_into()?))
+fn read_u32(bytes: &[u8], at: usize) -> Result<u32> {
+    let bytes = bytes.get(at..at + 4).context("the file ends within an integer")?;
+    Ok(u32::from_ne_bytes(bytes.try_into()?))
 }
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packets_are_counted_in_both_formats() {
+    fn packets_in_both_formats_are_counted() {
         let words = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
         let classic = words(&[0xa1b2_c3d4, 0, 0, 0, 0, 1, 5, 6, 4, 4, 99, 5, 6, 8, 8, 1, 2]);
         assert_eq!(pcap(&classic).unwrap(), 2);

@@ -1,8 +1,8 @@
-//! Throughput tests: this program at both ends against iperf3 at both ends, over loopback and over a cable.
+//! Compares throughput tests: net-traffic at both ends with iperf3 at both ends, over loopback and over a veth pair.
 //!
-//! What is sent without a pace of its own is measured at the interface: no program measures itself.
+//! The rate of TCP streams is measured at the interface's counters, not taken from the programs' reports.
 
-mod standing;
+mod interleaved;
 mod test;
 
 use std::{fs, process::Command};
@@ -10,77 +10,82 @@ use std::{fs, process::Command};
 use anyhow::{Context, Result};
 
 use self::{
-    standing::Standing,
-    test::{Processors, Test},
+    interleaved::InterleavedTests,
+    test::{Cpus, Test},
 };
 use super::{
-    cable::{Cable, NEAR, THERE},
-    paired::{Outcome, Plan, Side, alternate},
+    far_namespace::{FAR_ADDRESS, FarNamespace, NEAR_INTERFACE},
+    paired::{Arm, Outcome, Plan, alternate},
 };
 use crate::{apt, process};
 
-/// How far the null control may be off: two programs on two processors are not as steady as a loop.
+/// Wider than for a single loop: a test is two processes on two CPUs.
 const NULL_TOLERANCE: f64 = 0.03;
-/// Such a pair takes two tests of a second, and its neighbours take milliseconds.
-const PAIRS_FOR_ONE: usize = 2;
+/// A UDP pair is two whole tests of one second, so UDP runs half as many pairs as TCP.
+const TCP_PAIRS_PER_UDP_PAIR: usize = 2;
 
-/// Each end has a processor for itself, so that where the scheduler puts the two does not decide.
+/// Client and server are pinned to one CPU each, so that the scheduler's placement does not change the figure.
 pub(super) fn one_stream(pairs: usize) -> Result<()> {
-    streams("one TCP stream", &[], Processors::OneEach, pairs)
+    streams("one TCP stream", &[], Cpus::OneEach, pairs)
 }
 
-/// Placed by the scheduler, as users run it: how many processors a program takes for its streams is its own affair, and
-/// part of what it is good for.
+/// The scheduler places the processes, as in normal use: the number of threads per stream is part of the comparison.
 pub(super) fn four_streams(pairs: usize) -> Result<()> {
-    streams("four TCP streams", &["-P", "4"], Processors::All, pairs)
+    streams("four TCP streams", &["-P", "4"], Cpus::All, pairs)
 }
 
 pub(super) fn datagrams(pairs: usize) -> Result<()> {
-    on_each_path(pairs.div_ceil(PAIRS_FOR_ONE), |path, plan| {
-        let [sent, arrived] = alternate(plan, |side| datagram_rates(side, path))?;
-        tell("UDP, 64 bytes, sent", path, &sent, "packets/ms", 1e3);
-        tell("UDP, 64 bytes, arrived", path, &arrived, "packets/ms", 1e3);
+    on_each_path(pairs.div_ceil(TCP_PAIRS_PER_UDP_PAIR), |path, plan| {
+        let [sent, arrived] = alternate(plan, |arm| datagram_rates(arm, path))?;
+        print_outcome("UDP, 64 bytes, sent", path, &sent, "packets/ms", 1e3);
+        print_outcome("UDP, 64 bytes, arrived", path, &arrived, "packets/ms", 1e3);
         sent.trusted()?;
         arrived.trusted().map(drop)
     })
 }
 
-fn streams(name: &str, options: &[&str], processors: Processors, pairs: usize) -> Result<()> {
+fn streams(name: &str, options: &[&str], cpus: Cpus, pairs: usize) -> Result<()> {
     on_each_path(pairs, |path, plan| {
-        let mut standing = Standing::new(path, options, processors);
-        let [rate] = alternate(plan, |side| Ok([standing.rate(side)?]))?;
-        tell(name, path, &rate, "Gbit/s", 1e9);
+        let mut tests = InterleavedTests::new(path, options, cpus);
+        let [rate] = alternate(plan, |arm| Ok([tests.rate(arm)?]))?;
+        print_outcome(name, path, &rate, "Gbit/s", 1e9);
         rate.trusted().map(drop)
     })
 }
 
-/// Where both ends are.
+/// The path between client and server. Without a far namespace it is loopback.
 struct Path {
     name: &'static str,
     interface: &'static str,
     host: &'static str,
-    cable: Option<Cable>,
+    far: Option<FarNamespace>,
 }
 
-/// The second path tells as much, also when the first is to be discarded.
+/// Runs the benchmark on loopback and on a veth pair. A discarded result on the first does not skip the second.
 fn on_each_path(pairs: usize, run: impl Fn(&Path, &Plan) -> Result<()>) -> Result<()> {
     apt::install(&["iperf3"])?;
     let plan = Plan { pairs, null_tolerance: NULL_TOLERANCE };
     let paths = [
-        Path { name: "loopback", interface: "lo", host: "127.0.0.1", cable: None },
-        Path { name: "veth", interface: NEAR, host: THERE, cable: Some(Cable::lay()?) },
+        Path { name: "loopback", interface: "lo", host: "127.0.0.1", far: None },
+        Path {
+            name: "veth",
+            interface: NEAR_INTERFACE,
+            host: FAR_ADDRESS,
+            far: Some(FarNamespace::create()?),
+        },
     ];
-    // A connection that stood still goes on where it was.
-    let keep = ["-qw", "net.ipv4.tcp_slow_start_after_idle=0"];
+    // A stopped test is idle; its connections must keep their congestion window.
+    // <https://man7.org/linux/man-pages/man7/tcp.7.html>
+    let keep_window = ["-qw", "net.ipv4.tcp_slow_start_after_idle=0"];
     for path in &paths {
-        process::run(path.far("sysctl").args(keep))?;
+        process::run(path.far_command("sysctl").args(keep_window))?;
     }
     let outcomes = paths.each_ref().map(|path| run(path, &plan));
     outcomes.into_iter().collect()
 }
 
 #[expect(clippy::print_stdout, reason = "the figures")]
-fn tell(name: &str, path: &Path, outcome: &Outcome, unit: &str, scale: f64) {
+fn print_outcome(name: &str, path: &Path, outcome: &Outcome, unit: &str, scale: f64) {
     println!(
         "iperf, {name}, {}: net-traffic {:.2} {unit}, iperf3 {:.2} {unit}, ratio {}, null {}",
         path.name,
@@ -91,10 +96,10 @@ fn tell(name: &str, path: &Path, outcome: &Outcome, unit: &str, scale: f64) {
     );
 }
 
-/// Datagrams that were sent in a second, and that arrived, by the test's report: what was sent and lost was not carried.
-fn datagram_rates(side: Side, path: &Path) -> Result<[f64; 2]> {
+/// Datagrams sent and datagrams received per second, from the test's report.
+fn datagram_rates(arm: Arm, path: &Path) -> Result<[f64; 2]> {
     let options = ["-t", "1", "-u", "-b", "0", "-l", "64"];
-    let report = Test::start(side, path, &options, Processors::OneEach)?.end()?;
+    let report = Test::start(arm, path, &options, Cpus::OneEach)?.wait_report()?;
     let number = |key: &str| report.pointer("/end/sum")?.get(key)?.as_f64();
     let rates = || {
         let (packets, lost, seconds) = (number("packets")?, number("lost_packets")?, number("seconds")?);
@@ -104,16 +109,16 @@ fn datagram_rates(side: Side, path: &Path) -> Result<[f64; 2]> {
 }
 
 impl Path {
-    /// To be started at the server's end.
-    fn far(&self, program: &str) -> Command {
-        match &self.cable {
-            Some(cable) => cable.command(program),
+    /// A command that runs at the server's end.
+    fn far_command(&self, program: &str) -> Command {
+        match &self.far {
+            Some(far) => far.command(program),
             None => Command::new(program),
         }
     }
 
-    /// Bytes that have left by the interface.
-    fn sent(&self) -> Result<u64> {
+    /// The interface's transmitted bytes.
+    fn tx_bytes(&self) -> Result<u64> {
         let table = fs::read_to_string("/proc/net/dev").context("read the interfaces' counters")?;
         let counters =
             |line: &str| Some(line.trim_start().strip_prefix(self.interface)?.strip_prefix(':')?.to_owned());

@@ -1,4 +1,4 @@
-//! One test: a client and a server of its own, which ends with it.
+//! One throughput test: a client, and a server that exits after it.
 
 use std::{
     fs,
@@ -15,67 +15,67 @@ use nix::{
 use serde_json::Value;
 
 use super::Path;
-use crate::bench::{net_traffic, paired::Side};
+use crate::bench::{net_traffic, paired::Arm};
 
-const PATIENCE: u32 = 500;
-const PACE: Duration = Duration::from_millis(10);
-const CLIENTS_PROCESSOR: &str = "0";
-const SERVERS_PROCESSOR: &str = "1";
+const POLLS: u32 = 500;
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+const CLIENT_CPU: &str = "0";
+const SERVER_CPU: &str = "1";
 
-/// Where a test may run.
+/// The CPUs that a test may use.
 #[derive(Clone, Copy)]
-pub(super) enum Processors {
-    /// The client on one, the server on another.
+pub(super) enum Cpus {
+    /// One for the client, another one for the server.
     OneEach,
-    /// Wherever the scheduler puts them.
+    /// All: the scheduler places both processes.
     All,
 }
 
 /// A running test.
 pub(super) struct Test {
-    client: Ending,
-    server: Ending,
+    client: KillOnDrop,
+    server: KillOnDrop,
 }
 
 impl Test {
-    pub(super) fn start(side: Side, path: &Path, options: &[&str], processors: Processors) -> Result<Self> {
-        let program = match side {
-            Side::Base => "iperf3".into(),
-            Side::Subject => net_traffic().into_os_string(),
+    pub(super) fn start(arm: Arm, path: &Path, options: &[&str], cpus: Cpus) -> Result<Self> {
+        let program = match arm {
+            Arm::Base => "iperf3".into(),
+            Arm::Subject => net_traffic().into_os_string(),
         };
-        let own: &[&str] = if side == Side::Subject { &["iperf"] } else { &[] };
-        // Both sides' tests may be there at a time.
-        let port = match side {
-            Side::Base => "5201",
-            Side::Subject => "5202",
+        let own: &[&str] = if arm == Arm::Subject { &["iperf"] } else { &[] };
+        // The tests of both arms exist at the same time.
+        let port = match arm {
+            Arm::Base => "5201",
+            Arm::Subject => "5202",
         };
-        let mut server = path.far("taskset");
-        server.arg("-c").arg(processors.of(SERVERS_PROCESSOR)).arg(&program).args(own);
+        let mut server = path.far_command("taskset");
+        server.arg("-c").arg(cpus.list(SERVER_CPU)).arg(&program).args(own);
         server.args(["-s", "-1", "-p", port]).stdin(Stdio::null()).stdout(Stdio::null());
-        let server = Ending(server.spawn().context("start a server")?);
+        let server = KillOnDrop(server.spawn().context("start a server")?);
         server.wait_until_listening(port)?;
         let mut client = Command::new("taskset");
-        client.arg("-c").arg(processors.of(CLIENTS_PROCESSOR)).arg(&program).args(own);
+        client.arg("-c").arg(cpus.list(CLIENT_CPU)).arg(&program).args(own);
         client.args(["-c", path.host, "-p", port, "-J"]).args(options);
         client.stdin(Stdio::null()).stdout(Stdio::piped());
-        Ok(Self { client: Ending(client.spawn().context("start a test")?), server })
+        Ok(Self { client: KillOnDrop(client.spawn().context("start a test")?), server })
     }
 
-    /// Nothing of it runs until it goes on.
-    pub(super) fn halt(&self) -> Result<()> {
+    /// Stops both processes until [`Self::resume`].
+    pub(super) fn stop(&self) -> Result<()> {
         self.client.signal(Signal::SIGSTOP)?;
         self.server.signal(Signal::SIGSTOP)
     }
 
-    pub(super) fn go_on(&self) -> Result<()> {
+    pub(super) fn resume(&self) -> Result<()> {
         self.server.signal(Signal::SIGCONT)?;
         self.client.signal(Signal::SIGCONT)
     }
 
-    /// Waits for it, and gives its report.
-    pub(super) fn end(mut self) -> Result<Value> {
+    /// Waits for the end of the test and returns its JSON report.
+    pub(super) fn wait_report(mut self) -> Result<Value> {
         let report = self.client.0.stdout.take().context("read the test's report")?;
-        let report = serde_json::from_reader(report).context("understand the test's report")?;
+        let report = serde_json::from_reader(report).context("parse the test's report")?;
         let status = self.client.0.wait().context("wait for the test")?;
         ensure!(status.success(), "the test ended with {status}");
         self.server.0.wait().context("wait for the server")?;
@@ -83,9 +83,9 @@ impl Test {
     }
 }
 
-impl Processors {
-    /// In the words of taskset.
-    fn of(self, own: &str) -> String {
+impl Cpus {
+    /// The CPU list for taskset. `own` is the process's CPU for [`Self::OneEach`].
+    fn list(self, own: &str) -> String {
         match self {
             Self::OneEach => own.to_owned(),
             Self::All => format!("0-{}", available_parallelism().map_or(0, |all| all.get() - 1)),
@@ -93,10 +93,10 @@ impl Processors {
     }
 }
 
-/// Killed if it has not ended by itself.
-struct Ending(Child);
+/// A process that is killed on drop unless it has exited.
+struct KillOnDrop(Child);
 
-impl Ending {
+impl KillOnDrop {
     fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(self.0.id().try_into()?);
         kill(pid, signal).with_context(|| format!("send {signal} to a test"))
@@ -104,16 +104,17 @@ impl Ending {
 
     fn wait_until_listening(&self, port: &str) -> Result<()> {
         let local = format!(":{:04X} ", port.parse::<u16>()?);
-        for _ in 0..PATIENCE {
+        for _ in 0..POLLS {
             if self.listens(&local) {
                 return Ok(());
             }
-            sleep(PACE);
+            sleep(POLL_INTERVAL);
         }
-        bail!("the server does not listen")
+        bail!("the server did not listen on port {port}")
     }
 
-    /// In its own namespace's tables; what it inherits there is not to be found before it is there.
+    /// Reads the TCP tables of the server's own namespace. State `0A` is listening.
+    /// <https://man7.org/linux/man-pages/man5/proc_pid_net.5.html>
     fn listens(&self, local: &str) -> bool {
         ["tcp", "tcp6"].iter().any(|table| {
             let text = fs::read_to_string(format!("/proc/{}/net/{table}", self.0.id())).unwrap_or_default();
@@ -122,9 +123,9 @@ impl Ending {
     }
 }
 
-impl Drop for Ending {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // It has ended where all went well.
+        // The process has already exited after a test without errors.
         drop(self.0.kill());
         drop(self.0.wait());
     }

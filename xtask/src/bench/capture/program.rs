@@ -1,4 +1,4 @@
-//! A program that captures into a file: started, watched, ended.
+//! Runs a program that captures into a file, and reads its CPU time.
 
 use std::{
     fs::{self, File},
@@ -18,10 +18,10 @@ use nix::{
 use crate::bench::net_traffic;
 
 const INTERFACE: &str = "vb";
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How it is called, and what it says when it is ready.
-pub(super) struct Contender {
+/// The command line of a capture program, and the message that says it is capturing.
+pub(super) struct CaptureProgram {
     program: PathBuf,
     arguments: Vec<String>,
     filter: &'static [&'static str],
@@ -29,9 +29,9 @@ pub(super) struct Contender {
     ready: &'static str,
 }
 
-impl Contender {
+impl CaptureProgram {
     pub(super) fn tcpdump(more: &[&str]) -> Self {
-        // It would give its rights to a user that may not write here.
+        // `-Z root`: the user that tcpdump changes to by default cannot write to the directory.
         let arguments = [&["-n", "-Z", "root", "-i", INTERFACE], more].concat();
         Self::new("tcpdump".into(), &arguments, "pcap", "listening on")
     }
@@ -51,20 +51,20 @@ impl Contender {
     }
 }
 
-/// One that captures. Ended when this is dropped.
-pub(super) struct Running {
+/// A running capture. Dropping it kills the program.
+pub(super) struct RunningCapture {
     child: Child,
     file: PathBuf,
-    said: PathBuf,
+    messages: PathBuf,
 }
 
-impl Running {
-    /// Returns once it says that it is ready.
-    pub(super) fn start(contender: &Contender, directory: &Path, cpu: usize) -> Result<Self> {
-        let Contender { program, arguments, filter, suffix, ready } = contender;
+impl RunningCapture {
+    /// Starts the program and waits for its ready message.
+    pub(super) fn start(program: &CaptureProgram, directory: &Path, cpu: usize) -> Result<Self> {
+        let CaptureProgram { program, arguments, filter, suffix, ready } = program;
         let file = directory.join(format!("capture.{suffix}"));
-        let said = directory.join("messages");
-        let messages = File::create(&said)?;
+        let messages = directory.join("messages");
+        let output = File::create(&messages)?;
         let child = Command::new("taskset")
             .args(["-c", &cpu.to_string()])
             .arg(program)
@@ -73,38 +73,38 @@ impl Running {
             .arg(&file)
             .args(*filter)
             .stdin(Stdio::null())
-            .stdout(messages.try_clone()?)
-            .stderr(messages)
+            .stdout(output.try_clone()?)
+            .stderr(output)
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
-        let mut it = Self { child, file, said };
+        let mut capture = Self { child, file, messages };
         let began = Instant::now();
-        while !fs::read_to_string(&it.said)?.contains(ready) {
+        while !fs::read_to_string(&capture.messages)?.contains(ready) {
             ensure!(
-                it.child.try_wait()?.is_none(),
+                capture.child.try_wait()?.is_none(),
                 "{} ended: {}",
                 program.display(),
-                fs::read_to_string(&it.said)?
+                fs::read_to_string(&capture.messages)?
             );
-            ensure!(began.elapsed() < PATIENCE, "{} does not begin", program.display());
+            ensure!(began.elapsed() < TIMEOUT, "{} did not start to capture", program.display());
             sleep(Duration::from_millis(5));
         }
-        // What belongs to its beginning is over.
-        it.cpu_s_when_quiet()?;
-        Ok(it)
+        // The start's own work must not count.
+        capture.cpu_s_when_idle()?;
+        Ok(capture)
     }
 
-    /// User and system time of all its threads.
+    /// User and system time of all threads.
     pub(super) fn cpu_s(&self) -> Result<f64> {
         let clock: ClockId = clock_getcpuclockid(self.pid())?;
         Ok(Duration::from(clock_gettime(clock)?).as_secs_f64())
     }
 
-    /// The same, when it has nothing to do any more.
-    pub(super) fn cpu_s_when_quiet(&self) -> Result<f64> {
+    /// Waits until the program is idle, then returns its CPU time.
+    pub(super) fn cpu_s_when_idle(&self) -> Result<f64> {
         let began = Instant::now();
         let mut before = self.cpu_s()?;
-        while began.elapsed() < PATIENCE {
+        while began.elapsed() < TIMEOUT {
             sleep(Duration::from_millis(50));
             let now = self.cpu_s()?;
             if now - before < 0.0005 {
@@ -112,14 +112,14 @@ impl Running {
             }
             before = now;
         }
-        bail!("a capture of nothing does not come to rest")
+        bail!("the capture is still busy {TIMEOUT:?} after the last packet")
     }
 
-    /// Gives the file.
-    pub(super) fn end(mut self) -> Result<PathBuf> {
+    /// Stops the capture and returns the path of its file.
+    pub(super) fn stop(mut self) -> Result<PathBuf> {
         kill(self.pid(), Signal::SIGINT)?;
         let status = self.child.wait()?;
-        ensure!(status.success(), "a capture ended with {status}: {}", fs::read_to_string(&self.said)?);
+        ensure!(status.success(), "the capture ended with {status}: {}", fs::read_to_string(&self.messages)?);
         Ok(self.file.clone())
     }
 
@@ -128,7 +128,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningCapture {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             drop(self.child.kill());

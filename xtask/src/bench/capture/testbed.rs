@@ -1,26 +1,26 @@
-//! A pair of interfaces between which the packets go, and a place for the files.
+//! A veth pair that carries the packets, and a directory on tmpfs for the capture files.
 
 use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::contender::Running;
+use super::competitor::Side;
+use super::program::RunningCapture;
 use super::sender::{OWN, PEER, Sender};
-use super::who::Who;
 use super::{CAPTURE_CPU, TURN, written};
 use crate::process;
 
-pub(super) struct Stage {
+pub(super) struct Testbed {
     directory: PathBuf,
 }
 
-/// What one turn came to.
+/// The figures of one turn. Packet counts are `f64` for the ratios.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Turn {
     pub(super) sent: f64,
     pub(super) written: f64,
     seconds: f64,
-    /// Of whoever captures, while packets came and until they were in the file.
+    /// CPU time of the capture program, from the first packet until the last is in the file.
     capture_cpu_s: f64,
     sender_cpu_s: f64,
 }
@@ -34,12 +34,12 @@ impl Turn {
         self.written / self.seconds
     }
 
-    /// In nanoseconds, for each packet in the file.
+    /// The capture program's CPU time in nanoseconds per packet in the file.
     pub(super) fn own_cpu(&self) -> f64 {
         self.capture_cpu_s * 1e9 / self.written
     }
 
-    /// The same with the sender, within whose time the kernel does its part of the capture.
+    /// The same plus the sender's CPU time, which includes the kernel's part of the capture.
     pub(super) fn all_cpu(&self) -> f64 {
         (self.capture_cpu_s + self.sender_cpu_s) * 1e9 / self.written
     }
@@ -53,27 +53,28 @@ impl Turn {
     }
 }
 
-impl Stage {
-    pub(super) fn set() -> Result<Self> {
+impl Testbed {
+    pub(super) fn create() -> Result<Self> {
         let ip = |arguments: &str| process::run(Command::new("ip").args(arguments.split(' ')));
         ip("link add va type veth peer name vb")?;
         let directory = PathBuf::from(format!("/dev/shm/net-traffic-bench-{}", std::process::id()));
-        std::fs::create_dir(&directory).context("make a place for the files")?;
-        let stage = Self { directory };
+        std::fs::create_dir(&directory).context("create the directory for the files")?;
+        let testbed = Self { directory };
         for interface in ["va", "vb"] {
-            // Nobody but the sender is to be heard.
+            // IPv6 sends packets of its own, such as router solicitations.
             std::fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1")
-                .context("keep IPv6 quiet")?;
+                .context("disable IPv6")?;
             ip(&format!("link set {interface} up"))?;
         }
         ip(&format!("addr add {OWN}/24 dev va"))?;
-        // Of another host: the stack drops the packets once they have been seen.
+        // A MAC address that `vb` does not have: `ip_rcv_core` drops the packets after the capture's hooks.
+        // <https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/ip_input.c#L465>
         ip(&format!("neigh add {PEER} lladdr 02:00:00:00:00:09 dev va"))?;
-        Ok(stage)
+        Ok(testbed)
     }
 
-    pub(super) fn turn(&self, sender: &mut Sender, who: Who) -> Result<Turn> {
-        let Some(running) = self.start(who)? else {
+    pub(super) fn run_turn(&self, sender: &mut Sender, side: Side) -> Result<Turn> {
+        let Some(running) = self.start(side)? else {
             let sent = sender.send(TURN)?;
             return Ok(Turn {
                 sent: sent.packets,
@@ -84,8 +85,8 @@ impl Stage {
         };
         let before = running.cpu_s()?;
         let sent = sender.send(TURN)?;
-        let after = running.cpu_s_when_quiet()?;
-        let file = running.end()?;
+        let after = running.cpu_s_when_idle()?;
+        let file = running.stop()?;
         let written = written::packets(&file)?;
         std::fs::remove_file(&file).context("remove the file")?;
         Ok(Turn {
@@ -97,13 +98,15 @@ impl Stage {
         })
     }
 
-    /// Whoever is to capture; `None` if nobody is.
-    pub(super) fn start(&self, who: Who) -> Result<Option<Running>> {
-        who.contender().map(|contender| Running::start(&contender, &self.directory, CAPTURE_CPU)).transpose()
+    /// Starts the side's capture program; `None` if the side runs without a capture.
+    pub(super) fn start(&self, side: Side) -> Result<Option<RunningCapture>> {
+        side.program()
+            .map(|program| RunningCapture::start(&program, &self.directory, CAPTURE_CPU))
+            .transpose()
     }
 }
 
-impl Drop for Stage {
+impl Drop for Testbed {
     fn drop(&mut self) {
         let removed = process::run(Command::new("ip").args(["link", "delete", "va"]))
             .and_then(|()| Ok(std::fs::remove_dir_all(&self.directory)?));

@@ -1,5 +1,6 @@
-//! Two eBPF programs that do nothing, attached where the tracer's hot path is: what the kernel itself takes for calling
-//! them, below which no tracer that sits there can get.
+//! Two empty eBPF programs, attached to the tracepoints of net-traffic's hot path.
+//!
+//! Their cost is the kernel's dispatch, which is the lower bound for every tracer at these tracepoints.
 
 use anyhow::{Context, Result};
 use aya::{Btf, Ebpf, programs::BtfTracePoint};
@@ -8,20 +9,21 @@ use object::{
     write::{Object, Symbol, SymbolSection},
 };
 
-/// The tracer's own on kernels that have them.
+/// net-traffic attaches to these on kernels that have them.
+/// <https://github.com/gregkh/linux/blob/v6.12.117/include/trace/events/sock.h#L299>
 const TRACEPOINTS: [&str; 2] = ["sock_send_length", "sock_recv_length"];
 /// `r0 = 0; exit`.
 const PROGRAM: [u8; 16] = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
 
-/// They are detached when this is dropped.
-pub(super) struct Nothing {
+/// Dropping it detaches the programs.
+pub(super) struct EmptyPrograms {
     _attached: Ebpf,
 }
 
-impl Nothing {
+impl EmptyPrograms {
     pub(super) fn attach() -> Result<Self> {
-        let kernel = Btf::from_sys_fs().context("read the kernel's types")?;
-        let mut programs = Ebpf::load(&object()?).context("load programs that do nothing")?;
+        let kernel = Btf::from_sys_fs().context("read the kernel's BTF")?;
+        let mut programs = Ebpf::load(&object()?).context("load the empty programs")?;
         for tracepoint in TRACEPOINTS {
             let program: &mut BtfTracePoint =
                 programs.program_mut(tracepoint).context("find the program")?.try_into()?;
@@ -32,7 +34,7 @@ impl Nothing {
     }
 }
 
-/// An object file as a compiler would write it.
+/// An ELF object with one section and one symbol per program, as a compiler writes it.
 fn object() -> Result<Vec<u8>> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
     let license = object.add_section(Vec::new(), b"license".to_vec(), SectionKind::Data);
@@ -52,7 +54,7 @@ fn object() -> Result<Vec<u8>> {
             flags: SymbolFlags::None,
         });
     }
-    object.write().context("write an object of two programs")
+    object.write().context("write the ELF object")
 }
 
 #[cfg(test)]
@@ -62,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_tracepoint_has_its_program() {
+    fn object_has_one_program_per_tracepoint() {
         let written = object().unwrap();
         let read = object::File::parse(&*written).unwrap();
         for tracepoint in TRACEPOINTS {
