@@ -1,19 +1,21 @@
-//! `cargo xtask ci`: everything that must hold, in order, each step with its duration; the first failure ends it.
+//! `cargo xtask ci`: every check, in order, with the duration of each step. The first failure ends the run.
 
 use std::{
     io::{BufRead, BufReader},
     process::Stdio,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{apt, build_ebpf, clippy_ebpf, process, toolchain::Toolchain, vm, windows};
+use crate::{
+    apt, build_ebpf, clippy_ebpf, process,
+    steps::{Step, Timings, WORKSPACE, clippy, fmt},
+    toolchain::Toolchain,
+    vm, windows,
+};
 
-const WORKSPACE: [&str; 3] = ["--locked", "--workspace", "--exclude=net-traffic-ebpf"];
-
-/// What the tests compare with and run against: a Docker engine, tcpdump, tshark, iperf3, libpcap, tmux, nft, wg.
-const PEERS: [&str; 14] = [
+/// Debian packages of the programs that the tests run, or compare net-traffic with.
+const TEST_PACKAGES: [&str; 14] = [
     "busybox-static",
     "curl",
     "docker.io",
@@ -30,13 +32,7 @@ const PEERS: [&str; 14] = [
     "wireguard-tools",
 ];
 
-/// One step: a line in [`STEPS`].
-struct Step {
-    name: &'static str,
-    run: fn() -> Result<()>,
-}
-
-/// The cheapest first; the tests last, so that what ends the output is theirs.
+/// The cheapest steps come first. The tests follow last, so that their results end the output.
 const STEPS: [Step; 7] = [
     Step { name: "fmt", run: fmt },
     Step { name: "clippy", run: clippy },
@@ -47,31 +43,23 @@ const STEPS: [Step; 7] = [
     Step { name: "vm-test", run: vm::test_all_kernels },
 ];
 
-/// Everything that must hold: format, lints, docs, the committed object, tests here and on other kernels.
+/// Run every check: format, lints, docs, the committed eBPF object, the tests on this host and on other kernels.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// First install what the steps need (apt and cargo; as root).
+    /// Install the programs that the steps need first (apt and cargo; as root).
     #[arg(long)]
     install: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the steps and the tests' results are the output")]
+#[expect(clippy::print_stdout, reason = "the results of the tests are the output")]
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut durations = Vec::new();
+    let mut timings = Timings::default();
     if args.install {
-        durations.push(("install", timed("install", install)?.1));
+        timings.run("install", install)?;
     }
-    for Step { name, run } in STEPS {
-        durations.push((name, timed(name, run)?.1));
-    }
-    let (results, duration) = timed("test", test)?;
-    durations.push(("test", duration));
-
-    println!();
-    for (name, duration) in durations {
-        println!("{:>7.1} s  {name}", duration.as_secs_f64());
-    }
-    // Once more what `cargo test` said of each test binary, since it is what the run ends with.
+    timings.run_all(&STEPS)?;
+    let results = timings.run("test", test)?;
+    timings.print();
     for line in results {
         println!("{line}");
     }
@@ -80,22 +68,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn install() -> Result<()> {
     Toolchain::install()?;
-    apt::install(&PEERS)?;
+    apt::install(&TEST_PACKAGES)?;
     windows::install()?;
     vm::install()
-}
-
-fn fmt() -> Result<()> {
-    process::run(process::cargo().args(["fmt", "--all", "--check"]))
-}
-
-fn clippy() -> Result<()> {
-    process::run(process::cargo().arg("clippy").args(WORKSPACE).args([
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
 }
 
 fn doc() -> Result<()> {
@@ -104,8 +79,8 @@ fn doc() -> Result<()> {
     )
 }
 
-/// Runs all tests, and returns the lines with which the test binaries closed. A skip that a test did not expect fails.
-#[expect(clippy::print_stdout, reason = "passes on what the tests print")]
+/// Runs all tests and returns the `test result` line of each test binary. `NET_TRAFFIC_NO_SKIP` makes a skipped test fail.
+#[expect(clippy::print_stdout, reason = "prints the output of the tests")]
 fn test() -> Result<Vec<String>> {
     let mut child = process::cargo()
         .arg("test")
@@ -127,15 +102,4 @@ fn test() -> Result<Vec<String>> {
     ensure!(status.success(), "cargo test ended with {status}");
     ensure!(!results.is_empty(), "cargo test ran no test binary");
     Ok(results)
-}
-
-/// Announces the step, runs it, and says how long it took; an error names the step.
-#[expect(clippy::print_stdout, reason = "the steps are the output")]
-fn timed<T>(name: &str, run: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
-    println!("==== {name}");
-    let began = Instant::now();
-    let result = run().with_context(|| format!("{name} failed"))?;
-    let duration = began.elapsed();
-    println!("==== {name}: {:.1} s", duration.as_secs_f64());
-    Ok((result, duration))
 }

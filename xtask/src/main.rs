@@ -5,10 +5,12 @@
 mod apt;
 mod bench;
 mod build_ebpf;
+mod check;
 mod ci;
 mod clippy_ebpf;
 mod fuzz;
 mod process;
+mod steps;
 mod toolchain;
 mod vm;
 mod windows;
@@ -21,6 +23,8 @@ use clap::Parser;
 /// Development tasks of net-traffic.
 #[derive(Parser)]
 enum Command {
+    /// Check format and lints, and run the unit and view tests: without root, under two minutes once built.
+    Check,
     BuildEbpf(build_ebpf::Args),
     /// Lint the eBPF programs for their own target; a warning is an error.
     ClippyEbpf,
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
 /// `vm-test` and `vm-run` exit with the status of the program in the guest.
 fn dispatch() -> Result<ExitCode> {
     match Command::parse() {
+        Command::Check => check::run()?,
         Command::BuildEbpf(args) => build_ebpf::run(&args)?,
         Command::ClippyEbpf => clippy_ebpf::run()?,
         Command::Windows(args) => windows::run(&args)?,
