@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    apt, build_ebpf, clippy_ebpf, process,
+    apt, build_ebpf, clippy_ebpf, deny, process,
     steps::{Step, Timings, WORKSPACE, clippy, fmt},
     toolchain::Toolchain,
     vm, windows,
@@ -33,8 +33,9 @@ const TEST_PACKAGES: [&str; 14] = [
 ];
 
 /// The cheapest steps come first. The tests follow last, so that their results end the output.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "fmt", run: fmt },
+    Step { name: "deny", run: deny::check },
     Step { name: "clippy", run: clippy },
     Step { name: "doc", run: doc },
     Step { name: "clippy-ebpf", run: clippy_ebpf::run },
@@ -43,7 +44,7 @@ const STEPS: [Step; 7] = [
     Step { name: "vm-test", run: vm::test_all_kernels },
 ];
 
-/// Run every check: format, lints, docs, the committed eBPF object, the tests on this host and on other kernels.
+/// Run every check: format, dependencies, lints, docs, the committed eBPF object, the tests on this host and on other kernels.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Install the programs that the steps need first (apt and cargo; as root).
@@ -68,6 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn install() -> Result<()> {
     Toolchain::install()?;
+    deny::install()?;
     apt::install(&TEST_PACKAGES)?;
     windows::install()?;
     vm::install()

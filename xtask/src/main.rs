@@ -8,6 +8,7 @@ mod build_ebpf;
 mod check;
 mod ci;
 mod clippy_ebpf;
+mod deny;
 mod fuzz;
 mod process;
 mod steps;
@@ -31,6 +32,8 @@ enum Command {
     VmTest(vm::TestArgs),
     VmRun(vm::RunArgs),
     Windows(windows::Args),
+    /// Check licenses, sources, bans and advisories of the dependencies with cargo-deny.
+    Deny(deny::Args),
     Ci(ci::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
@@ -52,6 +55,7 @@ fn dispatch() -> Result<ExitCode> {
         Command::BuildEbpf(args) => build_ebpf::run(&args)?,
         Command::ClippyEbpf => clippy_ebpf::run()?,
         Command::Windows(args) => windows::run(&args)?,
+        Command::Deny(args) => deny::run(&args)?,
         Command::Ci(args) => ci::run(&args)?,
         Command::Bench(args) => bench::run(&args)?,
         Command::Fuzz(args) => fuzz::run(&args)?,

@@ -53,7 +53,7 @@ const BENCHMARKS: [Benchmark; 12] = [
     Benchmark { name: "top-tcp", run: top::tcp, pairs: 100 },
 ];
 
-/// Measure the cost of net-traffic.
+/// Measure the cost of net-traffic
 ///
 /// startup: time of one report, against ss
 /// pingpong: added CPU time of a 64-byte exchange, with net-traffic's programs and with empty programs
