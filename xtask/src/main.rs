@@ -11,7 +11,9 @@ mod clippy_ebpf;
 mod deny;
 mod fuzz;
 mod process;
+mod screenshot;
 mod steps;
+mod tmux;
 mod toolchain;
 mod vm;
 mod windows;
@@ -37,6 +39,7 @@ enum Command {
     Ci(ci::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
+    Screenshot(screenshot::Args),
     #[command(hide = true)]
     BenchSockets(bench::SocketsArgs),
 }
@@ -58,6 +61,7 @@ fn dispatch() -> Result<ExitCode> {
         Command::Deny(args) => deny::run(&args)?,
         Command::Ci(args) => ci::run(&args)?,
         Command::Bench(args) => bench::run(&args)?,
+        Command::Screenshot(args) => screenshot::run(&args)?,
         Command::Fuzz(args) => fuzz::run(&args)?,
         Command::BenchSockets(args) => bench::hold_sockets(&args)?,
         Command::VmTest(args) => return vm::test(&args).map(ExitCode::from),
