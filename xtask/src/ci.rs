@@ -32,12 +32,16 @@ const TEST_PACKAGES: [&str; 14] = [
     "wireguard-tools",
 ];
 
+/// The packages that other projects can depend on. Each must build from its packed files alone.
+const PUBLISHED: [&str; 2] = ["pcap-filter", "pcap-io"];
+
 /// The cheapest steps come first. The tests follow last, so that their results end the output.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "fmt", run: fmt },
     Step { name: "deny", run: deny::check },
     Step { name: "clippy", run: clippy },
     Step { name: "doc", run: doc },
+    Step { name: "package", run: package },
     Step { name: "clippy-ebpf", run: clippy_ebpf::run },
     Step { name: "build-ebpf --check", run: build_ebpf::check },
     Step { name: "windows", run: windows::all },
@@ -79,6 +83,13 @@ fn doc() -> Result<()> {
     process::run(
         process::cargo().arg("doc").args(WORKSPACE).arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"),
     )
+}
+
+/// Packs the published packages and builds them from the packed files. Cargo fails for a package that does not exist.
+/// `--allow-dirty` lets the step run before a commit.
+fn package() -> Result<()> {
+    let packages = PUBLISHED.iter().flat_map(|package| ["--package", package]);
+    process::run(process::cargo().args(["package", "--locked", "--allow-dirty"]).args(packages))
 }
 
 /// Runs all tests and returns the `test result` line of each test binary. `NET_TRAFFIC_NO_SKIP` makes a skipped test fail.
