@@ -1,4 +1,4 @@
-//! The filters on the interfaces: in both directions of the stack, or where frames arrive.
+//! Attaches the filters to the interfaces: to traffic control in both directions, or to XDP.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,10 +6,10 @@ use std::os::fd::BorrowedFd;
 
 use nix::sys::socket::SockProtocol;
 
-use super::filters::Place;
-use super::inside::Inside;
-use super::interfaces::{self, Found};
+use super::filters::HookPoint;
+use super::interfaces::{self, CaptureInterface};
 use super::kernel::Kernel;
+use super::netns_addresses::NetnsAddresses;
 use super::promiscuous::Promiscuous;
 use super::translations::Translations;
 use crate::bpf::{XdpLink, XdpMode};
@@ -20,110 +20,111 @@ use crate::wire::end::{End, Watcher};
 use net_traffic_capture::LiveCaptureOptions;
 use pcap_io::Direction;
 
-/// What is attached where.
-pub(super) struct Attached {
-    places: Vec<Place>,
+/// The programs on interfaces.
+pub(super) struct AttachedFilters {
+    hooks: Vec<HookPoint>,
     promiscuous: bool,
     netns: NetNs,
     netlink: Netlink,
     watcher: Watcher,
-    /// By interface.
-    ends: HashMap<u32, Ends>,
-    /// Where it is learnt whose the packets of a bridge are: on those of its ports that are not captured themselves.
+    /// By index of the captured interface.
+    captured: HashMap<u32, InterfaceFilters>,
+    /// Programs that record the senders of packets, on ports of a captured bridge that are not captured themselves.
     ports: HashMap<u32, End>,
-    /// What is behind the captured interfaces, once it is asked for.
-    inside: Option<Inside>,
-    /// Which flows are translated, once anything is behind an interface.
+    /// The addresses in peer namespaces, once packets have processes.
+    netns_addresses: Option<NetnsAddresses>,
+    /// The NAT translations, once a peer namespace has an address.
     translations: Option<Translations>,
-    /// Whether the kernel has TCX, once that is known.
+    /// Whether the kernel has TCX; `None` before the first program.
     uses_tcx: Option<bool>,
     remarks: Vec<String>,
 }
 
-struct Ends {
-    held: Vec<Held>,
-    /// Held for as long as the filters are.
+/// The filters of one interface.
+struct InterfaceFilters {
+    filters: Vec<AttachedFilter>,
+    /// Promiscuous mode ends with the filters.
     _promiscuous: Option<Promiscuous>,
 }
 
-enum Held {
+enum AttachedFilter {
     Stack(End),
-    /// Dropping it detaches.
-    Arrival {
+    /// A drop of the link detaches the program.
+    Xdp {
         _link: XdpLink,
     },
 }
 
-impl Attached {
+impl AttachedFilters {
     pub(super) fn new(options: &LiveCaptureOptions, netns: NetNs) -> io::Result<Self> {
-        let places = match (options.xdp, options.direction) {
-            (true, _) => vec![Place::Arrival],
-            (false, None) => vec![Place::Stack(Crossing::In), Place::Stack(Crossing::Out)],
-            (false, Some(Direction::In)) => vec![Place::Stack(Crossing::In)],
-            (false, Some(Direction::Out)) => vec![Place::Stack(Crossing::Out)],
+        let hooks = match (options.xdp, options.direction) {
+            (true, _) => vec![HookPoint::Xdp],
+            (false, None) => vec![HookPoint::Stack(Crossing::In), HookPoint::Stack(Crossing::Out)],
+            (false, Some(Direction::In)) => vec![HookPoint::Stack(Crossing::In)],
+            (false, Some(Direction::Out)) => vec![HookPoint::Stack(Crossing::Out)],
         };
         Ok(Self {
-            places,
+            hooks,
             promiscuous: options.promiscuous,
             netlink: netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))??,
             netns,
             watcher: Watcher::of_this_process()?,
-            ends: HashMap::new(),
+            captured: HashMap::new(),
             ports: HashMap::new(),
-            inside: None,
+            netns_addresses: None,
             translations: None,
             uses_tcx: None,
             remarks: Vec::new(),
         })
     }
 
-    /// The interfaces that are there now.
-    pub(super) fn present(&mut self) -> io::Result<Vec<Found>> {
+    /// The existing interfaces.
+    pub(super) fn present(&mut self) -> io::Result<Vec<CaptureInterface>> {
         interfaces::all(&mut self.netlink)
     }
 
     pub(super) fn has(&self, ifindex: u32) -> bool {
-        self.ends.contains_key(&ifindex)
+        self.captured.contains_key(&ifindex)
     }
 
-    /// What the user should know of how filters were attached; each once.
+    /// New remarks on the attachments, for the user.
     pub(super) fn remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
     }
 
-    /// Attaches the filter of the interface's kind. All of it, or nothing.
-    pub(super) fn attach(&mut self, found: &Found, kernel: &mut Kernel) -> io::Result<()> {
-        let mut held = Vec::new();
-        for place in self.places.clone() {
-            let attached = match place {
-                Place::Stack(crossing) => self.attach_to_stack(found, crossing, kernel),
-                Place::Arrival => self.attach_to_arrival(found, kernel),
+    /// Attaches the filter to every hook point of the interface, or to none.
+    pub(super) fn attach(&mut self, found: &CaptureInterface, kernel: &mut Kernel) -> io::Result<()> {
+        let mut filters = Vec::new();
+        for hook in self.hooks.clone() {
+            let attached = match hook {
+                HookPoint::Stack(crossing) => self.attach_to_stack(found, crossing, kernel),
+                HookPoint::Xdp => self.attach_to_xdp(found, kernel),
             };
             match attached {
-                Ok(one) => held.push(one),
+                Ok(filter) => filters.push(filter),
                 Err(refusal) => {
-                    self.remove(held);
+                    self.remove(filters);
                     return Err(refusal);
                 }
             }
         }
         let promiscuous = if self.promiscuous { self.promiscuous_on(found)? } else { None };
-        self.ends.insert(found.index, Ends { held, _promiscuous: promiscuous });
+        self.captured.insert(found.index, InterfaceFilters { filters, _promiscuous: promiscuous });
         Ok(())
     }
 
     fn attach_to_stack(
         &mut self,
-        found: &Found,
+        found: &CaptureInterface,
         crossing: Crossing,
         kernel: &mut Kernel,
-    ) -> io::Result<Held> {
-        let program = kernel.filter(found, Place::Stack(crossing))?;
-        self.hook(program, found.index, crossing).map(Held::Stack)
+    ) -> io::Result<AttachedFilter> {
+        let program = kernel.filter(found, HookPoint::Stack(crossing))?;
+        self.hook(program, found.index, crossing).map(AttachedFilter::Stack)
     }
 
-    /// A link without other hosts refuses, and has none to hide.
-    fn promiscuous_on(&mut self, found: &Found) -> io::Result<Option<Promiscuous>> {
+    /// A point-to-point interface refuses, and has no packets between other hosts.
+    fn promiscuous_on(&mut self, found: &CaptureInterface) -> io::Result<Option<Promiscuous>> {
         let refusal = match self.netns.run(|| Promiscuous::on(found.index))? {
             Ok(promiscuous) => return Ok(Some(promiscuous)),
             Err(refusal) => refusal,
@@ -137,9 +138,9 @@ impl Attached {
         Ok(None)
     }
 
-    /// Has the owners of a captured bridge's packets be learnt on its ports. Where the kernel refuses, packets have no
-    /// owner, and are captured all the same.
-    pub(super) fn attach_to_ports(&mut self, present: &[Found], kernel: &mut Kernel) {
+    /// Attaches the program that records senders to the ports of captured bridges. If the kernel refuses, the packets
+    /// are captured without owners.
+    pub(super) fn attach_to_ports(&mut self, present: &[CaptureInterface], kernel: &mut Kernel) {
         for found in present {
             let is_port = found.master.is_some_and(|master| self.has(master));
             if is_port && !self.has(found.index) && !self.ports.contains_key(&found.index) {
@@ -151,18 +152,19 @@ impl Attached {
         }
     }
 
-    /// Learns which addresses are behind the interfaces.
-    pub(super) fn look_inside(&mut self, present: &[Found], kernel: &mut Kernel) {
-        if let Some(maps) = kernel.take_inside() {
-            self.inside = Some(Inside::new(maps, &self.netns));
+    /// Writes the addresses in peer namespaces to the programs' map, and follows NAT translations if there are any.
+    pub(super) fn update_netns_addresses(&mut self, present: &[CaptureInterface], kernel: &mut Kernel) {
+        if let Some(maps) = kernel.take_address_maps() {
+            self.netns_addresses = Some(NetnsAddresses::new(maps, &self.netns));
         }
-        let ends = &self.ends;
-        let is_captured = |found: &Found| {
-            ends.contains_key(&found.index) || found.master.is_some_and(|master| ends.contains_key(&master))
+        let captured = &self.captured;
+        let is_captured = |found: &CaptureInterface| {
+            captured.contains_key(&found.index)
+                || found.master.is_some_and(|master| captured.contains_key(&master))
         };
-        if let Some(inside) = &mut self.inside {
-            inside.look(present, is_captured);
-            if kernel.has_translated() && inside.has_any() && Translations::may_be(&self.netns) {
+        if let Some(addresses) = &mut self.netns_addresses {
+            addresses.poll(present, is_captured);
+            if kernel.has_translation_map() && addresses.has_any() && Translations::is_tracking(&self.netns) {
                 self.follow_translations(kernel);
             }
         }
@@ -171,9 +173,9 @@ impl Attached {
         }
     }
 
-    /// Once. Where the kernel refuses, the programs learn from what leaves.
+    /// Tried once. If the kernel refuses, the programs record translations of packets that leave the host.
     fn follow_translations(&mut self, kernel: &mut Kernel) {
-        let Some(map) = kernel.take_translated() else { return };
+        let Some(map) = kernel.take_translation_map() else { return };
         match Translations::follow(map, &self.netns) {
             Ok(translations) => self.translations = Some(translations),
             Err(refusal) => self.remark_translations(&refusal),
@@ -186,12 +188,12 @@ impl Attached {
         ));
     }
 
-    /// How many addresses behind interfaces found no room in the kernel's map.
+    /// The addresses of peer namespaces that did not fit into the programs' map.
     pub(super) fn without_room(&self) -> u64 {
-        self.inside.as_ref().map_or(0, Inside::without_room)
+        self.netns_addresses.as_ref().map_or(0, NetnsAddresses::without_room)
     }
 
-    /// Tries TCX first, whose links end with this process however it ends.
+    /// Tries TCX first: the kernel removes a TCX link when its process ends, also by SIGKILL.
     fn hook(&mut self, program: BorrowedFd<'_>, ifindex: u32, crossing: Crossing) -> io::Result<End> {
         let Self { watcher, netns, netlink, uses_tcx, .. } = self;
         if *uses_tcx != Some(false) {
@@ -209,46 +211,47 @@ impl Attached {
         Ok(end)
     }
 
-    /// Tries the driver first; where it refuses, the kernel runs the program behind it, before all else.
-    fn attach_to_arrival(&mut self, found: &Found, kernel: &mut Kernel) -> io::Result<Held> {
-        let program = kernel.filter(found, Place::Arrival)?;
+    /// Tries the driver's XDP first, and generic XDP if the driver refuses
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L5318>).
+    fn attach_to_xdp(&mut self, found: &CaptureInterface, kernel: &mut Kernel) -> io::Result<AttachedFilter> {
+        let program = kernel.filter(found, HookPoint::Xdp)?;
         let attach = |mode| self.netns.run(|| XdpLink::attach(program, found.index, mode));
         let refusal = match attach(XdpMode::Driver)? {
-            Ok(link) => return Ok(Held::Arrival { _link: link }),
+            Ok(link) => return Ok(AttachedFilter::Xdp { _link: link }),
             Err(refusal) => refusal,
         };
         let link = attach(XdpMode::Generic)??;
         self.remarks.push(format!("{}: XDP in generic mode; its driver: {refusal}", found.name));
-        Ok(Held::Arrival { _link: link })
+        Ok(AttachedFilter::Xdp { _link: link })
     }
 
-    /// Interfaces that are gone took their filters along; their indices may come again.
-    pub(super) fn forget_missing(&mut self, present: &[Found]) {
-        let is_there = |index: &u32| present.iter().any(|found| found.index == *index);
-        self.ends.retain(|index, _| is_there(index));
-        self.ports.retain(|index, _| is_there(index));
+    /// Drops the entries of removed interfaces: the kernel removed their filters, and may reuse their indices.
+    pub(super) fn remove_missing(&mut self, present: &[CaptureInterface]) {
+        let exists = |index: &u32| present.iter().any(|found| found.index == *index);
+        self.captured.retain(|index, _| exists(index));
+        self.ports.retain(|index, _| exists(index));
     }
 
-    /// Takes all filters off.
+    /// Detaches every program.
     pub(super) fn detach(&mut self) {
-        for (_, ends) in std::mem::take(&mut self.ends) {
-            self.remove(ends.held);
+        for (_, interface) in std::mem::take(&mut self.captured) {
+            self.remove(interface.filters);
         }
         let ports = std::mem::take(&mut self.ports);
-        self.remove(ports.into_values().map(Held::Stack).collect());
+        self.remove(ports.into_values().map(AttachedFilter::Stack).collect());
     }
 
-    fn remove(&mut self, held: Vec<Held>) {
-        for one in held {
-            if let Held::Stack(mut end) = one {
-                // It fails where the interface is gone, and the filter with it.
+    fn remove(&mut self, filters: Vec<AttachedFilter>) {
+        for filter in filters {
+            if let AttachedFilter::Stack(mut end) = filter {
+                // The call fails after the removal of the interface, which has removed the filter.
                 let _detached = end.detach(&mut self.netlink);
             }
         }
     }
 }
 
-impl Drop for Attached {
+impl Drop for AttachedFilters {
     fn drop(&mut self) {
         self.detach();
     }

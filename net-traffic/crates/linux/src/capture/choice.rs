@@ -1,4 +1,4 @@
-//! Whose packets are wanted: what the programs are told before they run, and what changes while they do.
+//! Chooses the processes whose packets are captured: settings before the load, and maps that change afterwards.
 
 use std::io;
 
@@ -10,45 +10,46 @@ use nix::unistd::User;
 
 use net_traffic_capture::LiveCaptureOptions;
 
-/// The processes and the cgroups that are chosen.
-pub(super) struct Chosen {
+/// The maps of chosen processes and cgroups.
+pub(super) struct ChosenProcesses {
     pids: Map,
     cgroups: Map,
 }
 
-impl Chosen {
+impl ChosenProcesses {
     pub(super) fn new(pids: Map, cgroups: Map) -> Self {
         Self { pids, cgroups }
     }
 
-    pub(super) fn with_children(&mut self, pid: u32) -> io::Result<()> {
-        self.add(pid, CHOSEN_WITH_CHILDREN)
+    /// Chooses the future children of a process.
+    pub(super) fn add_with_children(&mut self, pid: u32) -> io::Result<()> {
+        self.insert(pid, CHOSEN_WITH_CHILDREN)
     }
 
-    pub(super) fn pid(&mut self, pid: u32) -> io::Result<()> {
-        self.add(pid, 0)
+    pub(super) fn add(&mut self, pid: u32) -> io::Result<()> {
+        self.insert(pid, 0)
     }
 
-    pub(super) fn forget(&mut self, pid: u32) -> io::Result<()> {
+    pub(super) fn remove(&mut self, pid: u32) -> io::Result<()> {
         let mut chosen: HashMap<_, u32, u32> = HashMap::try_from(&mut self.pids).map_err(io::Error::other)?;
         chosen.remove(&pid).map_err(io::Error::other)
     }
 
-    pub(super) fn cgroups(&mut self, cgroups: &[u64]) {
+    pub(super) fn add_cgroups(&mut self, cgroups: &[u64]) {
         let Ok(mut chosen) = HashMap::<_, u64, u32>::try_from(&mut self.cgroups) else { return };
         for cgroup in cgroups {
-            // When the map is full, more are not chosen.
+            // A full map refuses the insertion, and the cgroup is not chosen.
             let _chosen = chosen.insert(cgroup, 1, 0);
         }
     }
 
-    fn add(&mut self, pid: u32, flags: u32) -> io::Result<()> {
+    fn insert(&mut self, pid: u32, flags: u32) -> io::Result<()> {
         let mut chosen: HashMap<_, u32, u32> = HashMap::try_from(&mut self.pids).map_err(io::Error::other)?;
         chosen.insert(pid, flags, 0).map_err(io::Error::other)
     }
 }
 
-/// The user of a name or a number; `None` if there is none.
+/// The user id of a name or a number; `None` for an unknown name.
 pub(super) fn user(name: &str) -> Option<u32> {
     let by_name = || Some(User::from_name(name).ok()??.uid.as_raw());
     name.parse().ok().or_else(by_name)
@@ -58,7 +59,7 @@ pub(super) fn settings(options: &LiveCaptureOptions, uid: Option<u32>, wake_byte
     let choice = &options.choice;
     let mut name = [0; 16];
     if let Some(wanted) = &choice.process {
-        // The kernel keeps fifteen octets of a name.
+        // TASK_COMM_LEN is 16, with the NUL (<https://github.com/gregkh/linux/blob/v6.12.117/include/linux/sched.h#L306>).
         let wanted = wanted.as_bytes();
         let length = wanted.len().min(15);
         name[..length].copy_from_slice(&wanted[..length]);

@@ -1,21 +1,22 @@
-//! What the programs counted: packets by their fate, and by interface those that were lost.
+//! Reads the counters of the programs: packets by outcome, and lost packets by interface.
 
 use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
 use aya::maps::{Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
+use linux_raw_sys::general::membarrier_cmd;
 use net_traffic_common::packet::{LostPackets, captured};
 
-/// How often to look whether anything still counts.
-const LOOKS: usize = 50;
+/// The most reads of the counters while they still change.
+const READS: usize = 50;
 
 pub(super) struct Counters {
     fates: PerCpuArray<MapData, u64>,
     lost: PerCpuHashMap<MapData, u32, LostPackets>,
 }
 
-/// Packets since the beginning.
+/// Packets since the start of the capture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fates {
     pub(super) received: u64,
@@ -30,12 +31,12 @@ impl Counters {
 
     pub(super) fn fates(&self) -> Fates {
         let sum = |index| self.fates.get(&index, 0).map_or(0, |values| values.iter().sum());
-        // What was lost is read first: it was received before.
+        // Losses first: a program counts a packet as received before the loss, so that losses never exceed it.
         let (ring_full, copy_failed) = (sum(captured::RING_FULL), sum(captured::COPY_FAILED));
         Fates { received: sum(captured::RECEIVED), ring_full, copy_failed }
     }
 
-    /// Losses of each interface that has any.
+    /// Lost packets by interface.
     pub(super) fn lost(&self) -> HashMap<u32, u64> {
         let sum = |packets: &LostPackets| packets.ring_full + packets.copy_failed;
         self.lost
@@ -45,14 +46,14 @@ impl Counters {
             .collect()
     }
 
-    /// Waits until no program runs any more that was detached: from then on nothing is counted or written.
-    pub(super) fn settle(&self) {
-        if wait_for_all_programs().is_ok() {
+    /// Waits for the end of detached programs that still run. Afterwards the counters and rings are final.
+    pub(super) fn wait_for_programs(&self) {
+        if wait_for_rcu().is_ok() {
             return;
         }
-        // The kernel does not offer it; programs run for microseconds.
+        // Without membarrier: programs run for microseconds, so that constant counters are final.
         let mut before = self.fates();
-        for _ in 0..LOOKS {
+        for _ in 0..READS {
             std::thread::sleep(Duration::from_millis(10));
             let now = self.fates();
             if now == before {
@@ -63,11 +64,13 @@ impl Counters {
     }
 }
 
-/// Programs run in read-side critical sections of RCU; this command of `membarrier(2)` waits for the end of each that
-/// is under way.
-fn wait_for_all_programs() -> io::Result<()> {
-    const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
-    // SAFETY: a command without memory.
-    let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+/// Waits for an RCU grace period: eBPF programs run in RCU read-side critical sections, and `MEMBARRIER_CMD_GLOBAL`
+/// calls `synchronize_rcu`
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/kernel/sched/membarrier.c#L649>).
+fn wait_for_rcu() -> io::Result<()> {
+    // SAFETY: the command takes no pointer.
+    let result = unsafe {
+        libc::syscall(libc::SYS_membarrier, membarrier_cmd::MEMBARRIER_CMD_GLOBAL as libc::c_int, 0, 0)
+    };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! The user's expression as loaded programs, one for each kind of interface and place where it runs.
+//! Compiles the user's expression to programs: one for each link type, netmask and hook point.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,19 +6,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use net_traffic_common::packet::next as stage;
 
-use super::interfaces::Found;
+use super::interfaces::CaptureInterface;
 use super::program::{self, ProgramError};
 use crate::plan::Crossing;
 use pcap_filter::ebpf::Lowering;
 use pcap_filter::{CompileOptions, FilterErrorKind, LinkType, NameTable, Program};
 
-/// Where a filter runs.
+/// The hook point of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
-    /// Where the stack takes a packet or gives it away.
+pub(super) enum HookPoint {
+    /// Traffic control, at the receive or at the transmit side of the stack.
     Stack(Crossing),
-    /// Where a frame arrives.
-    Arrival,
+    Xdp,
 }
 
 pub(super) struct Filters {
@@ -26,19 +25,19 @@ pub(super) struct Filters {
     snaplen: u32,
     optimize: bool,
     names: NameTable,
-    loaded: HashMap<(Kind, Place), OwnedFd>,
+    loaded: HashMap<(FilterVariant, HookPoint), OwnedFd>,
 }
 
-/// What an expression's meaning depends on.
+/// The properties of an interface that change the meaning of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Kind {
+struct FilterVariant {
     link: LinkType,
-    /// Only where the expression asks for it.
+    /// Set if the expression depends on it.
     netmask: Option<u32>,
 }
 
 impl Filters {
-    /// What is wrong with the expression is said here, before anything is loaded.
+    /// Checks the expression before any program is loaded.
     pub(super) fn new(
         expression: &str,
         snaplen: u32,
@@ -50,29 +49,29 @@ impl Filters {
         Ok(it)
     }
 
-    /// Whether no packet of the interface can be accepted.
-    pub(super) fn rejects_all(&self, found: &Found) -> bool {
+    /// Whether the filter rejects every packet of the interface.
+    pub(super) fn rejects_all(&self, found: &CaptureInterface) -> bool {
         let program =
             LinkType::try_from(found.link.0).ok().map(|link| self.compile(link, found.netmask.unwrap_or(0)));
         program.is_some_and(|program| program.is_ok_and(|(_, program)| program.rejects_all()))
     }
 
-    /// The filter for an interface, followed by what `stages` has for the place. It is loaded if it was not yet.
+    /// The filter of an interface for a hook point; loaded at the first call. The filter tail-calls an entry of `stages`.
     pub(super) fn load(
         &mut self,
-        found: &Found,
-        place: Place,
+        found: &CaptureInterface,
+        hook: HookPoint,
         stages: BorrowedFd<'_>,
     ) -> io::Result<BorrowedFd<'_>> {
         let link = LinkType::try_from(found.link.0).ok().ok_or(io::ErrorKind::Unsupported)?;
-        let (kind, program) = self.compile(link, found.netmask.unwrap_or(0)).map_err(io::Error::other)?;
-        let loaded: &OwnedFd = match self.loaded.entry((kind, place)) {
+        let (variant, program) = self.compile(link, found.netmask.unwrap_or(0)).map_err(io::Error::other)?;
+        let loaded: &OwnedFd = match self.loaded.entry((variant, hook)) {
             std::collections::hash_map::Entry::Occupied(loaded) => loaded.into_mut(),
             std::collections::hash_map::Entry::Vacant(missing) => {
-                let (lowering, next) = match place {
-                    Place::Stack(Crossing::In) => (Lowering::TcIngress, stage::KEEP_IN),
-                    Place::Stack(Crossing::Out) => (Lowering::TcEgress, stage::KEEP_OUT),
-                    Place::Arrival => (Lowering::Xdp, stage::KEEP_XDP),
+                let (lowering, next) = match hook {
+                    HookPoint::Stack(Crossing::In) => (Lowering::TcIngress, stage::KEEP_IN),
+                    HookPoint::Stack(Crossing::Out) => (Lowering::TcEgress, stage::KEEP_OUT),
+                    HookPoint::Xdp => (Lowering::Xdp, stage::KEEP_XDP),
                 };
                 let filter = program::load(&program, lowering, stages, next).map_err(io::Error::other)?;
                 missing.insert(filter)
@@ -81,8 +80,8 @@ impl Filters {
         Ok(loaded.as_fd())
     }
 
-    /// With the interface's netmask only if there is no other way: most expressions need none.
-    fn compile(&self, link: LinkType, netmask: u32) -> Result<(Kind, Program), ProgramError> {
+    /// Compiles without the netmask first: most expressions do not need it, and interfaces can share the program.
+    fn compile(&self, link: LinkType, netmask: u32) -> Result<(FilterVariant, Program), ProgramError> {
         let compile = |netmask| {
             let options = CompileOptions {
                 linktype: link,
@@ -97,9 +96,9 @@ impl Filters {
         match compile(None) {
             Err(ProgramError::Filter(error)) if error.kind == FilterErrorKind::NetmaskUnknown => {
                 let program = compile(Some(netmask))?;
-                Ok((Kind { link, netmask: Some(netmask) }, program))
+                Ok((FilterVariant { link, netmask: Some(netmask) }, program))
             }
-            compiled => Ok((Kind { link, netmask: None }, compiled?)),
+            compiled => Ok((FilterVariant { link, netmask: None }, compiled?)),
         }
     }
 }

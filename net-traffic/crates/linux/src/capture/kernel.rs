@@ -1,4 +1,5 @@
-//! What runs in the kernel: the filters, what keeps the packets, and what knows whose they are.
+//! Loads the capture's eBPF programs: the filters, the programs that write packets to the rings, and the programs that
+//! find the owners of packets.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,14 +12,14 @@ use aya::programs::{
 use net_traffic_common::packet::{CaptureSettings, OWNERS_COUNTED, next as stage};
 use net_traffic_common::{ProcessCounters, ProcessKey};
 
-use super::choice::{self, Chosen, settings};
+use super::choice::{self, ChosenProcesses, settings};
 use super::counters::Counters;
-use super::filters::{Filters, Place};
-use super::inside::Maps;
-use super::interfaces::Found;
+use super::filters::{Filters, HookPoint};
+use super::interfaces::CaptureInterface;
+use super::netns_addresses::AddressMaps;
+use super::owner_tracker::{OwnerTracker, TrackError};
 use super::program::ProgramError as FilterProgramError;
 use super::ring::{self, Ring};
-use super::watching::Watching;
 use crate::bpf::IterLink;
 use crate::ebpf::Ebpf;
 use crate::load::{self, LoadError, Sizes, cgroup2_root, chain};
@@ -26,7 +27,7 @@ use net_traffic_capture::{LiveCaptureOptions, names};
 use net_traffic_snapshot::Snapshot;
 use net_traffic_snapshot::{Collector, Tier};
 
-/// What the kernel refused.
+/// Why the programs cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KernelError {
     #[error(transparent)]
@@ -41,75 +42,78 @@ pub(super) enum KernelError {
 
 pub(super) struct Kernel {
     programs: Programs,
-    /// Why there are no owners.
+    /// The reason why packets have no owners.
     without_owners: Option<String>,
     pub(super) filters: Filters,
     pub(super) counters: Counters,
-    pub(super) chosen: Chosen,
-    /// What says what is behind interfaces, until it is taken.
-    inside: Option<Maps>,
-    /// What says which flows are translated, until it is taken.
-    translated: Option<Map>,
-    /// What filters call. The kernel forgets the programs in it with the last descriptor.
-    next: Map,
+    pub(super) chosen: ChosenProcesses,
+    /// The maps of addresses in peer namespaces, until they are taken.
+    address_maps: Option<AddressMaps>,
+    /// The map of translated flows, until it is taken.
+    translation_map: Option<Map>,
+    /// The programs that filters tail-call. The kernel clears the map when its last descriptor is closed
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/arraymap.c#L994>).
+    stages: Map,
     _rings: Map,
 }
 
-/// The object, and how it knows whose packets are.
+/// The loaded object, by the way of finding owners.
 enum Programs {
-    Watching(Box<Watching>),
-    /// By the accounting, which kernels can do that have no tracepoints for it; and why not by the former.
+    /// Tracepoints store the owner in each socket.
+    Tracking(Box<OwnerTracker>),
+    /// The byte counters of sockets have the owner. For kernels that refuse the tracepoints, with the refusal.
     Counting(Box<Ebpf>, String),
+    /// Without owners.
     Bare(Box<aya::Ebpf>),
 }
 
 impl Kernel {
-    /// Loads everything; nothing is attached to an interface yet. `cgroups`: of the container that is wanted, if one is.
+    /// Loads the programs and attaches none to an interface. `cgroups`: those of the chosen container.
     pub(super) fn start(
         options: &LiveCaptureOptions,
         expression: &str,
         optimize: bool,
         cgroups: &[u64],
     ) -> Result<(Self, Vec<Ring>), KernelError> {
-        // What is wrong with the filter is said before anything is loaded.
+        // An invalid filter is reported before any program is loaded.
         let filters = Filters::new(expression, options.snaplen, optimize, names())?;
         let uid = user(options)?;
         let settings = settings(options, uid, ring_bytes(options.ring_kib) / 4);
         let (mut programs, without_owners) = load_object(settings)?;
         let object = programs.object();
-        let next = if options.xdp { chain_arrival(object)? } else { chain_stack(object)? };
+        let stages = if options.xdp { load_xdp_stages(object)? } else { load_stack_stages(object)? };
         let (rings_map, rings) = make_rings(object, options.ring_kib)?;
         let counters = Counters::new(take(object, "CAPTURED")?, take(object, "LOST")?)
             .map_err(|error| refused("count packets", &error))?;
-        let chosen = Chosen::new(take(object, "CHOSEN_PIDS")?, take(object, "CHOSEN_CGROUPS")?);
-        let inside = Some(Maps { inside: take(object, "INSIDE")?, behind: take(object, "BEHIND")? });
-        let translated = Some(take(object, "TRANSLATED")?);
+        let chosen = ChosenProcesses::new(take(object, "CHOSEN_PIDS")?, take(object, "CHOSEN_CGROUPS")?);
+        let address_maps =
+            Some(AddressMaps { nsid_by_address: take(object, "INSIDE")?, is_used: take(object, "BEHIND")? });
+        let translation_map = Some(take(object, "TRANSLATED")?);
         let mut it = Self {
             programs,
             without_owners,
             filters,
             counters,
             chosen,
-            inside,
-            translated,
-            next,
+            address_maps,
+            translation_map,
+            stages,
             _rings: rings_map,
         };
         if options.owners && it.without_owners.is_none() {
-            it.watch_owners()
-                .map_err(|cause| KernelError::Refused { attempt: "find the owners of packets", cause })?;
+            it.track_owners().map_err(|error| refused("find the owners of packets", &chain(&error)))?;
         }
         it.choose(options, cgroups)?;
         Ok((it, rings))
     }
 
-    /// The filter of an interface, for one place.
-    pub(super) fn filter(&mut self, found: &Found, place: Place) -> io::Result<BorrowedFd<'_>> {
-        let Map::ProgramArray(stages) = &self.next else { return Err(io::ErrorKind::InvalidData.into()) };
-        self.filters.load(found, place, stages.fd().as_fd())
+    /// The filter of an interface for a hook point.
+    pub(super) fn filter(&mut self, found: &CaptureInterface, hook: HookPoint) -> io::Result<BorrowedFd<'_>> {
+        let Map::ProgramArray(stages) = &self.stages else { return Err(io::ErrorKind::InvalidData.into()) };
+        self.filters.load(found, hook, stages.fd().as_fd())
     }
 
-    /// What learns whose packets are, where they are not captured.
+    /// The program that records the senders of packets on a port without a capture.
     pub(super) fn learner(&mut self) -> io::Result<BorrowedFd<'_>> {
         let learner: &mut SchedClassifier =
             program(self.programs.object(), "learn_in").map_err(io::Error::other)?;
@@ -119,57 +123,57 @@ impl Kernel {
         Ok(learner.fd().map_err(io::Error::other)?.as_fd())
     }
 
-    /// What says where the addresses behind interfaces are.
-    pub(super) fn take_inside(&mut self) -> Option<Maps> {
-        self.inside.take()
+    /// The maps of addresses in peer namespaces; `None` after the first call.
+    pub(super) fn take_address_maps(&mut self) -> Option<AddressMaps> {
+        self.address_maps.take()
     }
 
-    /// Whether that which says what flows are translated was not taken yet.
-    pub(super) fn has_translated(&self) -> bool {
-        self.translated.is_some()
+    /// Whether the map of translated flows has not been taken.
+    pub(super) fn has_translation_map(&self) -> bool {
+        self.translation_map.is_some()
     }
 
-    /// What says which flows are translated.
-    pub(super) fn take_translated(&mut self) -> Option<Map> {
-        self.translated.take()
+    /// The map of translated flows; `None` after the first call.
+    pub(super) fn take_translation_map(&mut self) -> Option<Map> {
+        self.translation_map.take()
     }
 
     pub(super) fn without_owners(&self) -> Option<&str> {
         self.without_owners.as_deref()
     }
 
-    /// Why it is the accounting that knows the owners, if it is.
+    /// The refusal of the tracepoints, if the byte counters find the owners.
     pub(super) fn counts_because(&self) -> Option<&str> {
         match &self.programs {
             Programs::Counting(_, reason) => Some(reason),
-            Programs::Watching(_) | Programs::Bare(_) => None,
+            Programs::Tracking(_) | Programs::Bare(_) => None,
         }
     }
 
-    /// What the programs know of a process.
+    /// The programs' row of a process.
     pub(super) fn process(&self, key: ProcessKey) -> Option<ProcessCounters> {
         match &self.programs {
-            Programs::Watching(watching) => watching.process(key),
+            Programs::Tracking(tracker) => tracker.process(key),
             Programs::Counting(ebpf, _) => ebpf.process(key),
             Programs::Bare(_) => None,
         }
     }
 
-    /// The path of a cgroup, also of one that is gone.
+    /// The path of a cgroup, also of a removed one.
     pub(super) fn cgroup_path(&mut self, id: u64) -> Option<String> {
         match &mut self.programs {
-            Programs::Watching(watching) => watching.cgroup_path(id),
+            Programs::Tracking(tracker) => tracker.cgroup_path(id),
             Programs::Counting(ebpf, _) => ebpf.cgroup_path(id),
             Programs::Bare(_) => None,
         }
     }
 
-    /// Forgets the processes that have ended.
-    pub(super) fn tidy(&mut self) {
+    /// Removes the rows of ended processes.
+    pub(super) fn gc(&mut self) {
         match &mut self.programs {
-            Programs::Watching(watching) => watching.tidy(),
+            Programs::Tracking(tracker) => tracker.gc(),
             Programs::Counting(ebpf, _) => {
-                // What it reads is not needed; it may fail once.
+                // The snapshot is not used, and the next call repeats a failed one.
                 let _read = ebpf.collect(&mut Snapshot::default());
             }
             Programs::Bare(_) => {}
@@ -178,37 +182,30 @@ impl Kernel {
 
     fn choose(&mut self, options: &LiveCaptureOptions, cgroups: &[u64]) -> Result<(), KernelError> {
         for pid in &options.choice.pids {
-            self.chosen.pid(*pid).map_err(|error| refused("choose the process", &error))?;
+            self.chosen.add(*pid).map_err(|error| refused("choose the process", &error))?;
         }
-        self.chosen.cgroups(cgroups);
+        self.chosen.add_cgroups(cgroups);
         Ok(())
     }
 
-    /// Sockets that are there get their holders, those to come their makers.
-    fn watch_owners(&mut self) -> Result<(), String> {
+    /// Stores the owner in every existing socket, and the creator in every new one.
+    fn track_owners(&mut self) -> Result<(), TrackError> {
         let object = self.programs.object();
-        let btf = Btf::from_sys_fs().map_err(|error| chain(&error))?;
-        let text = |error: &dyn std::error::Error| chain(error);
-        let creator: &mut CgroupSock = object
-            .program_mut("creator_cgroup")
-            .ok_or("no program")?
-            .try_into()
-            .map_err(|error| text(&error))?;
-        creator.load().map_err(|error| text(&error))?;
-        let root = cgroup2_root().and_then(std::fs::File::open).map_err(|error| text(&error))?;
-        creator.attach(root, CgroupAttachMode::Single).map_err(|error| text(&error))?;
-        let holders: &mut Iter =
-            object.program_mut("holders").ok_or("no program")?.try_into().map_err(|error| text(&error))?;
-        holders.load("task_file", &btf).map_err(|error| text(&error))?;
-        let fd = holders.fd().map_err(|error| text(&error))?;
-        IterLink::attach(fd.as_fd(), None).and_then(|link| link.run()).map_err(|error| text(&error))?;
-        let fork: &mut BtfTracePoint = object
-            .program_mut("chosen_fork_tp")
-            .ok_or("no program")?
-            .try_into()
-            .map_err(|error| text(&error))?;
-        fork.load("sched_process_fork", &btf).map_err(|error| text(&error))?;
-        fork.attach().map_err(|error| text(&error))?;
+        let btf = Btf::from_sys_fs()?;
+        // Before the walk over existing sockets, so that no new socket is missed.
+        let creator: &mut CgroupSock =
+            object.program_mut("creator_cgroup").ok_or(TrackError::MissingProgram)?.try_into()?;
+        creator.load()?;
+        let root = cgroup2_root().and_then(std::fs::File::open)?;
+        creator.attach(root, CgroupAttachMode::Single)?;
+        let owners: &mut Iter =
+            object.program_mut("holders").ok_or(TrackError::MissingProgram)?.try_into()?;
+        owners.load("task_file", &btf)?;
+        IterLink::attach(owners.fd()?.as_fd(), None).and_then(|link| link.run())?;
+        let fork: &mut BtfTracePoint =
+            object.program_mut("chosen_fork_tp").ok_or(TrackError::MissingProgram)?.try_into()?;
+        fork.load("sched_process_fork", &btf)?;
+        fork.attach()?;
         Ok(())
     }
 }
@@ -216,22 +213,23 @@ impl Kernel {
 impl Programs {
     fn object(&mut self) -> &mut aya::Ebpf {
         match self {
-            Self::Watching(watching) => &mut watching.object,
+            Self::Tracking(tracker) => &mut tracker.object,
             Self::Counting(ebpf, _) => ebpf.programs_mut(),
             Self::Bare(object) => object,
         }
     }
 }
 
-/// With what knows whose sockets are; without it if the kernel refuses that, and nobody is chosen.
+/// Loads the object with the best way of finding owners that the kernel grants. Without a way it is an error only if the
+/// user has chosen processes.
 fn load_object(settings: CaptureSettings) -> Result<(Programs, Option<String>), KernelError> {
     if settings.owners == 0 {
         return Ok((Programs::Bare(Box::new(load::load_for_capture(settings, false)?)), None));
     }
-    let btf = Btf::from_sys_fs().map_err(|error| chain(&error));
-    let reason = match btf.and_then(|btf| Watching::start(settings, &btf)) {
-        Ok(watching) => return Ok((Programs::Watching(Box::new(watching)), None)),
-        Err(reason) => reason,
+    let btf = Btf::from_sys_fs().map_err(TrackError::from);
+    let reason = match btf.and_then(|btf| OwnerTracker::start(settings, &btf)) {
+        Ok(tracker) => return Ok((Programs::Tracking(Box::new(tracker)), None)),
+        Err(error) => chain(&error),
     };
     let settings = CaptureSettings { owners: OWNERS_COUNTED, ..settings };
     let sizes = Sizes { capture: Some(settings), ..Sizes::default() };
@@ -251,42 +249,42 @@ fn user(options: &LiveCaptureOptions) -> Result<Option<u32>, KernelError> {
     choice::user(name).map(Some).ok_or_else(|| KernelError::NoUser(name.clone()))
 }
 
-/// What follows a filter where the stack has packets.
-fn chain_stack(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
-    let mut next = take(object, "NEXT")?;
-    let mut stages = ProgramArray::try_from(&mut next).map_err(|error| refused("NEXT", &error))?;
-    for (name, place) in [("keep_in", stage::KEEP_IN), ("keep_out", stage::KEEP_OUT)] {
+/// Loads the programs that filters in traffic control tail-call.
+fn load_stack_stages(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
+    let mut map = take(object, "NEXT")?;
+    let mut stages = ProgramArray::try_from(&mut map).map_err(|error| refused("NEXT", &error))?;
+    for (name, index) in [("keep_in", stage::KEEP_IN), ("keep_out", stage::KEEP_OUT)] {
         let keep: &mut SchedClassifier = program(object, name)?;
         keep.load().map_err(|error| refused("load the capture", &error))?;
         let fd = keep.fd().map_err(|error| refused("load the capture", &error))?;
-        stages.set(place, fd, 0).map_err(|error| refused("chain the capture", &error))?;
+        stages.set(index, fd, 0).map_err(|error| refused("chain the capture", &error))?;
     }
-    Ok(next)
+    Ok(map)
 }
 
-/// What follows one where frames arrive.
-fn chain_arrival(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
-    let mut next = take(object, "NEXT_XDP")?;
-    let mut stages = ProgramArray::try_from(&mut next).map_err(|error| refused("NEXT_XDP", &error))?;
+/// Loads the program that XDP filters tail-call.
+fn load_xdp_stages(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
+    let mut map = take(object, "NEXT_XDP")?;
+    let mut stages = ProgramArray::try_from(&mut map).map_err(|error| refused("NEXT_XDP", &error))?;
     let keep: &mut Xdp = program(object, "keep_xdp")?;
     keep.load().map_err(|error| refused("load the capture for XDP", &error))?;
     let fd = keep.fd().map_err(|error| refused("load the capture for XDP", &error))?;
     stages.set(stage::KEEP_XDP, fd, 0).map_err(|error| refused("chain the capture", &error))?;
-    Ok(next)
+    Ok(map)
 }
 
-/// A power of two of whole pages.
+/// The size of a ring: a power of two, and a multiple of the page size.
 fn ring_bytes(kib: u32) -> u32 {
     kib.saturating_mul(1024).max(4096).checked_next_power_of_two().unwrap_or(1 << 31)
 }
 
-/// A ring for each CPU that there may be.
+/// Creates a ring for each possible CPU.
 fn make_rings(object: &mut aya::Ebpf, kib: u32) -> Result<(Map, Vec<Ring>), KernelError> {
     let count = aya::util::nr_cpus()
         .map_err(|(what, error)| refused("count the CPUs", &format!("{what}: {error}")))?;
     let map = take(object, "RINGS")?;
     let Map::ArrayOfMaps(data) = &map else {
-        return Err(refused("RINGS", &"it is another type of map"));
+        return Err(refused("RINGS", &"the map has another type"));
     };
     let mut rings = Vec::new();
     for cpu in 0..u32::try_from(count).unwrap_or(0) {

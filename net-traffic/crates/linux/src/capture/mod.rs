@@ -1,14 +1,16 @@
-//! Captures packets from the kernel: filtered there, carried by a ring for each CPU, with the process they belong to.
+//! Captures packets with their processes: eBPF programs filter the packets in the kernel and write them to a ring buffer
+//! for each CPU.
 
 mod attach;
 mod child;
 mod choice;
 mod counters;
 mod filters;
-mod inside;
 mod interfaces;
 mod kernel;
 mod losses;
+mod netns_addresses;
+mod owner_tracker;
 mod owners;
 mod program;
 mod promiscuous;
@@ -17,7 +19,6 @@ mod record;
 mod request;
 mod ring;
 mod translations;
-mod watching;
 
 use std::ffi::OsString;
 use std::io;
@@ -25,63 +26,64 @@ use std::ops::ControlFlow;
 use std::process::Child;
 use std::time::Duration;
 
-use self::attach::Attached;
-use self::interfaces::Found;
+use self::attach::AttachedFilters;
+use self::interfaces::CaptureInterface;
 use self::kernel::{Kernel, KernelError};
 use self::losses::Losses;
+pub(super) use self::owner_tracker::status;
 use self::owners::Owners;
 use self::program::ProgramError;
 use self::reader::{Batch, Reader};
-use self::request::{netns, refusal, wanted};
-pub(super) use self::watching::status;
+use self::request::{netns, refusal, select};
 use net_traffic_capture::{CaptureStartError, Ledger, LiveCaptureOptions, StopReason, Take, now_ns};
 use net_traffic_snapshot::OpenError;
 use pcap_io::{Interface, Missed, Packet};
 
-/// How long to wait for packets before looking at anything else.
+/// The longest wait for packets before other work.
 const TURN: Duration = Duration::from_millis(100);
-/// How long packets of a command that has ended may be on their way.
+/// The time for the last packets of a command after the end of its process.
 const LINGER: Duration = Duration::from_millis(300);
-/// How often to look for new interfaces and containers, and to let go of processes that have ended.
-const LOOK_NS: u64 = 500_000_000;
-const TIDY_NS: u64 = 10_000_000_000;
+/// The interval of searches for new interfaces and containers.
+const POLL_NS: u64 = 500_000_000;
+/// The interval at which the rows of ended processes are removed.
+const GC_NS: u64 = 10_000_000_000;
 
-/// A capture that runs.
+/// A running capture.
 pub struct LiveCapture {
     options: LiveCaptureOptions,
     kernel: Kernel,
-    attached: Attached,
+    attached: AttachedFilters,
     reader: Reader,
     owners: Owners,
     interfaces: Vec<Interface>,
     child: Option<Child>,
-    looked_ns: u64,
-    tidied_ns: u64,
+    polled_ns: u64,
+    gc_ns: u64,
     losses: Losses,
     remarks: Vec<String>,
 }
 
 impl LiveCapture {
-    /// Begins to capture. Every packet that passes after this returned is seen.
+    /// Starts the capture. Every packet that passes after the return is captured.
     ///
     /// # Errors
-    /// When the filter has no meaning, an interface does not exist, or the kernel refuses.
+    /// When the filter is invalid, an interface does not exist, or the kernel refuses a program.
     pub fn start(
         options: &LiveCaptureOptions,
         expression: &str,
         optimize: bool,
     ) -> Result<Self, CaptureStartError> {
-        let refused = |error: io::Error| CaptureStartError::Open(refusal(options, &error.to_string()));
-        let mut attached = Attached::new(options, netns(options)?).map_err(refused)?;
+        let refused = |cause: io::Error| CaptureStartError::Open(refusal(options, cause));
+        let mut attached = AttachedFilters::new(options, netns(options)?).map_err(refused)?;
         let present = attached.present().map_err(refused)?;
-        let wanted = wanted(options, &present)?;
+        let selected = select(options, &present)?;
         let mut owners = Owners::default();
         let cgroups = options.choice.container.as_ref().map(|container| owners.cgroups_of(container));
         let (kernel, rings) = Kernel::start(options, expression, optimize, &cgroups.unwrap_or_default())
             .map_err(|error| match error {
                 KernelError::Program(ProgramError::Filter(error)) => CaptureStartError::Filter(error),
                 error @ KernelError::NoUser(_) => OpenError::Usage(error.to_string()).into(),
-                other => CaptureStartError::Open(refusal(options, &other.to_string())),
+                other => refused(io::Error::other(other)),
             })?;
         let reader = Reader::start(rings).map_err(refused)?;
         let mut it = Self {
@@ -92,36 +94,36 @@ impl LiveCapture {
             owners,
             interfaces: Vec::new(),
             child: None,
-            looked_ns: 0,
-            tidied_ns: now_ns(),
+            polled_ns: 0,
+            gc_ns: now_ns(),
             losses: Losses::default(),
             remarks: Vec::new(),
         };
         it.remarks.extend(it.kernel.counts_because().map(|reason| {
-            format!("processes are found by counting what sockets move, at a higher cost: {reason}")
+            format!("the byte-counting programs find the processes of packets, at a higher cost: {reason}")
         }));
-        let none = wanted.iter().filter(|found| it.kernel.filters.rejects_all(found)).count();
-        if none > 0 && none == wanted.len() {
+        let none = selected.iter().filter(|found| it.kernel.filters.rejects_all(found)).count();
+        if none > 0 && none == selected.len() {
             it.remarks.push("the filter can match no packet".to_owned());
         }
-        for found in wanted {
+        for found in selected {
             it.attach(&found, expression)
                 .map_err(|error| refused(io::Error::other(format!("{}: {error}", found.name))))?;
         }
-        it.learn_owners(&present);
+        it.track_owners(&present);
         Ok(it)
     }
 
-    /// Starts a command of which, and of whose children, the packets are wanted.
+    /// Starts a command, and captures the packets of the command and its descendants.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When the command cannot be started.
     pub fn run(&mut self, command: &[OsString]) -> io::Result<()> {
-        // What this process starts is chosen from its first instruction on.
+        // Children of this process are chosen at the fork, so that the command is chosen before its first instruction.
         let own = std::process::id();
-        self.kernel.chosen.with_children(own)?;
+        self.kernel.chosen.add_with_children(own)?;
         self.child = Some(child::start(command)?);
-        self.kernel.chosen.forget(own)
+        self.kernel.chosen.remove(own)
     }
 
     #[must_use]
@@ -129,21 +131,21 @@ impl LiveCapture {
         &self.interfaces
     }
 
-    /// Why packets have no process, if they have none.
+    /// The reason why packets have no process; `None` if they have.
     #[must_use]
     pub fn without_owners(&self) -> Option<&str> {
         self.kernel.without_owners()
     }
 
-    /// What the user should know of how packets are captured; each once.
+    /// New remarks on the way of capturing, for the user.
     pub fn remarks(&mut self) -> Vec<String> {
         let mut remarks = std::mem::take(&mut self.remarks);
         remarks.extend(self.attached.remarks());
         remarks
     }
 
-    /// Waits a moment for packets and hands them over; says if there will be no more.
-    pub fn next(&mut self, take: &mut Take<'_>) -> Option<StopReason> {
+    /// Waits for packets up to [`TURN`] and passes them to `consumer`. Returns the reason if the capture has ended.
+    pub fn next(&mut self, consumer: &mut Take<'_>) -> Option<StopReason> {
         let has_ended = match &mut self.child {
             Some(child) => !matches!(child.try_wait(), Ok(None)),
             None => false,
@@ -153,37 +155,37 @@ impl LiveCapture {
             return Some(StopReason::CommandExited);
         }
         if let Some(batch) = self.reader.next(TURN) {
-            let handed = self.hand_over(&batch, take);
-            self.reader.give_back(batch);
-            if handed.is_break() {
+            let flow = self.consume(&batch, consumer);
+            self.reader.recycle(batch);
+            if flow.is_break() {
                 return Some(StopReason::ConsumerDone);
             }
         }
-        self.look()
+        self.poll()
     }
 
-    /// Stops the capture and hands over what is still on its way; without a taker it is left over.
-    pub fn finish(&mut self, mut take: Option<&mut Take<'_>>) {
+    /// Stops the capture and passes the remaining packets to `consumer`. Without one they are counted as left over.
+    pub fn finish(&mut self, mut consumer: Option<&mut Take<'_>>) {
         self.attached.detach();
-        self.kernel.counters.settle();
+        self.kernel.counters.wait_for_programs();
         self.reader.finish();
-        while let Some(batch) = self.reader.last() {
-            match &mut take {
-                None => self.losses.leave(&batch.heads),
-                Some(wanted) => {
-                    if self.hand_over(&batch, *wanted).is_break() {
-                        take = None;
+        while let Some(batch) = self.reader.next_remaining() {
+            match &mut consumer {
+                None => self.losses.count_left_over(&batch.heads),
+                Some(consume) => {
+                    if self.consume(&batch, *consume).is_break() {
+                        consumer = None;
                     }
                 }
             }
         }
     }
 
-    /// What became of the packets by now, but for what their taker did with them. The interfaces have their share.
+    /// The packets by outcome until now, without the consumer's own counts. Also updates the counts of the interfaces.
     #[must_use]
     pub fn ledger(&mut self) -> Ledger {
-        self.losses.look(&self.kernel, &self.reader);
-        self.losses.tell(&mut self.interfaces);
+        self.losses.update(&self.kernel, &self.reader);
+        self.losses.write_to(&mut self.interfaces);
         let fates = self.kernel.counters.fates();
         Ledger {
             received: fates.received,
@@ -197,25 +199,25 @@ impl LiveCapture {
         }
     }
 
-    /// The taker breaks with the packet that it does not want any more, or with the last one that it wants: the former
-    /// is counted by it, the rest here.
-    fn hand_over(&mut self, batch: &Batch, take: &mut Take<'_>) -> ControlFlow<()> {
+    /// Passes a batch to `consumer`. If the consumer breaks, the packets behind the current one count as left over; the
+    /// current packet is counted by the consumer.
+    fn consume(&mut self, batch: &Batch, consumer: &mut Take<'_>) -> ControlFlow<()> {
         let Self { losses, kernel, reader, owners, interfaces, .. } = self;
-        losses.look(kernel, reader);
-        // Most packets are of the interface and the process of the one before.
+        losses.update(kernel, reader);
+        // Most packets have the interface and the process of the previous packet.
         let (mut last_index, mut interface) = (0, 0);
         let (mut last_owner, mut process) = (None, None);
-        for (place, head) in batch.heads.iter().enumerate() {
+        for (at, head) in batch.heads.iter().enumerate() {
             let time_ns = head.monotonic_ns.wrapping_add(batch.offset_ns);
             if head.ifindex != last_index {
                 last_index = head.ifindex;
-                // An index that came again is of the later interface.
-                let known = interfaces.iter().rposition(|interface| interface.index == last_index);
-                interface = known.unwrap_or(0);
+                // The kernel may reuse an index; the later interface has it.
+                let found = interfaces.iter().rposition(|interface| interface.index == last_index);
+                interface = found.unwrap_or(0);
             }
             if head.owner != last_owner {
                 last_owner = head.owner;
-                process = head.owner().map(|owner| owners.learn(owner, time_ns, kernel));
+                process = head.owner().map(|owner| owners.lookup(owner, time_ns, kernel));
             }
             let packet = Packet {
                 time_ns,
@@ -228,37 +230,37 @@ impl LiveCapture {
                 process: process.and_then(|process| owners.get(process)),
                 lost_before: losses.since_last(head.ifindex),
             };
-            if take(interfaces, &packet).is_break() {
-                losses.leave(batch.heads.get(place + 1..).unwrap_or(&[]));
+            if consumer(interfaces, &packet).is_break() {
+                losses.count_left_over(batch.heads.get(at + 1..).unwrap_or(&[]));
                 return ControlFlow::Break(());
             }
         }
         ControlFlow::Continue(())
     }
 
-    /// What changes while packets come: interfaces, containers, processes.
-    fn look(&mut self) -> Option<StopReason> {
+    /// Follows changes of interfaces, containers and processes.
+    fn poll(&mut self) -> Option<StopReason> {
         let now_ns = now_ns();
-        if now_ns.abs_diff(self.looked_ns) < LOOK_NS {
+        if now_ns.abs_diff(self.polled_ns) < POLL_NS {
             return None;
         }
-        self.looked_ns = now_ns;
+        self.polled_ns = now_ns;
         if let Some(container) = self.options.choice.container.clone() {
             let cgroups = self.owners.cgroups_of(&container);
-            self.kernel.chosen.cgroups(&cgroups);
+            self.kernel.chosen.add_cgroups(&cgroups);
         }
-        if now_ns.abs_diff(self.tidied_ns) >= TIDY_NS {
-            self.tidied_ns = now_ns;
-            self.kernel.tidy();
+        if now_ns.abs_diff(self.gc_ns) >= GC_NS {
+            self.gc_ns = now_ns;
+            self.kernel.gc();
         }
-        // When the kernel does not answer, nothing is known to have changed.
+        // A failed dump is repeated at the next poll.
         let Ok(present) = self.attached.present() else { return None };
-        self.attached.forget_missing(&present);
-        self.learn_owners(&present);
+        self.attached.remove_missing(&present);
+        self.track_owners(&present);
         if self.options.interfaces.is_empty() {
             for found in present {
                 if !self.attached.has(found.index) {
-                    // It may be gone already, or of a kind that cannot be watched; the others can.
+                    // A refusal concerns this interface only: the interface may be gone or of an unsupported type.
                     let _attached = self.attach(&found, "");
                 }
             }
@@ -266,18 +268,19 @@ impl LiveCapture {
         }
         let gone =
             self.options.interfaces.iter().find(|name| !present.iter().any(|found| found.name == **name));
-        let renamed = |name: &String| self.interfaces.iter().any(|known| known.name.as_ref() == Some(name));
-        gone.filter(|name| renamed(name)).map(|name| StopReason::InterfaceGone(name.clone()))
+        let was_attached =
+            |name: &String| self.interfaces.iter().any(|known| known.name.as_ref() == Some(name));
+        gone.filter(|name| was_attached(name)).map(|name| StopReason::InterfaceGone(name.clone()))
     }
 
-    fn learn_owners(&mut self, present: &[Found]) {
+    fn track_owners(&mut self, present: &[CaptureInterface]) {
         if self.options.owners && !self.options.xdp && self.kernel.without_owners().is_none() {
             self.attached.attach_to_ports(present, &mut self.kernel);
-            self.attached.look_inside(present, &mut self.kernel);
+            self.attached.update_netns_addresses(present, &mut self.kernel);
         }
     }
 
-    fn attach(&mut self, found: &Found, expression: &str) -> io::Result<()> {
+    fn attach(&mut self, found: &CaptureInterface, expression: &str) -> io::Result<()> {
         self.attached.attach(found, &mut self.kernel)?;
         let filter = if expression.is_empty() {
             self.interfaces.first().and_then(|interface| interface.filter.clone())
@@ -303,7 +306,7 @@ impl std::fmt::Debug for LiveCapture {
     }
 }
 
-/// What the packets of the chosen interfaces begin with, for a filter that is only to be printed.
+/// The link type of an interface, to print a filter without a capture.
 #[must_use]
 pub fn link_of(name: &str) -> Option<pcap_io::LinkType> {
     let all = interfaces::own().ok()?;

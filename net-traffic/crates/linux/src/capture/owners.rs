@@ -1,4 +1,4 @@
-//! Names the processes that packets belong to.
+//! Reads name, command line and container of the processes that own packets.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,60 +10,60 @@ use super::kernel::Kernel;
 use crate::cgroup::{Containers, hierarchy, path_of};
 use pcap_io::{Container, Process};
 
-/// A process may take another name; so often it is looked at again.
+/// The age at which a process is read again: a process may change its name.
 const REFRESH_NS: u64 = 1_000_000_000;
-/// More are not kept: whoever starts processes must not fill our memory.
-const MOST: usize = 1 << 16;
-/// Longer command lines are cut.
+/// The limit of the cache, so that a host with many short processes does not fill the memory.
+const CACHE_LIMIT: usize = 1 << 16;
+/// The length at which a command line is cut.
 const COMMAND_LIMIT: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Owners {
-    /// Their places in `known`.
-    places: HashMap<ProcessKey, usize>,
-    known: Vec<Known>,
+    /// Indices in `known`.
+    indices: HashMap<ProcessKey, usize>,
+    known: Vec<CachedProcess>,
     containers: Containers,
 }
 
-struct Known {
+struct CachedProcess {
     process: Arc<Process>,
     read_ns: u64,
 }
 
 impl Owners {
-    /// Learns of a process what can be learned now; gives its place, which holds until the next call.
-    pub(super) fn learn(&mut self, key: ProcessKey, now_ns: u64, kernel: &mut Kernel) -> usize {
-        let place = self.places.get(&key).copied();
-        let before = place.and_then(|place| self.known.get(place));
-        if let (Some(place), Some(known)) = (place, before)
+    /// Reads a process unless a recent entry exists. Returns the index for [`Self::get`], valid until the next call.
+    pub(super) fn lookup(&mut self, key: ProcessKey, now_ns: u64, kernel: &mut Kernel) -> usize {
+        let index = self.indices.get(&key).copied();
+        let before = index.and_then(|index| self.known.get(index));
+        if let (Some(index), Some(known)) = (index, before)
             && now_ns.saturating_sub(known.read_ns) < REFRESH_NS
         {
-            return place;
+            return index;
         }
         let before = before.map(|known| Arc::clone(&known.process));
         let begin = || Process { pid: key.pid(), ..Process::default() };
         let mut process = before.as_deref().cloned().unwrap_or_else(begin);
         self.read(key, kernel, &mut process);
         let process = before.filter(|before| **before == process).unwrap_or_else(|| Arc::new(process));
-        let now = Known { process, read_ns: now_ns };
-        if let Some((place, known)) = place.and_then(|place| Some((place, self.known.get_mut(place)?))) {
+        let now = CachedProcess { process, read_ns: now_ns };
+        if let Some((index, known)) = index.and_then(|index| Some((index, self.known.get_mut(index)?))) {
             *known = now;
-            return place;
+            return index;
         }
-        if self.known.len() >= MOST {
+        if self.known.len() >= CACHE_LIMIT {
             self.known.clear();
-            self.places.clear();
+            self.indices.clear();
         }
         self.known.push(now);
-        self.places.insert(key, self.known.len() - 1);
+        self.indices.insert(key, self.known.len() - 1);
         self.known.len() - 1
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<&Arc<Process>> {
-        self.known.get(place).map(|known| &known.process)
+    pub(super) fn get(&self, index: usize) -> Option<&Arc<Process>> {
+        self.known.get(index).map(|known| &known.process)
     }
 
-    /// The kernel's row has name and cgroup also of a process that has ended; /proc has the rest while it lives.
+    /// The programs' row has the name and the cgroup, also of an ended process. /proc has the rest of a living one.
     fn read(&mut self, key: ProcessKey, kernel: &mut Kernel, process: &mut Process) {
         if let Some(row) = kernel.process(key) {
             let name = row.comm.split(|octet| *octet == 0).next().unwrap_or_default();
@@ -98,7 +98,7 @@ impl Owners {
         }
     }
 
-    /// The cgroups of the processes that run in this container now.
+    /// The cgroups of the container's processes.
     pub(super) fn cgroups_of(&mut self, wanted: &str) -> Vec<u64> {
         use std::os::unix::fs::MetadataExt;
 
@@ -126,7 +126,8 @@ impl Owners {
     }
 }
 
-/// The directory has an entry for each thread, and as every directory two links more.
+/// A directory has two links, and /proc/PID/task one more for each thread
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/fs/proc/base.c#L3954>).
 fn has_one_thread(pid: u32) -> bool {
     use std::os::unix::fs::MetadataExt;
 
@@ -137,8 +138,8 @@ fn container(known: &net_traffic_snapshot::Container) -> Container {
     Container { id: known.id.clone(), name: known.name.clone() }
 }
 
-/// Field 22 of /proc/PID/stat, as keys have it. The second field is the name, in parentheses, which may contain
-/// anything.
+/// Field 22 of /proc/PID/stat, modulo 2^32 as in a [`ProcessKey`]. The second field is the name in parentheses, which may
+/// contain spaces and parentheses.
 fn start_ticks(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let ticks: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;

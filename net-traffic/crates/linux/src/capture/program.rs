@@ -1,22 +1,21 @@
-//! The filter as a program: what the compiler translated, with a tail call at its end. Loaded here, attached elsewhere.
+//! Assembles and loads a filter program: the translated filter, and a tail call at the end.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_prog_type};
 use pcap_filter::ebpf::{EbpfInsn, Lowering, TranslateError, translate};
 use pcap_filter::{FilterError, Program};
 
-const PROG_LOAD: libc::c_long = 5;
-const SCHED_CLS: u32 = 3;
-const XDP: u32 = 6;
-/// The type of attachment that a program of type [`XDP`] is for.
-const ATTACH_XDP: u32 = 37;
-/// `TC_ACT_UNSPEC`: whoever is attached behind us decides.
-const GO_ON: i32 = -1;
+/// Continues with the next program on the interface
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/pkt_cls.h#L63>).
+const TC_ACT_UNSPEC: i32 = -1;
+/// <https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/bpf.h#L6452>
 const XDP_PASS: i32 = 2;
+/// `BPF_JMP | BPF_EXIT`.
 const EXIT: u8 = 0x95;
 
-/// Why there is no filter.
+/// Why a filter cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProgramError {
     #[error("{0}")]
@@ -29,7 +28,7 @@ pub(super) enum ProgramError {
     Load(io::Error),
 }
 
-/// Loads the filter for one place, followed by entry `next` of the map of programs `stages`.
+/// Loads the filter for one hook point. An accepted packet continues at entry `next` of the program array `stages`.
 pub(super) fn load(
     program: &Program,
     lowering: Lowering,
@@ -37,12 +36,12 @@ pub(super) fn load(
     next: u32,
 ) -> Result<OwnedFd, ProgramError> {
     let is_xdp = lowering == Lowering::Xdp;
-    let rejected = if is_xdp { XDP_PASS } else { GO_ON };
+    let rejected = if is_xdp { XDP_PASS } else { TC_ACT_UNSPEC };
     let code = assemble(&translate(&program.insns, lowering)?, stages.as_raw_fd(), next, rejected)?;
     load_program(&code, is_xdp).map_err(ProgramError::Load)
 }
 
-/// Every way out of the filter leads to its end, where an accepted packet goes on to the next program.
+/// Replaces every exit of the filter by a jump to the end, which tail-calls the next program for an accepted packet.
 fn assemble(
     filter: &[EbpfInsn],
     stages: i32,
@@ -61,14 +60,14 @@ fn assemble(
     code.extend([
         // if r0 == 0 goto reject
         raw(0x15, 0, 0, 5, 0),
-        // r1 = r6, where the translation keeps the context
+        // r1 = r6, the context in translated code
         raw(0xbf, 1, 6, 0, 0),
         // r2 = the map
         raw(0x18, 2, 1, 0, stages),
         raw(0, 0, 0, 0, 0),
         // r3 = the entry
         raw(0xb7, 3, 0, 0, next.cast_signed()),
-        // bpf_tail_call, which does not come back
+        // bpf_tail_call, which does not return
         raw(0x85, 0, 0, 0, 12),
         // reject
         raw(0xb7, 0, 0, 0, rejected),
@@ -101,8 +100,10 @@ fn load_program(code: &[[u8; 8]], is_xdp: bool) -> io::Result<OwnedFd> {
         interface: u32,
         attach_type: u32,
     }
+    let program_type =
+        if is_xdp { bpf_prog_type::BPF_PROG_TYPE_XDP } else { bpf_prog_type::BPF_PROG_TYPE_SCHED_CLS };
     let attributes = Attributes {
-        kind: if is_xdp { XDP } else { SCHED_CLS },
+        kind: program_type as u32,
         count: u32::try_from(code.len()).unwrap_or(u32::MAX),
         insns: code.as_ptr() as u64,
         license: c"Dual MIT/GPL".as_ptr() as u64,
@@ -113,17 +114,18 @@ fn load_program(code: &[[u8; 8]], is_xdp: bool) -> io::Result<OwnedFd> {
         flags: 0,
         name: *b"capture_filter\0\0",
         interface: 0,
-        attach_type: if is_xdp { ATTACH_XDP } else { 0 },
+        attach_type: if is_xdp { bpf_attach_type::BPF_XDP as u32 } else { 0 },
     };
-    // SAFETY: the attributes are as large as is said, and what they point to outlives the call.
+    let command = bpf_cmd::BPF_PROG_LOAD as libc::c_long;
+    // SAFETY: the size is that of the attributes, and the instructions and the license outlive the call.
     let fd = unsafe {
-        libc::syscall(libc::SYS_bpf, PROG_LOAD, std::ptr::from_ref(&attributes), size_of::<Attributes>())
+        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(&attributes), size_of::<Attributes>())
     };
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made this descriptor for us.
+    // SAFETY: the descriptor is new, and this function has the only copy.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -134,10 +136,10 @@ mod tests {
     use pcap_filter::bpf::{K, RET};
 
     #[test]
-    fn every_exit_becomes_a_jump_to_the_end() {
+    fn every_exit_becomes_jump_to_end() {
         let filter =
             translate(&[Insn::stmt(RET | K, 0), Insn::stmt(RET | K, 96)], Lowering::TcIngress).unwrap();
-        let code = assemble(&filter, 7, 1, GO_ON).unwrap();
+        let code = assemble(&filter, 7, 1, TC_ACT_UNSPEC).unwrap();
         let exits: Vec<usize> = (0..code.len()).filter(|at| code[*at][0] == EXIT).collect();
         assert_eq!(exits, [code.len() - 1]);
         for (at, insn) in code.iter().enumerate().take(filter.len()).filter(|(_, insn)| insn[0] == 0x05) {

@@ -1,4 +1,5 @@
-//! Asks an interface for packets to other hosts, for as long as this lives; the kernel forgets it with the socket.
+//! Sets promiscuous mode on an interface. The kernel ends the mode with the packet socket that requested it
+//! (<https://github.com/gregkh/linux/blob/v6.12.117/net/packet/af_packet.c#L3877>).
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -12,13 +13,13 @@ pub(super) struct Promiscuous {
 
 impl Promiscuous {
     pub(super) fn on(ifindex: u32) -> io::Result<Self> {
-        // Protocol 0: the socket itself gets no packets.
-        // SAFETY: no memory is handed over.
+        // A packet socket with protocol 0 receives nothing (<https://man7.org/linux/man-pages/man7/packet.7.html>).
+        // SAFETY: the call takes no pointer.
         let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the kernel has just made this descriptor for us.
+        // SAFETY: the descriptor is new, and this function has the only copy.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         let request = libc::packet_mreq {
             mr_ifindex: ifindex.cast_signed(),
@@ -26,7 +27,7 @@ impl Promiscuous {
             mr_alen: 0,
             mr_address: [0; 8],
         };
-        // SAFETY: the request is of the size that is given and outlives the call.
+        // SAFETY: the request has the size that is passed, and outlives the call.
         let result = unsafe {
             libc::setsockopt(
                 socket.as_raw_fd(),

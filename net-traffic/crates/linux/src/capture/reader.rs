@@ -1,4 +1,4 @@
-//! Empties the rings as they fill, and hands batches of packets to the writer, in the order of time.
+//! Reads the rings in a thread of its own, and sends batches of packets in the order of time to the consumer.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,25 +15,25 @@ use nix::time::{ClockId, clock_gettime};
 use super::record::{self, Head};
 use super::ring::Ring;
 
-/// How many batches may wait for the writer, and how large one is: 64 MiB. One fits into a processor's cache.
+/// The length of the queue in batches, and the size of a batch: 64 MiB in all. A batch fits into a CPU's cache.
 const QUEUE: usize = 256;
 const BATCH: usize = 256 << 10;
-/// How many empty batches are kept.
+/// The number of empty batches that are kept.
 const SPARE: usize = 8;
-/// How long a packet may lie in a ring where few come.
+/// The longest time of a packet in a ring with little traffic.
 const PAUSE_MS: u16 = 20;
 
-/// Packets with their octets, in the order of time.
+/// Packets with their bytes, in the order of time.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) heads: Vec<Head>,
     pub(super) octets: Vec<u8>,
-    /// What has to be added to the monotonic clock to have the time since 1970.
+    /// The difference between the real-time and the monotonic clock.
     pub(super) offset_ns: u64,
 }
 
 impl Batch {
-    /// Empty, with its memory.
+    /// Empties the batch and keeps its memory.
     fn cleared(mut self) -> Self {
         self.heads.clear();
         self.octets.clear();
@@ -41,10 +41,10 @@ impl Batch {
     }
 }
 
-/// The thread that reads.
+/// The reading thread.
 pub(super) struct Reader {
     batches: Receiver<Batch>,
-    /// Batches that were read, whose memory serves again.
+    /// Consumed batches, whose memory is used again.
     spare: SyncSender<Batch>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -52,11 +52,11 @@ pub(super) struct Reader {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The rings get no more packets: empty them and end.
+    /// No program writes any more: the thread reads the rest and ends.
     last: AtomicBool,
     queue_full: AtomicU64,
     unreadable: AtomicU64,
-    /// What `queue_full` has of each interface.
+    /// `queue_full` by interface.
     lost: Mutex<HashMap<u32, u64>>,
 }
 
@@ -67,36 +67,37 @@ impl Reader {
         let shared = Arc::new(Shared::default());
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         for ring in &rings {
-            // Edge-triggered: what lies in a ring is no reason to wake up, only the kernel's word that it is much.
+            // Edge-triggered: unread packets do not wake the thread, only a wake-up by the program. The program wakes the
+            // thread when the ring has enough data.
             epoll.add(ring.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0))?;
         }
-        let mut work = Work { rings, epoll, send, spares, shared: Arc::clone(&shared) };
-        let thread = std::thread::Builder::new().name("packets".into()).spawn(move || work.run())?;
+        let mut rings = RingReader { rings, epoll, send, spares, shared: Arc::clone(&shared) };
+        let thread = std::thread::Builder::new().name("packets".into()).spawn(move || rings.run())?;
         Ok(Self { batches, spare, shared, thread: Some(thread) })
     }
 
-    /// The next batch, if one comes in time.
+    /// The next batch; `None` after the timeout.
     pub(super) fn next(&self, timeout: Duration) -> Option<Batch> {
         self.batches.recv_timeout(timeout).ok()
     }
 
-    /// From now on no packets come: the batches end with those that are in the rings.
+    /// Lets the thread end after the packets that are in the rings.
     pub(super) fn finish(&mut self) {
         self.shared.last.store(true, Ordering::Release);
     }
 
-    /// The next of the last batches.
-    pub(super) fn last(&self) -> Option<Batch> {
+    /// After [`Self::finish`]: the next remaining batch; `None` after the last one.
+    pub(super) fn next_remaining(&self) -> Option<Batch> {
         self.batches.recv().ok()
     }
 
-    /// A batch that nobody needs any more.
-    pub(super) fn give_back(&self, batch: Batch) {
-        // If there are enough of them its memory is freed.
+    /// Returns the memory of a consumed batch to the thread.
+    pub(super) fn recycle(&self, batch: Batch) {
+        // A full channel frees the memory.
         drop(self.spare.try_send(batch));
     }
 
-    /// What the queue lost of each interface.
+    /// The packets that found the queue full, by interface.
     pub(super) fn lost(&self) -> HashMap<u32, u64> {
         self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -120,14 +121,14 @@ impl Drop for Reader {
     }
 }
 
-/// What one look at the rings brought.
+/// The result of one pass over the rings.
 #[derive(Clone, Copy)]
-struct Round {
+struct Drained {
     records: usize,
     octets: usize,
 }
 
-struct Work {
+struct RingReader {
     rings: Vec<Ring>,
     epoll: Epoll,
     send: SyncSender<Batch>,
@@ -135,24 +136,24 @@ struct Work {
     shared: Arc<Shared>,
 }
 
-impl Work {
+impl RingReader {
     fn run(&mut self) {
         loop {
             let is_last = self.shared.last.load(Ordering::Acquire);
-            let round = self.round(is_last);
-            if is_last && round.records == 0 {
+            let drained = self.drain(is_last);
+            if is_last && drained.records == 0 {
                 return;
             }
-            if round.octets < BATCH && !is_last {
+            if drained.octets < BATCH && !is_last {
                 let mut events = [EpollEvent::empty()];
-                // An error would only mean that we look sooner.
+                // An error only shortens the wait.
                 let _woken = self.epoll.wait(&mut events, EpollTimeout::from(PAUSE_MS));
             }
         }
     }
 
-    /// Takes from all rings what was there when it began, up to a batch.
-    fn round(&mut self, is_last: bool) -> Round {
+    /// Reads the records of all rings that are older than the start of the pass, up to a batch per ring.
+    fn drain(&mut self, is_last: bool) -> Drained {
         let (now, offset_ns) = clocks();
         let limit = if is_last { u64::MAX } else { now };
         let spare = match self.spares.try_recv() {
@@ -163,7 +164,7 @@ impl Work {
         let mut records = 0;
         let Self { rings, shared, .. } = self;
         for ring in rings.iter_mut() {
-            // Each ring has its part of the batch, so that one cannot keep the others waiting.
+            // Each ring has a limit of its own, so that a busy ring does not delay the others.
             let room = batch.octets.len() + BATCH;
             ring.read(|bytes| {
                 if record::time_of(bytes) > limit || batch.octets.len() >= room {
@@ -184,12 +185,12 @@ impl Work {
         if !batch.heads.is_empty() {
             self.send(batch, is_last);
         }
-        Round { records, octets }
+        Drained { records, octets }
     }
 
     fn send(&self, batch: Batch, is_last: bool) {
         if is_last {
-            // Nothing more comes, so that there is time to wait; and if nobody takes it, nobody wants it.
+            // No more packets arrive, so that a full queue may block. An error means that the receiver is dropped.
             let _sent = self.send.send(batch);
             return;
         }
@@ -204,10 +205,9 @@ impl Work {
     }
 }
 
-/// The monotonic clock, and how far it is behind the time since 1970. The latter is asked anew each time, because it
-/// is set by others.
+/// The monotonic clock and its difference to the real-time clock. The difference changes when the time is set.
 fn clocks() -> (u64, u64) {
-    // These clocks exist wherever the programs do.
+    // The clocks exist on every Linux, so that the calls cannot fail.
     let read = |clock| clock_gettime(clock).map_or(Duration::ZERO, Duration::from).as_nanos();
     let (monotonic, wall) = (read(ClockId::CLOCK_MONOTONIC), read(ClockId::CLOCK_REALTIME));
     let whole = |ns: u128| u64::try_from(ns).unwrap_or(u64::MAX);

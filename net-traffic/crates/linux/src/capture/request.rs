@@ -1,14 +1,14 @@
-//! What was asked for, as this machine has it: the namespace, the interfaces, and why it may not be had.
+//! Resolves the options of a capture: network namespace and interfaces, and the remedy for a refusal.
 
 use std::io;
 
-use super::interfaces::Found;
+use super::interfaces::CaptureInterface;
 use crate::netns::{NetNs, NetNsError};
 use crate::rights;
 use net_traffic_capture::LiveCaptureOptions;
 use net_traffic_snapshot::OpenError;
 
-/// Where the interfaces are.
+/// The network namespace of the interfaces.
 pub(super) fn netns(options: &LiveCaptureOptions) -> Result<NetNs, OpenError> {
     let usage = |error: NetNsError| OpenError::Usage(format!("--netns: {error}"));
     let Some(name) = &options.netns else { return NetNs::own().map_err(usage) };
@@ -23,7 +23,11 @@ pub(super) fn netns(options: &LiveCaptureOptions) -> Result<NetNs, OpenError> {
     }
 }
 
-pub(super) fn wanted(options: &LiveCaptureOptions, all: &[Found]) -> Result<Vec<Found>, OpenError> {
+/// The interfaces that the options name; all of them without a name.
+pub(super) fn select(
+    options: &LiveCaptureOptions,
+    all: &[CaptureInterface],
+) -> Result<Vec<CaptureInterface>, OpenError> {
     if options.interfaces.is_empty() {
         return Ok(all.to_vec());
     }
@@ -34,8 +38,8 @@ pub(super) fn wanted(options: &LiveCaptureOptions, all: &[Found]) -> Result<Vec<
     options.interfaces.iter().map(named).collect()
 }
 
-/// The kernel's refusal, and what to do about it.
-pub(super) fn refusal(options: &LiveCaptureOptions, cause: &str) -> OpenError {
+/// Adds the remedy to a refusal: the missing capabilities, if any is missing.
+pub(super) fn refusal(options: &LiveCaptureOptions, cause: io::Error) -> OpenError {
     let attempt = if options.interfaces.is_empty() {
         "capturing".to_owned()
     } else {
@@ -48,9 +52,6 @@ pub(super) fn refusal(options: &LiveCaptureOptions, cause: &str) -> OpenError {
             capability: "CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW",
             remedy,
         },
-        None => OpenError::Failed {
-            attempt: format!("begin {attempt}"),
-            cause: io::Error::other(cause.to_owned()),
-        },
+        None => OpenError::Failed { attempt: format!("begin {attempt}"), cause },
     }
 }

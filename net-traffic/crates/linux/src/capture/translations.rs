@@ -1,5 +1,7 @@
-//! Which connections are translated, as the kernel tracks them: the programs are told, so that they know whose the answers
-//! are when nothing of the connection was captured before. A thread follows what the kernel tells; no packet waits for it.
+//! Copies the NAT translations of conntrack to a map of the programs. With the map a program finds the owner of an
+//! answer to a translated packet, even if no packet of the connection has been captured.
+//!
+//! A thread reads conntrack events, so that no packet waits for them.
 
 mod message;
 
@@ -16,51 +18,53 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::SockProtocol;
 use nix::unistd::pipe2;
 
-use self::message::{DESTROYED, LIST, NEW};
+use self::message::{DESTROYED, LIST, NEW, Translation};
 use crate::netlink::Netlink;
 use crate::netns::NetNs;
 
-/// It is there where connections are tracked.
-const TRACKED: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
-/// Those who are told of new ones, and of destroyed ones.
-const GROUPS: u32 = 1 | 4;
+/// The file exists if conntrack is loaded
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/net/netfilter/nf_conntrack_standalone.c#L627>).
+const CONNTRACK_COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+/// The multicast groups of created and destroyed connections, as bits.
+const GROUPS: u32 = 1 << (libc::NFNLGRP_CONNTRACK_NEW - 1) | 1 << (libc::NFNLGRP_CONNTRACK_DESTROY - 1);
 
-/// Dropping it ends the thread.
+/// The thread; a drop ends it.
 pub(super) struct Translations {
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Translations {
-    /// Whether there may be any. To ask further where there are none would have the kernel load what tracks them.
-    pub(super) fn may_be(netns: &NetNs) -> bool {
-        netns.run(|| Path::new(TRACKED).exists()).unwrap_or(false)
+    /// Whether conntrack is loaded. A netlink request would load the module
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/net/netfilter/nfnetlink.c#L236>).
+    pub(super) fn is_tracking(netns: &NetNs) -> bool {
+        netns.run(|| Path::new(CONNTRACK_COUNT).exists()).unwrap_or(false)
     }
 
-    /// Tells the programs of those that there are, and then of each that comes.
+    /// Writes the existing translations to `map`, and starts the thread, which writes new ones.
     ///
     /// # Errors
     /// The kernel's refusal.
     pub(super) fn follow(map: Map, netns: &NetNs) -> io::Result<Self> {
         let open = || netns.run(|| Netlink::open(SockProtocol::NetlinkNetFilter))?;
-        let (table, told) = (open()?, open()?);
-        told.join(GROUPS)?;
+        let (table, events) = (open()?, open()?);
+        events.join(GROUPS)?;
         let map = KernelMap::try_from(map).map_err(io::Error::other)?;
-        // Not for the processes that we start: the thread ends when the last descriptor is closed.
+        // The thread ends when the write end is closed. O_CLOEXEC keeps the descriptor from child processes.
         let (wait, stop) = pipe2(OFlag::O_CLOEXEC)?;
-        let mut follower = Follower { map, table, told, wait };
+        let mut follower = Follower { map, table, events, wait };
         follower.read_table()?;
         let thread = std::thread::Builder::new().name("translations".into()).spawn(move || {
-            while follower.turn()?.is_continue() {}
+            while follower.recv_notifications()?.is_continue() {}
             Ok(())
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Why nothing is followed any more; once.
+    /// The error that ended the thread; `None` after the first call.
     pub(super) fn refusal(&mut self) -> Option<io::Error> {
         let ended = self.thread.take_if(|thread| thread.is_finished())?;
-        // A panic has said itself what it was.
+        // The panic handler has printed a panic.
         ended.join().ok()?.err()
     }
 }
@@ -75,17 +79,17 @@ impl Drop for Translations {
 }
 
 struct Follower {
-    /// What arrives, and what its receiver gets.
+    /// The flow of an arriving packet, and the flow that its receiver reads.
     map: KernelMap<MapData, Flow, Flow>,
     table: Netlink,
-    told: Netlink,
+    events: Netlink,
     wait: OwnedFd,
 }
 
 impl Follower {
-    /// Waits for news, until nobody wants them any more.
-    fn turn(&mut self) -> io::Result<ControlFlow<()>> {
-        let mut ready = [self.told.as_fd(), self.wait.as_fd()].map(|of| PollFd::new(of, PollFlags::POLLIN));
+    /// Waits for conntrack events and copies them. Breaks when [`Translations`] is dropped.
+    fn recv_notifications(&mut self) -> io::Result<ControlFlow<()>> {
+        let mut ready = [self.events.as_fd(), self.wait.as_fd()].map(|of| PollFd::new(of, PollFlags::POLLIN));
         match poll(&mut ready, PollTimeout::NONE) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -93,38 +97,38 @@ impl Follower {
         if ready[1].revents().is_some_and(|events| !events.is_empty()) {
             return Ok(ControlFlow::Break(()));
         }
-        let Self { map, told, .. } = self;
-        let heard_all = told.drain_events(|kind, payload| {
-            for (arriving, delivered) in message::translations(payload) {
+        let Self { map, events, .. } = self;
+        let complete = events.drain_events(|kind, payload| {
+            for translation in message::translations(payload) {
                 match kind {
-                    NEW => tell(map, arriving, delivered),
-                    // The programs may have forgotten it already.
-                    DESTROYED => drop(map.remove(&arriving)),
+                    NEW => insert(map, translation),
+                    // The LRU map may have evicted the entry already.
+                    DESTROYED => drop(map.remove(&translation.arriving)),
                     _ => {}
                 }
             }
         });
-        if !heard_all? {
+        if !complete? {
             self.read_table()?;
         }
         Ok(ControlFlow::Continue(()))
     }
 
-    /// All that there are.
+    /// Dumps the conntrack table.
     fn read_table(&mut self) -> io::Result<()> {
         let mut found = Vec::new();
         self.table.dump(LIST, &message::EVERY_FAMILY, &mut found, |payload| {
             let translations: Vec<_> = message::translations(payload).collect();
             Ok(if translations.is_empty() { None } else { Some(translations) })
         })?;
-        for (arriving, delivered) in found.into_iter().flatten() {
-            tell(&mut self.map, arriving, delivered);
+        for translation in found.into_iter().flatten() {
+            insert(&mut self.map, translation);
         }
         Ok(())
     }
 }
 
-/// The map forgets what was used least: that costs a name.
-fn tell(map: &mut KernelMap<MapData, Flow, Flow>, arriving: Flow, delivered: Flow) {
-    let _told = map.insert(arriving, delivered, 0);
+/// An LRU map evicts an entry instead of refusing one. Packets of an evicted connection may have no process.
+fn insert(map: &mut KernelMap<MapData, Flow, Flow>, translation: Translation) {
+    let _inserted = map.insert(translation.arriving, translation.delivered, 0);
 }
