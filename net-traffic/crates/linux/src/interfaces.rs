@@ -155,7 +155,7 @@ mod tests {
     use net_traffic_snapshot::collect_all;
 
     #[test]
-    fn proc_net_dev_lists_the_same_interfaces_as_netlink() {
+    fn proc_net_dev_and_netlink_list_same_interfaces() {
         let mut collector = Interfaces::new(NetNs::own().unwrap()).unwrap();
         let by_index = |interfaces: Vec<Interface>| {
             interfaces.into_iter().map(|each| (each.index, each.name)).collect::<BTreeMap<_, _>>()

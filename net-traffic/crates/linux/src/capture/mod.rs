@@ -108,7 +108,7 @@ impl LiveCapture {
         }
         for found in selected {
             it.attach(&found, expression)
-                .map_err(|error| refused(io::Error::other(format!("{}: {error}", found.name))))?;
+                .map_err(|error| refused(io::Error::new(error.kind(), format!("{}: {error}", found.name))))?;
         }
         it.track_owners(&present);
         Ok(it)
@@ -144,7 +144,8 @@ impl LiveCapture {
         remarks
     }
 
-    /// Waits for packets up to [`TURN`] and passes them to `consumer`. Returns the reason if the capture has ended.
+    /// Waits up to a tenth of a second for packets, and passes them to `consumer`. Returns the reason if the capture has
+    /// ended.
     pub fn next(&mut self, consumer: &mut Take<'_>) -> Option<StopReason> {
         let has_ended = match &mut self.child {
             Some(child) => !matches!(child.try_wait(), Ok(None)),

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn tcp_request_has_layout_of_inet_diag_req() {
+    fn tcp_request_has_the_v1_layout() {
         let bytes = &requests(established(Protocol::Tcp))[0].body;
         assert_eq!(bytes.len(), 60);
         assert_eq!(bytes[..4], [0, 0, 0, 2]);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn udp_request_has_layout_of_inet_diag_req_v2() {
+    fn udp_request_has_the_v2_layout() {
         let bytes = &requests(established(Protocol::Udp))[1].body;
         assert_eq!(bytes.len(), 56);
         assert_eq!(bytes[..8], [10, 17, 0, 0, 2, 0, 0, 0]);

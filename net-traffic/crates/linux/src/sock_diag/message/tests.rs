@@ -152,7 +152,7 @@ fn raw_socket_of_icmp_is_named_icmp() {
 }
 
 #[test]
-fn cut_message_is_error_and_unknown_family_is_none() {
+fn cut_message_is_error_unknown_family_is_none() {
     let mut bytes = bytes(CLOSE_WAIT);
     assert!(socket(&bytes[..MESSAGE - 1], Protocol::Tcp, None).is_err());
     assert!(socket(&bytes[..bytes.len() - 1], Protocol::Tcp, None).is_err());
