@@ -1,14 +1,14 @@
-//! Containers that talk to each other, to another host through NAT, and are reached through a published port.
+//! Containers connect to each other and through NAT to a host, and a host connects through a published port.
 
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use libtest_mimic::{Completion, Failed, Trial};
 use serde_json::Value;
 
-use super::engine::{Engine, HOST, OUTSIDE, outside};
-use super::report::{Top, bytes, equal, program, rows};
+use net_traffic_testing::report::{Top, bytes, equal, rows};
+use net_traffic_testing::wait_until;
+
+use super::engine::{Engine, HOST, OUTSIDE, outside, program};
 
 pub(crate) fn trial() -> Trial {
     Trial::ignorable_test("docker::bridge", || match Engine::missing() {
@@ -20,19 +20,19 @@ pub(crate) fn trial() -> Trial {
     })
 }
 
-/// What each client sends, and gets back.
+/// The bytes that each client sends and receives.
 const NEAR: u64 = 50_000;
 const FAR: u64 = 70_000;
 const IN: u64 = 90_000;
-/// Serves one connection after the other, and gives back what it gets.
+/// An echo server for one connection after the other.
 const ECHO: &str = "nc -ll -p 80 -e /bin/cat";
 
-/// Sends so many thousand bytes and reads what comes back to its end.
+/// Sends these bytes and reads the reply to its end.
 pub(super) fn client(bytes: u64, address: &str, port: u16) -> String {
     format!("dd if=/dev/zero bs=1000 count={} 2>/dev/null | nc {address} {port} >/dev/null", bytes / 1000)
 }
 
-/// A container that lives for a report or two before it works: long enough for its interface and its name to be read.
+/// A container waits two seconds before its work, so that a report reads its interface and name first.
 pub(super) fn later(line: &str) -> String {
     format!("sleep 2; {line}")
 }
@@ -51,7 +51,7 @@ fn check(engine: &Engine) -> Result<(), Failed> {
 
     // From a container to another host, through the bridge and NAT.
     let mut echo = outside("nc -l -p 9000 -e /bin/cat").spawn()?;
-    wait_for_listener()?;
+    wait_for_listener(9000);
     let far = engine.container("far", &[], &later(&client(FAR, OUTSIDE, 9000)))?;
     engine.docker(&["wait", "far"])?;
     let report = top.fresh()?;
@@ -78,7 +78,7 @@ fn check(engine: &Engine) -> Result<(), Failed> {
     super::packets::check(engine)
 }
 
-/// However many interfaces a connection passes, it is one row for its end in a container, and one for its other end.
+/// A connection through several interfaces has one row for each end.
 fn one_row(
     report: &Value,
     moved: u64,
@@ -97,7 +97,7 @@ fn one_row(
     equal("passes the bridge", &found[0]["interface"], &Value::from("docker0"), report)
 }
 
-/// What was a container's stays so when it is gone.
+/// The bytes of a removed container stay in its row.
 fn ended(engine: &Engine, top: &mut Top, id: &str) -> Result<(), Failed> {
     engine.docker(&["rm", "-f", "web"])?;
     let report = top.fresh()?;
@@ -106,7 +106,7 @@ fn ended(engine: &Engine, top: &mut Top, id: &str) -> Result<(), Failed> {
     equal("its name", &found[0]["name"], &Value::from("web"), &report)
 }
 
-/// `-i docker0` and `--container` choose what passes the bridge and what is in the container, and nothing else.
+/// `-i docker0` selects the bridge's traffic, `--container` that of the container.
 fn selected(engine: &Engine) -> Result<(), Failed> {
     engine.container("one", &[], ECHO)?;
     let address = engine.address("one")?;
@@ -114,7 +114,7 @@ fn selected(engine: &Engine) -> Result<(), Failed> {
     let mut inside = follow(engine, &["--container", "two"])?;
     engine.container("two", &[], &format!("{}; sleep 1", later(&client(NEAR, &address, 80))))?;
     let beside = outside("nc -l -p 9001 -e /bin/cat").spawn()?;
-    wait_for_listener()?;
+    wait_for_listener(9001);
     let line = client(FAR, OUTSIDE, 9001);
     equal(
         "the host's client",
@@ -152,7 +152,7 @@ fn selected(engine: &Engine) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A list, for which no program runs in the kernel.
+/// A list without counting.
 fn listening(engine: &Engine, container: &str) -> Result<Value, Failed> {
     let output = program(&["connections", "--json", "-l", "--container", container])
         .env("DOCKER_HOST", engine.host())
@@ -166,14 +166,11 @@ fn follow(engine: &Engine, arguments: &[&str]) -> Result<Top, Failed> {
     Top::follow(command)
 }
 
-/// Until the server outside listens.
-pub(super) fn wait_for_listener() -> Result<(), Failed> {
-    for _ in 0..50 {
-        let output = outside("cat /proc/net/tcp /proc/net/tcp6").stdout(Stdio::piped()).output()?;
-        if String::from_utf8_lossy(&output.stdout).contains(" 0A ") {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    Err("nobody listens outside".into())
+/// Waits until the server outside listens on this port.
+pub(super) fn wait_for_listener(port: u16) {
+    let listening = |line: &str| line.contains(&format!(":{port:04X} ")) && line.contains(" 0A ");
+    wait_until(&format!("a server listens on port {port}"), || {
+        let output = outside("cat /proc/net/tcp /proc/net/tcp6").stdout(Stdio::piped()).output();
+        output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(listening))
+    });
 }

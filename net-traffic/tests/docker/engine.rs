@@ -1,4 +1,4 @@
-//! An engine with everything of its own, and a network beside it. Nothing of it is left when it is dropped.
+//! A Docker engine with its own directories, and a second network. Drop removes everything.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,27 +20,27 @@ const APPLETS: &[&str] = &["sh", "nc", "dd", "cat", "sleep"];
 const BUSYBOX: &str = "/bin/busybox";
 const IMAGE: &str = "bare";
 const PATIENCE: Duration = Duration::from_millis(100);
-/// In steps of the above.
+/// In intervals of `PATIENCE`.
 const STARTING: u32 = 300;
 const STOPPING: u32 = 150;
 
-/// The host of the namespace beside ours, and ours as that one sees it.
+/// The addresses of the outside host and of this host.
 pub(crate) const OUTSIDE: &str = "10.77.0.2";
 pub(crate) const HOST: &str = "10.77.0.1";
-/// The interface that leads there.
+/// The interface to the outside host.
 pub(crate) const BESIDE: &str = "beside";
 
-/// A running engine. Its thread is in the engine's namespaces.
+/// A running engine. The thread that started it is in its namespaces.
 pub(crate) struct Engine {
     daemon: Child,
     directory: TempDir,
-    /// The cgroups of all containers that were not there before.
+    /// The cgroups that did not exist before the engine.
     cgroups: Vec<PathBuf>,
     _namespace: NetNs,
 }
 
 impl Engine {
-    /// What this machine lacks for an engine.
+    /// The missing requirement of an engine, if one is missing.
     pub(crate) fn missing() -> Option<String> {
         let programs = [("dockerd", "docker.io"), ("iptables", "iptables"), ("ip", "iproute2")];
         if let Some((program, package)) = programs.into_iter().find(|(program, _)| !is_there(program)) {
@@ -55,7 +55,7 @@ impl Engine {
     pub(crate) fn start() -> Result<Self, Failed> {
         let namespace = NetNs::enter_new()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
-        // What the engine leaves behind becomes ours, to be waited for.
+        // Orphans of the engine become children of this process, which waits for them.
         set_child_subreaper(true)?;
         act("mount", &["--make-rprivate", "/"])?;
         act("mount", &["-t", "tmpfs", "tmpfs", "/run"])?;
@@ -78,7 +78,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The engine's own client; gives what it prints.
+    /// Runs the `docker` client; returns its output.
     pub(crate) fn docker(&self, arguments: &[&str]) -> Result<String, Failed> {
         let output = Command::new("docker")
             .env("DOCKER_HOST", self.host())
@@ -91,7 +91,7 @@ impl Engine {
         Err(format!("docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into())
     }
 
-    /// Starts a container that runs this line of shell; gives its id.
+    /// Starts a container with this line of shell; returns its id.
     pub(crate) fn container(&self, name: &str, options: &[&str], line: &str) -> Result<String, Failed> {
         let words = [&["run", "-d", "--name", name], options, &[IMAGE, "/bin/sh", "-c", line]].concat();
         self.docker(&words)
@@ -102,7 +102,7 @@ impl Engine {
         self.docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", name])
     }
 
-    /// What `DOCKER_HOST` is for this engine.
+    /// The value of `DOCKER_HOST` for this engine.
     pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.directory.path().join("docker.sock").display())
     }
@@ -160,16 +160,23 @@ impl Drop for Engine {
     }
 }
 
-/// A command inside the namespace beside ours.
+/// The program with these arguments.
+pub(crate) fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_net-traffic"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A command on the outside host.
 pub(crate) fn outside(line: &str) -> Command {
     let mut command = Command::new("timeout");
-    // It must not outlive a test that fails.
+    // The time-out ends the command after a failed test.
     command.args(["20", "ip", "netns", "exec", BESIDE, BUSYBOX, "sh", "-c", line]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-/// Another host, as it were, one link away.
+/// Makes the outside host, one link away.
 fn beside() -> Result<(), Failed> {
     let with_length = |address: &str| format!("{address}/24");
     act("ip", &["netns", "add", BESIDE])?;
@@ -193,7 +200,7 @@ fn is_there(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-/// Where the engine will put the cgroups of its containers, if it is the first one here.
+/// The cgroups that the first engine on the machine creates.
 fn missing_cgroups() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     mounts

@@ -1,8 +1,7 @@
-//! A real Docker engine, started and stopped by the test: who moved what, through docker0, NAT and a published port.
+//! A real Docker engine, started by the test: the bytes of containers through docker0, NAT and a published port.
 //!
-//! Everything is in a network and a mount namespace of the test's own: the bridge, the packet filter's rules and the
-//! mounts end with it. Needs root, `dockerd`, `iptables` and a static busybox; `NET_TRAFFIC_NO_SKIP=1` turns a skip
-//! into a failure.
+//! The engine runs in a network and a mount namespace of the test, so its bridge, rules and mounts end with the test. Needs
+//! root, `dockerd`, `iptables` and a static busybox; with `NET_TRAFFIC_NO_SKIP=1` a skip fails.
 
 #[cfg(target_os = "linux")]
 mod bridge;
@@ -10,15 +9,11 @@ mod bridge;
 mod engine;
 #[cfg(target_os = "linux")]
 mod packets;
-#[cfg(target_os = "linux")]
-#[path = "../kernel/suite/program/report.rs"]
-#[expect(dead_code, reason = "the kernel suite uses the rest")]
-mod report;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     let mut arguments = libtest_mimic::Arguments::from_args();
-    // Namespaces belong to a thread.
+    // A namespace is per thread.
     arguments.test_threads = Some(1);
     libtest_mimic::run(&arguments, vec![bridge::trial()]).exit_code()
 }

@@ -1,9 +1,7 @@
-//! Packets of containers behind docker0: each has its container and its process, both ways, and can be chosen by it.
+//! Packets of containers on docker0: each has its container and process, and `--container` selects them.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
@@ -11,19 +9,21 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::bridge::{client, later, wait_for_listener};
-use super::engine::{BESIDE, Engine, HOST, OUTSIDE, outside};
-use super::report::{equal, program};
+use super::engine::{BESIDE, Engine, HOST, OUTSIDE, outside, program};
+use net_traffic_testing::report::equal;
+use net_traffic_testing::wait_until;
 
 const BYTES: u64 = 20_000;
 
 pub(crate) fn check(engine: &Engine) -> Result<(), Failed> {
     let mut first = outside("nc -l -p 9002 -e /bin/cat").spawn()?;
     let mut second = outside("nc -l -p 9003 -e /bin/cat").spawn()?;
-    wait_for_listener()?;
+    wait_for_listener(9002);
+    wait_for_listener(9003);
     let ports = "tcp port 9002 or tcp port 9003";
     let all = Capturing::start(engine, &["-i", "docker0", ports])?;
     let one = Capturing::start(engine, &["-i", "docker0", "--container", "asks", ports])?;
-    // Where they leave they have the host's address.
+    // On the outer interface the packets have the host's address.
     let left = Capturing::start(engine, &["-i", BESIDE, "--direction", "out", ports])?;
     engine.container("asks", &[], &later(&client(BYTES, OUTSIDE, 9002)))?;
     engine.container("begs", &[], &later(&client(BYTES, OUTSIDE, 9003)))?;
@@ -31,13 +31,13 @@ pub(crate) fn check(engine: &Engine) -> Result<(), Failed> {
         engine.docker(&["wait", container])?;
     }
     equal("the servers", &(first.wait()?.success() && second.wait()?.success()), &true, &Value::Null)?;
-    thread::sleep(Duration::from_millis(200));
+    wait_until_interfaces_rest()?;
     let (all, one, left) = (all.end()?, one.end()?, left.end()?);
 
     for (container, port) in [("asks", 9002), ("begs", 9003)] {
         let found: Vec<_> = all.iter().filter(|packet| has_port(packet, port)).collect();
         let ways = ["in", "out"].map(|way| found.iter().filter(|packet| packet["direction"] == way).count());
-        // There and back: a handshake, the data, an end.
+        // Each direction has the handshake, the data and the end.
         equal("packets each way", &ways.iter().all(|count| *count > 4), &true, &Value::Null)?;
         for packet in found {
             equal("its container", &packet["container"], &Value::from(container), packet)?;
@@ -60,15 +60,36 @@ pub(crate) fn check(engine: &Engine) -> Result<(), Failed> {
     equal("and of nobody else", &one.iter().all(|packet| has_port(packet, 9002)), &true, &Value::Null)
 }
 
+/// Waits until docker0 and the interface beside carry no more packets.
+fn wait_until_interfaces_rest() -> Result<(), Failed> {
+    const RESTING: u32 = 5;
+    let mut before = interface_counters()?;
+    let mut resting = 0;
+    wait_until("the interfaces carry no more packets", || {
+        let now = interface_counters().unwrap_or_default();
+        resting = if now == before { resting + 1 } else { 0 };
+        before = now;
+        resting == RESTING
+    });
+    Ok(())
+}
+
+fn interface_counters() -> Result<Vec<String>, Failed> {
+    let table = std::fs::read_to_string("/proc/thread-self/net/dev")?;
+    let chosen =
+        |line: &&str| line.trim_start().starts_with("docker0:") || line.trim_start().starts_with(BESIDE);
+    Ok(table.lines().filter(chosen).map(str::to_owned).collect())
+}
+
 fn has_port(packet: &Value, port: u64) -> bool {
     packet["source"]["port"] == port || packet["destination"]["port"] == port
 }
 
-/// A capture that runs.
+/// A running capture.
 struct Capturing(Child);
 
 impl Capturing {
-    /// Returns once it listens.
+    /// Returns when the capture listens.
     fn start(engine: &Engine, arguments: &[&str]) -> Result<Self, Failed> {
         let mut command: Command = program(&["capture", "--json"]);
         command.args(arguments).env("DOCKER_HOST", engine.host());
@@ -83,7 +104,7 @@ impl Capturing {
         Err("a capture ended before it listened".into())
     }
 
-    /// The packets.
+    /// Ends the capture; returns its packets.
     fn end(mut self) -> Result<Vec<Value>, Failed> {
         kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGINT)?;
         let mut text = String::new();

@@ -15,8 +15,6 @@ mod libpcap;
 mod manual;
 mod oracle;
 mod properties;
-#[path = "../support/skip.rs"]
-mod skip;
 mod verdicts;
 
-use self::skip::skip;
+use net_traffic_testing::skip;

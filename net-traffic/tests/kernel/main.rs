@@ -1,7 +1,7 @@
-//! Known traffic against what was counted, on the running kernel: to the byte, for every way of counting.
+//! Known traffic compared with the counted bytes, on the running kernel, for each tier.
 //!
-//! `NET_TRAFFIC_NO_SKIP=1` turns a skip that this machine does not explain into a failure; `NET_TRAFFIC_SLOW=N`
-//! gives everything N times as long.
+//! With `NET_TRAFFIC_NO_SKIP=1` a skip that the machine does not explain fails. `NET_TRAFFIC_SLOW=N` multiplies every
+//! time limit.
 
 #[cfg(target_os = "linux")]
 mod suite;
@@ -11,7 +11,7 @@ use net_traffic_selftest::traffic::{cases, run_worker_if_requested};
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    // The traffic's processes are this program too.
+    // The worker processes are this program too.
     let told = suite::act_if_told().or_else(|| run_worker_if_requested(cases()));
     told.unwrap_or_else(suite::run)
 }

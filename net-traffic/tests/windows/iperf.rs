@@ -1,4 +1,4 @@
-//! Throughput tests: this program as server and as client.
+//! Throughput tests with the program as server and as client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use crate::program::{alone, program, stderr};
 
-/// A port that nobody listens on, as far as that can be told.
+/// A port that was free a moment ago.
 fn port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port().to_string()
 }
 
 #[test]
-fn a_client_and_a_server_agree_on_what_was_moved() {
+fn client_and_server_agree_on_bytes() {
     let _alone = alone();
     let port = port();
     let server = program()
@@ -30,7 +30,6 @@ fn a_client_and_a_server_agree_on_what_was_moved() {
         if output.status.success() {
             break;
         }
-        // The server may not listen yet.
         std::thread::sleep(Duration::from_millis(200));
         output = client();
     }
@@ -46,14 +45,14 @@ fn a_client_and_a_server_agree_on_what_was_moved() {
 }
 
 #[test]
-fn a_test_without_a_server_fails_and_says_so() {
+fn test_without_server_fails_with_reason() {
     let _alone = alone();
     let output = program().args(["iperf", "127.0.0.1", "-t", "1", "-p", &port()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("error"), "{}", stderr(&output));
 }
 
-/// Ends it when the test does, however that is.
+/// Kills the process when the test ends.
 struct Running(Child);
 
 impl Drop for Running {
@@ -63,7 +62,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn who_comes_while_a_test_runs_hears_that_the_server_is_busy() {
+fn client_during_test_is_refused_as_busy() {
     let _alone = alone();
     let port = port();
     let start = |arguments: &[&str]| {
@@ -80,12 +79,12 @@ fn who_comes_while_a_test_runs_hears_that_the_server_is_busy() {
     let second = program().args(["iperf", "127.0.0.1", "-t", "1", "-p", &port]).output().unwrap();
     assert_eq!(second.status.code(), Some(1), "{}", stderr(&second));
     assert!(stderr(&second).contains("the server is busy running a test"), "{}", stderr(&second));
-    // The one that runs goes on.
+    // The running test continues.
     assert!(said.any(|line| line.unwrap().contains("/sec")));
 }
 
 #[test]
-fn a_client_that_says_nothing_more_is_hung_up_on_and_others_are_served() {
+fn silent_client_is_dropped_and_others_served() {
     let _alone = alone();
     let port = port();
     let mut command = program();
@@ -95,7 +94,7 @@ fn a_client_that_says_nothing_more_is_hung_up_on_and_others_are_served() {
     assert!(said.any(|line| line.unwrap().contains("Server listening")));
     let mut silent = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
     silent.write_all(&[b'c'; 37]).unwrap();
-    // It is asked for more, and then told that nobody listens any more; so it goes.
+    // The server closes the connection, so a write fails and the client ends.
     assert!(silent.read_to_end(&mut Vec::new()).unwrap() > 0);
     drop(silent);
     let client = || program().args(["iperf", "127.0.0.1", "-t", "1", "-p", &port]).output().unwrap();

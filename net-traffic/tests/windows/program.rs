@@ -1,9 +1,9 @@
-//! Runs the program and reads what it says.
+//! Runs the program and reads its reports.
 
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::support::schema::{self, Json};
+use net_traffic_testing::schema::{self, Json};
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("net-traffic"));
@@ -11,13 +11,13 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// To be held while the program may begin to count: of two copies, one is refused.
+/// A lock for runs that may count: a second counting instance is refused.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs it on a line of arguments.
+/// Runs the program with a line of arguments.
 pub(crate) fn run(line: &str) -> Output {
     let _alone = alone();
     program().args(line.split_whitespace()).output().unwrap()
@@ -27,7 +27,7 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The reports that it prints, each checked against the contract that holds on every system.
+/// The reports of a run, each checked against the JSON contract.
 pub(crate) fn reports(line: &str) -> Vec<Json> {
     let output = run(&format!("{line} --json"));
     assert_eq!(output.status.code(), Some(0), "{line}: {}", stderr(&output));
@@ -36,7 +36,7 @@ pub(crate) fn reports(line: &str) -> Vec<Json> {
     text.lines().map(Json::parse).collect()
 }
 
-/// The row of this list in which all these keys are numbers or texts that print like this.
+/// The row of the list with these values.
 pub(crate) fn find<'j>(report: &'j Json, list: &str, expected: &[(&str, &str)]) -> Option<&'j Json> {
     let is_like = |row: &&Json| expected.iter().all(|(path, value)| show(row, path) == *value);
     report.get(list).list().iter().find(is_like)
@@ -44,7 +44,7 @@ pub(crate) fn find<'j>(report: &'j Json, list: &str, expected: &[(&str, &str)]) 
 
 /// A value by a path of keys: `local.port`.
 pub(crate) fn show(row: &Json, path: &str) -> String {
-    // What is not there has no parts either.
+    // A missing value has no parts.
     let part = |value: &Json, key| if *value == Json::Null { Json::Null } else { value.get(key).clone() };
     match path.split('.').fold(row.clone(), |value, key| part(&value, key)) {
         Json::Number(number) => number.to_string(),
@@ -62,9 +62,9 @@ pub(crate) fn number(row: &Json, key: &str) -> f64 {
     }
 }
 
-/// Wine has neither event tracing nor the packet monitor, and does not see all owners. A test of what is missing says
-/// nothing on Windows, where an administrator may run it.
+/// Whether the program runs under Wine, which lacks event tracing, the packet monitor and some owners. Tests of missing
+/// parts need Wine, because an administrator on Windows has them.
 pub(crate) fn is_wine() -> bool {
-    // What Wine puts into the environment of its programs.
+    // Wine sets this variable for its programs.
     std::env::var_os("WINEPREFIX").is_some()
 }

@@ -1,5 +1,5 @@
-//! What only a real Windows can show, as administrator: CONTRIBUTING.md says how to run it. Wine has neither event
-//! tracing nor the packet monitor nor the stack's statistics.
+//! Tests that need a real Windows and an administrator; CONTRIBUTING.md has the command. Wine lacks event tracing, the
+//! packet monitor and TCP statistics.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -12,11 +12,11 @@ use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlE
 use windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP;
 
 use crate::program::{alone, find, number, program, reports, show, stderr};
-use crate::support::schema::Json;
+use net_traffic_testing::schema::Json;
 
 const BYTES: usize = 1 << 20;
 
-/// The program, counting until it is asked to stop. It has begun when its first report is there.
+/// The program, counting. The first report shows that it has started.
 struct Counting {
     _alone: Option<MutexGuard<'static, ()>>,
     child: Child,
@@ -24,7 +24,7 @@ struct Counting {
 }
 
 impl Counting {
-    /// The lock is the first's; a second one is started beside it.
+    /// The first instance holds the lock; a second one starts without it.
     fn start(alone: Option<MutexGuard<'static, ()>>) -> Self {
         let mut command = program();
         command.args(["top", "--json", "-d", "1"]).creation_flags(CREATE_NEW_PROCESS_GROUP);
@@ -40,11 +40,11 @@ impl Counting {
     fn report(&mut self) -> Json {
         let mut line = String::new();
         std::io::BufRead::read_line(&mut self.out, &mut line).unwrap();
-        crate::support::schema::check(line.trim());
+        net_traffic_testing::schema::check(line.trim());
         Json::parse(line.trim())
     }
 
-    /// Reports until one holds.
+    /// Reads reports until one satisfies the condition.
     fn until(&mut self, holds: impl Fn(&Json) -> bool) -> Json {
         for _ in 0..10 {
             let report = self.report();
@@ -55,9 +55,9 @@ impl Counting {
         panic!("ten reports, and none is as expected");
     }
 
-    /// Presses Ctrl-Break in its console; how it ended.
+    /// Sends Ctrl-Break; returns the exit status.
     fn stop(&mut self) -> Option<i32> {
-        // SAFETY: takes numbers; the process leads a group of its own.
+        // SAFETY: the call takes numbers, and the process leads its own process group.
         assert_ne!(unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.child.id()) }, 0);
         self.child.wait().unwrap().code()
     }
@@ -68,7 +68,7 @@ fn sessions() -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What this process has received and sent, by this report.
+/// The bytes of this process in a report.
 fn own(report: &Json) -> Option<(f64, f64)> {
     let row = find(report, "processes", &[("pid", &std::process::id().to_string())])?;
     Some((number(row, "rx_bytes"), number(row, "tx_bytes")))
@@ -76,7 +76,7 @@ fn own(report: &Json) -> Option<(f64, f64)> {
 
 #[test]
 #[ignore = "needs event tracing: a real Windows, as administrator"]
-fn tcp_and_udp_are_counted_to_the_byte_by_process_and_connection() {
+fn tcp_and_udp_bytes_are_exact() {
     let mut counting = Counting::start(Some(alone()));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -93,7 +93,7 @@ fn tcp_and_udp_are_counted_to_the_byte_by_process_and_connection() {
     let report = counting.until(|report| own(report) == Some((all, all)));
     let row = find(&report, "connections", &[("local.port", &port)]).unwrap();
     assert_eq!(show(row, "tx_bytes"), of_connection);
-    // Whoever closes first keeps its row for minutes.
+    // The end that closes first stays in TIME-WAIT for minutes.
     drop((server, client));
     let ended = counting
         .until(|report| find(report, "connections", &[("local.port", &port), ("closed", "true")]).is_some());
@@ -104,11 +104,11 @@ fn tcp_and_udp_are_counted_to_the_byte_by_process_and_connection() {
 
 #[test]
 #[ignore = "needs event tracing: a real Windows, as administrator"]
-fn the_session_ends_with_the_program_and_an_orphan_is_taken_over() {
+fn orphaned_session_is_taken_over() {
     let _alone = alone();
     let mut counting = Counting::start(None);
     assert!(sessions().contains("net-traffic"));
-    // A second copy is told, and shows what it can.
+    // A second instance reports the first, and shows the tables.
     let second = program().args(["top", "-c", "1", "--json"]).output().unwrap();
     assert_eq!(second.status.code(), Some(0));
     assert!(stderr(&second).contains("another net-traffic is counting"), "{}", stderr(&second));
@@ -124,7 +124,7 @@ fn the_session_ends_with_the_program_and_an_orphan_is_taken_over() {
 
 #[test]
 #[ignore = "needs event tracing: a real Windows, as administrator"]
-fn a_command_is_counted_with_what_it_starts() {
+fn run_counts_command_and_its_children() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = std::thread::spawn(move || {
@@ -166,7 +166,7 @@ fn connections_have_round_trip_times() {
     let reports = reports(&format!("-t -d 0.5 -c 3 --tier polling --port {port}"));
     let row = find(&reports[2], "connections", &[("local.port", &port.to_string())]).unwrap();
     assert_ne!((show(row, "retransmits"), show(row, "rtt_us")), ("null".to_owned(), "null".to_owned()));
-    // Without event tracing they are the stack's own.
+    // Without event tracing the numbers come from the TCP stack.
     assert!(number(row, "tx_bytes") > 0.0, "{row:?}");
     writer.join().unwrap();
     reader.join().unwrap().unwrap();
@@ -174,7 +174,7 @@ fn connections_have_round_trip_times() {
 
 #[test]
 #[ignore = "needs the packet monitor: Windows 11 or Server 2022, as administrator, with a network by cable or air"]
-fn packets_of_an_adapter_are_captured_once_with_their_owner() {
+fn adapter_packets_are_captured_once_with_owner() {
     let doctor = &reports("doctor")[0];
     let capture = find(doctor, "slots", &[("slot", "capture")]).unwrap();
     assert_eq!(show(capture, "tier"), "pktmon", "{capture:?}");
@@ -187,7 +187,7 @@ fn packets_of_an_adapter_are_captured_once_with_their_owner() {
     let out = child.stdout.take().unwrap();
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let sender = std::thread::spawn(move || {
-        // To a network for documentation: it leaves by the adapter, and nobody answers. Each is longer than those before.
+        // The destination is a documentation network, so no host replies. Each datagram is one byte longer.
         for length in 1..=100 {
             socket.send_to(&[7; 100][..length], "198.51.100.1:9").unwrap();
             std::thread::sleep(Duration::from_millis(100));
@@ -212,7 +212,7 @@ fn packets_of_an_adapter_are_captured_once_with_their_owner() {
 
 #[test]
 #[ignore = "needs event tracing: a real Windows, as administrator"]
-fn a_session_that_somebody_stops_is_said_to_be_and_the_tables_go_on() {
+fn stopped_session_is_reported_and_tables_continue() {
     let mut counting = Counting::start(Some(alone()));
     let stopped = Command::new("logman").args(["stop", "net-traffic", "-ets"]).output().unwrap();
     assert!(stopped.status.success(), "{}", stderr(&stopped));

@@ -1,12 +1,12 @@
-//! What is said where something is not to be had, and what still works.
+//! The messages about missing parts of the system, and the commands that still work.
 
 use windows_sys::Win32::Foundation::CloseHandle;
 use windows_sys::Win32::System::Threading::CreateMutexW;
 
 use crate::program::{alone, find, is_wine, program, reports, run, show, stderr};
-use crate::support::schema::Json;
+use net_traffic_testing::schema::Json;
 
-/// Whether bytes are counted here, by what `doctor` says; under Wine they cannot be.
+/// Whether `doctor` reports counting; Wine has none.
 fn counts() -> bool {
     let report = &reports("doctor")[0];
     let counts = show(find(report, "slots", &[("slot", "counting")]).unwrap(), "tier") == "etw";
@@ -15,7 +15,7 @@ fn counts() -> bool {
 }
 
 #[test]
-fn tables_and_interfaces_are_shown_with_event_tracing_and_without_it_the_reason_is_said() {
+fn tables_work_without_event_tracing() {
     let counts = counts();
     for view in ["top -c 1", "bandwidth -c 1", "connections -d 0.1 -c 2"] {
         let output = run(&format!("{view} --json"));
@@ -41,9 +41,9 @@ fn tables_and_interfaces_are_shown_with_event_tracing_and_without_it_the_reason_
 }
 
 #[test]
-fn bytes_that_nobody_counts_are_unknown_and_not_zero() {
+fn uncounted_bytes_are_unknown_not_zero() {
     let counts = counts();
-    // This process moves something, and so has a row.
+    // This process moves bytes, so it has a row.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     std::io::Write::write_all(&mut client, b"there").unwrap();
@@ -56,7 +56,7 @@ fn bytes_that_nobody_counts_are_unknown_and_not_zero() {
 }
 
 #[test]
-fn doctor_says_what_is_missing_and_how_to_get_it() {
+fn doctor_names_missing_parts_and_remedy() {
     let report = &reports("doctor")[0];
     for slot in ["interfaces", "sockets", "owners"] {
         let row = find(report, "slots", &[("slot", slot)]).unwrap();
@@ -67,13 +67,13 @@ fn doctor_says_what_is_missing_and_how_to_get_it() {
         let row = find(report, "slots", &[("slot", slot)]).unwrap();
         if show(row, "tier") == "null" {
             let words = ["reason", "remedy"].map(|key| show(row, key)).concat();
-            // Of the packet monitor it may be the library that is missing, or the right.
+            // Either the library or the right is missing.
             assert!(words.contains(remedy) || words.contains("administrator"), "{row:?}");
         } else {
             assert_eq!((show(row, "tier"), is_wine()), (tier.to_owned(), false));
         }
     }
-    // Round-trip times and retransmissions: either they are to be had, or the reason is told.
+    // Round-trip times and retransmissions have values, or `doctor` has the reason.
     let row = find(report, "slots", &[("slot", "tcp_statistics")]).unwrap();
     let words = ["tier", "reason", "remedy"].map(|key| show(row, key));
     match words.each_ref().map(String::as_str) {
@@ -85,7 +85,7 @@ fn doctor_says_what_is_missing_and_how_to_get_it() {
 }
 
 #[test]
-fn exit_codes_are_those_of_every_system() {
+fn exit_codes_equal_those_on_linux() {
     for (line, code, why) in [
         ("--no-such-flag", 2, "--no-such-flag"),
         ("-i no-such-interface", 2, "no such interface"),
@@ -104,7 +104,7 @@ fn exit_codes_are_those_of_every_system() {
 }
 
 #[test]
-fn without_a_packet_monitor_a_capture_says_so_and_files_are_read() {
+fn capture_without_pktmon_fails_but_reads_files() {
     let report = &reports("doctor")[0];
     let tier = show(find(report, "slots", &[("slot", "capture")]).unwrap(), "tier");
     assert!(tier == "null" || (tier == "pktmon" && !is_wine()), "{tier}");
@@ -130,7 +130,7 @@ fn without_a_packet_monitor_a_capture_says_so_and_files_are_read() {
 }
 
 #[test]
-fn a_bad_capture_is_refused_before_anything_is_asked() {
+fn bad_capture_options_are_refused_first() {
     for (line, why) in [
         ("capture tcp port", "filter"),
         ("capture -i no-such-interface", "no such interface"),
@@ -143,10 +143,10 @@ fn a_bad_capture_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn a_second_copy_is_told_that_the_first_is_counting() {
+fn second_instance_is_refused_while_first_counts() {
     let _alone = alone();
     let name: Vec<u16> = "Global\\net-traffic-counting\0".encode_utf16().collect();
-    // SAFETY: the name has an end. This is what a copy that counts has; it goes when this process ends.
+    // SAFETY: the name ends with NUL. A counting instance holds this mutex; it ends with the process.
     let held = unsafe { CreateMutexW(std::ptr::null(), 0, name.as_ptr()) };
     assert!(!held.is_null());
     let run = |line: &str| program().args(line.split_whitespace()).output().unwrap();
@@ -155,12 +155,12 @@ fn a_second_copy_is_told_that_the_first_is_counting() {
     assert!(stderr(&output).contains("counting: another net-traffic is counting"), "{}", stderr(&output));
     let output = run("run -- cmd /c exit 7");
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    // SAFETY: it was opened here and is closed once.
+    // SAFETY: the handle was opened above and is closed once.
     unsafe { CloseHandle(held) };
 }
 
 #[test]
-fn a_run_ends_with_the_status_of_its_command_or_says_that_a_privilege_is_missing() {
+fn run_returns_command_status_or_missing_privilege() {
     let counts = counts();
     let output = run("run -- cmd /c exit 7");
     assert_eq!(output.status.code(), Some(if counts { 7 } else { 3 }), "{}", stderr(&output));

@@ -1,10 +1,10 @@
-//! Recording and replaying.
+//! Records and replays.
 
 use crate::program::{alone, program, reports, run, stderr};
-use crate::support::schema;
+use net_traffic_testing::schema;
 
 #[test]
-fn what_was_recorded_here_is_replayed() {
+fn recording_made_here_is_replayed() {
     let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("day.jsonl");
@@ -29,11 +29,11 @@ fn every_format_is_written() {
 }
 
 #[test]
-fn connections_have_identities_that_last() {
+fn connection_identities_are_stable() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
     let reports = reports(&format!("-l -d 0.1 -c 3 --port {port}"));
     assert_eq!(reports.len(), 3);
-    // A socket whose identity changed would be reported as ended and begun.
+    // A socket with a changed identity would have two rows.
     assert!(reports.iter().all(|report| report.get("connections").list().len() == 1));
 }

@@ -1,4 +1,4 @@
-//! What the program lists, against sockets that the test opened itself.
+//! The listed sockets compared with the test's own sockets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use windows_sys::Win32::NetworkManagement::IpHelper::{
 
 use crate::program::{find, is_wine, number, reports, show};
 
-/// A connection over loopback that has moved something each way: Wine knows an owner only then.
+/// A connection over loopback that has moved bytes in each direction; Wine has an owner only then.
 fn connection(address: &str) -> (TcpListener, TcpStream, TcpStream) {
     let listener = TcpListener::bind(address).unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -23,7 +23,7 @@ fn connection(address: &str) -> (TcpListener, TcpStream, TcpStream) {
 }
 
 #[test]
-fn connections_of_both_families_have_ends_state_and_owner() {
+fn connections_have_endpoints_state_and_owner() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let (listener, client, server) = connection(address);
         let report = &reports("-a -t")[0];
@@ -47,23 +47,23 @@ fn connections_of_both_families_have_ends_state_and_owner() {
             assert_eq!(show(row, "state"), "established");
             let accepted = std::ptr::eq(end, &raw const server);
             if is_wine() && (accepted || local.is_ipv6()) {
-                // Wine sees who has a connection of IPv4 that was not accepted, and no other.
+                // Wine has the owner of unaccepted IPv4 connections only.
                 assert!(["null", &pid].contains(&show(row, "pid").as_str()));
             } else {
                 assert_eq!((show(row, "pid"), show(row, "process")), (pid.clone(), name.clone()));
                 assert_ne!(show(row, "user"), "null");
             }
-            // What nobody counts is not known, and not zero.
+            // Uncounted bytes are unknown, not zero.
             assert_eq!(show(row, "container"), "null");
         }
         let port = listener.local_addr().unwrap().port().to_string();
         let row = find(report, "connections", &[("local.port", &port), ("state", "listen")]).unwrap();
-        assert_eq!(row.get("remote"), &crate::support::schema::Json::Null);
+        assert_eq!(row.get("remote"), &net_traffic_testing::schema::Json::Null);
     }
 }
 
 #[test]
-fn datagram_sockets_are_listed_with_all() {
+fn datagram_sockets_are_listed_with_option_a() {
     let first = UdpSocket::bind("127.0.0.1:0").unwrap();
     let second = UdpSocket::bind("127.0.0.1:0").unwrap();
     first.send_to(b"datagram", second.local_addr().unwrap()).unwrap();
@@ -79,7 +79,7 @@ fn datagram_sockets_are_listed_with_all() {
 }
 
 #[test]
-fn states_are_counted_and_selections_hold() {
+fn states_are_counted_and_selected() {
     let (_listener, client, _server) = connection("127.0.0.1:0");
     let port = client.local_addr().unwrap().port();
     let report = &reports(&format!("-t --port {port}"))[0];
@@ -90,7 +90,7 @@ fn states_are_counted_and_selections_hold() {
         ["protocol", "state", "count"].map(|key| show(&groups[0], key)),
         ["tcp", "established", "2"].map(str::to_owned)
     );
-    // All of them, as Group-Object counts them.
+    // The number of connections in each state.
     let all = &reports("-a")[0];
     for group in all.get("states").list() {
         let [protocol, state] = ["protocol", "state"].map(|key| show(group, key));
@@ -111,7 +111,7 @@ fn states_are_counted_and_selections_hold() {
 }
 
 #[test]
-fn a_connection_that_was_closed_leaves_the_table() {
+fn closed_connection_leaves_table() {
     let (listener, client, server) = connection("127.0.0.1:0");
     let port = client.local_addr().unwrap().port().to_string();
     drop((client, server, listener));
@@ -120,12 +120,12 @@ fn a_connection_that_was_closed_leaves_the_table() {
     assert_eq!(row, None);
 }
 
-/// What the system itself says, by the interface's name: the figures of Get-NetAdapterStatistics.
+/// The system's counters by interface name, as in Get-NetAdapterStatistics.
 fn counters() -> BTreeMap<String, [u64; FIGURES.len()]> {
     let mut table: *mut MIB_IF_TABLE2 = std::ptr::null_mut();
-    // SAFETY: `table` is writable; what it points to afterwards is freed below.
+    // SAFETY: `table` is a valid out pointer; the table is freed below.
     assert_eq!(unsafe { GetIfTable2(&raw mut table) }, 0);
-    // SAFETY: the system filled the table in; so many rows follow each other in it.
+    // SAFETY: the system filled the table, which has this number of rows.
     let rows = unsafe {
         std::slice::from_raw_parts((&raw const (*table).Table).cast(), (*table).NumEntries as usize)
     };
@@ -137,7 +137,7 @@ fn counters() -> BTreeMap<String, [u64; FIGURES.len()]> {
         (name, figures)
     };
     let counters = rows.iter().map(figures).collect();
-    // SAFETY: it comes from the system and is not used any more.
+    // SAFETY: the system allocated the table, and no reference to it is left.
     unsafe { FreeMibTable(table.cast()) };
     counters
 }
@@ -153,7 +153,7 @@ const FIGURES: [&str; 8] = [
     "tx_dropped",
 ];
 
-/// What the program says of each interface, which the system must have said before, or will afterwards.
+/// The program's counters of each interface, which lie between two readings of the system's counters.
 fn reported() -> BTreeMap<String, [f64; FIGURES.len()]> {
     let before = counters();
     let reported: BTreeMap<_, _> = reports("bandwidth -c 1")[0]
@@ -183,7 +183,7 @@ fn exact(counter: u64) -> f64 {
 }
 
 #[test]
-fn the_counters_of_an_interface_are_the_systems_and_grow_by_what_was_sent() {
+fn interface_counters_grow_by_sent_bytes() {
     const BYTES: usize = 4 << 20;
     let sum = |figures: &BTreeMap<String, [f64; FIGURES.len()]>, at: usize| -> f64 {
         figures.values().map(|figures| figures[at]).sum()
@@ -196,27 +196,28 @@ fn the_counters_of_an_interface_are_the_systems_and_grow_by_what_was_sent() {
     let after = reported();
     let grown = [0, 4].map(|at| sum(&after, at) - sum(&before, at));
     if is_wine() {
-        // Windows itself does not count what stays within the machine.
+        // Windows does not count loopback traffic.
         assert!(grown.iter().all(|grown| *grown >= exact(BYTES as u64)), "received and sent {grown:?}");
     }
 }
 
 #[test]
-fn bandwidth_has_a_row_for_each_interface_of_the_system() {
+fn bandwidth_has_row_for_each_interface() {
     let report = &reports("bandwidth -c 1")[0];
     let names: BTreeSet<String> =
         report.get("interfaces").list().iter().map(|row| show(row, "name")).collect();
     let known = counters();
     assert!(!names.is_empty() && names.iter().all(|name| known.contains_key(name)), "{names:?}");
-    // Windows lists the layers of drivers above an adapter, too, which repeat it.
+    // Windows also lists filter drivers, which repeat the adapter's counters.
     assert!(!is_wine() || names.len() == known.len(), "{names:?}");
 }
 
 #[test]
-fn rates_come_from_two_readings() {
+fn rates_need_two_readings() {
     let reports = reports("bandwidth -d 0.2 -c 2");
     assert_eq!(reports.len(), 2);
-    let rate = |report: &crate::support::schema::Json| show(&report.get("interfaces").list()[0], "rx_bps");
+    let rate =
+        |report: &net_traffic_testing::schema::Json| show(&report.get("interfaces").list()[0], "rx_bps");
     assert_eq!(rate(&reports[0]), "null");
     assert_ne!(rate(&reports[1]), "null");
 }

@@ -1,4 +1,4 @@
-//! The traffic itself: what was sent was received, all of it is accounted for, and it is the same told twice.
+//! The ground truth of each case adds up: sent and received bytes, and unique identities.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use net_traffic_snapshot::Bytes;
 
 use super::skips::{Reason, skip};
 
-/// The trial `traffic::<case>`: no tracer, only the truth.
+/// The trial `traffic::<case>`, without a tracer.
 pub(super) fn check(case: &Case) -> Result<Completion, Failed> {
     let name = format!("traffic::{}", case.name);
     let played = match NetNs::enter_new() {
         Ok(_namespace) => play(case),
         Err(error) => return skip(&name, &Reason::Rights(error)),
     };
-    // Back in the machine's own namespace, where it shows what it lacks.
+    // `skip` reads /proc of the machine's own namespace.
     match played {
         Err(TrafficError::Unsupported { feature, reason }) => skip(&name, &Reason::Feature(feature, reason)),
         Err(error) => Err(error.to_string().into()),

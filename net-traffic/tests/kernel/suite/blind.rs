@@ -1,4 +1,4 @@
-//! What a tier truly cannot see: these differences must occur, exactly as they stand here, and no others.
+//! The known gaps of each tier: exactly these differences must occur.
 
 use super::compare::{Difference, Phase};
 use super::tracer::Tier;
@@ -16,8 +16,8 @@ struct Miss {
     counted: Option<u64>,
 }
 
-/// A connection that was reset, or closed in both directions, is no longer in the kernel's tables, though a process
-/// still holds the descriptor; and a socket that connects again starts from nothing.
+/// A reset connection, or one closed in both directions, leaves the kernel's tables while a process still holds its
+/// descriptor. A socket that connects again starts at zero.
 const BLIND: &[Blind] = &[
     Blind { tier: Tier::TpBtf, case: "ktls_shared", misses: TLS_FRAMING },
     Blind { tier: Tier::Fentry, case: "ktls_shared", misses: TLS },
@@ -48,21 +48,22 @@ const BLIND: &[Blind] = &[
     },
 ];
 
-/// What kernel TLS sends for a process that does not own the socket is the owner's: no function that is hooked sends it.
+/// With kernel TLS, the bytes of a process that does not own the socket count for the owner: no hooked function sends
+/// them.
 const TLS: &[Miss] = &[
     guests(Phase::Open, RECORDS, Some(2 * RECORDS)),
     guests(Phase::Open, RECORDS, None),
     guests(Phase::Closed, RECORDS, Some(2 * RECORDS)),
     guests(Phase::Closed, RECORDS, None),
 ];
-/// The tracepoint tells what the call sent; what TLS adds to it is the owner's.
+/// The tracepoint has the bytes of the call; the framing of TLS counts for the owner.
 const TLS_FRAMING: &[Miss] = &[
     guests(Phase::Open, RECORDS, Some(RECORDS + FRAMING)),
     guests(Phase::Open, RECORDS, Some(RECORDS - FRAMING)),
     guests(Phase::Closed, RECORDS, Some(RECORDS + FRAMING)),
     guests(Phase::Closed, RECORDS, Some(RECORDS - FRAMING)),
 ];
-/// What each of two processes sends, and what of it TLS adds.
+/// The bytes that each of two processes sends, and the framing of TLS in them.
 const RECORDS: u64 = 16 * 4096 + FRAMING;
 const FRAMING: u64 = 16 * 29;
 
@@ -74,7 +75,7 @@ const fn unseen(direction: &'static str, expected: u64) -> Miss {
     Miss { phase: Phase::Open, direction, expected, counted: None }
 }
 
-/// Takes the known differences out and gives what is then wrong, a line each.
+/// Removes the known differences; returns the others and the missing ones, one line each.
 pub(super) fn unexplained(tier: Tier, case: &str, mut found: Vec<(Phase, Difference)>) -> Vec<String> {
     let mut wrong = vec![];
     for miss in BLIND.iter().filter(|row| row.tier == tier && row.case == case).flat_map(|row| row.misses) {

@@ -1,5 +1,5 @@
-//! Packets of loopback: each is captured once in each direction, filtered, whole, and with its process; of those that
-//! are chosen only; and each is accounted for.
+//! Packets of loopback: each is captured once per direction, filtered, complete and with its process. The counters
+//! account for each packet.
 
 mod nat;
 
@@ -50,7 +50,7 @@ pub(super) fn trials() -> Vec<Trial> {
     trials.map(trial).into_iter().chain(translating).collect()
 }
 
-/// What is to be compared of a packet.
+/// The compared fields of a packet.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     direction: Option<Direction>,
@@ -59,7 +59,7 @@ struct Seen {
     pid: Option<u32>,
 }
 
-/// What a capture came to.
+/// The result of a capture.
 #[derive(Debug)]
 struct Outcome {
     seen: Vec<Seen>,
@@ -77,7 +77,7 @@ fn options() -> LiveCaptureOptions {
     }
 }
 
-/// Captures what `act` sends, until there are `enough`.
+/// Captures the packets of `act` until there are `enough`.
 fn capture(
     options: &LiveCaptureOptions,
     enough: usize,
@@ -109,7 +109,7 @@ fn capture_by(
     Ok(Outcome { ledger: live.ledger(), seen, without_owners })
 }
 
-/// Sends packets of several lengths, each with its number in it, and others that the filter refuses.
+/// Sends numbered packets of several lengths, and packets that the filter rejects.
 fn send() -> Result<(), Failed> {
     let receiver = UdpSocket::bind("127.0.0.1:7200")?;
     let sender = UdpSocket::bind("127.0.0.1:0")?;
@@ -130,7 +130,7 @@ fn seen(number: usize, direction: Direction, pid: Option<u32>) -> Seen {
     Seen { direction: Some(direction), last: u8::try_from(number).ok(), length, pid }
 }
 
-/// Received is captured and lost and left over.
+/// The received packets are the sum of captured, lost and left-over packets.
 fn accounted(outcome: &Outcome, received: usize) -> Result<(), Failed> {
     let Outcome { seen, ledger, .. } = outcome;
     let sum = seen.len() as u64 + ledger.dropped() + ledger.left_over;
@@ -152,7 +152,7 @@ fn loopback() -> Result<(), Failed> {
     accounted(&outcome, 2 * PACKETS)
 }
 
-/// Where frames arrive there is one direction, and nobody whose they are.
+/// XDP has received frames only, without a process.
 fn xdp() -> Result<(), Failed> {
     let options = LiveCaptureOptions { xdp: true, owners: false, ..options() };
     let outcome = capture(&options, usize::MAX, send)?;
@@ -163,7 +163,7 @@ fn xdp() -> Result<(), Failed> {
     accounted(&outcome, PACKETS)
 }
 
-/// Those of somebody else are not even received.
+/// The filter rejects packets of other processes.
 fn chosen() -> Result<(), Failed> {
     let own = std::process::id();
     let name = std::fs::read_to_string("/proc/self/comm")?.trim_end().to_owned();
@@ -188,7 +188,7 @@ fn chosen() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What nobody wants any more is left over.
+/// Packets after the last wanted one are left over.
 fn enough() -> Result<(), Failed> {
     let outcome = capture(&options(), 5, send)?;
     if outcome.seen.len() != 5 || outcome.ledger.left_over == 0 {
@@ -197,14 +197,14 @@ fn enough() -> Result<(), Failed> {
     accounted(&outcome, 2 * PACKETS)
 }
 
-/// Whatever fits into rings of a page or two.
+/// The packets that fit into ring buffers of a page or two.
 fn tiny_rings() -> Result<(), Failed> {
     const MANY: usize = 2000;
     let options = LiveCaptureOptions { ring_kib: 8, ..options() };
     let outcome = capture(&options, usize::MAX, || {
         let sender = UdpSocket::bind("127.0.0.1:0")?;
         for _ in 0..MANY {
-            // Nobody receives: what comes back as an error was sent all the same.
+            // No socket receives: a datagram whose send returns an ICMP error was sent too.
             drop(sender.send_to(&[7; 3000], "127.0.0.1:7200"));
         }
         Ok(())
@@ -215,7 +215,7 @@ fn tiny_rings() -> Result<(), Failed> {
     accounted(&outcome, 2 * MANY)
 }
 
-/// A bridge hands packets on without their sockets: whose they are was seen on its port.
+/// A bridge forwards packets without their sockets; the owner comes from the bridge's port.
 fn bridge() -> Result<(), Failed> {
     let (host, guest) = (Place::new()?, Place::new()?);
     host.connect("port", &guest, "eth0");
@@ -230,7 +230,7 @@ fn bridge() -> Result<(), Failed> {
             guest.run(|| {
                 let sender = UdpSocket::bind("10.9.0.2:0")?;
                 for number in 0..PACKETS {
-                    // Nobody receives: what comes back as an error was sent all the same.
+                    // No socket receives: a datagram whose send returns an ICMP error was sent too.
                     drop(sender.send_to(&vec![u8::try_from(number)?; payload(number)], "10.9.0.1:7200"));
                 }
                 Ok(())
@@ -247,7 +247,7 @@ fn bridge() -> Result<(), Failed> {
     accounted(&outcome, outcome.seen.len())
 }
 
-/// What comes to a container before anything has come from it: forwarded by a bridge, or to its own interface.
+/// Packets to a container before its first own packet: forwarded by a bridge, or to its own interface.
 fn first_packets() -> Result<(), Failed> {
     let (host, guest, far) = (Place::new()?, Place::new()?, Place::new()?);
     host.connect("port", &guest, "eth0");

@@ -1,4 +1,4 @@
-//! One case against one tier: the bytes of every process and socket, while they live and after.
+//! One case on one tier: the bytes of each process and socket, while they are open and after their end.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use super::compare::{Difference, Observed, Phase, compare};
 use super::skips::{Reason, skip};
 use super::tracer::{Refused, Tier, Tracer};
 
-/// More differences than that say nothing new.
+/// The number of printed differences.
 const SHOWN: usize = 20;
 
 enum Verdict {
@@ -18,8 +18,8 @@ enum Verdict {
     Skip(Reason),
 }
 
-/// The tracer of a tier, which serves all its cases but those that begin before it: to load the programs takes
-/// longer than most cases do, above all under emulation.
+/// The tracer of a tier, shared by its cases except those that start before it: loading the programs takes longer than
+/// most cases.
 pub(super) type Shared<T> = Mutex<Option<(Tier, T)>>;
 
 /// The trial `<tier>::<case>`.
@@ -41,7 +41,7 @@ pub(super) fn check<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> R
     }
 }
 
-/// A tier that was refused once stays refused: no traffic for it any more.
+/// The refused tiers, whose other cases need no traffic.
 static REFUSED: Mutex<Vec<(Tier, Refused)>> = Mutex::new(vec![]);
 
 fn count<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> Result<Verdict, TrafficError> {
@@ -56,7 +56,7 @@ fn count<T: Tracer>(case: &Case, tier: Tier, shared: &Shared<T>) -> Result<Verdi
     let mut run = CaseRun::prepare(case)?;
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let runs = matches!(&*shared, Some((running, _)) if *running == tier);
-    // Polling asks the namespace that it was started in.
+    // Polling reads the namespace in which it was started.
     if !runs || case.starts_before_tracer || !tier.hooks() {
         *shared = None;
         match T::start(tier) {

@@ -1,12 +1,8 @@
-//! The comparison itself must find what is wrong: it is tried on snapshots with known errors.
-
-use std::net::Ipv4Addr;
+//! The comparison finds known errors in snapshots.
 
 use libtest_mimic::{Failed, Trial};
 use net_traffic_selftest::traffic::Transfer;
-use net_traffic_snapshot::{
-    Bytes, Endpoint, Process, ProcessId, Protocol, Snapshot, Socket, SocketId, State,
-};
+use net_traffic_snapshot::{Bytes, Endpoint, Process, ProcessId, Protocol, Snapshot, Socket, SocketId};
 
 use super::compare::{Observed, Phase, compare};
 use super::tracer::Tier;
@@ -66,7 +62,7 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A client that sent 1000 bytes to a server, with what `harm` does to an exact snapshot of it.
+/// A client that sent 1000 bytes to a server; `harm` changes the exact snapshot.
 fn trial(name: &str, harm: fn(&mut Snapshot), expected: &'static [&'static str]) -> Trial {
     Trial::test(name, move || {
         let mut snapshot = exact();
@@ -123,40 +119,18 @@ fn exact() -> Snapshot {
 
 fn socket(id: u64, owner: ProcessId, counted: Bytes) -> Socket {
     Socket {
-        id: SocketId(id),
-        protocol: Protocol::Tcp,
         local: endpoint(id),
         remote: None,
-        state: State::Established,
-        netns: None,
-        ifindex: None,
         owner: Some(owner),
-        uid: None,
-        inode: None,
-        lifetime: None,
         counted: Some(counted),
-        tcp: None,
-        rx_queue: None,
-        tx_queue: None,
-        opened_ns: None,
-        closed: false,
+        ..net_traffic_testing::socket(id)
     }
 }
 
 fn process(id: ProcessId, counted: Bytes) -> Process {
-    Process {
-        id,
-        name: "x".to_owned(),
-        command: None,
-        uid: None,
-        user: None,
-        container: None,
-        cgroup: None,
-        counted: Some(counted),
-        exited: false,
-    }
+    Process { id, counted: Some(counted), ..net_traffic_testing::process(id.pid) }
 }
 
 fn endpoint(port: u64) -> Endpoint {
-    Endpoint { address: Ipv4Addr::LOCALHOST.into(), port: u16::try_from(port).expect("a small number") }
+    net_traffic_testing::endpoint("127.0.0.1", u16::try_from(port).expect("a small number"))
 }

@@ -1,4 +1,4 @@
-//! The causes of loss that are rare: programs that the kernel skips, returns of which it does not tell, busy maps.
+//! The rare causes of loss: skipped programs, missed kretprobes, busy map buckets.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -52,8 +52,8 @@ fn play(name: &str, body: Body) -> Result<Completion, Failed> {
     }
 }
 
-/// Two processors make connections that are refused, and one of them handles the packets of both: there, the program
-/// for a connection's state is interrupted by packets for which it should run again. The kernel skips it then.
+/// Two CPUs make refused connections, and one CPU handles the packets of both. On that CPU, packets interrupt the
+/// program of a connection's state and need the same program; the kernel skips the nested run.
 fn missed_hooks() -> Result<Option<Reason>, Failed> {
     const ROUNDS: u32 = 200;
     if !counts_skipped_programs()? {
@@ -76,14 +76,14 @@ fn missed_hooks() -> Result<Option<Reason>, Failed> {
     Err("no program was ever skipped: the test shows nothing".into())
 }
 
-/// The function by which the kernel counts the programs of tracepoints that it skips; without it, it runs them.
+/// The kernel function that counts skipped tracepoint programs; older kernels run the programs instead.
 pub(super) const COUNTS_SKIPPED: &str = " bpf_prog_inc_misses_counter";
 
 fn counts_skipped_programs() -> Result<bool, Failed> {
     Ok(fs::read_to_string("/proc/kallsyms")?.lines().any(|line| line.ends_with(COUNTS_SKIPPED)))
 }
 
-/// Connects to where nobody listens, on one processor.
+/// Connects to a closed port, on one CPU.
 fn knock(cpu: usize, nobody: SocketAddr) -> Result<(), String> {
     const TIMES: u32 = 2000;
     let mut cpus = CpuSet::new();
@@ -97,8 +97,8 @@ fn knock(cpu: usize, nobody: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
-/// What loopback receives is handled by the first processor, wherever it was sent. Interfaces of this namespace are in
-/// a file system of their own, which a thread of its own mounts for itself.
+/// Directs the packets that loopback receives to the first CPU (RPS). The sysfs of this namespace has to be mounted, which
+/// a thread of its own does.
 fn packets_to_first_processor() -> Result<(), Failed> {
     let steered = thread::spawn(|| -> Result<(), String> {
         unshare(CloneFlags::CLONE_NEWNS).map_err(|error| error.to_string())?;
@@ -114,8 +114,8 @@ fn packets_to_first_processor() -> Result<(), Failed> {
     Ok(steered.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
 }
 
-/// No program can be made to meet a bucket that its own processor holds. So the counters are set by hand, where the
-/// programs have them: each is in its place of the ledger, summed over the processors.
+/// A busy map bucket cannot be forced. So the test writes the programs' loss counters and checks that each appears in the
+/// ledger, summed over the CPUs.
 fn busy_map() -> Result<Option<Reason>, Failed> {
     let before = maps_named("LOSS");
     let mut ebpf = Ebpf::start(net_traffic_snapshot::Tier::Auto, Sizes::default(), None)?;
@@ -136,14 +136,14 @@ fn busy_map() -> Result<Option<Reason>, Failed> {
         queue_full: 0,
     };
     let found = read(&mut ebpf)?.loss;
-    // The kernel itself may have skipped a program meanwhile.
+    // The kernel may have skipped a program meanwhile.
     let is_as_set = found.missed_hooks >= expected.missed_hooks
         && Loss { missed_hooks: expected.missed_hooks, ..found } == expected;
     check(is_as_set, || format!("{found:?} instead of {expected:?}"))?;
     Ok(None)
 }
 
-/// The one map of this name that is none of those `before`.
+/// The new map with this name.
 fn new_map(name: &str, before: &[u32]) -> Result<MapData, Failed> {
     let mut ours = maps_named(name);
     ours.retain(|id| !before.contains(id));
@@ -151,11 +151,11 @@ fn new_map(name: &str, before: &[u32]) -> Result<MapData, Failed> {
     Ok(MapData::from_id(id)?)
 }
 
-/// The maps of this name of all who count on this machine.
+/// All maps with this name on the machine.
 fn maps_named(name: &str) -> Vec<u32> {
     let mut ids = Vec::new();
     for map in loaded_maps() {
-        // One that went away meanwhile is nobody's.
+        // The map may have been freed meanwhile.
         if let Ok(map) = map
             && map.name_as_str() == Some(name)
         {
@@ -165,12 +165,12 @@ fn maps_named(name: &str) -> Vec<u32> {
     ids
 }
 
-/// More threads than the kernel has room for, if it is to tell of the return of each.
+/// More threads than a kretprobe has instances (`maxactive`).
 const WAITING: usize = 40;
-/// What one message has.
+/// The bytes of one message.
 const SIZE: usize = 100;
 
-/// Each waits for datagrams at the same time, and each datagram counts.
+/// All threads wait in a call at the same time, and every datagram counts.
 fn many_wait_for_datagrams() -> Result<Option<Reason>, Failed> {
     let mut ebpf = match kprobes() {
         Ok(ebpf) => ebpf,
@@ -204,7 +204,7 @@ fn many_wait_for_datagrams() -> Result<Option<Reason>, Failed> {
     Ok(None)
 }
 
-/// Where a call can only be counted by its return, those of which the kernel does not tell are in the ledger.
+/// If a tier counts a call by its kretprobe, missed returns are in the loss counters.
 fn missed_returns() -> Result<Option<Reason>, Failed> {
     let mut ebpf = match kprobes() {
         Ok(ebpf) => ebpf,
@@ -233,7 +233,7 @@ fn missed_returns() -> Result<Option<Reason>, Failed> {
     for writer in &mut writers {
         writer.write_all(&[b'x'; SIZE])?;
     }
-    // Each thread calls anew, and what it finds of the call before tells.
+    // The next call of a thread finds the state of the missed one.
     waiting.until_all_have(SIZE)?;
     let seen = read(&mut ebpf)?;
     let missed = seen.loss.missed_hooks;
@@ -244,16 +244,16 @@ fn missed_returns() -> Result<Option<Reason>, Failed> {
     })?;
     drop(writers);
     waiting.finish()?;
-    // Nor did it tell of all the calls that were the threads' last.
+    // The last calls of the threads were missed too.
     let at_last = read(&mut ebpf)?.loss.missed_hooks;
     check(at_last > missed, || format!("{missed} before the threads ended, {at_last} after"))?;
     Ok(None)
 }
 
-/// What a call has left whose return was missed is not taken for a later one's. It is left by hand, in the place of a
-/// call on somebody else's socket.
+/// The state of a call whose return was missed is not used for a later call. The test writes such a state, of a call on
+/// another socket.
 fn a_return_that_was_missed_before() -> Result<Option<Reason>, Failed> {
-    /// As the programs number a send of TCP.
+    /// The programs' number of a TCP send.
     const TCP_SEND: u64 = 1;
     let before = maps_named("CALLS");
     let mut ebpf = match kprobes() {
@@ -277,12 +277,12 @@ fn a_return_that_was_missed_before() -> Result<Option<Reason>, Failed> {
 fn multipath() -> io::Result<OwnedFd> {
     let domain = AddressFamily::Inet as i32;
     let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
-    // SAFETY: it takes numbers only.
+    // SAFETY: the system call takes numbers only.
     let raw = unsafe { libc::socket(domain, kind, libc::IPPROTO_MPTCP) };
     if raw < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made this descriptor for us.
+    // SAFETY: the call has just created this descriptor, and no other code owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
@@ -291,7 +291,7 @@ fn kprobes() -> Result<Ebpf, Reason> {
         .map_err(|error| Reason::Tier(Tier::Kprobe, Refused { reason: error.to_string() }))
 }
 
-/// Threads that receive, each on its own socket, until it gets nothing.
+/// Threads that receive, each on its own socket, until an empty read.
 struct Waiting {
     threads: Vec<thread::JoinHandle<io::Result<()>>>,
     ids: Vec<Pid>,
@@ -299,7 +299,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// All wait when this returns.
+    /// Returns when all threads wait in the call.
     fn start<S: Send + 'static>(
         sockets: Vec<S>,
         receive: fn(&S, &mut [u8]) -> io::Result<usize>,
@@ -317,7 +317,7 @@ impl Waiting {
         Ok(waiting)
     }
 
-    /// Until each has received one message more, and waits for the next.
+    /// Waits until each thread has received one more message and waits again.
     fn until_all_have(&self, size: usize) -> Result<(), Failed> {
         for _ in &self.ids {
             let length = self.received.recv()?;
@@ -354,7 +354,7 @@ fn receive_all<S>(
     tell: &Sender<usize>,
 ) -> io::Result<()> {
     let mut buffer = [0; 2 * SIZE];
-    // Who started it may have failed and gone.
+    // The receiver of the channel may have failed already.
     let _told = begin.send(gettid());
     loop {
         let length = receive(socket, &mut buffer)?;
@@ -371,7 +371,7 @@ fn read(ebpf: &mut Ebpf) -> Result<Snapshot, Failed> {
     Ok(seen)
 }
 
-/// What the row of this process has.
+/// The bytes in the row of this process.
 fn own(seen: &Snapshot) -> Bytes {
     let row = seen.processes.iter().find(|row| row.id.pid == std::process::id());
     row.and_then(|row| row.counted).unwrap_or_default()

@@ -1,11 +1,10 @@
-//! What happens at the limits: a full map, a full ring, a program that is killed. Nothing is lost silently.
+//! The limits: a full map, a full ring buffer, refused storage, a killed program. Each loss is counted.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use aya::programs::loaded_programs;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -15,9 +14,9 @@ use net_traffic_linux::plan::{SELDOM, SLOTS};
 use net_traffic_selftest::traffic::{CaseRun, NetNs, cases};
 use net_traffic_snapshot::{Bytes, ProcessId, Snapshot, SocketId};
 use net_traffic_snapshot::{Collector, Tier};
+use net_traffic_testing::wait_until;
 
 use super::skips::{Reason, skip};
-use super::slowness;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -33,7 +32,7 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// In a network namespace of its own, which must have `parameter` for itself.
+/// Runs the check in a network namespace of its own; `parameter` must be per namespace.
 fn in_namespace(
     name: &str,
     parameter: Option<&'static str>,
@@ -47,7 +46,7 @@ fn in_namespace(
     }
 }
 
-/// Two rows are the program's own, and a third is all that the processes get between them.
+/// Two rows belong to the program; the processes share the third.
 fn full_map() -> Result<(), Failed> {
     let case = cases().find(|case| case.name == "tcp_brief_processes").ok_or("no such case")?;
     let mut run = CaseRun::prepare(case)?;
@@ -79,9 +78,9 @@ fn full_map() -> Result<(), Failed> {
     check(of_sockets >= moved, || format!("sockets: {of_sockets}, moved: {moved}"))
 }
 
-/// Sockets close faster than a ring of one page is emptied: whatever is not reported is in the ledger.
+/// Sockets close faster than a ring buffer of one page is read: each unreported one is in the loss counters.
 ///
-/// The ring is that of the whole machine: what others close meanwhile may be lost, too, and is in the ledger besides.
+/// The ring buffer serves the whole machine: sockets of other processes may be lost and counted too.
 fn full_ring() -> Result<(), Failed> {
     const BATCH: usize = 500;
     const BATCHES: usize = 200;
@@ -110,7 +109,7 @@ fn full_ring() -> Result<(), Failed> {
         let own = observed.processes.iter().find(|row| row.id.pid == std::process::id());
         let sent = own.and_then(|row| row.counted).map_or(0, |bytes| bytes.tx);
         check(sent == u64::try_from(moved)?, || format!("sent {moved}, the process's row says {sent}"))?;
-        // How often depends on how fast the other CPU empties it.
+        // The number of rounds depends on the speed of the reading CPU.
         if exact > 0 && batch >= 10 {
             return Ok(());
         }
@@ -118,10 +117,9 @@ fn full_ring() -> Result<(), Failed> {
     Err(format!("{lost} were lost, and in no batch as many as were missing").into())
 }
 
-/// A walk over more sockets than its ring has room for goes on where it paused: each socket is there, with its bytes.
+/// A walk over more sockets than fit into its ring buffer resumes: each socket is reported with its bytes.
 ///
-/// It is repeated, because a socket of somebody else that ends while the walk pauses takes another's place, and the
-/// next one's, too.
+/// The test repeats the walk: a socket of another process that closes during a pause makes the kernel skip a live one.
 fn full_walk() -> Result<(), Failed> {
     const SOCKETS: usize = 300;
     const WALKS: u32 = 3;
@@ -156,10 +154,10 @@ fn full_walk() -> Result<(), Failed> {
     Err(format!("{missing} of {SOCKETS} sockets are missing or have other bytes").into())
 }
 
-/// How much may be stored beside a socket; of each namespace since Linux 6.8.
+/// The limit of socket storage; per namespace since Linux 6.8.
 const STORAGE_LIMIT: &str = "/proc/sys/net/core/optmem_max";
 
-/// The kernel stores nothing in sockets: each that sends is in the ledger.
+/// The kernel refuses socket storage: each sending socket is in the loss counters.
 fn refused_storage() -> Result<(), Failed> {
     const SOCKETS: u64 = 50;
     let mut ebpf = Ebpf::start(Tier::Auto, Sizes::default(), None)?;
@@ -176,10 +174,7 @@ fn refused_storage() -> Result<(), Failed> {
     check(observed.loss.storage_failed == SOCKETS, || format!("{SOCKETS} sockets, and {:?}", observed.loss))
 }
 
-/// How often the kernel is asked within the second that it has to forget a program.
-const POLLS: u32 = 50;
-
-/// A program that dies without a chance to clean up leaves nothing in the kernel.
+/// A killed program leaves no eBPF program in the kernel.
 fn killed() -> Result<(), Failed> {
     let before = our_programs();
     let mut child = Program::start()?;
@@ -188,22 +183,15 @@ fn killed() -> Result<(), Failed> {
     check(!started.is_empty(), || "it loaded no program".to_owned())?;
     child.0.kill()?;
     child.0.wait()?;
-    for poll in 0.. {
-        let left: Vec<u32> = our_programs().into_iter().filter(|id| started.contains(id)).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        check(poll < POLLS * slowness(), || format!("{} programs are left after a second", left.len()))?;
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the kernel frees the programs", || !our_programs().iter().any(|id| started.contains(id)));
     Ok(())
 }
 
-/// `net-traffic top`, killed at the latest when the test ends.
+/// `net-traffic top`. Drop kills it.
 struct Program(Child);
 
 impl Program {
-    /// Returns once the first report is there, and so the programs are loaded.
+    /// Returns after the first report, when the eBPF programs are loaded.
     fn start() -> Result<Self, Failed> {
         let child = Command::new(env!("CARGO_BIN_EXE_net-traffic"))
             .args(["top", "--json", "--interval", "1"])
@@ -225,7 +213,7 @@ impl Drop for Program {
     }
 }
 
-/// The ids of the loaded programs that have one of our names.
+/// The ids of the loaded eBPF programs with net-traffic's names.
 fn our_programs() -> Vec<u32> {
     let names: Vec<&str> = SLOTS
         .iter()
@@ -236,7 +224,7 @@ fn our_programs() -> Vec<u32> {
         .collect();
     let mut ids = Vec::new();
     for program in loaded_programs() {
-        // One that went away between the listing and the look is nobody's.
+        // The program may have been freed since the listing.
         if let Ok(program) = program
             && program.name_as_str().is_some_and(|name| names.contains(&name))
         {

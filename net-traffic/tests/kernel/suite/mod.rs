@@ -1,4 +1,4 @@
-//! The trials: the comparison itself, the traffic itself, and every case on every tier.
+//! The trials: the comparison, the traffic without a tracer, and each case on each tier.
 
 mod balance;
 mod blind;
@@ -26,7 +26,8 @@ static MACHINE: check::Shared<Machine> = Mutex::new(None);
 
 pub(crate) fn run() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // A namespace belongs to a thread and a tracer sees the whole machine: one after the other, on this thread.
+    // A namespace is per thread, and a tracer counts the whole machine: the trials run one after the other on this
+    // thread.
     arguments.test_threads = Some(1);
 
     let mut trials = compare_tests::trials();

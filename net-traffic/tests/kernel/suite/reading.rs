@@ -1,4 +1,4 @@
-//! When a reading is: rates are made of the time between two.
+//! The time of a reading, from which rates are computed.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -20,8 +20,8 @@ pub(super) fn trials() -> Vec<Trial> {
     })]
 }
 
-/// A new connection without a known owner has all descriptors searched, of which there are many. The counters are read
-/// when that is over, and so is the clock.
+/// A new connection without a known owner causes a search of all descriptors. The counters and the clock are read after
+/// that search.
 fn after_a_search() -> Result<(), Failed> {
     const DESCRIPTORS: usize = 15_000;
     const ATTEMPTS: u32 = 20;
@@ -38,7 +38,7 @@ fn after_a_search() -> Result<(), Failed> {
         ebpf.collect(&mut seen)?;
         let at = seen.at.monotonic_ns;
         let ended = host::now().monotonic_ns;
-        // The search takes most of the time, unless somebody took the processor.
+        // The search takes most of the time, unless another process has the CPU.
         if at - began > (ended - began) / 4 {
             return Ok(());
         }
@@ -46,14 +46,14 @@ fn after_a_search() -> Result<(), Failed> {
     Err("the time of the reading is that of its begin".into())
 }
 
-/// So many descriptors at a time.
+/// The number of descriptors.
 fn allow(descriptors: u64) -> Result<(), Failed> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call fills in the struct.
+    // SAFETY: getrlimit writes the struct.
     nix::errno::Errno::result(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
     limit.rlim_cur = limit.rlim_cur.max(descriptors);
     limit.rlim_max = limit.rlim_max.max(descriptors);
-    // SAFETY: the call reads the struct.
+    // SAFETY: setrlimit reads the struct.
     nix::errno::Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Skips: loud, counted, and allowed only where the machine shows why.
+//! Skips are printed and counted. Strict runs allow a skip only if the machine confirms its reason.
 
 use std::fmt;
 use std::fs;
@@ -13,40 +13,40 @@ use net_traffic_selftest::traffic::{Feature, TrafficError};
 use super::ledger::COUNTS_SKIPPED;
 use super::tracer::{Refused, Tier};
 
-/// One line for each, for the end of the run: in its midst the harness has half a line on the screen.
+/// One line per skip, printed after the run: during the run the harness has an incomplete line on the screen.
 static SKIPPED: Mutex<Vec<String>> = Mutex::new(vec![]);
 
 pub(super) enum Reason {
-    /// No namespace, so no traffic of our own.
+    /// The process may not make a network namespace.
     Rights(TrafficError),
     Feature(Feature, String),
     Tier(Tier, Refused),
-    /// What the trial's network is made of.
+    /// A missing tool that builds the trial's network.
     Tool(&'static str, String),
-    /// A kind of interface.
+    /// A missing kind of interface.
     Kind(Kind, String),
-    /// A parameter that namespaces of this kernel do not have for themselves.
+    /// A parameter that is global on this kernel, not per namespace.
     Parameter(&'static str),
-    /// The kernel does not count programs that it skips, since it skips none.
+    /// The kernel runs nested tracepoint programs, so it has no count of skipped ones.
     SkippedUncounted,
 }
 
-/// A kind of virtual interface: what `ip link add type` calls it, and a function of the kernel that has it.
+/// A kind of virtual interface: its name in `ip link add type`, and a function of its kernel module.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) function: &'static str,
 }
 
-/// What trials have found that no verdict depends on.
+/// Findings of trials that no verdict depends on.
 static NOTES: Mutex<Vec<String>> = Mutex::new(vec![]);
 
-/// Says it at the end of the run.
+/// Prints the text after the run.
 pub(super) fn note(text: &str) {
     NOTES.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
 }
 
-/// Says what was noted, what was skipped and why, and as the last line how much.
+/// Prints the notes, the skips with their reasons, and the number of skips.
 #[expect(clippy::print_stdout, reason = "it belongs below the harness's own lines")]
 pub(super) fn print() {
     for line in &*NOTES.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -69,7 +69,7 @@ pub(super) fn skip(name: &str, reason: &Reason) -> Result<Completion, Failed> {
     Ok(Completion::ignored_with(reason))
 }
 
-/// The machine itself shows that it lacks what the trial needs, by another way than the refusal.
+/// Whether the machine confirms the missing part in another way than by the refusal.
 fn is_explained(reason: &Reason) -> bool {
     match reason {
         Reason::Feature(Feature::KernelTls, _) => !contains("/proc/sys/net/ipv4/tcp_available_ulp", b"tls"),
@@ -80,7 +80,7 @@ fn is_explained(reason: &Reason) -> bool {
         Reason::Feature(Feature::Ipv6, _) => !Path::new("/proc/net/if_inet6").exists(),
         Reason::Feature(Feature::FastOpen, _) => !Path::new("/proc/sys/net/ipv4/tcp_fastopen").exists(),
         Reason::Kind(kind, _) => !contains("/proc/kallsyms", format!(" {}", kind.function).as_bytes()),
-        // In a namespace of our own, where it would be.
+        // The parameter would exist in the current namespace.
         Reason::Parameter(path) => !Path::new(path).exists(),
         Reason::SkippedUncounted => !contains("/proc/kallsyms", format!("{COUNTS_SKIPPED}\n").as_bytes()),
         Reason::Tool("nft", _) => !Path::new("/usr/sbin/nft").exists(),
@@ -92,13 +92,13 @@ fn is_explained(reason: &Reason) -> bool {
         Reason::Tier(Tier::TpBtf, _) => {
             !contains("/sys/kernel/btf/vmlinux", b"\0btf_trace_sock_send_length\0")
         }
-        // Asked with a program of two instructions on a function that does nothing.
+        // aya loads a program of two instructions to find out.
         Reason::Tier(Tier::Fentry, _) => !matches!(is_program_supported(ProgramType::Tracing), Ok(true)),
         Reason::Tier(Tier::Kprobe, _) => !contains("/proc/kallsyms", b" register_kprobe\n"),
     }
 }
 
-/// A file that cannot be read shows nothing, so it counts as containing anything.
+/// An unreadable file confirms nothing, so it counts as containing the bytes.
 fn contains(file: &str, needle: &[u8]) -> bool {
     fs::read(file).map_or(true, |content| content.windows(needle.len()).any(|window| window == needle))
 }

@@ -1,4 +1,4 @@
-//! What the tests ask of whatever counts bytes on this machine.
+//! The interface of a tracer under test.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use net_traffic_linux::Live;
 use net_traffic_snapshot::LiveOptions;
 use net_traffic_snapshot::Snapshot;
 
-/// A way of counting, as `--tier` names it.
+/// A tier, named as by `--tier`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Tier {
     TpBtf,
@@ -15,25 +15,25 @@ pub(super) enum Tier {
     Polling,
 }
 
-/// Why this kernel does not grant a tier.
+/// Why the kernel refuses a tier.
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
     pub(super) reason: String,
 }
 
-/// Counts every process and socket of the machine from `start` until it is dropped.
+/// Counts every process and socket of the machine from `start` until drop.
 pub(super) trait Tracer: Sized {
-    /// From its return on, every byte counts. Sockets are looked for in the calling thread's network namespace.
+    /// Counts every byte after its return. Polls sockets of the calling thread's network namespace.
     fn start(tier: Tier) -> Result<Self, Refused>;
 
-    /// As a user's reading would be: a closed socket and an ended process are in one snapshot after their end.
+    /// One reading: a closed socket and an exited process are in one snapshot after their end.
     fn snapshot(&mut self) -> Result<Snapshot, String>;
 }
 
 impl Tier {
     pub(super) const ALL: [Self; 4] = [Self::TpBtf, Self::Fentry, Self::Kprobe, Self::Polling];
 
-    /// It has a hook on the bytes themselves, so it sees UDP, processes, and sockets that are gone when it reads.
+    /// Whether the tier counts by hooks, and so also UDP, processes, and sockets closed before a reading.
     pub(super) fn hooks(self) -> bool {
         self != Self::Polling
     }
@@ -50,7 +50,7 @@ impl fmt::Display for Tier {
     }
 }
 
-/// The program's own live source.
+/// The program's live source.
 pub(super) struct Machine(Live);
 
 impl Tracer for Machine {

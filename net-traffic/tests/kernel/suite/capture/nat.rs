@@ -1,6 +1,6 @@
-//! Packets that are routed and translated, on the interface where they leave and the answers arrive: whose they are.
+//! The owners of routed and translated packets, on the outer interface.
 //!
-//! The answers come through a router, which takes off what says whose socket sent them.
+//! A router removes skb->sk, so the replies carry no socket.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -33,11 +33,11 @@ pub(super) const TRIALS: [(&str, Run); 7] = [
     ("capture::published", published),
     ("capture::published_to_a_neighbour", published_to_a_neighbour),
 ];
-/// So often something is tried that holds a moment later.
+/// The number of attempts at a condition that becomes true later.
 const TRIES: usize = 500;
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A container's place, its host's, and one that is two links away.
+/// The namespaces of a container, of its host, and of a remote host.
 struct Places {
     guest: Place,
     host: Place,
@@ -79,7 +79,7 @@ impl Places {
         Ok(Self { guest, host, far, router })
     }
 
-    /// With a rule of address translation on the host.
+    /// Adds a NAT rule on the host.
     fn translating(hook: &str, rule: &str) -> Result<Self, Failed> {
         let nft = nft().map_err(|_missing| "nft is missing")?;
         let places = Self::new()?;
@@ -91,7 +91,7 @@ impl Places {
         Ok(places)
     }
 
-    /// What is captured on the outer interface while the container talks to the far place.
+    /// Captures on the outer interface while the container exchanges packets with the remote host.
     fn talk(self, options: LiveCaptureOptions, filter: &'static str) -> Result<Outcome, Failed> {
         let Self { guest, host, far, router: _router } = self;
         let captured = host.run(move || {
@@ -113,7 +113,7 @@ fn options() -> LiveCaptureOptions {
     LiveCaptureOptions { interfaces: vec!["uplink".to_owned()], ring_kib: 4096, ..super::options() }
 }
 
-/// Each is this process's.
+/// Checks that each packet belongs to this process.
 fn all_owned(outcome: &Outcome, directions: &[Direction]) -> Result<(), Failed> {
     let pid = Some(std::process::id());
     let strays: Vec<_> = outcome.seen.iter().enumerate().filter(|(_, seen)| seen.pid != pid).collect();
@@ -130,26 +130,26 @@ fn all_owned(outcome: &Outcome, directions: &[Direction]) -> Result<(), Failed> 
 const FILTER: &str = "tcp or udp";
 const BOTH: [Direction; 2] = [Direction::In, Direction::Out];
 
-/// Routed, with the container's own address.
+/// Routed without translation.
 fn routed() -> Result<(), Failed> {
     let outcome = Places::new()?.talk(options(), FILTER)?;
     all_owned(&outcome, &BOTH)
 }
 
-/// With the host's address, from the first packet on.
+/// With the host's address from the first packet (SNAT).
 fn masqueraded() -> Result<(), Failed> {
     let outcome = masquerading()?.talk(options(), FILTER)?;
     all_owned(&outcome, &BOTH)
 }
 
-/// The same where the kernel chooses: all of the one, none of the other.
+/// The same with a filter by process in the kernel.
 fn masqueraded_and_chosen() -> Result<(), Failed> {
     for (pid, is_wanted) in [(std::process::id(), true), (1, false)] {
         let choice = OwnerFilter { pids: vec![pid], ..OwnerFilter::default() };
         let outcome = masquerading()?.talk(LiveCaptureOptions { choice, ..options() }, FILTER)?;
         if is_wanted {
             all_owned(&outcome, &BOTH)?;
-            // Of each connection both ways, and each datagram.
+            // Both directions of each connection, and each datagram.
             if outcome.seen.len() < 2 * (2 * PACKETS + 10) {
                 return Err(format!("too few: {}", outcome.seen.len()).into());
             }
@@ -160,7 +160,7 @@ fn masqueraded_and_chosen() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A connection that is older than the capture, of which only the answers are captured: the kernel's table has it.
+/// A connection older than the capture, with captured replies only: the owner comes from the conntrack table.
 fn answers_of_before() -> Result<(), Failed> {
     let exchange = Exchange::new(masquerading()?)?;
     exchange.once()?;
@@ -172,7 +172,7 @@ fn answers_of_before() -> Result<(), Failed> {
     all_owned(&captured?, &[Direction::In])
 }
 
-/// The same of one that begins later: the kernel tells of it, and at some moment that has arrived.
+/// The same for a younger connection: its conntrack event arrives with a delay.
 fn answers_of_later() -> Result<(), Failed> {
     let exchange = Exchange::new(masquerading()?)?;
     let host = Arc::clone(&exchange.host);
@@ -200,8 +200,7 @@ fn arriving() -> LiveCaptureOptions {
 
 const PUBLISHED: &str = "iifname uplink tcp dport 8080 dnat ip to 10.9.0.2:80";
 
-/// Who comes from outside to a port that stands for one in the container: from the first answer on it is known whose
-/// the packets are.
+/// A connection from outside to a published port: its packets have their owner from the first reply on.
 fn published() -> Result<(), Failed> {
     let places = Places::translating("prerouting", PUBLISHED)?;
     let Places { guest, host, far, router: _router } = places;
@@ -234,8 +233,8 @@ fn published() -> Result<(), Failed> {
     all_owned(&outcome, &BOTH)
 }
 
-/// Who comes to it from another place behind the host: on both sides of the translation the packets are of whom was seen to
-/// send them, and not of whoever takes them, which is this process.
+/// A connection to the published port from another namespace of the host: on both sides of the translation the packets
+/// belong to the sender, not to this process, which receives them.
 fn published_to_a_neighbour() -> Result<(), Failed> {
     let places = Places::translating("prerouting", PUBLISHED)?;
     let Places { guest, host, far: _far, router } = places;
@@ -264,7 +263,7 @@ fn published_to_a_neighbour() -> Result<(), Failed> {
     if !of_one || visitors.contains(&Some(std::process::id())) {
         return Err(format!("not of the visitor: {:?}", outcome.seen).into());
     }
-    // On each interface at least what opens the connection, the data, and the end.
+    // Each interface carries at least the handshake, the data and the end.
     let ways = |way: Direction| outcome.seen.iter().filter(|seen| seen.direction == Some(way)).count();
     if ways(Direction::In) < 4 || ways(Direction::Out) < 4 {
         return Err(format!("too few: {:?}", outcome.seen).into());
@@ -272,7 +271,7 @@ fn published_to_a_neighbour() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Datagrams there and back, of one flow.
+/// Datagrams and replies of one flow.
 struct Exchange {
     client: UdpSocket,
     server: UdpSocket,

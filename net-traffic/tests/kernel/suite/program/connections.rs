@@ -1,4 +1,4 @@
-//! `connections` where programs count: what netlink has to add, and where the file systems are not as usual.
+//! `connections` with counting: sockets known from netlink only, and unusual mounts.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -10,7 +10,8 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 
 use super::Check;
-use super::report::{Top, bytes, equal, program, rows};
+use super::report::program;
+use net_traffic_testing::report::{Top, bytes, equal, rows};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
     ("connections::orphan", orphan),
@@ -27,7 +28,7 @@ fn counted() -> Result<Value, Failed> {
     Ok(serde_json::from_str(last)?)
 }
 
-/// A socket whose process has closed it, but which still has something to send, is a connection.
+/// A closed socket with unsent bytes is still a connection.
 fn orphan() -> Result<(), Failed> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let mut sender = TcpStream::connect(listener.local_addr()?)?;
@@ -41,8 +42,8 @@ fn orphan() -> Result<(), Failed> {
     equal("the orphan", &states, &vec![Value::from("fin_wait_1")], &report)
 }
 
-/// Connections that wait to be accepted when counting begins are shown, without an owner; once they are accepted, what
-/// they move is counted to the byte, and those that move nothing get their owner, too.
+/// Unaccepted connections at the start of counting are shown without an owner. After the accept their bytes are exact,
+/// and idle ones get their owner too.
 fn queued() -> Result<(), Failed> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let server = listener.local_addr()?;
@@ -67,7 +68,7 @@ fn queued() -> Result<(), Failed> {
         |report: &Value| rows(report, "connections", |row| accepting(row) && row["pid"].is_u64()).len();
     let mut report = connections.fresh()?;
     equal("bytes", &moved(&report), &(1000, 77), &report)?;
-    // Who holds one that is idle is looked for less and less often.
+    // The owner of an idle socket is looked up less and less often.
     for _ in 0..100 {
         if owned(&report) == 2 {
             break;
@@ -79,9 +80,9 @@ fn queued() -> Result<(), Failed> {
     equal("status", &connections.stop()?.code(), &Some(0), &report)
 }
 
-/// Below a new /sys, as `ip netns exec` mounts it, no cgroup hierarchy is to be seen. Bytes are counted all the same.
+/// `ip netns exec` mounts a /sys without cgroups. Bytes are counted nevertheless.
 fn hidden_cgroups() -> Result<(), Failed> {
-    // A thread of its own, because the mounts of this one must stay.
+    // A thread of its own, because unshare changes the mounts of the calling thread.
     let report = thread::spawn(|| -> Result<Value, String> {
         unshare(CloneFlags::CLONE_NEWNS).map_err(|error| error.to_string())?;
         for line in ["mount --make-rprivate /", "umount -l /sys", "mount -t sysfs sysfs /sys"] {

@@ -1,4 +1,4 @@
-//! The program itself, as users run it: `run` and `top` against known traffic, read as JSON.
+//! The program: the JSON reports of `run`, `top` and other commands about known traffic.
 
 mod connections;
 mod plug;
@@ -50,7 +50,7 @@ fn alone(name: &str, check: Check) -> Result<Completion, Failed> {
     };
     let counting = LiveOptions { counting: true, descendants: true, ..LiveOptions::default() };
     if let Err(error) = Live::open(&counting) {
-        // Every kernel that is tested grants one of these.
+        // Every tested kernel grants one of the tiers with hooks.
         return skip(name, &Reason::Tier(Tier::Kprobe, Refused { reason: error.to_string() }));
     }
     check().map(|()| Completion::Completed)

@@ -1,4 +1,4 @@
-//! What goes away while it is watched: interfaces and network namespaces. And what only passes through.
+//! Interfaces and network namespaces that disappear while they are watched, and forwarded traffic.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,8 +11,9 @@ use net_traffic_selftest::traffic::NetNs;
 use serde_json::Value;
 
 use super::Check;
-use super::report::{Top, bytes, equal, program, rows};
+use super::report::{program, top};
 use super::worker::command;
+use net_traffic_testing::report::{Top, bytes, equal, rows};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
     ("plug::interface", interface),
@@ -24,7 +25,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
     ("select::macvlan", macvlan),
 ];
 
-/// A namespace of its own, kept by a process in it.
+/// A network namespace that a process keeps alive.
 struct Elsewhere {
     inhabitant: Child,
 }
@@ -45,7 +46,7 @@ impl Elsewhere {
         self.inhabitant.id().to_string()
     }
 
-    /// Connects it with the caller's namespace: `10.9.NET.1` here and `10.9.NET.2` there.
+    /// Connects it to the caller's namespace: `10.9.NET.1` is the caller's end, `10.9.NET.2` the other.
     fn connect(&self, name: &str, net: u8) -> Result<(), Failed> {
         let pid = self.pid();
         act(&format!("ip link add {name} type veth peer name eth0 netns {pid}"))?;
@@ -59,7 +60,7 @@ impl Elsewhere {
         act(&format!("nsenter -t {} -n {line}", self.pid()))
     }
 
-    /// Begins something on a thread that is in the namespace.
+    /// Starts a function on a thread in the namespace.
     fn start<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -92,7 +93,7 @@ fn act(line: &str) -> Result<(), Failed> {
     if output.status.success() { Ok(()) } else { Err(format!("{line}: {said}").into()) }
 }
 
-/// Sends so much to a server there, which answers with as much again.
+/// Sends bytes to a server in the namespace, which replies with the same number.
 fn exchange(elsewhere: &Elsewhere, net: u8, length: usize) -> Result<(), Failed> {
     let listener = elsewhere.start(move || TcpListener::bind((Ipv4Addr::new(10, 9, net, 2), 0)))?;
     let listener = listener.join().map_err(|_panic| "the server's thread panicked")??;
@@ -125,18 +126,18 @@ fn named(report: &Value, name: &str) -> Vec<Value> {
     rows(report, "interfaces", |row| row["name"] == name)
 }
 
-/// What the process of this test moved, as a report has it.
+/// The bytes of this process in a report.
 fn own(report: &Value) -> (u64, u64) {
     bytes(&rows(report, "processes", |row| row["pid"] == std::process::id()))
 }
 
-/// An interface goes, comes back under its name, and goes again: reports go on, and the processes' totals stay right.
+/// An interface is removed, added with the same name, and removed: the reports continue with exact process totals.
 fn interface() -> Result<(), Failed> {
     let elsewhere = Elsewhere::new()?;
     let mut all = bandwidth(&[])?;
     for round in 1..=3u64 {
         elsewhere.connect("plug0", 1)?;
-        // Seen before the traffic, so that the balance has all of it.
+        // A report before the traffic, so that the balance includes all of it.
         all.fresh()?;
         let before = own(&all.fresh()?);
         exchange(&elsewhere, 1, 400_000)?;
@@ -158,12 +159,12 @@ fn interface() -> Result<(), Failed> {
     equal("status", &all.stop()?.code(), &Some(0), &Value::Null)
 }
 
-/// The one interface that is asked for goes away.
+/// The interface of `-i` is removed.
 fn selected_interface() -> Result<(), Failed> {
     let elsewhere = Elsewhere::new()?;
     elsewhere.connect("plug1", 2)?;
     let mut one = bandwidth(&["-i", "plug1"])?;
-    let mut top = Top::start(&["-i", "plug1"])?;
+    let mut top = top(&["-i", "plug1"])?;
     exchange(&elsewhere, 2, 100_000)?;
     let report = top.fresh()?;
     equal("before", &(own(&report).1 >= 100_000), &true, &report)?;
@@ -181,12 +182,12 @@ fn selected_interface() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A namespace with connections in it ends: its totals stay, its connections are closed.
+/// A namespace with connections ends: its totals stay, its connections are closed.
 fn namespace() -> Result<(), Failed> {
-    let mut top = Top::start(&[])?;
+    let mut top = top(&[])?;
     let before = own(&top.fresh()?);
     for round in 0..5 {
-        // The kernel takes its time to end a namespace; until then the name is in use.
+        // The kernel ends a namespace asynchronously; until then the name is in use.
         let elsewhere = Elsewhere::new()?;
         elsewhere.connect(&format!("plug2{round}"), 20 + round)?;
         exchange(&elsewhere, 20 + round, 50_000)?;
@@ -199,12 +200,12 @@ fn namespace() -> Result<(), Failed> {
     equal("status", &top.stop()?.code(), &Some(0), &report)
 }
 
-/// The namespace that is watched loses its last process and its interfaces. Whoever watches keeps it, and goes on.
+/// The watched namespace loses its last process and its interfaces. The watching program keeps it alive and goes on.
 fn watched_namespace() -> Result<(), Failed> {
     let elsewhere = Elsewhere::new()?;
     elsewhere.connect("plug3", 4)?;
     let pid = elsewhere.pid();
-    let mut top = Top::start(&["--netns", &pid])?;
+    let mut top = top(&["--netns", &pid])?;
     let mut interfaces = bandwidth(&["--netns", &pid])?;
     exchange(&elsewhere, 4, 30_000)?;
     let seen = top.fresh()?;
@@ -221,7 +222,7 @@ fn watched_namespace() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What passes between two namespaces is forwarded here, and nobody's: no process of this namespace moved anything.
+/// Traffic between two namespaces is forwarded: it belongs to no process of this namespace.
 fn forwarded() -> Result<(), Failed> {
     const LENGTH: usize = 2_000_000;
     let (left, right) = (Elsewhere::new()?, Elsewhere::new()?);
@@ -229,10 +230,10 @@ fn forwarded() -> Result<(), Failed> {
     right.connect("right", 6)?;
     left.act("ip route add default via 10.9.5.1")?;
     right.act("ip route add default via 10.9.6.1")?;
-    // Of the calling thread's namespace, which is the test's own.
+    // The namespace of the calling thread.
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
     let this = format!("/proc/{}/task/{}/ns/net", std::process::id(), nix::unistd::gettid());
-    let mut top = Top::start(&["--netns", &this])?;
+    let mut top = top(&["--netns", &this])?;
     let mut sheet = bandwidth(&["-i", "left"])?;
     drop(sheet.fresh()?);
     let listener = right.start(|| TcpListener::bind((Ipv4Addr::new(10, 9, 6, 2), 0)))?;
@@ -265,7 +266,7 @@ fn forwarded() -> Result<(), Failed> {
     Ok(())
 }
 
-/// `--netns` by process, by path and by the name that `ip netns` knows chooses what is in there.
+/// `--netns` takes a process id, a path, or a name of `ip netns`.
 fn by_namespace() -> Result<(), Failed> {
     let (chosen, other) = (Elsewhere::new()?, Elsewhere::new()?);
     chosen.connect("sel0", 7)?;
@@ -274,11 +275,11 @@ fn by_namespace() -> Result<(), Failed> {
     act(&format!("ip netns attach {name} {}", chosen.pid()))?;
     let path = format!("/proc/{}/ns/net", chosen.pid());
     let result = [chosen.pid(), path, name.clone()].iter().try_for_each(|netns| {
-        let mut top = Top::start(&["--netns", netns])?;
+        let mut top = top(&["--netns", netns])?;
         exchange(&other, 8, 1111)?;
         exchange(&chosen, 7, 2222)?;
         let report = top.fresh()?;
-        // What waits for its end from the round before has no counters.
+        // Sockets in TIME-WAIT of the previous round have no counters.
         equal(netns, &lengths(&report), &vec![2222], &report)?;
         equal("status", &top.stop()?.code(), &Some(0), &report)
     });
@@ -286,7 +287,7 @@ fn by_namespace() -> Result<(), Failed> {
     result
 }
 
-/// What came from each remote host. A connection that has ended is in it also when its row is gone.
+/// The bytes from each remote host, including connections whose rows are removed.
 fn lengths(report: &Value) -> Vec<u64> {
     let all = rows(report, "destinations", |_| true);
     let mut lengths: Vec<u64> = all.iter().filter_map(|row| row["rx_bytes"].as_u64()).collect();
@@ -294,7 +295,7 @@ fn lengths(report: &Value) -> Vec<u64> {
     lengths
 }
 
-/// `-i` with an interface that sits on another one: in this namespace, and in one of its own.
+/// `-i` with a stacked interface: in this namespace, and in a namespace of its own.
 fn macvlan() -> Result<(), Failed> {
     let (outside, inside) = (Elsewhere::new()?, Elsewhere::new()?);
     outside.connect("up0", 9)?;
@@ -304,9 +305,9 @@ fn macvlan() -> Result<(), Failed> {
     act(&format!("ip link add mv1 link up0 netns {} type macvlan mode bridge", inside.pid()))?;
     inside.act("ip addr add 10.9.9.4/24 dev mv1")?;
     inside.act("ip link set mv1 up")?;
-    let mut here = Top::start(&["-i", "mv0"])?;
-    let mut below = Top::start(&["-i", "up0"])?;
-    let mut there = Top::start(&["-i", "mv1", "--netns", &inside.pid()])?;
+    let mut here = top(&["-i", "mv0"])?;
+    let mut below = top(&["-i", "up0"])?;
+    let mut there = top(&["-i", "mv1", "--netns", &inside.pid()])?;
     drop(below.fresh()?);
     let listener = outside.start(|| TcpListener::bind((Ipv4Addr::new(10, 9, 9, 2), 0)))?;
     let listener = listener.join().map_err(|_panic| "the server's thread panicked")??;
@@ -320,7 +321,7 @@ fn macvlan() -> Result<(), Failed> {
     let report = here.fresh()?;
     equal("through the upper one", &lengths(&report), &vec![1000], &report)?;
     let report = below.fresh()?;
-    // The server's ends are behind the veth, the other client behind a macvlan of its own namespace.
+    // The server's ends use the veth; the other client uses a macvlan of its own namespace.
     equal("through the lower one", &lengths(&report), &vec![1000, 2000, 2000], &report)?;
     let report = there.fresh()?;
     equal("in its namespace", &lengths(&report), &vec![2000], &report)?;
@@ -330,7 +331,7 @@ fn macvlan() -> Result<(), Failed> {
     Ok(())
 }
 
-/// As `send`, from an address of one's choice.
+/// As `send`, from this address.
 fn bound(from: IpAddr, to: SocketAddr, length: usize) -> Result<(), Failed> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
     use std::os::fd::AsRawFd;

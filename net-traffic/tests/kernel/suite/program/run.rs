@@ -1,20 +1,20 @@
-//! `run`: the bytes of a command and its descendants, to the byte, and nobody else's; the command's own status.
+//! `run`: the exact bytes of a command and its descendants only, and the command's exit status.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
 
 use libtest_mimic::Failed;
+use net_traffic_testing::wait_until;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::Check;
-use super::report::{bytes, equal, program, rows, run};
+use super::report::{program, run};
 use super::server::{ANSWER, REPLY, datagrams, streams};
 use super::worker::{DROP, command};
+use net_traffic_testing::report::{bytes, equal, rows};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
     ("run::stream", || stream(Ipv4Addr::LOCALHOST.into())),
@@ -35,7 +35,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
 const REPLIED: u64 = REPLY as u64;
 const ANSWERED: u64 = ANSWER as u64;
 
-/// All that a report says was moved: by its processes, and by its connections.
+/// The bytes of all processes and of all connections of a report.
 fn all(report: &Value) -> ((u64, u64), (u64, u64)) {
     let every = |table| bytes(&rows(report, table, |_| true));
     (every("processes"), every("connections"))
@@ -67,7 +67,7 @@ fn a_datagram_is_counted_on_both_ways() -> Result<(), Failed> {
     equal("protocol", &report["connections"][0]["protocol"], &Value::from("udp"), &report)
 }
 
-/// Everything is moved by one process, whatever becomes of it meanwhile.
+/// One process moves all bytes, also if it executes another program or loses its main thread.
 fn one_process(role: &str, words: &[&str], sent: u64, connections: usize) -> Result<(), Failed> {
     let server = streams(Ipv4Addr::LOCALHOST.into())?.to_string();
     let (report, status) = run(&command(role, &[&[server.as_str()], words].concat()))?;
@@ -87,7 +87,7 @@ fn short_lived() -> Result<(), Failed> {
     equal("rows", &count(&report, "processes"), &usize::try_from(PROCESSES)?, &report)
 }
 
-/// Two processes behind one socket: each has its own bytes, the connection has all.
+/// Two processes share a socket: each has its own bytes, the connection has the sum.
 fn shared_socket() -> Result<(), Failed> {
     let server = streams(Ipv4Addr::LOCALHOST.into())?.to_string();
     let (report, _) = run(&command("share", &[&server, "1000", "500"]))?;
@@ -98,7 +98,7 @@ fn shared_socket() -> Result<(), Failed> {
     equal("the connection", &(connections.len(), bytes(&connections)), &(1, (REPLIED, 1500)), &report)
 }
 
-/// The counters of a socket begin once, whoever comes first.
+/// Two threads use a socket first at the same time: its counters start once.
 fn first_sent_at_once() -> Result<(), Failed> {
     let (sockets, server) = (400, datagrams(Ipv4Addr::LOCALHOST.into())?);
     let (report, status) = run(&command("at_once", &[&server.to_string(), &sockets.to_string()]))?;
@@ -121,18 +121,15 @@ fn status() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A signal that is sent to the program ends the command, and then the program says so.
+/// A signal to the program ends the command, and the report follows.
 fn signal() -> Result<(), Failed> {
     let child = program(&["run", "--json", "--"]).args(command("sleep", &[])).spawn()?;
     let pid = Pid::from_raw(child.id().cast_signed());
-    for _ in 0..200 {
-        thread::sleep(Duration::from_millis(50));
-        // Before the command is there, the signal waits.
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        if !children.trim().is_empty() {
-            break;
-        }
-    }
+    // The program blocks the signal until the command runs.
+    wait_until("the command starts", || {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        children.is_ok_and(|children| !children.trim().is_empty())
+    });
     kill(pid, Signal::SIGTERM)?;
     let output = child.wait_with_output()?;
     equal("status", &output.status.code(), &Some(128 + Signal::SIGTERM as i32), &Value::Null)?;

@@ -1,4 +1,4 @@
-//! The self-test on each kernel: it passes, and fails where programs lose one event in a thousand.
+//! The self-test passes on each kernel, and fails when the programs skip one event in a thousand.
 
 use std::process::{Command, Output};
 
@@ -6,7 +6,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use super::Check;
-use super::report::equal;
+use net_traffic_testing::report::equal;
 
 pub(super) const CHECKS: &[(&str, Check)] =
     &[("selftest::passes", passes), ("selftest::sabotaged", sabotaged)];
@@ -23,7 +23,7 @@ fn selftest(arguments: &[&str], sabotage: bool) -> Result<(Output, Value), Faile
     Ok((output, report))
 }
 
-/// The tiers on which a case was tried.
+/// The tiers with a case that ran.
 fn tried(report: &Value) -> Vec<&str> {
     let cases = report["cases"].as_array().map(Vec::as_slice).unwrap_or_default();
     let counted = cases.iter().filter(|case| case["result"] == "ok");
@@ -39,11 +39,11 @@ fn passes() -> Result<(), Failed> {
     for always in ["polling", "capture"] {
         equal(always, &tiers.contains(&always), &true, &report)?;
     }
-    // Every kernel that is tested grants one at least that has hooks.
+    // Every tested kernel grants at least one tier with hooks.
     equal("a tier with hooks", &(tiers.len() > 2), &true, &report)
 }
 
-/// On one tier: the test of the program itself does it on all.
+/// One tier only: the test of the program covers all tiers.
 fn sabotaged() -> Result<(), Failed> {
     for tier in ["fentry", "tp-btf"] {
         let Ok((output, report)) = selftest(&["--tier", tier], true) else { continue };

@@ -1,4 +1,4 @@
-//! The other end: reads a stream to its end and answers with a known number of bytes; answers every datagram.
+//! The other end: reads a stream to its end and replies with a known number of bytes; replies to every datagram.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -6,12 +6,12 @@ use std::thread;
 
 use libtest_mimic::Failed;
 
-/// What a stream is answered with, after its end.
+/// The bytes of the reply to a stream.
 pub(super) const REPLY: usize = 54_321;
-/// What a datagram is answered with.
+/// The bytes of the reply to a datagram.
 pub(super) const ANSWER: usize = 50;
 
-/// A server for streams on a port of its own. It ends with the process.
+/// A server for streams on a free port. It ends with the process.
 pub(super) fn streams(address: IpAddr) -> Result<SocketAddr, Failed> {
     let listener = TcpListener::bind((address, 0))?;
     let local = listener.local_addr()?;
@@ -23,7 +23,7 @@ pub(super) fn streams(address: IpAddr) -> Result<SocketAddr, Failed> {
     Ok(local)
 }
 
-/// A server for datagrams, likewise.
+/// A server for datagrams on a free port.
 pub(super) fn datagrams(address: IpAddr) -> Result<SocketAddr, Failed> {
     let socket = UdpSocket::bind((address, 0))?;
     let local = socket.local_addr()?;
@@ -38,7 +38,7 @@ pub(super) fn datagrams(address: IpAddr) -> Result<SocketAddr, Failed> {
     Ok(local)
 }
 
-/// One client on the port that is named, for both ends of a tuple to be known.
+/// Serves one client.
 pub(super) fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let mut buffer = [0; 16 << 10];
     while stream.read(&mut buffer)? > 0 {}

@@ -1,4 +1,4 @@
-//! Processes that come and go by the thousand: nothing is lost, and nothing is kept for ever.
+//! Thousands of short processes: no byte is lost, and memory stays bounded.
 
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -10,23 +10,24 @@ use serde_json::Value;
 use super::super::skips::note;
 use super::super::slowness;
 use super::Check;
-use super::report::{Top, bytes, equal, rows, run};
+use super::report::{run, top};
 use super::worker::{DROP, command};
+use net_traffic_testing::report::{bytes, equal, rows};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[("storm::run", of_a_command), ("storm::top", of_the_host)];
 
-/// As many as a busy machine starts in some seconds; an emulated one, fewer.
+/// The number that a busy machine starts in some seconds; fewer under emulation.
 fn processes() -> u64 {
     4000 / u64::from(slowness().clamp(1, 10))
 }
 
-/// It stops early, after so many seconds, on a machine that takes longer.
+/// The limit in seconds, for slow machines.
 const ENOUGH: f64 = 15.0;
-/// Room for the allocator; what a leak of a row for each process would take is more.
+/// The tolerance of the allocator; a leak of one row per process exceeds it.
 const GROWTH_KB: u64 = 24 << 10;
 
 fn of_a_command() -> Result<(), Failed> {
-    // Nobody reads: what does not fit into the buffer is dropped, and was sent all the same.
+    // No process reads: datagrams that exceed the buffer are dropped, and were sent nevertheless.
     let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let server = sink.local_addr()?.to_string();
     let (report, status) = run(&command("storm", &[&server, &processes().to_string()]))?;
@@ -46,7 +47,7 @@ fn of_a_command() -> Result<(), Failed> {
 fn of_the_host() -> Result<(), Failed> {
     let sink = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let server = sink.local_addr()?.to_string();
-    let mut top = Top::start(&["-u", "--port", &sink.local_addr()?.port().to_string()])?;
+    let mut top = top(&["-u", "--port", &sink.local_addr()?.port().to_string()])?;
     let (mut rounds, mut first, mut took) = (0, None, 0.0);
     while rounds < 4 && took < ENOUGH {
         let words = command("storm", &[&server, &processes().to_string()]);
@@ -59,7 +60,7 @@ fn of_the_host() -> Result<(), Failed> {
         let sent = bytes(&rows(&report, "destinations", |row| row["address"] == "127.0.0.1"));
         equal("bytes", &sent, &(0, rounds * processes() * DROP as u64), &report["loss"])?;
         equal("loss", &report["loss"]["total"], &Value::from(0), &report["loss"])?;
-        // The first two fill what is kept of ended processes and connections on purpose.
+        // The first two rounds fill the bounded history of ended processes and connections.
         if rounds == 3 {
             first = Some(resident_kb(top.pid())?);
         }

@@ -1,4 +1,4 @@
-//! `run` with programs that people use: what `curl`, `wget` and a pipeline moved, as the server counted it.
+//! `run` with common programs: the bytes of `curl`, `wget` and a pipeline equal the server's count.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -10,9 +10,10 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use super::Check;
-use super::report::{bytes, equal, program, rows, run};
+use super::report::{program, run};
+use net_traffic_testing::report::{bytes, equal, rows};
 
-/// With the program that each needs.
+/// The checks, with the tool that each needs.
 pub(super) const CHECKS: &[(&str, &str, Check)] = &[
     ("run::curl", "curl", || one("curl -s -o /dev/null {url}", "curl")),
     ("run::wget", "wget", || one("wget -q -O /dev/null {url}", "wget")),
@@ -22,13 +23,13 @@ pub(super) const CHECKS: &[(&str, &str, Check)] = &[
     ("run::output_file", "curl", output_file),
 ];
 
-/// What a file is long; not a multiple of anything.
+/// The length of a file; no multiple of a buffer size.
 const BODY: usize = 3_000_001;
 
 /// A server of files of this length, on loopback.
 struct Server {
     address: SocketAddr,
-    /// For each connection what the client received and sent, as this end counted it.
+    /// The bytes that each client received and sent, counted by this end.
     served: Receiver<(u64, u64)>,
 }
 
@@ -50,13 +51,13 @@ impl Server {
         format!("http://{}/file", self.address)
     }
 
-    /// What the next client received and sent.
+    /// The bytes that the next client received and sent.
     fn next(&self) -> Result<(u64, u64), Failed> {
         Ok(self.served.recv_timeout(std::time::Duration::from_mins(1))?)
     }
 }
 
-/// Reads a request to its empty line, answers, and closes. What is not `/file` is not there.
+/// Reads a request up to its empty line, answers, and closes. Every path but `/file` is missing.
 fn serve(stream: TcpStream) -> std::io::Result<(u64, u64)> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut request = String::new();
@@ -76,7 +77,7 @@ fn shell(line: &str) -> Vec<String> {
     ["sh", "-c", line].map(str::to_owned).to_vec()
 }
 
-/// One process and one connection, with what the server counted.
+/// Checks one process and one connection against the server's count.
 fn one(line: &str, name: &str) -> Result<(), Failed> {
     let server = Server::start()?;
     let words: Vec<String> = line.split(' ').map(|word| word.replace("{url}", &server.url())).collect();
@@ -90,7 +91,7 @@ fn one(line: &str, name: &str) -> Result<(), Failed> {
     equal("status", &status, &Some(0), &report)
 }
 
-/// Three at once below a shell, each with its own bytes.
+/// Three processes of a shell, each with its own bytes.
 fn parallel() -> Result<(), Failed> {
     let server = Server::start()?;
     let url = server.url();
@@ -106,7 +107,7 @@ fn parallel() -> Result<(), Failed> {
     equal("status", &status, &Some(0), &report)
 }
 
-/// What one program fetched, another one sends: to each its own, and to the shell and to `wc` nothing.
+/// One program fetches, another one sends: each has its bytes; the shell and `wc` have none.
 fn pipeline() -> Result<(), Failed> {
     let (from, to) = (Server::start()?, Server::start()?);
     let line = format!(
@@ -118,7 +119,7 @@ fn pipeline() -> Result<(), Failed> {
     let of_port = |port: u16| rows(&report, "connections", |row| row["remote"]["port"] == port);
     let (fetched, sent) = (of_port(from.address.port()), of_port(to.address.port()));
     equal("fetched", &(fetched.len(), bytes(&fetched)), &(1, from.next()?), &report)?;
-    // The request names the length that came out of the pipeline.
+    // The request contains the length that the pipeline printed.
     let (received, asked) = to.next()?;
     equal("sent", &(sent.len(), bytes(&sent)), &(1, (received, asked)), &report)?;
     let processes = rows(&report, "processes", |_| true);
@@ -126,7 +127,7 @@ fn pipeline() -> Result<(), Failed> {
     equal("status", &status, &Some(0), &report)
 }
 
-/// The shell's status is that of the last program, and comes through.
+/// The exit status is the shell's, which is that of its last program.
 fn failed_pipeline() -> Result<(), Failed> {
     let server = Server::start()?;
     let (report, status) = run(&shell(&format!("true | curl -sf http://{}/nothing", server.address)))?;
@@ -136,7 +137,7 @@ fn failed_pipeline() -> Result<(), Failed> {
     equal("exit_status", &report["exit_status"], &Value::from(22), &report)
 }
 
-/// JSON in a file, and both outputs are the command's own.
+/// With JSON in a file, both outputs have the command's text only.
 fn output_file() -> Result<(), Failed> {
     let server = Server::start()?;
     let file = tempfile::NamedTempFile::new()?;
@@ -152,7 +153,7 @@ fn output_file() -> Result<(), Failed> {
     equal("a file that cannot be", &refused.status.code(), &Some(1), &Value::Null)
 }
 
-/// What stands in the way of running the program.
+/// Why the tool does not run.
 pub(super) fn missing(program: &'static str) -> Option<String> {
     Command::new(program).arg("--version").output().err().map(|error| error.to_string())
 }

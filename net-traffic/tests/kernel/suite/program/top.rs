@@ -1,4 +1,4 @@
-//! `top`: bytes per process, container, namespace and destination, also of what has ended.
+//! `top`: bytes per process, container, namespace and destination, including ended ones.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,9 +13,10 @@ use serde_json::Value;
 
 use super::super::tracer::{Machine, Tier, Tracer};
 use super::Check;
-use super::report::{Top, bytes, equal, program, rows};
+use super::report::{program, top};
 use super::server::{ANSWER, REPLY, answer, datagrams, streams};
 use super::worker::{DROP, command};
+use net_traffic_testing::report::{bytes, equal, rows};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
     ("top::ended", || ended(Ipv4Addr::LOCALHOST.into())),
@@ -31,7 +32,7 @@ pub(super) const CHECKS: &[(&str, Check)] = &[
 
 const REPLIED: u64 = REPLY as u64;
 
-/// Does the work, and gives the process's id.
+/// Runs a worker to its end; returns its process id.
 fn work(role: &str, words: &[&str]) -> Result<u32, Failed> {
     let words = command(role, words);
     let mut child = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).spawn()?;
@@ -46,7 +47,7 @@ fn of_process(report: &Value, table: &str, pid: u32) -> Vec<Value> {
 
 fn ended(address: IpAddr) -> Result<(), Failed> {
     let server = streams(address)?;
-    let mut top = Top::start(&[])?;
+    let mut top = top(&[])?;
     let pid = work("stream", &[&server.to_string(), "12345"])?;
     let report = top.fresh()?;
     let expected = (REPLIED, 12_345);
@@ -57,7 +58,7 @@ fn ended(address: IpAddr) -> Result<(), Failed> {
     equal("closed", &of_process(&report, "connections", pid)[0]["closed"], &Value::from(true), &report)?;
     equal("exited", &of_process(&report, "processes", pid)[0]["exited"], &Value::from(true), &report)?;
     let there = rows(&report, "destinations", |row| row["address"] == address.to_string());
-    // Both ends are here, and both are remote to each other.
+    // Both ends are on this host, and each is the remote end of the other.
     let both = (expected.0 + expected.1, expected.0 + expected.1);
     equal("destination", &bytes(&there), &both, &report)?;
     equal("status", &top.stop()?.code(), &Some(0), &report)
@@ -65,7 +66,7 @@ fn ended(address: IpAddr) -> Result<(), Failed> {
 
 fn udp() -> Result<(), Failed> {
     let server = datagrams(Ipv6Addr::LOCALHOST.into())?;
-    let mut top = Top::start(&["-u", "-6"])?;
+    let mut top = top(&["-u", "-6"])?;
     let pid = work("datagrams", &[&server.to_string(), "9", "1000"])?;
     let report = top.fresh()?;
     for table in ["processes", "connections"] {
@@ -75,13 +76,13 @@ fn udp() -> Result<(), Failed> {
     equal("status", &top.stop()?.code(), &Some(0), &report)
 }
 
-/// A datagram socket that gets its peer only after it has sent, and is gone before anybody looks, has that peer, and the
-/// address that it was bound to with it. On every tier that this kernel grants: they see the end by different hooks.
+/// A datagram socket that connects after it has sent, and closes before a reading, has its peer and its local address. The
+/// tiers use different hooks for the end of a socket, so the test runs on each.
 fn late_peer() -> Result<(), Failed> {
     let server = datagrams(Ipv4Addr::LOCALHOST.into())?;
     let tiers = [Tier::TpBtf, Tier::Fentry, Tier::Kprobe];
     for tier in tiers.into_iter().filter(|tier| Machine::start(*tier).is_ok()) {
-        let mut top = Top::start(&["-u", "--tier", &tier.to_string()])?;
+        let mut top = top(&["-u", "--tier", &tier.to_string()])?;
         let pid = work("late_peer", &[&server.to_string()])?;
         let report = top.fresh()?;
         let found = of_process(&report, "connections", pid);
@@ -97,7 +98,7 @@ fn late_peer() -> Result<(), Failed> {
 
 fn shared_socket() -> Result<(), Failed> {
     let server = streams(Ipv4Addr::LOCALHOST.into())?.to_string();
-    let mut top = Top::start(&[])?;
+    let mut top = top(&[])?;
     let pid = work("share", &[&server, "1000", "500"])?;
     let report = top.fresh()?;
     equal("the first", &bytes(&of_process(&report, "processes", pid)), &(0, 1000), &report)?;
@@ -115,7 +116,7 @@ const CLIENT: u16 = 7_778;
 struct Held {
     streams: [TcpStream; 2],
     netns: u64,
-    /// Without a process nobody could find the namespace.
+    /// The process keeps the namespace reachable.
     inhabitant: Child,
 }
 
@@ -157,7 +158,7 @@ fn bound_client() -> Result<TcpStream, Failed> {
 }
 
 fn equal_tuples() -> Result<(), Failed> {
-    let mut top = Top::start(&[])?;
+    let mut top = top(&[])?;
     let (one, other) = (hold(1000)?, hold(20_000)?);
     let report = top.fresh()?;
     for (held, sent) in [(&one, 1000), (&other, 20_000)] {
@@ -181,10 +182,10 @@ fn equal_tuples() -> Result<(), Failed> {
 
 const ID: &str = "f3b1c0d2e4a5968778695a4b3c2d1e0ff3b1c0d2e4a5968778695a4b3c2d1e0f";
 
-/// A cgroup such as Docker makes, gone before anybody can look.
+/// A cgroup as Docker makes it, removed before the program reads it.
 fn container() -> Result<(), Failed> {
     let server = streams(Ipv4Addr::LOCALHOST.into())?.to_string();
-    let mut top = Top::start(&[])?;
+    let mut top = top(&[])?;
     let pid = {
         let cgroups = Cgroups::make(&format!("docker/{ID}"))?;
         let words = command("stream", &[&server, "4242"]);
@@ -209,7 +210,7 @@ fn container() -> Result<(), Failed> {
     equal("status", &top.stop()?.code(), &Some(0), &report)
 }
 
-/// A cgroup of the same path in every hierarchy that containers are told by.
+/// A cgroup with the same path in every hierarchy that identifies containers.
 struct Cgroups(Vec<(PathBuf, PathBuf)>);
 
 impl Cgroups {
@@ -238,7 +239,7 @@ impl Cgroups {
 impl Drop for Cgroups {
     fn drop(&mut self) {
         for (mount, cgroup) in &self.0 {
-            // What others use stays, because it is not empty.
+            // A cgroup in use is not empty, so rmdir fails.
             for directory in cgroup.ancestors().take_while(|directory| directory != mount) {
                 drop(fs::remove_dir(directory));
             }
@@ -253,7 +254,7 @@ fn count() -> Result<(), Failed> {
     equal("status", &output.status.code(), &Some(0), &Value::Null)
 }
 
-/// `connections` keeps to the caller's namespace, unless another one is named.
+/// `connections` lists the caller's namespace, or that of `--netns`.
 fn own_namespace() -> Result<(), Failed> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();

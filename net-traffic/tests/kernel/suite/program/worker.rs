@@ -1,4 +1,4 @@
-//! What the watched processes do: the test binary again, told by its arguments.
+//! The watched processes: the test binary, started a second time with a role.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
@@ -16,9 +16,9 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::setsid;
 
 const WORK: &str = "--worker";
-/// A daemon is at work when its parent is long gone.
+/// A daemon starts its work after this time, when its parent has exited.
 const LATER: Duration = Duration::from_millis(300);
-/// A datagram of the storm.
+/// The bytes of a datagram.
 pub(super) const DROP: usize = 64;
 
 /// The command line of a worker.
@@ -28,7 +28,7 @@ pub(in crate::suite) fn command(role: &str, arguments: &[&str]) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// Works, if this process was started for that.
+/// Plays a role if the arguments request it.
 pub(crate) fn act_if_told() -> Option<ExitCode> {
     let words: Vec<String> = std::env::args().collect();
     let (told, role, rest) = (words.get(1)?, words.get(2)?, words.get(3..)?);
@@ -72,7 +72,7 @@ fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
             start("continue", &[&stream.as_raw_fd().to_string(), word(2)?])?.wait()?;
         }
         "continue" => {
-            // SAFETY: the caller passed this descriptor on, and nobody else here knows of it.
+            // SAFETY: the parent passed this descriptor, and no other code of this process owns it.
             let descriptor = unsafe { OwnedFd::from_raw_fd(word(0)?.parse()?) };
             finish(descriptor.into(), number(1)?)?;
         }
@@ -99,7 +99,7 @@ fn stream(server: SocketAddr, bytes: usize) -> Result<(), Failed> {
     finish(TcpStream::connect(server)?, bytes)
 }
 
-/// Sends, says that this was all, and reads the answer to its end.
+/// Sends, shuts down the sending direction, and reads the reply to its end.
 fn finish(mut stream: TcpStream, bytes: usize) -> Result<(), Failed> {
     stream.write_all(&vec![b'x'; bytes])?;
     stream.shutdown(Shutdown::Write)?;
@@ -107,7 +107,7 @@ fn finish(mut stream: TcpStream, bytes: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Sends, on a connection that programs which are started from here hold too.
+/// Sends on a connection that child processes inherit.
 fn connect_inherited(server: SocketAddr, bytes: usize) -> Result<TcpStream, Failed> {
     let mut stream = TcpStream::connect(server)?;
     stream.write_all(&vec![b'x'; bytes])?;
@@ -126,7 +126,7 @@ fn datagrams(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Faile
     Ok(())
 }
 
-/// One datagram without a peer, one with; the address that it sends from is the kernel's choice.
+/// Sends one datagram unconnected and one connected. The kernel chooses the local address.
 fn late_peer(server: SocketAddr) -> Result<(), Failed> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     socket.send_to(&[b'x'; DROP], server)?;
@@ -141,18 +141,18 @@ fn threads(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Failed>
     if all { Ok(()) } else { Err("a thread failed".into()) }
 }
 
-/// The first thread ends at once; another one does the work.
+/// The main thread exits at once; a second thread works.
 fn leaderless(server: SocketAddr, bytes: usize) {
     thread::spawn(move || {
         thread::sleep(LATER);
         let status = i32::from(stream(server, bytes).is_err());
         std::process::exit(status);
     });
-    // SAFETY: it ends this thread alone, whose stack nobody else looks at.
+    // SAFETY: exit ends this thread only, and no other thread uses its stack.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
-/// Processes that live for a datagram, as many a second as the kernel makes. Says at the end how many that were.
+/// Starts processes that send one datagram each, as fast as possible, and prints their rate.
 #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the rate is for people")]
 fn storm(server: SocketAddr, count: usize) -> Result<(), Failed> {
     let began = std::time::Instant::now();
@@ -165,8 +165,8 @@ fn storm(server: SocketAddr, count: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Processes that live for a connection, so many a second, or as many as this machine makes, for some seconds. Says again
-/// and again how many that were.
+/// Starts processes that make one connection each, at this rate or as fast as possible, and prints their number
+/// repeatedly.
 #[expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -189,14 +189,14 @@ fn visits(server: SocketAddr, rate: usize, seconds: u32) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Room for what a process of these does.
+/// The stack of such a process.
 const STACK: usize = 128 << 10;
 
-/// Does something in a process that has this one's memory and its own stack, as with `vfork(2)`.
+/// Runs a function in a process that shares the memory and has its own stack, as with `vfork(2)`.
 fn in_a_process(stack: &mut [u8], act: impl Fn() -> bool) -> Result<(), Failed> {
     let shared = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
     let live = Box::new(|| isize::from(!act()));
-    // SAFETY: the child has the stack to itself, and this process stands still until the child has ended.
+    // SAFETY: only the child uses the stack, and CLONE_VFORK suspends this process until the child has exited.
     let child = unsafe { clone(live, stack, shared, Some(libc::SIGCHLD)) }?;
     if waitpid(child, None)? != WaitStatus::Exited(child, 0) {
         return Err("a process could not send".into());
@@ -214,7 +214,7 @@ fn send_drop(server: SocketAddr) -> std::io::Result<usize> {
     socket.send(&[b'x'; DROP])
 }
 
-/// The first datagram of each socket is sent by two threads at the same moment.
+/// Two threads send the first datagram of each socket at the same time.
 fn at_once(server: SocketAddr, count: usize) -> Result<(), Failed> {
     let local = SocketAddr::new(server.ip(), 0);
     let connected = || UdpSocket::bind(local).and_then(|socket| socket.connect(server).map(|()| socket));

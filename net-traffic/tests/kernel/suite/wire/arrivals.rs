@@ -1,4 +1,4 @@
-//! What XDP sees before anything can drop it, against what the stack is handed.
+//! The packets of XDP compared with the packets that reach the stack.
 
 use net_traffic_model::Direction;
 
@@ -8,7 +8,7 @@ use super::traffic::{tcp, udp};
 use super::{MB, ip, pair};
 use crate::suite::skips::Reason;
 
-/// Where nothing is dropped both see the same, also of large packets, and the balance is as it was without.
+/// Without drops both counts are equal, also for large packets, and the balance does not change.
 pub(super) fn arrivals() -> Result<(), Reason> {
     let (one, other) = pair()?;
     let mut tool = Tool::watch_arrivals(&one);
@@ -22,7 +22,7 @@ pub(super) fn arrivals() -> Result<(), Reason> {
     Ok(())
 }
 
-/// What another program drops before us is missing in the balance, and XDP says how much it was.
+/// Packets that an earlier program drops are missing in the balance; the XDP count includes them.
 pub(super) fn dropped_before_the_stack() -> Result<(), Reason> {
     let (one, other) = pair()?;
     let mut tool = Tool::watch_arrivals(&one);

@@ -1,4 +1,4 @@
-//! A place between two others: it bridges, routes or translates what they say to each other, and packets are lost.
+//! A namespace between two others bridges, routes or translates their traffic, and packets are lost.
 
 use aya::programs::TcAttachType;
 
@@ -9,19 +9,19 @@ use super::traffic::{tcp, udp};
 use super::{MB, ip, nft, place};
 use crate::suite::skips::Reason;
 
-/// What is done to the three places (between, left, right) before anything is said.
+/// Prepares the three namespaces (between, left, right).
 type Preparation = fn(&Place, &Place, &Place);
 
 fn as_they_are(_: &Place, _: &Place, _: &Place) {}
 
-/// Every device counts segments, none splits large packets.
+/// Disables GSO, so that every device counts segments.
 fn segmented(middle: &Place, left: &Place, right: &Place) {
     for (place, interface) in [(middle, "l"), (middle, "r"), (left, "a"), (right, "b")] {
         without_offloads(place, interface);
     }
 }
 
-/// Both ends lose one packet of sixteen of what arrives there.
+/// Both ends drop one of sixteen received packets.
 fn lossy(_: &Place, left: &Place, right: &Place) {
     let losses = Losses::new();
     losses.on(left, "a", TcAttachType::Ingress);
@@ -33,13 +33,13 @@ fn lossy_and_segmented(middle: &Place, left: &Place, right: &Place) {
     lossy(middle, left, right);
 }
 
-/// Packets are lost between the two places, in both directions: what is sent again is overhead, each byte of payload
-/// counts once, and what comes in another order too.
+/// Packets are lost in both directions: retransmitted bytes are overhead, and each byte of payload counts once, also
+/// after reordering.
 pub(super) fn lost_on_the_way() -> Result<(), Reason> {
     lost_when(as_they_are, 8 * MB)
 }
 
-/// The same with packets that are no larger than the wire allows.
+/// The same with packets up to the MTU.
 pub(super) fn lost_without_offloads() -> Result<(), Reason> {
     lost_when(segmented, MB / 2)
 }
@@ -60,7 +60,7 @@ fn lost_when(prepare: Preparation, amount: usize) -> Result<(), Reason> {
     Ok(())
 }
 
-/// A place with two others behind it.
+/// A namespace connected to two others.
 fn between() -> Result<(Place, Place, Place), Reason> {
     let (middle, left, right) = (place()?, place()?, place()?);
     middle.connect("l", &left, "a");
@@ -70,7 +70,7 @@ fn between() -> Result<(Place, Place, Place), Reason> {
 
 fn bridge() -> Result<(Place, Place, Place), Reason> {
     let (middle, left, right) = (place()?, place()?, place()?);
-    // A bridge floods what IPv6 sends by itself to find routers and neighbours: rightly forwarded, but not ours to expect.
+    // A bridge floods IPv6's neighbour and router discovery, which would be forwarded bytes too.
     for place in [&middle, &left, &right] {
         place.set("ipv6/conf/default/disable_ipv6", "1");
     }
@@ -120,7 +120,7 @@ pub(super) fn bridged_datagrams() -> Result<(), Reason> {
     Ok(())
 }
 
-/// The bridge's own traffic is the process's on the bridge and on its port; each of them balances.
+/// The bridge's own traffic belongs to the process on the bridge and on its port.
 pub(super) fn bridge_with_an_address() -> Result<(), Reason> {
     let (middle, left, _right) = bridge()?;
     let mut tool = Tool::watch(&middle);
@@ -143,7 +143,7 @@ fn routes() -> Result<(Place, Place, Place), Reason> {
 pub(super) fn routed() -> Result<(), Reason> {
     let (middle, left, right) = routes()?;
     right.sh("ip route add default via 10.7.2.9");
-    // A server here on the same port, for any address, has no part in it.
+    // A local server on the same port does not get the bytes.
     let mut tool = Tool::watch(&middle);
     let listener = middle.run(|| std::net::TcpListener::bind("0.0.0.0:0").unwrap());
     let port = listener.local_addr().unwrap().port();
@@ -169,7 +169,7 @@ pub(super) fn translated_with_losses() -> Result<(), Reason> {
     translated_when(lossy_and_segmented, MB / 2)
 }
 
-/// The right place sees only the middle's address, and what comes back is addressed to that.
+/// The right namespace has the address of the middle one only, which receives the replies.
 fn translated_when(prepare: Preparation, amount: usize) -> Result<(), Reason> {
     let nft = nft()?;
     let (middle, left, right) = routes()?;

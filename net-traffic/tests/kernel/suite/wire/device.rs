@@ -1,4 +1,4 @@
-//! What is done to an interface besides what `ip` can do: offloads, and losses.
+//! Changes an interface beyond `ip`: offloads and packet loss.
 
 use std::ffi::c_void;
 use std::fs;
@@ -20,14 +20,14 @@ struct Setting {
 
 nix::ioctl_readwrite_bad!(ethtool, libc::SIOCETHTOOL, libc::ifreq);
 
-/// Switches off that the device splits large packets: the stack does it, before the device counts.
+/// Disables GSO and TSO: the stack splits large packets before the device counts them.
 pub(super) fn without_offloads(place: &Place, interface: &'static str) {
     const SEGMENT_TCP: u32 = 0x1f;
     const SEGMENT: u32 = 0x24;
     switch_off(place, interface, &[SEGMENT_TCP, SEGMENT]);
 }
 
-/// Switches off that the device puts VLAN tags in and takes them out: the stack does it, and the device counts them.
+/// Disables VLAN offload: the stack inserts and removes the tags, and the device counts them.
 pub(super) fn with_tags_in_band(place: &Place, interface: &'static str) {
     const FLAGS: u32 = 0x26;
     switch_off(place, interface, &[FLAGS]);
@@ -38,19 +38,19 @@ fn switch_off(place: &Place, interface: &'static str, commands: &'static [u32]) 
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         for &command in commands {
             let mut setting = Setting { command, value: 0 };
-            // SAFETY: ifreq is plain integers and unions of them, for which zeroes are a value.
+            // SAFETY: ifreq consists of integers and unions of integers, so all zeroes is a valid value.
             let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
             for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
                 *to = from.cast_signed();
             }
             request.ifr_ifru.ifru_data = (&raw mut setting).cast();
-            // SAFETY: the request names an interface and points to a setting that lives until the call returns.
+            // SAFETY: the request names an interface, and its setting lives during the call.
             unsafe { ethtool(socket.as_raw_fd(), &raw mut request) }.unwrap();
         }
     });
 }
 
-/// A program that drops one packet of sixteen, by chance.
+/// A program that drops one packet of sixteen at random.
 pub(super) struct Losses {
     _program: OwnedFd,
     name: String,
@@ -58,17 +58,17 @@ pub(super) struct Losses {
 
 impl Losses {
     pub(super) fn new() -> Self {
-        // The kernel shows fifteen characters.
+        // A program name has 15 characters at most (BPF_OBJ_NAME_LEN).
         let name = format!("loss_{}", std::process::id());
         Self { _program: load(&name).unwrap(), name }
     }
 
-    /// Has an interface lose what it receives before any program that is attached already sees it.
+    /// Drops received packets of an interface before the programs that are attached already.
     #[expect(clippy::mem_forget, reason = "the program must stay when the thread goes on to other things")]
     pub(super) fn before_all(&self, place: &Place, interface: &'static str) {
         let name = self.name.clone();
         place.run(move || {
-            // There may be one already.
+            // The qdisc may exist already.
             drop(aya::programs::tc::qdisc_add_clsact(interface));
             let first = NlOptions { priority: 1, ..NlOptions::default() };
             let ways = [TcAttachOptions::TcxOrder(LinkOrder::first()), TcAttachOptions::Netlink(first)];
@@ -81,13 +81,12 @@ impl Losses {
         });
     }
 
-    /// Has an interface lose what it receives or sends, by a filter as any other program would add it. It stays until
-    /// the place ends.
+    /// Drops received or sent packets of an interface by a tc filter, which stays until the namespace ends.
     #[expect(clippy::mem_forget, reason = "the filter must stay when the thread goes on to other things")]
     pub(super) fn on(&self, place: &Place, interface: &'static str, side: TcAttachType) {
         let name = self.name.clone();
         place.run(move || {
-            // There may be one already.
+            // The qdisc may exist already.
             drop(aya::programs::tc::qdisc_add_clsact(interface));
             let mut program = named(&name);
             let options = TcAttachOptions::Netlink(NlOptions::default());
@@ -103,10 +102,10 @@ fn named(name: &str) -> SchedClassifier {
     SchedClassifier::from_program_info(info, FILTER.into()).unwrap()
 }
 
-/// The name of the filters that lose packets.
+/// The name of the dropping filters.
 pub(super) const FILTER: &str = "loses-packets";
 
-/// The segments that TCP sent again in a place.
+/// The number of retransmitted segments of a namespace.
 pub(super) fn retransmits(place: &Place) -> u64 {
     place.run(|| {
         let text = fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
@@ -159,12 +158,12 @@ fn load(name: &str) -> io::Result<OwnedFd> {
     };
     attr.name[..name.len()].copy_from_slice(name.as_bytes());
     let fd = bpf(PROG_LOAD, (&raw const attr).cast(), size_of::<Load>())?;
-    // SAFETY: the kernel has just made this descriptor for us.
+    // SAFETY: the call has just created this descriptor, and no other code owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn bpf(command: libc::c_long, attr: *const c_void, size: usize) -> io::Result<i32> {
-    // SAFETY: callers pass the kernel's struct for the command, and what it points to lives.
+    // SAFETY: callers pass the kernel's struct of the command, whose pointers are valid during the call.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size) };
     if result < 0 { Err(io::Error::last_os_error()) } else { i32::try_from(result).map_err(io::Error::other) }
 }

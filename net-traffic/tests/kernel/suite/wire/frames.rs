@@ -1,4 +1,4 @@
-//! Processes that write frames to an interface themselves.
+//! Processes that send frames by packet sockets.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -12,8 +12,8 @@ use crate::suite::skips::Reason;
 /// An Ethernet type for experiments.
 const EXPERIMENT: u16 = 0x88b5;
 
-/// With their link header and without; each byte that was written is payload, and the process's. Where they arrive
-/// nobody is known who wants them: they are the kernel's.
+/// With and without a link header: each written byte is payload of the process. At the receiving end no socket wants the
+/// frames, so they belong to the kernel.
 pub(super) fn frames() -> Result<(), Reason> {
     const WHOLE: (usize, usize) = (600, 100);
     const HEADLESS: (usize, usize) = (300, 50);
@@ -41,14 +41,14 @@ pub(super) fn frames() -> Result<(), Reason> {
 }
 
 fn write(kind: libc::c_int, ifindex: u32, bytes: &[u8], times: usize) -> io::Result<()> {
-    // SAFETY: plain integers.
+    // SAFETY: the call takes integers only.
     let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made this descriptor for us.
+    // SAFETY: the call has just created this descriptor, and no other code owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: plain integers, for which zeroes are a value.
+    // SAFETY: the struct consists of integers, so all zeroes is a valid value.
     let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     to.sll_family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
     to.sll_protocol = EXPERIMENT.to_be();
@@ -57,7 +57,7 @@ fn write(kind: libc::c_int, ifindex: u32, bytes: &[u8], times: usize) -> io::Res
     to.sll_addr = [0x02; 8];
     let size = u32::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
     for _ in 0..times {
-        // SAFETY: the buffer and the address live until the call returns, and the sizes are theirs.
+        // SAFETY: the buffer and the address live during the call and have the given sizes.
         let sent = unsafe {
             libc::sendto(
                 socket.as_raw_fd(),

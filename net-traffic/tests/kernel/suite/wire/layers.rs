@@ -1,4 +1,4 @@
-//! Interfaces on top of others: VLANs and tunnels. Each balances, and so does what lies below it.
+//! Stacked interfaces: VLANs and tunnels. The bytes of each and of its lower device add up.
 
 use std::path::Path;
 
@@ -16,12 +16,12 @@ const GRETAP: Kind = Kind { name: "gretap", function: "ipgre_tap_setup" };
 const WIREGUARD: Kind = Kind { name: "wireguard", function: "wg_setup" };
 const IPIP: Kind = Kind { name: "ipip", function: "ipip_tunnel_setup" };
 
-/// The device below keeps the tag out of the packet, and its counter does not have it.
+/// With VLAN offload the tag is in skb->vlan_tci, and the lower device does not count it.
 pub(super) fn vlan() -> Result<(), Reason> {
     tagged(|_, _| {})
 }
 
-/// The tag is in the packet when it crosses the wire: both counters have it.
+/// Without offload the tag is in the packet, and both devices count it.
 pub(super) fn vlan_in_band() -> Result<(), Reason> {
     tagged(|one, other| {
         with_tags_in_band(one, "a");
@@ -51,7 +51,7 @@ fn tagged(prepare: fn(&Place, &Place)) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Frames in datagrams between the kernel's own sockets.
+/// VXLAN: frames in datagrams of kernel sockets.
 pub(super) fn vxlan() -> Result<(), Reason> {
     tunnelled(VXLAN, vxlan_line)
 }
@@ -72,13 +72,13 @@ pub(super) fn ipip() -> Result<(), Reason> {
     tunnelled(IPIP, |own, peer, _| format!("ip link add name top type ipip local {own} remote {peer}"))
 }
 
-/// Both ends' keys: private, public.
+/// The keys of both ends: private, public.
 const KEYS: [[&str; 2]; 2] = [
     ["YKfaGSh9sj3cpV7VBNT/5AQ2fLlHiD3o5VRbzENMm1Q=", "L20CrJj6DoGmerXTL3pQWxqLinmWoOVsrZKVd/CKGGU="],
     ["0EZksNs1/kpyKxjkjrs6bA5o2kBy5+jEhxTlyHuhzno=", "EBZkleCvHS29nqvSukJ28YFPde1RPt8OGlQWvOmMDyo="],
 ];
 
-/// Datagrams between the kernel's own sockets, at a port that only `WireGuard` knows.
+/// WireGuard: datagrams of kernel sockets at a configured port.
 pub(super) fn wireguard() -> Result<(), Reason> {
     let (one, other) = pair()?;
     guard(&one, &other)?;
@@ -86,7 +86,7 @@ pub(super) fn wireguard() -> Result<(), Reason> {
     Ok(())
 }
 
-/// The tunnel's end was moved into a container: what is outside of it stays where it was made.
+/// A tunnel device moved to another namespace keeps its socket in the first one.
 pub(super) fn wireguard_moved() -> Result<(), Reason> {
     let (one, other) = pair()?;
     guard(&one, &other)?;
@@ -131,7 +131,7 @@ fn guard(one: &Place, other: &Place) -> Result<(), Reason> {
     Ok(())
 }
 
-/// On the tunnel the bytes are the process's; below it all is the kernel's: each byte is somebody's once on each.
+/// On the tunnel the bytes belong to the process, on the lower device to the kernel.
 fn tunnelled(kind: Kind, line: fn(&str, &str, &str) -> String) -> Result<(), Reason> {
     let (one, other) = pair()?;
     add(&one, kind, &line("10.7.0.1", "10.7.0.2", "a"))?;

@@ -1,4 +1,4 @@
-//! The balance sheet: known traffic over interfaces of our own, and every byte of them in its part.
+//! The balance: known traffic over interfaces in new namespaces, and each byte in its category.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a trial fails by panicking")]
 
 mod arrivals;
@@ -26,7 +26,7 @@ use super::skips::{Reason, skip};
 
 const MB: usize = 1 << 20;
 
-/// A trial's body: panics where something is wrong.
+/// The body of a trial. It panics on failure.
 type Body = fn() -> Result<(), Reason>;
 
 const TRIALS: &[(&str, Body)] = &[
@@ -83,7 +83,7 @@ fn place() -> Result<Place, Reason> {
     Place::new().map_err(Reason::Rights)
 }
 
-/// What translates addresses.
+/// The tool for NAT rules.
 pub(super) fn nft() -> Result<&'static str, Reason> {
     const NFT: [&str; 2] = ["/usr/sbin/nft", "/sbin/nft"];
     let found = NFT.into_iter().find(|path| Path::new(path).exists());
@@ -94,7 +94,7 @@ fn ip(address: &str) -> IpAddr {
     address.parse().unwrap()
 }
 
-/// Two places with a wire between them: `a` on the one, `b` on the other.
+/// Two namespaces connected by the veth pair `a` and `b`.
 fn pair() -> Result<(Place, Place), Reason> {
     let (one, other) = (place()?, place()?);
     one.connect("a", &other, "b");
@@ -120,7 +120,7 @@ fn tcp_without_offloads() -> Result<(), Reason> {
     tcp(&one, &other, ip("10.7.0.2"), 4 * MB, 2 * MB);
     let sheet = tool.read();
     sheet.carries("a", 2 * MB, 4 * MB);
-    // Each segment has its own headers, and the interface counts them.
+    // The interface counts the headers of each segment.
     let least = (4 * MB / 1448 * 66) as u64;
     assert!(sheet.line("a", Direction::Tx).overhead >= least);
     Ok(())
@@ -163,7 +163,7 @@ fn udp_in_fragments() -> Result<(), Reason> {
 fn loopback() -> Result<(), Reason> {
     let (one, server) = (place()?, ip("127.0.0.1"));
     let mut tool = Tool::watch(&one);
-    // Client and server are in one place, each on its own thread.
+    // Client and server are in one namespace, each on its own thread.
     let inside = one.run(move || {
         let listener = std::net::TcpListener::bind((server, 0)).unwrap();
         let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -178,7 +178,7 @@ fn loopback() -> Result<(), Reason> {
     Ok(())
 }
 
-/// Another program's filter drops what the interface has received and counted.
+/// A filter of another program drops packets that the interface has counted.
 fn lost_behind_us() -> Result<(), Reason> {
     let (one, other) = pair()?;
     let losses = Losses::new();
@@ -191,7 +191,7 @@ fn lost_behind_us() -> Result<(), Reason> {
     Ok(())
 }
 
-/// An interface that comes while the tool runs is followed from the next reading on.
+/// A new interface is counted from the next reading on.
 fn new_interface() -> Result<(), Reason> {
     let (one, other) = (place()?, place()?);
     let mut tool = Tool::watch(&one);

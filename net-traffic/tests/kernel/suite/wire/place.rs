@@ -1,4 +1,4 @@
-//! A network namespace with a thread that lives in it, and what is done there.
+//! A network namespace with a thread that runs functions in it.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use std::thread;
 
 use net_traffic_selftest::traffic::{NetNs, TrafficError};
 
-/// Dropping it ends the thread, and the namespace with everything in it.
+/// Drop ends the thread and the namespace.
 pub(in super::super) struct Place {
     jobs: Sender<Box<dyn FnOnce() + Send>>,
-    /// The namespace, for whoever wants to enter it.
+    /// The namespace's descriptor, for `setns`.
     pub(in super::super) path: PathBuf,
 }
 
-/// Something that is being done in a place.
+/// A function that runs in a place.
 pub(in super::super) struct Job<T>(Receiver<T>);
 
 impl Place {
@@ -39,7 +39,7 @@ impl Place {
         Ok(Self { jobs, path: path.into() })
     }
 
-    /// Begins something there.
+    /// Starts a function in the namespace.
     pub(in super::super) fn start<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -49,12 +49,12 @@ impl Place {
         Job(told)
     }
 
-    /// Does something there and waits for it.
+    /// Runs a function in the namespace and waits for its result.
     pub(in super::super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         self.start(job).finish()
     }
 
-    /// Runs commands there, one a line; the first word is the program.
+    /// Runs commands in the namespace, one per line; the first word is the program.
     pub(in super::super) fn sh(&self, lines: &str) {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let line = line.to_owned();
@@ -62,7 +62,7 @@ impl Place {
         }
     }
 
-    /// Runs a command there that may fail, and gives what it said then.
+    /// Runs a command in the namespace; returns its messages if it fails.
     pub(in super::super) fn attempt(&self, line: &str) -> Result<(), String> {
         let line = line.to_owned();
         self.run(move || {
@@ -71,7 +71,7 @@ impl Place {
         })
     }
 
-    /// What a command prints there.
+    /// The output of a command in the namespace.
     pub(in super::super) fn ask(&self, line: &str) -> String {
         let line = line.to_owned();
         self.run(move || command(&line))
@@ -83,7 +83,7 @@ impl Place {
         self.run(move || std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}")));
     }
 
-    /// Connects two places by a pair of interfaces.
+    /// Connects two places by a veth pair.
     pub(in super::super) fn connect(&self, here: &str, other: &Self, there: &str) {
         other.named(|path| {
             self.sh(&format!(
@@ -99,7 +99,7 @@ impl Place {
         other.named(|path| self.sh(&format!("ip link set dev {interface} netns {path}")));
     }
 
-    /// Lends a path that stands for the namespace as seen from any process.
+    /// A path of the namespace that any process can open.
     fn named(&self, borrow: impl FnOnce(&str)) {
         let namespace = File::open(&self.path).unwrap();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&namespace);

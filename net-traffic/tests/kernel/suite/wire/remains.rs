@@ -1,4 +1,4 @@
-//! What the tool leaves behind when it is killed, and what it leaves alone.
+//! The links and filters after a kill, and the filters of other programs.
 
 use std::fmt::Write;
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use super::device::{FILTER, Losses};
 use super::pair;
 use super::place::Place;
 
-/// Killed in the midst of its work it leaves no link; a filter that stayed is gone after the next start and end.
+/// A killed program leaves no link; the next start and end remove a remaining filter.
 pub(super) fn killed() -> Result<(), Reason> {
     let (place, _other) = pair()?;
     let untouched = state(&place);
@@ -24,7 +24,7 @@ pub(super) fn killed() -> Result<(), Reason> {
     Ok(())
 }
 
-/// Another program's filter stays where it was, before, while and after the tool runs, and so does its discipline.
+/// The filter and the qdisc of another program stay unchanged.
 pub(super) fn foreign_filter() -> Result<(), Reason> {
     let (one, _other) = pair()?;
     let losses = Losses::new();
@@ -43,7 +43,7 @@ pub(super) fn foreign_filter() -> Result<(), Reason> {
     Ok(())
 }
 
-/// The program, once it has printed its first report.
+/// The program after its first report.
 fn start(place: &Place) -> Child {
     place.run(|| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_net-traffic"))
@@ -60,7 +60,7 @@ fn start(place: &Place) -> Child {
     })
 }
 
-/// Ends it as Ctrl-C does.
+/// Ends the program by SIGINT.
 fn end(mut tool: Child) {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(tool.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
@@ -68,7 +68,7 @@ fn end(mut tool: Child) {
     assert!(tool.wait().unwrap().success());
 }
 
-/// All that hangs on the interfaces: links, disciplines and filters.
+/// All links, qdiscs and filters of the interfaces.
 fn state(place: &Place) -> String {
     let qdiscs = place.ask("tc qdisc show");
     format!("{qdiscs}{}{}", filters(place), programs(place))
@@ -79,7 +79,7 @@ fn filters(place: &Place) -> String {
     for line in place.ask("ip -o link show").lines() {
         let interface = line.split([' ', '@', ':']).nth(2).unwrap();
         for side in ["ingress", "egress"] {
-            // An interface without a discipline has no filters, and some versions of tc complain.
+            // An interface without a qdisc has no filters; some versions of tc fail then.
             let qdiscs = place.ask(&format!("tc qdisc show dev {interface}"));
             if qdiscs.contains("clsact") {
                 text += &place.ask(&format!("tc filter show dev {interface} {side}"));
@@ -89,7 +89,7 @@ fn filters(place: &Place) -> String {
     text
 }
 
-/// The programs behind tcx links, by interface; nothing where the kernel has no such links.
+/// The programs of tcx links by interface; empty if the kernel lacks tcx.
 fn programs(place: &Place) -> String {
     place.run(|| {
         let mut text = String::new();

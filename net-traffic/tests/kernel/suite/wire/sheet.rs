@@ -1,4 +1,4 @@
-//! The balance of a place as the tool gives it, once all is quiet, and what must hold of it.
+//! Reads the balance of a namespace after its traffic has ended, and checks it.
 
 use std::fmt::Write;
 use std::thread;
@@ -10,10 +10,10 @@ use net_traffic_snapshot::{LiveOptions, Netns};
 
 use super::place::Place;
 
-/// The tool, watching one place.
+/// The live source for one namespace.
 pub(super) struct Tool(Live);
 
-/// A balance sheet, kept.
+/// The lines of one balance.
 pub(super) struct Sheet(Vec<Line>);
 
 pub(super) struct Line {
@@ -32,7 +32,7 @@ impl Tool {
         Self::with(place, false)
     }
 
-    /// With what arrives counted by XDP, too.
+    /// As `new`, with the XDP count.
     pub(super) fn watch_arrivals(place: &Place) -> Self {
         Self::with(place, true)
     }
@@ -44,14 +44,14 @@ impl Tool {
         Self(Live::open(&options).unwrap())
     }
 
-    /// What this process has sent, as its row has it.
+    /// The bytes that this process has sent, from its row.
     pub(super) fn sent_by_us(&mut self) -> u64 {
         let snapshot = self.0.snapshot().unwrap();
         let ours = snapshot.processes.iter().find(|process| process.id.pid == std::process::id());
         ours.and_then(|process| process.counted).map_or(0, |counted| counted.tx)
     }
 
-    /// Reads until nothing moves any more, and checks what holds of every sheet.
+    /// Reads until the counters rest, and checks the rules of every balance.
     pub(super) fn read(&mut self) -> Sheet {
         let model = self.rest();
         let sheet = Sheet(model.balance().map(Line::from).collect());
@@ -60,7 +60,7 @@ impl Tool {
         sheet
     }
 
-    /// Reads until nothing moves any more.
+    /// Reads until the counters rest.
     pub(super) fn rest(&mut self) -> Model {
         let mut before = None;
         for _ in 0..100 {
@@ -85,7 +85,7 @@ impl Sheet {
         found.unwrap_or_else(|| panic!("no {interface} {direction:?} in\n{}", self.text()))
     }
 
-    /// Expects of an interface these bytes of payload, and nothing forwarded.
+    /// Checks the payload of an interface, and that it forwarded nothing.
     pub(super) fn carries(&self, interface: &str, rx: usize, tx: usize) {
         for (direction, payload) in [(Direction::Rx, rx), (Direction::Tx, tx)] {
             let line = self.line(interface, direction);
@@ -99,18 +99,18 @@ impl Sheet {
         }
     }
 
-    /// Expects of an interface that it carried at least so much for others, and nothing for a process.
+    /// Checks that an interface forwarded at least these bytes and carried none for a process.
     pub(super) fn forwards(&self, interface: &str, rx: usize, tx: usize) {
         for (direction, bytes) in [(Direction::Rx, rx), (Direction::Tx, tx)] {
             let line = self.line(interface, direction);
             assert_eq!(line.payload + line.overhead, 0, "{interface} {direction:?} in\n{}", self.text());
             assert!(line.forwarded >= bytes as u64, "{interface} {direction:?} in\n{}", self.text());
-            // What the kernel says itself, to find neighbours, is little.
+            // The kernel's own neighbour discovery takes few bytes.
             assert!(line.kernel < 3000, "{interface} {direction:?} in\n{}", self.text());
         }
     }
 
-    /// Expects of an interface that it carried at least so much for the kernel itself, and nothing for anybody else.
+    /// Checks that an interface carried at least these bytes for the kernel and none for others.
     pub(super) fn serves_kernel(&self, interface: &str, rx: usize, tx: usize) {
         for (direction, bytes) in [(Direction::Rx, rx), (Direction::Tx, tx)] {
             let line = self.line(interface, direction);
@@ -120,7 +120,7 @@ impl Sheet {
         }
     }
 
-    /// The parts sum to what the interface counted, and none is left.
+    /// Checks that the parts add up to the interface's counters.
     fn check(&self) {
         for line in &self.0 {
             let parts = line.payload + line.overhead + line.forwarded + line.kernel;

@@ -1,4 +1,4 @@
-//! Known traffic between two places: so many bytes each way.
+//! Known traffic between two namespaces.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::place::Place;
 
-/// Nothing takes that long, not even with losses and under emulation.
+/// A limit that no exchange reaches, even with losses and under emulation.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A connection from `client` to `server` that carries `up` bytes there and then `down` bytes back.
+/// A connection from `client` to `server` that carries `up` bytes and then `down` bytes in return.
 pub(in super::super) fn tcp(client: &Place, server: &Place, address: IpAddr, up: usize, down: usize) {
     let listener = server.run(move || TcpListener::bind((address, 0)).unwrap());
     let to = listener.local_addr().unwrap();

@@ -1,0 +1,239 @@
+//! Each packet that the filter accepts is counted as captured, as lost with a cause, or as left over.
+
+use std::io::Read;
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use net_traffic_testing::wait_until;
+
+use super::blocks::{Block, STATISTICS, blocks};
+use super::stage::{PEER, Running, Stage, has, net_traffic, number, numbers, run, text_of};
+
+fn flood(count: u32) {
+    let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
+    for _ in 0..count {
+        drop(socket.send_to(&[7; 1000], (PEER, 7000)));
+    }
+}
+
+#[test]
+fn tiny_ring_drops_packets_and_counts_them() {
+    let Some(stage) = Stage::set() else { return };
+    let file = stage.path("a.pcapng");
+    let arguments =
+        ["-i", "va", "-B", "16", "--fail-on-loss", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(20_000);
+    let (status, said) = capture.end(Signal::SIGTERM);
+    let (captured, received, dropped) = numbers(&said);
+    assert_eq!(received, 20_000, "{said}");
+    assert_eq!(captured + dropped, received, "{said}");
+    assert!(dropped > 0 && said.contains("ring_full"), "{said}");
+    assert_eq!(status, Some(1), "{said}");
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(text_of(&read).lines().count() as u64, captured);
+}
+
+#[test]
+fn packets_after_count_limit_are_counted() {
+    let Some(stage) = Stage::set() else { return };
+    // Two captures at once; one stops before the last packet.
+    let all = ["-i", "va", "-w", "/dev/null", "udp dst port 7000"];
+    let all = Running::start(&stage, "all", net_traffic(&all));
+    let some = ["-i", "va", "-c", "100", "--json", "udp dst port 7000"];
+    let lines = stage.path("lines");
+    let mut command = net_traffic(&some);
+    command.stdout(std::fs::File::create(&lines).unwrap());
+    let mut some = Running::start(&stage, "some", command);
+    flood(10_000);
+    let (status, said) = some.wait_for();
+    let (captured, received, dropped) = numbers(&said);
+    let left = number(&said, "left over");
+    assert_eq!((status, captured), (Some(0), 100), "{said}");
+    assert!(left > 0 && captured + dropped + left == received, "{said}");
+    let summary = std::fs::read_to_string(&lines).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(summary.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["received_by_filter"], received);
+    assert_eq!(summary["left_over"], left);
+    assert_eq!(summary["map_full"], 0);
+    let (_, said) = all.end(Signal::SIGINT);
+    assert_eq!(numbers(&said), (10_000, 10_000, 0), "{said}");
+}
+
+#[test]
+fn losses_are_written_per_interface() {
+    if !has("tshark") {
+        return;
+    }
+    let Some(stage) = Stage::set() else { return };
+    let file = stage.path("a.pcapng");
+    let arguments = ["-i", "lo,va", "-B", "16", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(20_000);
+    let (_, said) = capture.end(Signal::SIGTERM);
+    let (captured, received, dropped) = numbers(&said);
+    assert!(dropped > 0 && captured + dropped == received, "{said}");
+    let statistics = statistics(&file);
+    // The first interface is loopback, which carried no packet.
+    assert_eq!(statistics, [(0, 0, 0), (received, dropped, captured)], "{said}");
+    let counts = Command::new("tshark")
+        .args(["-r", file.to_str().unwrap(), "-T", "fields", "-e", "frame.drop_count"])
+        .output()
+        .unwrap();
+    let told: u64 = text_of(&counts).split_whitespace().filter_map(|word| word.parse::<u64>().ok()).sum();
+    assert!(told > 0 && told <= dropped, "{told} of {dropped}");
+}
+
+/// The interface statistics of a file: received, lost, delivered.
+fn statistics(file: &std::path::Path) -> Vec<(u64, u64, u64)> {
+    let of = |block: &Block, code| block.long(code).unwrap_or(0);
+    let statistics = blocks(file).into_iter().filter(|block| block.kind == STATISTICS);
+    statistics.map(|block| (of(&block, 4), of(&block, 7), of(&block, 8))).collect()
+}
+
+#[test]
+fn flood_within_ring_size_loses_nothing() {
+    let Some(stage) = Stage::set() else { return };
+    let file = stage.path("a.pcapng");
+    let arguments = ["-i", "va", "--fail-on-loss", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(2_000);
+    capture.signal(Signal::SIGUSR1);
+    wait_until("the statistics", || capture.said().contains("received by filter"));
+    let (status, said) = capture.end(Signal::SIGINT);
+    assert_eq!((status, numbers(&said)), (Some(0), (2_000, 2_000, 0)), "{said}");
+}
+
+#[test]
+fn slow_writer_counts_loss_as_queue_full() {
+    let Some(stage) = Stage::set() else { return };
+    let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
+    command.stdout(Stdio::piped());
+    let mut capture = Running::start(&stage, "capture", command);
+    let mut pipe = capture.stdout();
+    // More than the pipe, the queue and the ring buffers hold, without a reader.
+    let sent = 150_000;
+    flood(sent);
+    let reading = std::thread::spawn(move || {
+        let mut octets = Vec::new();
+        pipe.read_to_end(&mut octets).unwrap();
+        octets
+    });
+    let (status, said) = capture.end(Signal::SIGTERM);
+    let file = stage.path("a.pcapng");
+    std::fs::write(&file, reading.join().unwrap()).unwrap();
+    let (captured, received, dropped) = numbers(&said);
+    assert_eq!((status, received), (Some(0), sent.into()), "{said}");
+    assert!(captured + dropped == received && said.contains("queue_full"), "{said}");
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(text_of(&read).lines().count() as u64, captured);
+}
+
+#[test]
+fn closed_pipe_ends_capture() {
+    let Some(stage) = Stage::set() else { return };
+    let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
+    command.stdout(Stdio::piped());
+    let mut capture = Running::start(&stage, "capture", command);
+    let mut pipe = capture.stdout();
+    pipe.read_exact(&mut [0; 4]).unwrap();
+    drop(pipe);
+    flood(1000);
+    let (status, said) = capture.wait_for();
+    let (captured, received, dropped) = numbers(&said);
+    let left = number(&said, "left over");
+    assert_eq!((status, dropped), (Some(0), 0), "{said}");
+    assert!(left > 0 && captured + left == received, "{said}");
+}
+
+#[test]
+fn full_disk_ends_capture_with_readable_file() {
+    let Some(stage) = Stage::set() else { return };
+    let disk = stage.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    run("mount", &["-t", "tmpfs", "-o", "size=1m", "none", disk.to_str().unwrap()]);
+    let file = disk.join("a.pcapng");
+    let arguments = ["-i", "va", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let mut capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(5_000);
+    let (status, said) = capture.wait_for();
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    run("umount", &[disk.to_str().unwrap()]);
+    let (captured, received, dropped) = numbers(&said);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(captured + dropped == received && said.contains("write_failed"), "{said}");
+    assert_eq!(text_of(&read).lines().count() as u64, captured, "{said}");
+}
+
+#[test]
+fn killed_capture_leaves_readable_file_and_no_programs() {
+    let Some(stage) = Stage::set() else { return };
+    let file = stage.path("a.pcapng");
+    let arguments = ["-i", "va", "-w", file.to_str().unwrap(), "udp dst port 7000"];
+    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    flood(100);
+    wait_until("the packets are in the file", || std::fs::metadata(&file).unwrap().len() > 100 * 1000);
+    let has_links = attached("va").is_some_and(|count| count == 2);
+    capture.end(Signal::SIGKILL);
+    if has_links {
+        assert_eq!(attached("va"), Some(0), "programs outlived the capture");
+    }
+    let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!((read.status.code(), text_of(&read).lines().count()), (Some(0), 100));
+    let again = ["-i", "va", "-c", "1", "-w", "-"];
+    let mut command = net_traffic(&again);
+    command.stdout(Stdio::null());
+    let mut capture = Running::start(&stage, "again", command);
+    flood(3);
+    assert_eq!(capture.wait_for().0, Some(0));
+    let filters = Command::new("tc").args(["filter", "show", "dev", "va", "ingress"]).output();
+    assert!(filters.is_ok_and(|output| output.stdout.is_empty()), "a filter was left behind");
+}
+
+/// The number of programs attached to an interface; `None` if the kernel lacks tcx links.
+fn attached(interface: &str) -> Option<usize> {
+    use aya::programs::{SchedClassifier, TcAttachType};
+
+    [TcAttachType::Ingress, TcAttachType::Egress]
+        .into_iter()
+        .map(|side| {
+            SchedClassifier::query_tcx(interface, side).ok().map(|(_revision, programs)| programs.len())
+        })
+        .sum()
+}
+
+#[test]
+fn new_interface_is_captured() {
+    let Some(stage) = Stage::set() else { return };
+    let lines = stage.path("lines");
+    let mut command = net_traffic(&["-i", "any", "udp port 7000"]);
+    command.stdout(std::fs::File::create(&lines).unwrap());
+    let capture = Running::start(&stage, "capture", command);
+    run("ip", &["link", "add", "vc", "type", "veth", "peer", "name", "vd"]);
+    run("ip", &["addr", "add", "10.8.0.1/24", "dev", "vc"]);
+    run("ip", &["link", "set", "vc", "up"]);
+    run("ip", &["link", "set", "vd", "up"]);
+    run("ip", &["neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:09", "dev", "vc"]);
+    let socket = UdpSocket::bind("10.8.0.1:0").unwrap();
+    let has = |what: &str| std::fs::read_to_string(&lines).unwrap().contains(what);
+    wait_until("both ends are captured", || {
+        socket.send_to(b"x", "10.8.0.2:7000").unwrap();
+        has("vc    Out IP 10.8.0.1.") && has("vd    In  IP 10.8.0.1.")
+    });
+    assert_eq!(capture.end(Signal::SIGINT).0, Some(0));
+}
+
+#[test]
+fn removed_interface_ends_capture() {
+    let Some(stage) = Stage::set() else { return };
+    let arguments = ["-i", "va", "-w", "-"];
+    let mut command = net_traffic(&arguments);
+    command.stdout(Stdio::null());
+    let mut capture = Running::start(&stage, "capture", command);
+    run("ip", &["link", "delete", "va"]);
+    let (status, said) = capture.wait_for();
+    assert_eq!(status, Some(1));
+    assert!(said.contains("the interface va is gone"), "{said}");
+}
