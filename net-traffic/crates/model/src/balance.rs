@@ -65,7 +65,7 @@ fn encryption(wire: &Wire, seen: u64) -> u64 {
 
 /// How an interface's counter relates to the packets at the hook.
 ///
-/// The hook sees GSO and GRO packets, each of several segments. A virtual device passes a GSO packet on whole and counts
+/// The hook counts GSO and GRO packets, each of several segments. A virtual device passes a GSO packet on whole and counts
 /// one header; hardware and software segmentation count one header for each segment. Some interfaces do both. The
 /// interface's packet counter gives the number of segments that the interface counted.
 ///

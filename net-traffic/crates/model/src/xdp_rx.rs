@@ -32,7 +32,7 @@ impl<'m> XdpRx<'m> {
         };
         let dropped_packets = packets.saturating_sub(passed);
         let dropped_bytes = bytes.saturating_sub(passed_bytes);
-        // XDP sees a VLAN tag as part of the packet. The stack moves it to `skb->vlan_tci` before the hook.
+        // XDP counts a VLAN tag as part of the packet. The stack moves it to `skb->vlan_tci` before the hook.
         // https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L5683
         let tags = TAG * sum(if native { |passed| passed.tagged_segments } else { |passed| passed.tagged });
         Some(Self {

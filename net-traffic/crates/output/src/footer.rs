@@ -1,4 +1,4 @@
-//! The line below every report for people: what was lost, what counted, and what that cost.
+//! The last line of every report for people: losses, tiers, and the program's own cost.
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ pub(super) fn line(report: &Report<'_>, units: Option<Units>) -> String {
     line
 }
 
-/// The total, and the causes that have a part in it.
+/// The total, and the causes with losses.
 fn loss(report: &Report<'_>) -> String {
     let lost = |value: &Value<'_>| !matches!(value, Value::Count(0));
     let total = report.loss.iter().find(|(cause, _)| *cause == "total");
@@ -40,7 +40,7 @@ fn loss(report: &Report<'_>) -> String {
     text
 }
 
-/// The tiers with their slots, those that nothing fills last.
+/// The tiers with their slots; empty slots come last.
 fn sources(report: &Report<'_>) -> String {
     let table = &report.sources;
     let (Some(slot), Some(tier)) = (table.column("slot"), table.column("tier")) else {
@@ -69,7 +69,7 @@ fn sources(report: &Report<'_>) -> String {
     parts.join("; ")
 }
 
-/// A recording may name its slots as it likes; a control character must not reach the terminal.
+/// A recording can contain any slot name. A control character in it must not reach the terminal.
 fn text(name: &str) -> String {
     format::value(Value::Text(name), None)
 }

@@ -1,4 +1,4 @@
-//! Values as people read them: the only place with unit prefixes.
+//! Values for people: the only place with unit prefixes.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use net_traffic_view::{CellPart, Value};
 
-/// How quantities of data are written, where the user chose.
+/// The user's choice of units for quantities of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Units {
     BinBytes,
@@ -18,7 +18,7 @@ pub enum Units {
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const DECIMAL: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
 
-/// Appends a value. Without chosen units, links are measured in bits and all else in bytes.
+/// Appends a value. Without chosen units, interface rates are in bits and all else is in bytes.
 pub fn write(text: &mut String, value: Value<'_>, part: CellPart, units: Option<Units>) {
     let bytes = units.unwrap_or(Units::BinBytes);
     let bits = units.unwrap_or(Units::SiBits);
@@ -59,7 +59,7 @@ pub fn write(text: &mut String, value: Value<'_>, part: CellPart, units: Option<
     debug_assert!(written.is_ok(), "writing to a string cannot fail");
 }
 
-/// Appends the name of a host in place of its address.
+/// Appends a host name in place of the address.
 pub fn write_named(text: &mut String, name: &str, value: Value<'_>, part: CellPart) {
     write(text, Value::Text(name), CellPart::Whole, None);
     if let (Value::Endpoint { port, .. }, CellPart::Whole) = (value, part) {
@@ -68,7 +68,7 @@ pub fn write_named(text: &mut String, name: &str, value: Value<'_>, part: CellPa
     }
 }
 
-/// A value as a text of its own.
+/// A whole value as a string.
 #[must_use]
 pub fn value(value: Value<'_>, units: Option<Units>) -> String {
     let mut text = String::new();
@@ -76,22 +76,22 @@ pub fn value(value: Value<'_>, units: Option<Units>) -> String {
     text
 }
 
-/// A moment as RFC 3339 has it, in UTC, to the millisecond.
+/// A time in UTC to the millisecond (RFC 3339).
 #[must_use]
 pub fn rfc3339(unix_ns: i64) -> String {
     match Timestamp::from_nanosecond(i128::from(unix_ns)) {
         Ok(time) => format!("{time:.3}"),
-        // Beyond the year 9999.
+        // After the year 9999.
         Err(_) => "-".to_owned(),
     }
 }
 
-/// A name is whatever a process calls itself; a control character must not reach the terminal.
+/// A process chooses its own name. A control character in it must not reach the terminal.
 fn printable(character: char) -> char {
     if character.is_control() { '?' } else { character }
 }
 
-/// Three significant digits at most, and the unit without a space, so that a column stays one field.
+/// At most three significant digits, and the unit without a space, so that `awk` reads one field.
 fn quantity(text: &mut String, bits: u128, units: Units) -> std::fmt::Result {
     let (amount, base, prefixes, unit) = match units {
         Units::BinBytes => (bits / 8, 1024, BINARY, "B"),
@@ -102,7 +102,7 @@ fn quantity(text: &mut String, bits: u128, units: Units) -> std::fmt::Result {
     let mut scale: u128 = 1;
     let mut prefix = prefixes[0];
     for larger in &prefixes[1..] {
-        // 999.5 would be written as 1000, and that is the next unit.
+        // 999.5 rounds to 1000, which is written in the next unit.
         if amount * 2 < scale * (2 * base - 1) {
             break;
         }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_three_significant_digits() {
+    fn quantity_has_three_significant_digits() {
         for (count, written) in [
             (0, "0B"),
             (999, "999B"),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_the_units_that_were_chosen() {
+    fn chosen_units_apply() {
         assert_eq!(bytes(125_000, Units::SiBits), "1.00Mbit");
         assert_eq!(bytes(125_000, Units::SiBytes), "125kB");
         assert_eq!(bytes(131_072, Units::BinBits), "1.00Mibit");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_endpoints_as_ss_does() {
+    fn endpoint_is_written_like_ss() {
         let endpoint = |address: &str, port| Value::Endpoint { address: address.parse().unwrap(), port };
         assert_eq!(value(endpoint("192.0.2.1", 443), None), "192.0.2.1:443");
         assert_eq!(value(endpoint("2001:db8::1", 443), None), "[2001:db8::1]:443");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_a_name_in_place_of_an_address() {
+    fn host_name_replaces_address() {
         let endpoint = |port| Value::Endpoint { address: "192.0.2.1".parse().unwrap(), port };
         for (value, part, written) in [
             (endpoint(443), CellPart::Whole, "web.example:443"),
@@ -194,16 +194,16 @@ mod tests {
         }
         let mut text = String::new();
         write_named(&mut text, "a\u{1b}[31m", endpoint(1), CellPart::Whole);
-        assert_eq!(text, "a?[31m:1", "a name server is not to be trusted with the terminal");
+        assert_eq!(text, "a?[31m:1", "a name server may send control characters");
     }
 
     #[test]
-    fn lets_no_control_character_through() {
+    fn control_characters_are_replaced() {
         assert_eq!(value(Value::Text("a\u{1b}[31m\nb"), None), "a?[31m?b");
     }
 
     #[test]
-    fn writes_times() {
+    fn times_have_their_largest_unit() {
         assert_eq!(value(Value::Microseconds(420), None), "420us");
         assert_eq!(value(Value::Microseconds(12_345), None), "12.3ms");
         assert_eq!(value(Value::Milliseconds(12_345), None), "12.3s");

@@ -1,4 +1,4 @@
-//! JSON Lines: one object a report, integers in base units, `null` for the unknown. Keys are only ever added.
+//! JSON Lines: one object a report, integers in base units, `null` for unknown values. A released key never changes.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use super::format;
 use net_traffic_view::{Column, Facts, Report, Scalar, Table, Value};
 
-/// The version of the meaning of the keys.
+/// The version of the schema.
 pub const SCHEMA: &str = "net-traffic/1";
 
 /// Writes the report and ends the line.
@@ -96,7 +96,7 @@ impl Serialize for ValueJson<'_> {
     }
 }
 
-/// Seconds to the microsecond: one division, so that the number is the nearest one and prints as short.
+/// Seconds to the microsecond. A single division gives the nearest number, which prints with the fewest digits.
 #[expect(clippy::cast_precision_loss, reason = "exact for 285 years")]
 fn seconds(ns: u64) -> f64 {
     (ns / 1000) as f64 / 1e6
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_have_no_more_digits_than_microseconds() {
+    fn seconds_print_at_most_six_decimals() {
         assert_eq!(seconds(1_200_430_999).to_string(), "1.20043");
         assert_eq!(seconds(86_400_123_456_789).to_string(), "86400.123456");
     }

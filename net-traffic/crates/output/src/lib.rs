@@ -1,4 +1,26 @@
-//! Writes reports: for people as tables and Markdown, for programs as JSON Lines and CSV.
+//! Writes reports: tables and Markdown for people, JSON Lines and CSV for programs, and the full screen.
+//!
+//! Data flows one way: collector -> snapshot -> model -> view -> [`Report`] -> [`Output`] -> writer. An output formats
+//! values; it computes none. Units and prefixes are in [`format`](mod@format) alone.
+//!
+//! - To add an output: write one file with `pub fn write`, and add a variant to [`Format`]. The compiler then names the
+//!   `match` in [`Output::write`] that lacks it.
+//! - [`tui`] is the full screen, [`packets`] are capture files, [`throughput`] is the verdict on an iperf3 test.
+//!
+//! ```
+//! use net_traffic_model::Model;
+//! use net_traffic_output::{Format, Output, Settings};
+//! use net_traffic_view::{Connections, Options, View};
+//!
+//! let model = Model::default();
+//! let report = Connections.report(&model, &Options::default());
+//! let settings =
+//!     Settings { format: Format::Csv, units: None, header: true, color: false, width: None, series: false };
+//! let mut csv = Vec::new();
+//! Output::new(settings).write(&mut csv, &report)?;
+//! assert!(csv.starts_with(b"protocol,local_address,local_port"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -13,11 +35,12 @@ pub mod table;
 pub mod throughput;
 pub mod tui;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 pub use self::format::Units;
 use net_traffic_view::Report;
 
+/// The format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Table,
@@ -26,21 +49,21 @@ pub enum Format {
     Csv,
 }
 
-/// How to write, as the user and the terminal have it.
+/// The user's choices and the properties of the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub format: Format,
-    /// `None`: bits for links, bytes for all else.
+    /// `None` means bits for interface rates, and bytes for all else.
     pub units: Option<Units>,
     pub header: bool,
     pub color: bool,
-    /// Characters in a line of the terminal; `None` where there is none, and then nothing is fitted.
+    /// The width of the terminal in characters; `None` if there is no terminal, and then tables are as wide as needed.
     pub width: Option<u16>,
-    /// More than one report may follow.
+    /// Whether several reports may follow.
     pub series: bool,
 }
 
-/// Writes one report after the other.
+/// Writes reports in sequence.
 #[derive(Debug)]
 pub struct Output {
     settings: Settings,
@@ -82,17 +105,18 @@ impl Output {
     }
 }
 
-/// The width of the terminal that standard error is; `None` if it is none.
+/// The width of the terminal on standard error; `None` if standard error is not a terminal, or one without a size.
 #[must_use]
 pub fn error_width() -> Option<u16> {
-    let mut probe = comfy_table::Table::new();
-    probe.use_stderr();
-    probe.is_tty().then(|| probe.width()).flatten().filter(|width| *width > 0)
+    io::stderr().is_terminal().then(columns).flatten().filter(|width| *width > 0)
 }
 
-/// The width of the terminal that standard output is; `None` if it is none.
+/// The width of the terminal on standard output; `None` if standard output is not a terminal.
 #[must_use]
 pub fn terminal_width() -> Option<u16> {
-    let probe = comfy_table::Table::new();
-    probe.is_tty().then(|| probe.width()).flatten()
+    io::stdout().is_terminal().then(columns).flatten()
+}
+
+fn columns() -> Option<u16> {
+    ratatui::crossterm::terminal::size().ok().map(|(columns, _)| columns)
 }

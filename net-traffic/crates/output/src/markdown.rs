@@ -1,4 +1,4 @@
-//! Markdown: a heading and a pipe table for each table that Markdown shows, then what was lost.
+//! Markdown: a heading and a pipe table for each table with a Markdown layout, then facts and losses.
 
 use std::io::{self, Write};
 
@@ -21,26 +21,26 @@ pub fn write(out: &mut impl Write, report: &Report<'_>, units: Option<Units>) ->
 }
 
 fn write_table(out: &mut impl Write, table: &Table<'_>, units: Option<Units>) -> io::Result<()> {
-    let fields = rendered_column::fields(table, table.markdown);
+    let columns = rendered_column::rendered_columns(table, table.markdown);
     writeln!(out, "\n## {}\n", escaped(&table.title))?;
     let mut line = String::from("|");
-    for field in &fields {
+    for column in &columns {
         line.push(' ');
-        line.push_str(field.heading);
+        line.push_str(column.heading);
         line.push_str(" |");
     }
     line.push_str("\n|");
-    for field in &fields {
-        line.push_str(if field.kind == ColumnKind::Number { " ---: |" } else { " --- |" });
+    for column in &columns {
+        line.push_str(if column.kind == ColumnKind::Number { " ---: |" } else { " --- |" });
     }
     writeln!(out, "{line}")?;
     let mut cell = String::new();
     for row in table.rows() {
         line.clear();
         line.push('|');
-        for field in &fields {
+        for column in &columns {
             cell.clear();
-            field.write(&mut cell, row, units);
+            column.write(&mut cell, row, units);
             line.push(' ');
             line.push_str(&escaped(&cell));
             line.push_str(" |");
@@ -50,7 +50,7 @@ fn write_table(out: &mut impl Write, table: &Table<'_>, units: Option<Units>) ->
     Ok(())
 }
 
-/// The text as it is to be read: a bar would end the cell, and the others would mark up.
+/// Escapes the bar, which ends a cell, and the characters of markup.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,21 +1,22 @@
-//! The columns that people see, found once for each table.
+//! The columns of a layout, resolved once for each table.
 
 use super::{Units, format};
 use net_traffic_view::{CellPart, ColumnKind, ColumnSpec, Table, Value};
 
+/// A column of a layout with its places in a row.
 pub(super) struct RenderedColumn {
     pub heading: &'static str,
     pub kind: ColumnKind,
-    /// On a narrow terminal the highest is left out first; 0 never is.
+    /// The order of omission on a narrow terminal: the highest rank first, 0 never.
     pub rank: u8,
     place: usize,
-    /// The place of a name that is written instead, where there is one.
+    /// The place of a host name that replaces the value, if the row has one.
     name: Option<usize>,
     part: CellPart,
 }
 
 impl RenderedColumn {
-    /// Appends this field of the row.
+    /// Appends the cell of this row.
     pub(super) fn write(&self, text: &mut String, row: &[Value<'_>], units: Option<Units>) {
         let value = row.get(self.place).copied().unwrap_or(Value::Unknown);
         match self.name.and_then(|name| row.get(name)) {
@@ -25,24 +26,24 @@ impl RenderedColumn {
     }
 }
 
-/// The fields in the order in which people see them.
-pub(super) fn fields(table: &Table<'_>, shown: &'static [ColumnSpec]) -> Vec<RenderedColumn> {
-    shown
+/// The columns of a layout, in its order.
+pub(super) fn rendered_columns(table: &Table<'_>, layout: &'static [ColumnSpec]) -> Vec<RenderedColumn> {
+    layout
         .iter()
-        .filter_map(|shown| {
-            let place = table.column(shown.key)?;
-            let kind = match shown.part {
+        .filter_map(|spec| {
+            let place = table.column(spec.key)?;
+            let kind = match spec.part {
                 CellPart::Port => ColumnKind::Number,
                 CellPart::Whole | CellPart::Address | CellPart::Plain => table.columns.get(place)?.kind,
             };
-            let name = shown.name.and_then(|name| table.column(name));
+            let name = spec.name.and_then(|name| table.column(name));
             Some(RenderedColumn {
-                heading: shown.heading,
+                heading: spec.heading,
                 kind,
-                rank: shown.rank,
+                rank: spec.rank,
                 place,
                 name,
-                part: shown.part,
+                part: spec.part,
             })
         })
         .collect()

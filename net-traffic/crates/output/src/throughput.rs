@@ -1,4 +1,4 @@
-//! Writes what limited a throughput test: lines for people, a JSON value for programs.
+//! The verdict on a throughput test: lines for people, a JSON value for programs.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::json::SCHEMA;
 use net_traffic_view::Value;
 use net_traffic_view::throughput::{Cause, InterfaceDelta, Observations, OtherProcess, StreamStats};
 
-/// The last lines of the report.
+/// The verdict as lines, below iperf3's own report.
 #[must_use]
 pub fn lines(cause: &Cause<'_>) -> Vec<String> {
     let share = cause.share.map_or_else(String::new, |share| format!(" ({:.0}% of the time)", share * 100.0));
@@ -40,7 +40,7 @@ pub fn lines(cause: &Cause<'_>) -> Vec<String> {
     lines
 }
 
-/// The line that stands below the report while a test runs: how its rate went, what it is, and how far the test is.
+/// The progress line of a running test: its rates as bars, the current rate, and the elapsed time.
 #[must_use]
 pub fn progress(rates_bps: &[u64], elapsed: Duration, whole: Option<Duration>) -> String {
     let most = rates_bps.iter().copied().max().unwrap_or(0).max(1);
@@ -56,10 +56,10 @@ pub fn progress(rates_bps: &[u64], elapsed: Duration, whole: Option<Duration>) -
     format!("{line} {now}/s  {}{whole} s", elapsed.as_secs())
 }
 
-/// From nothing to the most that there was.
+/// From zero to the highest rate.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The same for programs; the value of the key `net_traffic`.
+/// The verdict as JSON, the value of the key `net_traffic`.
 #[must_use]
 pub fn json(cause: &Cause<'_>) -> serde_json::Value {
     let record = Record {
@@ -73,7 +73,7 @@ pub fn json(cause: &Cause<'_>) -> serde_json::Value {
     serde_json::to_value(record).unwrap_or_default()
 }
 
-/// Adds the key to the whole object that iperf3 writes, whose numbers and order stay as they are.
+/// Adds the key `net_traffic` to iperf3's JSON object. The rest of the text is unchanged.
 #[must_use]
 pub fn with_key(document: &str, cause: &Cause<'_>) -> String {
     let Some(body) = document.trim_end().strip_suffix('}') else { return document.to_owned() };
@@ -92,7 +92,7 @@ struct Record<'c> {
     remarks: &'c [String],
 }
 
-/// All sending streams together: parts of their time, round trips, what was sent again.
+/// The sums of all sending streams: parts of their time, round trips, retransmissions.
 fn streams(seen: &Observations) -> Vec<String> {
     let sending: Vec<&StreamStats> =
         seen.streams.iter().filter(|stream| stream.sent_bytes >= stream.received_bytes).collect();

@@ -1,29 +1,22 @@
-//! Interfaces, the graph of the chosen one, the processes, and the balance where there is one.
+//! The screen `bandwidth`: interfaces, graphs of the selected one, processes, and the balance, if any.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
+use super::canvas::{Canvas, line};
 use super::fit::shorten;
 use super::graph::{self, Graph};
-use super::theme::{HEADING, Theme};
-use super::{HitMap, Picture, State, table};
+use super::theme::HEADING;
+use super::{Picture, table};
 use crate::format;
 use net_traffic_view::{Rows, Table, TableId, Value};
 
-/// A machine with more interfaces shows the first; the list scrolls.
+/// The most visible interfaces; the list scrolls.
 const INTERFACES: u16 = 8;
-/// From this width on, graph and processes stand side by side.
+/// From this width on, graphs and processes are side by side.
 const WIDE: u16 = 120;
 
-pub(super) fn draw(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    state: &State,
-    picture: &Picture<'_>,
-    theme: Theme,
-    hits: &mut HitMap,
-) {
+pub(super) fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, picture: &Picture<'_>) {
     let live = &picture.live;
     let Some(beside) = &live.beside else { return };
     let (interfaces, processes) =
@@ -39,16 +32,15 @@ pub(super) fn draw(
         ..area
     };
     let (graphs, list) = split(middle);
-    pane(frame, top, state, interfaces, hits);
-    pane(frame, list, state, processes, hits);
-    graphs_of(frame, graphs, state, picture, theme);
+    pane(canvas, top, interfaces);
+    pane(canvas, list, processes);
+    draw_graphs(canvas, graphs, picture);
     if let Some(balance) = balance {
-        let area = Rect { y: middle.bottom(), height: balance_height, ..area };
-        draw_balance(frame, area, balance, state);
+        draw_balance(canvas, Rect { y: middle.bottom(), height: balance_height, ..area }, balance);
     }
 }
 
-/// Graphs and processes: side by side where there is room, else below each other.
+/// Splits the area for graphs and processes: side by side if it is wide enough, else one below the other.
 fn split(area: Rect) -> (Rect, Rect) {
     if area.width >= WIDE {
         let width = area.width / 2;
@@ -60,16 +52,18 @@ fn split(area: Rect) -> (Rect, Rect) {
     (Rect { height, ..area }, below)
 }
 
-/// A list; the one that has the keys can be moved in.
-fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, hits: &mut HitMap) {
-    if rows.table() == state.tab() {
-        table::draw(frame, area, state, rows, hits);
+/// Draws a list, with the selection if it has the focus.
+fn pane(canvas: &mut Canvas<'_, '_>, area: Rect, rows: &Rows<'_>) {
+    if rows.table() == canvas.state.tab() {
+        table::draw(canvas, area, rows);
     } else {
-        table::draw_beside(frame, area, state, rows);
+        table::draw_beside(canvas, area, rows);
     }
 }
 
-fn graphs_of(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>, theme: Theme) {
+/// Draws both directions of the selected interface.
+fn draw_graphs(canvas: &mut Canvas<'_, '_>, area: Rect, picture: &Picture<'_>) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let Some(name) = &state.interface else { return };
     let height = area.height / 2;
     let halves = [Rect { height, ..area }, Rect { y: area.y + height, height, ..area }];
@@ -81,30 +75,27 @@ fn graphs_of(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture
         let points = series.map_or(&[][..], |series| series.points.as_slice());
         let name = format!("{name} {label}");
         let graph = Graph { name: &name, points, style, value: Value::LinkRate, units: state.units };
-        graph::draw(frame, area, &graph, theme);
+        graph::draw(canvas, area, &graph);
     }
 }
 
-/// The parts of what passed each interface. The columns are the report's own, named as people say them.
-fn draw_balance(frame: &mut Frame<'_>, area: Rect, table: &Table<'_>, state: &State) {
+/// Draws the parts of each interface's counter: the report's columns under shorter headings.
+fn draw_balance(canvas: &mut Canvas<'_, '_>, area: Rect, table: &Table<'_>) {
     let width = usize::from(area.width);
-    let column = |text: &str, place: usize| match place {
+    let cell = |text: &str, place: usize| match place {
         0 => format!("{:<12}", shorten(text, 12)),
         1 => format!(" {:<4}", shorten(text, 4)),
         _ => format!(" {text:>9}"),
     };
-    let heading: String =
-        table.columns.iter().enumerate().map(|(place, known)| column(heading(known.key), place)).collect();
-    let line = Line::styled(shorten(&heading, width), HEADING);
-    frame.render_widget(line, Rect { height: 1, ..area });
+    let headings: String =
+        table.columns.iter().enumerate().map(|(place, column)| cell(heading(column.key), place)).collect();
+    canvas.draw(Line::styled(shorten(&headings, width), HEADING), line(area, 0));
     let lines = usize::from(area.height.saturating_sub(1));
+    let units = canvas.state.units;
     for (at, row) in (1u16..).zip(table.rows().take(lines)) {
-        let text: String = row
-            .iter()
-            .enumerate()
-            .map(|(place, value)| column(&format::value(*value, state.units), place))
-            .collect();
-        frame.render_widget(Line::from(shorten(&text, width)), Rect { y: area.y + at, height: 1, ..area });
+        let text: String =
+            row.iter().enumerate().map(|(place, value)| cell(&format::value(*value, units), place)).collect();
+        canvas.draw(Line::from(shorten(&text, width)), line(area, at));
     }
 }
 

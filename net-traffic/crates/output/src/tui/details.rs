@@ -1,66 +1,67 @@
-//! Everything that is known of one row, and how its rates were.
+//! The details of one row: all facts, and its rates over time.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::State;
+use super::canvas::{Canvas, line};
 use super::fit::width_of;
 use super::graph::{self, Graph};
-use super::theme::{DIM, Theme};
-use super::{HitMap, State};
+use super::theme::DIM;
 use crate::format;
 use net_traffic_view::{Details, RateSeries, Value};
 
-/// Room for the name of a fact.
+/// The width of a fact's name.
 const NAME: usize = 20;
-/// Two graphs at the bottom, each with its title; on a high screen their bars have more room.
+/// The height of each of the two graphs with its title. A tall area has more lines for bars.
 const GRAPH: u16 = 2;
-const HIGH_GRAPH: u16 = 4;
-const HIGH: u16 = 30;
+const TALL_GRAPH: u16 = 4;
+const TALL: u16 = 30;
 
+/// Draws the facts and, below them, the graphs. Without a history in the model, the graphs show `trace`, the rates since
+/// the row was opened.
 pub(super) fn draw(
-    frame: &mut Frame<'_>,
+    canvas: &mut Canvas<'_, '_>,
     area: Rect,
-    state: &State,
     details: Option<&Details<'_>>,
     trace: &RateSeries,
-    theme: Theme,
-    hits: &mut HitMap,
 ) {
     let Some(details) = details else {
         let text = "This row ended a while ago; only its share of the totals is kept. Esc goes back.";
-        frame.render_widget(Line::styled(text, theme.warning()), area);
+        canvas.draw(Line::styled(text, canvas.theme.warning()), area);
         return;
     };
-    let high = if area.height >= HIGH { HIGH_GRAPH } else { GRAPH };
-    let text = Rect { height: area.height.saturating_sub(2 * high), ..area };
-    let (title, rest) = (Rect { height: 1, ..text }, Rect { y: text.y + 1, height: text.height - 1, ..text });
-    let ended = if details.ended { " (ended)" } else { "" };
-    frame.render_widget(Line::styled(format!("{}{ended}", details.title), theme.title()), title);
-    let lines = lines(details, state, usize::from(area.width));
-    hits.page = usize::from(rest.height);
-    hits.lines = lines.len();
-    if lines.len() > hits.page {
-        let last = lines.len().min(state.scroll + hits.page);
-        let text = format!("lines {}-{last} of {}, j k scroll", state.scroll + 1, lines.len());
-        frame.render_widget(Line::styled(text, DIM).right_aligned(), title);
-    }
-    for (y, line) in (rest.y..).zip(lines.into_iter().skip(state.scroll).take(hits.page)) {
-        frame.render_widget(line, Rect { y, height: 1, ..rest });
-    }
+    let graph_height = if area.height >= TALL { TALL_GRAPH } else { GRAPH };
+    let text = Rect { height: area.height.saturating_sub(2 * graph_height), ..area };
+    draw_facts(canvas, text, details);
+    let theme = canvas.theme;
     let (rx, tx) = details.history.as_ref().unwrap_or(trace);
     let value = if details.title == "Interface" { Value::LinkRate } else { Value::Rate };
     for (at, (name, points, style)) in
         [("RX", rx, theme.rx()), ("TX", tx, theme.tx())].into_iter().enumerate()
     {
-        let y = text.bottom() + high * u16::try_from(at).unwrap_or(0);
+        let y = text.bottom() + graph_height * u16::try_from(at).unwrap_or(0);
         let name = if details.history.is_some() { name.to_owned() } else { format!("{name} since opened") };
-        let graph = Graph { name: &name, points, style, value, units: state.units };
-        graph::draw(frame, Rect { y, height: high, ..area }, &graph, theme);
+        let graph = Graph { name: &name, points, style, value, units: canvas.state.units };
+        graph::draw(canvas, Rect { y, height: graph_height, ..area }, &graph);
     }
 }
 
-/// Two facts in a line where both are short, more lines for one that is longer than a line: nothing is cut here.
+fn draw_facts(canvas: &mut Canvas<'_, '_>, area: Rect, details: &Details<'_>) {
+    let (title, rest) = (line(area, 0), Rect { y: area.y + 1, height: area.height - 1, ..area });
+    let ended = if details.ended { " (ended)" } else { "" };
+    canvas.draw(Line::styled(format!("{}{ended}", details.title), canvas.theme.title()), title);
+    let lines = lines(details, canvas.state, usize::from(area.width));
+    let (page, scroll) = (usize::from(rest.height), canvas.state.scroll);
+    if lines.len() > page {
+        let last = lines.len().min(scroll + page);
+        let text = format!("lines {}-{last} of {}, j k scroll", scroll + 1, lines.len());
+        canvas.draw(Line::styled(text, DIM).right_aligned(), title);
+    }
+    canvas.draw_scrolled(lines, rest);
+}
+
+/// Two short facts in a line; a longer fact wraps. No fact is cut.
 fn lines<'a>(details: &Details<'_>, state: &State, width: usize) -> Vec<Line<'a>> {
     let half = width / 2;
     let mut lines = Vec::new();
@@ -96,7 +97,7 @@ fn lines<'a>(details: &Details<'_>, state: &State, width: usize) -> Vec<Line<'a>
     lines
 }
 
-/// A fact as people read it: the unit stands beside the number, not in the name.
+/// A fact for people: the unit is beside the number, not in the name.
 fn fact(key: &str, value: Value<'_>, state: &State) -> (String, String) {
     let mut text = format::value(value, state.units);
     if key.ends_with("_bps") && value != Value::Unknown {

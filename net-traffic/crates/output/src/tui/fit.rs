@@ -1,5 +1,5 @@
-//! Which columns have room. Addresses and numbers are never cut; what does not fit beside them is left out, and of
-//! names a mark stands for what is missing.
+//! The widths of columns. Addresses and numbers are never cut. Optional columns without room are left out, and long names
+//! end in an ellipsis.
 
 use std::ops::Range;
 
@@ -7,9 +7,9 @@ use ratatui::text::Span;
 
 use super::State;
 use crate::format;
-use net_traffic_view::{CellPart, ColumnKind, ColumnSpec, Rows, Value};
+use net_traffic_view::{CellPart, Column, ColumnKind, ColumnSpec, Rows, Value};
 
-/// A column that has room, and the texts of its visible rows.
+/// A column with its width and the texts of its visible rows.
 #[derive(Debug)]
 pub(super) struct Fitted {
     pub key: &'static str,
@@ -17,95 +17,109 @@ pub(super) struct Fitted {
     pub kind: ColumnKind,
     pub width: usize,
     pub texts: Vec<String>,
+    /// The width without a limit.
+    natural: usize,
     rank: u8,
 }
 
-/// Between two columns.
+/// The space between two columns.
 pub(super) const GAP: usize = 1;
-/// The sign of the order needs room beside its heading.
+/// The width of the sort sign beside a heading.
 const SIGN: usize = 1;
-/// Numbers change: a column that is as wide as most of them does not move at every frame.
+/// The least width of a quantity: wide enough for most, so that columns do not move when numbers change.
 const NUMBER: usize = 8;
-/// A longer name is shortened before another column is left out; and never to less than the least.
+/// A name is shortened to `NAME` before another column is left out, and never below `LEAST_NAME`.
 const NAME: usize = 20;
 const LEAST_NAME: usize = 8;
-/// As long as the longest addresses of version 4 with some room.
+/// The most characters of a host name in a list.
 const HOST: usize = 26;
 
-/// The columns for the rows at these places; and how many columns have no room.
+/// The columns of a list that have room.
+pub(super) struct Fit {
+    pub columns: Vec<Fitted>,
+    /// The number of columns without room.
+    pub hidden: usize,
+}
+
+/// Fits the columns of the rows at these places into `width`.
 pub(super) fn fit(
     rows: &Rows<'_>,
     places: Range<usize>,
-    shown: &[ColumnSpec],
     sorted: Option<&str>,
     width: usize,
     state: &State,
-) -> (Vec<Fitted>, usize) {
+) -> Fit {
     let cells: Vec<Vec<Value<'_>>> = places.map(|place| rows.cells(place)).collect();
-    let columns = rows.columns();
-    let mut fitted: Vec<Fitted> = shown
-        .iter()
-        .filter_map(|shown| {
-            let place = columns.iter().position(|column| column.key == shown.key)?;
-            let kind = columns.get(place)?.kind;
-            let name = shown.name.filter(|_| state.options.names);
-            let name = name.and_then(|name| columns.iter().position(|column| column.key == name));
-            let texts = cells.iter().map(|row| {
-                let value = row.get(place).copied().unwrap_or(Value::Unknown);
-                match name.and_then(|name| row.get(name)) {
-                    Some(Value::Text(name)) => host(name, value),
-                    _ => format::value(value, state.units),
-                }
-            });
-            Some(Fitted {
-                key: shown.key,
-                heading: shown.heading,
-                kind,
-                width: 0,
-                texts: texts.collect(),
-                rank: shown.rank,
-            })
-        })
-        .collect();
-    let natural = |column: &Fitted| {
-        let sign = if sorted == Some(column.key) { SIGN } else { 0 };
-        let widest = column.texts.iter().map(|text| width_of(text)).max().unwrap_or(0);
-        let least = if is_quantity(column) { NUMBER } else { 0 };
-        widest.max(column.heading.len() + sign).max(least)
-    };
-    for column in &mut fitted {
-        let natural = natural(column);
-        column.width = if is_name(column) { natural.min(NAME) } else { natural };
+    let layout = rows.layout(state.options.totals);
+    let mut columns: Vec<Fitted> =
+        layout.iter().filter_map(|spec| rendered(spec, rows.columns(), &cells, state)).collect();
+    for column in &mut columns {
+        column.natural = natural_width(column, sorted);
+        column.width = if is_name(column) { column.natural.min(NAME) } else { column.natural };
     }
-    let all = fitted.len();
-    while total(&fitted) > width {
-        // Columns of one rank belong together: received without sent would say half.
-        let Some(rank) = fitted.iter().map(|column| column.rank).max().filter(|rank| *rank > 0) else {
-            break;
-        };
-        fitted.retain(|column| column.rank != rank);
-    }
-    shrink_names(&mut fitted, width);
-    // What is left over goes to the names that were shortened.
-    for place in 0..fitted.len() {
-        let spare = width.saturating_sub(total(&fitted));
-        if let Some(column) = fitted.get_mut(place).filter(|column| is_name(column)) {
-            let natural = natural(column);
-            column.width += natural.saturating_sub(column.width).min(spare);
-        }
-    }
-    let hidden = all - fitted.len();
-    (fitted, hidden)
+    let all = columns.len();
+    drop_optional(&mut columns, width);
+    shrink_names(&mut columns, width);
+    widen_names(&mut columns, width);
+    let hidden = all - columns.len();
+    Fit { columns, hidden }
 }
 
-/// A host by its name. A long name must not drive out the other columns; the details have all of it.
+/// A column with the texts of its visible rows, before it has a width.
+fn rendered(
+    spec: &ColumnSpec,
+    columns: &[Column],
+    cells: &[Vec<Value<'_>>],
+    state: &State,
+) -> Option<Fitted> {
+    let place_of = |key: &str| columns.iter().position(|column| column.key == key);
+    let place = place_of(spec.key)?;
+    let name = spec.name.filter(|_| state.options.names).and_then(place_of);
+    let text = |row: &Vec<Value<'_>>| {
+        let value = row.get(place).copied().unwrap_or(Value::Unknown);
+        match name.and_then(|name| row.get(name)) {
+            Some(Value::Text(name)) => host(name, value),
+            _ => format::value(value, state.units),
+        }
+    };
+    Some(Fitted {
+        key: spec.key,
+        heading: spec.heading,
+        kind: columns.get(place)?.kind,
+        width: 0,
+        texts: cells.iter().map(text).collect(),
+        natural: 0,
+        rank: spec.rank,
+    })
+}
+
+/// The width of the widest text or of the heading.
+fn natural_width(column: &Fitted, sorted: Option<&str>) -> usize {
+    let sign = if sorted == Some(column.key) { SIGN } else { 0 };
+    let widest = column.texts.iter().map(|text| width_of(text)).max().unwrap_or(0);
+    let least = if is_quantity(column) { NUMBER } else { 0 };
+    widest.max(column.heading.len() + sign).max(least)
+}
+
+/// Drops columns by rank until the others fit. Columns of one rank go together: received bytes without sent bytes would
+/// be half of the information.
+fn drop_optional(columns: &mut Vec<Fitted>, width: usize) {
+    while total(columns) > width {
+        let highest = columns.iter().map(|column| column.rank).max().filter(|rank| *rank > 0);
+        let Some(rank) = highest else { break };
+        columns.retain(|column| column.rank != rank);
+    }
+}
+
+/// A host name in place of its address. A long name is shortened to leave room for other columns; the details show it
+/// whole.
 fn host(name: &str, value: Value<'_>) -> String {
     let mut text = String::new();
     format::write_named(&mut text, &shorten(name, HOST), value, CellPart::Whole);
     text
 }
 
-/// The text, or its beginning and a mark where it is longer.
+/// The text, or its first characters and an ellipsis.
 pub(super) fn shorten(text: &str, width: usize) -> String {
     if width_of(text) <= width {
         return text.to_owned();
@@ -139,6 +153,16 @@ fn shrink_names(columns: &mut [Fitted], width: usize) {
         let names = columns.iter_mut().filter(|column| is_name(column) && column.width > LEAST_NAME);
         let Some(widest) = names.max_by_key(|column| column.width) else { break };
         widest.width -= 1;
+    }
+}
+
+/// Gives the remaining width to the shortened names.
+fn widen_names(columns: &mut [Fitted], width: usize) {
+    let mut spare = width.saturating_sub(total(columns));
+    for column in columns.iter_mut().filter(|column| is_name(column)) {
+        let more = column.natural.saturating_sub(column.width).min(spare);
+        column.width += more;
+        spare -= more;
     }
 }
 

@@ -1,29 +1,28 @@
-//! Rates over time: bars as high as there is room.
+//! Graphs: rates over time as bars.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 use ratatui::widgets::Sparkline;
 
+use super::canvas::{Canvas, line};
 use super::fit::shorten;
-use super::theme::Theme;
 use crate::{Units, format};
 use net_traffic_view::Value;
 
-/// A quantity over time, and how it is named and written.
+/// A quantity over time, with its name and unit.
 pub(super) struct Graph<'a> {
     pub name: &'a str,
     /// Oldest first.
     pub points: &'a [Option<u64>],
     pub style: Style,
-    /// Turns bits per second into the value that people know.
+    /// Turns bits per second into a value with its unit.
     pub value: fn(u64) -> Value<'static>,
     pub units: Option<Units>,
 }
 
-/// A title with the rate now and at most, and the bars below.
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, graph: &Graph<'_>, theme: Theme) {
+/// Draws a title with the current and the highest rate, and bars below.
+pub(super) fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, graph: &Graph<'_>) {
     if area.height == 0 {
         return;
     }
@@ -37,19 +36,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, graph: &Graph<'_>, theme: 
         )
     };
     let title = format!("{}  now {}  highest shown {}", graph.name, write(now), write(most));
-    let line = Line::styled(shorten(&title, usize::from(area.width)), theme.title());
-    frame.render_widget(line, Rect { height: 1, ..area });
+    let title = Line::styled(shorten(&title, usize::from(area.width)), canvas.theme.title());
+    canvas.draw(title, line(area, 0));
     let bars = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    bars_only(frame, bars, points, graph.style);
+    draw_bars(canvas, bars, points, graph.style);
 }
 
-/// The bars alone, the newest at the right.
-pub(super) fn bars_only(frame: &mut Frame<'_>, area: Rect, points: &[Option<u64>], style: Style) {
+/// Draws the bars alone, the newest at the right.
+pub(super) fn draw_bars(canvas: &mut Canvas<'_, '_>, area: Rect, points: &[Option<u64>], style: Style) {
     let points = last(points, area.width);
     let width = u16::try_from(points.len()).unwrap_or(area.width).min(area.width);
     let right = Rect { x: area.right() - width, width, ..area };
     let most = points.iter().copied().flatten().max().unwrap_or(0).max(1);
-    frame.render_widget(
+    canvas.draw(
         Sparkline::default().data(points.iter().copied()).max(most).style(style).absent_value_symbol("·"),
         right,
     );

@@ -1,24 +1,24 @@
-//! What stands above every list: host and time, the busiest interface, what counts, what was lost, what that costs.
+//! The three lines above every list: host and time; the busiest interface; tier, losses and cost.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::canvas::{Canvas, line};
 use super::fit::{shorten, width_of};
-use super::theme::{CHOSEN, DIM, Theme};
-use super::{Picture, State, graph};
+use super::theme::{CHOSEN, DIM};
+use super::{Picture, graph};
 use crate::{Units, format};
 use net_traffic_view::{Report, Rows, Value};
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>, theme: Theme) {
+pub(super) fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, picture: &Picture<'_>) {
     let report = &picture.live.report;
-    let line = |at: u16| Rect { y: area.y + at, height: 1, ..area };
-    title(frame, line(0), state, report, theme);
-    traffic(frame, line(1), state, picture, theme);
-    ledger(frame, line(2), report, state.units, theme);
+    title(canvas, line(area, 0), report);
+    traffic(canvas, line(area, 1), picture);
+    ledger(canvas, line(area, 2), report);
 }
 
-fn title(frame: &mut Frame<'_>, area: Rect, state: &State, report: &Report<'_>, theme: Theme) {
+fn title(canvas: &mut Canvas<'_, '_>, area: Rect, report: &Report<'_>) {
+    let state = canvas.state;
     let time = format::rfc3339(report.unix_ns);
     let since = span(report.elapsed_ns);
     let sign = match (state.paused, state.at_end) {
@@ -30,12 +30,12 @@ fn title(frame: &mut Frame<'_>, area: Rect, state: &State, report: &Report<'_>, 
     let host = format::value(Value::Text(report.host), None);
     let rest = format!(" {} - {time} - totals of {since}", state.screen.name());
     let host = shorten(&host, room.saturating_sub(width_of(&rest)));
-    let line = Line::from(vec![Span::styled(host, theme.title()), Span::raw(shorten(&rest, room))]);
-    frame.render_widget(line, area);
-    frame.render_widget(Line::styled(sign, CHOSEN).right_aligned(), area);
+    let text = Line::from(vec![Span::styled(host, canvas.theme.title()), Span::raw(shorten(&rest, room))]);
+    canvas.draw(text, area);
+    canvas.draw(Line::styled(sign, CHOSEN).right_aligned(), area);
 }
 
-/// Hours, minutes and seconds, the larger ones only where there are any.
+/// A time span in hours, minutes and seconds, without leading zeros.
 fn span(ns: u64) -> String {
     let seconds = ns / 1_000_000_000;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -46,43 +46,43 @@ fn span(ns: u64) -> String {
     }
 }
 
-/// The busiest interface: what passes now, how it was, and what passed since the machine began to count.
-fn traffic(frame: &mut Frame<'_>, area: Rect, state: &State, picture: &Picture<'_>, theme: Theme) {
-    let interfaces = &picture.live.interfaces;
+/// Draws the busiest interface: its rates, their graphs, and its counters.
+fn traffic(canvas: &mut Canvas<'_, '_>, area: Rect, picture: &Picture<'_>) {
+    let (interfaces, units, theme) = (&picture.live.interfaces, canvas.state.units, canvas.theme);
     let Some(name) = text(interfaces, "name") else {
-        frame.render_widget(Line::styled("No interface could be read.", DIM), area);
+        canvas.draw(Line::styled("No interface could be read.", DIM), area);
         return;
     };
     let name_shown = shorten(&name, 15);
     let directions = [("RX", "rx_bps", "rx_bytes", theme.rx()), ("TX", "tx_bps", "tx_bytes", theme.tx())];
     let parts = directions.map(|(label, rate, total, style)| {
-        let now = written(interfaces, rate, state.units);
+        let now = written(interfaces, rate, units);
         let now = if now == "-" { now } else { format!("{now}/s") };
         let before = format!("  {label} {now:>RATE$} ");
-        let after = format!(" {:>TOTAL$}", written(interfaces, total, state.units));
+        let after = format!(" {:>TOTAL$}", written(interfaces, total, units));
         (before, after, rate, style)
     });
     let texts: usize = parts.iter().map(|(before, after, ..)| width_of(before) + width_of(after)).sum();
-    // What is left beside the numbers, in equal parts.
+    // The graphs share the width that the numbers leave.
     let bars = usize::from(area.width).saturating_sub(width_of(&name_shown) + texts) / parts.len();
-    let mut place = Places { left: area };
-    frame.render_widget(Span::styled(name_shown.clone(), theme.title()), place.next(width_of(&name_shown)));
+    let mut places = Places { left: area };
+    canvas.draw(Span::styled(name_shown.clone(), theme.title()), places.next(width_of(&name_shown)));
     for (before, after, rate, style) in parts {
-        frame.render_widget(Span::styled(before.clone(), style), place.next(width_of(&before)));
-        let area = place.next(bars);
+        canvas.draw(Span::styled(before.clone(), style), places.next(width_of(&before)));
+        let area = places.next(bars);
         let points = picture.live.report.series.iter().find(|series| series.of == name && series.key == rate);
         if let Some(series) = points {
-            graph::bars_only(frame, area, &series.points, style);
+            graph::draw_bars(canvas, area, &series.points, style);
         }
-        frame.render_widget(Span::styled(after.clone(), DIM), place.next(width_of(&after)));
+        canvas.draw(Span::styled(after.clone(), DIM), places.next(width_of(&after)));
     }
 }
 
-/// Room for a rate and for a total, so that nothing moves when they change.
+/// Fixed widths of a rate and a total, so that nothing moves when they change.
 const RATE: usize = 11;
 const TOTAL: usize = 7;
 
-/// Gives away a line from left to right.
+/// Hands out the places of a line from left to right.
 struct Places {
     left: Rect,
 }
@@ -90,15 +90,16 @@ struct Places {
 impl Places {
     fn next(&mut self, width: usize) -> Rect {
         let width = u16::try_from(width).unwrap_or(u16::MAX).min(self.left.width);
-        let given = Rect { width, ..self.left };
+        let place = Rect { width, ..self.left };
         self.left.x += width;
         self.left.width -= width;
-        given
+        place
     }
 }
 
-/// What counts, what was lost, and the tool's own cost. What is missing is a warning.
-fn ledger(frame: &mut Frame<'_>, area: Rect, report: &Report<'_>, units: Option<Units>, theme: Theme) {
+/// Draws the tier in use, the losses, and the program's own cost. A missing slot is a warning.
+fn ledger(canvas: &mut Canvas<'_, '_>, area: Rect, report: &Report<'_>) {
+    let (units, theme) = (canvas.state.units, canvas.theme);
     let (tier, missing) = tier(report);
     let mut spans = vec![Span::raw(format!("counted by {tier}"))];
     if missing > 0 {
@@ -117,7 +118,7 @@ fn ledger(frame: &mut Frame<'_>, area: Rect, report: &Report<'_>, units: Option<
         let value = report.cost.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
         if let Some(value) = value.filter(|value| *value != Value::Unknown) {
             let item = format!(" {name} {}", format::value(value, units));
-            // A figure that has no room is left out, with those of less interest; none is cut.
+            // A figure without room is left out, and the less important ones after it, too.
             if width_of(&cost) + width_of(&item) > room {
                 break;
             }
@@ -125,14 +126,14 @@ fn ledger(frame: &mut Frame<'_>, area: Rect, report: &Report<'_>, units: Option<
         }
     }
     spans.push(Span::styled(shorten(&cost, room), DIM));
-    frame.render_widget(Line::from(spans), area);
+    canvas.draw(Line::from(spans), area);
 }
 
-/// The slots whose tier is the one in use: those of the calls that move bytes, or, where no hook sees them, what lists
-/// the sockets with the kernel's own counters.
+/// The slots whose tier is the tier in use: the hooks of the calls that transfer bytes, else the socket list with the
+/// kernel's own counters.
 const COUNTING: [&[&str]; 2] = [&["tcp_send", "tcp_recv", "udp_send", "udp_recv", "counting"], &["sockets"]];
 
-/// The tier in use, more than one where the kernel grants no single one, and how many slots nothing fills.
+/// The tier in use, or several if the slots differ, and the number of empty slots.
 fn tier(report: &Report<'_>) -> (String, usize) {
     let sources = &report.sources;
     let (Some(slot), Some(tier)) = (sources.column("slot"), sources.column("tier")) else {

@@ -1,12 +1,12 @@
-//! What the keys do, what counts in which slot and why nothing better does, and the loss ledger in full.
+//! The help: keys, filter criteria, the full loss ledger, and the tier of each slot with its reason and remedy.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::Picture;
+use super::canvas::Canvas;
 use super::fit::{shorten, width_of};
 use super::theme::Theme;
-use super::{HitMap, Picture, State};
 use crate::format;
 use net_traffic_view::{Live, PREFIXES, Value};
 
@@ -23,20 +23,9 @@ const KEYS: &[(&str, &str)] = &[
     ("q Ctrl-C", "quit"),
 ];
 
-pub(super) fn draw(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    state: &State,
-    picture: &Picture<'_>,
-    theme: Theme,
-    hits: &mut HitMap,
-) {
-    let lines = lines(&picture.live, usize::from(area.width), theme);
-    hits.page = usize::from(area.height);
-    hits.lines = lines.len();
-    for (y, line) in (area.y..).zip(lines.into_iter().skip(state.scroll).take(hits.page)) {
-        frame.render_widget(line, Rect { y, height: 1, ..area });
-    }
+pub(super) fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, picture: &Picture<'_>) {
+    let lines = lines(&picture.live, usize::from(area.width), canvas.theme);
+    canvas.draw_scrolled(lines, area);
 }
 
 fn lines<'a>(live: &Live<'_>, width: usize, theme: Theme) -> Vec<Line<'a>> {

@@ -1,8 +1,9 @@
-//! The full-screen output: state changed by events, frames drawn from state and a projection of the model.
+//! The full screen: events change the state, and a frame is drawn from the state and a projection of the model.
 //!
-//! `update` and `draw` are pure. Reading keys, asking for snapshots and writing frames are the application's.
+//! [`update`] and [`draw`] are pure. The application reads keys, collects snapshots and writes frames.
 
 mod bandwidth;
+mod canvas;
 mod details;
 mod draw;
 mod fit;
@@ -23,10 +24,10 @@ pub use self::update::update;
 
 use net_traffic_view::{Details, Live};
 
-/// What the model says for one screen: the lists, and the row that was opened.
+/// The projection of the model for one frame: the lists, and the open row.
 #[derive(Debug)]
 pub struct Picture<'m> {
     pub live: Live<'m>,
-    /// `None` where no row is open, or the open one is forgotten.
+    /// `None` if no row is open, or if the model no longer keeps it.
     pub details: Option<Details<'m>>,
 }

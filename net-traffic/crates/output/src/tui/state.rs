@@ -1,4 +1,4 @@
-//! What the screen remembers between two frames.
+//! The state of the screen between two frames.
 
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
@@ -6,40 +6,40 @@ use super::{HitMap, Picture};
 use crate::Units;
 use net_traffic_view::{Filter, Options, RateSeries, RowId, Rows, Screen, TableId};
 
-/// Everything that can happen to a screen.
+/// An input of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The model took a snapshot.
+    /// The model has a new snapshot.
     Snapshot,
-    /// Names of remote hosts came.
+    /// The model has new names of remote hosts.
     Names,
-    /// The recording has no more snapshots.
+    /// The recording ended.
     End,
     Key(KeyEvent),
     Mouse(MouseEvent),
     Resize,
-    /// The system, or the user from elsewhere, ends the program.
+    /// SIGINT or SIGTERM.
     Signal,
 }
 
-/// What an event asks for.
+/// The work that an event requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Nothing,
-    /// A new frame of the same picture.
+    /// Draw a frame of the same picture.
     Frame,
-    /// A new picture: other rows, or another order.
+    /// Compute a new picture: other rows, or another order.
     Picture,
-    /// Totals begin again.
+    /// Restart the totals of the model.
     Reset,
     Quit,
 }
 
-/// What has the keys.
+/// The part of the screen with the keyboard focus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     List,
-    /// A filter is being typed; Esc brings back the one before.
+    /// The filter line; Esc restores the previous filter.
     Filter {
         before: Filter,
     },
@@ -50,9 +50,9 @@ pub enum Mode {
     Help,
 }
 
-/// The screen's own state; `options` are those that flags set too.
+/// The state of the screen. Flags set `options`, too.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each shown on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct State {
     pub screen: Screen,
     pub options: Options,
@@ -60,26 +60,29 @@ pub struct State {
     pub color: bool,
     pub mode: Mode,
     pub paused: bool,
-    /// The recording has ended; what is shown is its last moment.
+    /// The recording ended; the screen shows its last snapshot.
     pub at_end: bool,
-    /// The place of the selected row.
+    /// The place of the selected row in the list.
     pub selected: usize,
-    /// The first line that is shown of help or details.
+    /// The first visible line of help or details.
     pub scroll: usize,
-    /// The interface that the graph shows.
+    /// The interface in the graphs.
     pub interface: Option<String>,
-    /// Where the last frame put what can be clicked.
+    /// The click targets of the last frame.
     pub hits: HitMap,
     /// The selected row.
     pub(super) current: Option<RowId>,
-    /// The row that stays selected wherever it moves; `None` while nobody chose one.
+    /// The row that stays selected when the order changes; `None` selects a place instead.
     pub(super) followed: Option<RowId>,
+    /// The user moved the selection since the last picture.
     pub(super) moved: bool,
+    /// The next picture is of a new snapshot.
     pub(super) fresh: bool,
+    /// The number of rows of the last picture.
     pub(super) rows: usize,
 }
 
-/// As many points as a wide terminal shows.
+/// Points of a trace: the width of a wide terminal.
 const TRACE: usize = 240;
 
 impl State {
@@ -105,14 +108,14 @@ impl State {
         }
     }
 
-    /// The list that has the keys.
+    /// The list with the keyboard focus.
     #[must_use]
     pub fn tab(&self) -> TableId {
         let tabs = self.screen.tabs();
         self.options.table.filter(|by| tabs.contains(by)).unwrap_or(tabs[0])
     }
 
-    /// The row that is open.
+    /// The row whose details are open.
     #[must_use]
     pub fn opened(&self) -> Option<&RowId> {
         match &self.mode {
@@ -121,7 +124,7 @@ impl State {
         }
     }
 
-    /// Brings the selection in line with a picture. To be called with every new picture, and after every event.
+    /// Updates the selection for a picture. Call it with every new picture, and after every event.
     pub fn settle(&mut self, picture: &Picture<'_>) {
         let rows = &picture.live.rows;
         self.rows = rows.len();
@@ -152,7 +155,7 @@ impl State {
         }
     }
 
-    /// Remembers the rates of the open row, for as long as it is open.
+    /// Appends the rates of the open row to its trace.
     fn trace(&mut self, picture: &Picture<'_>) {
         let (Mode::Details { trace, .. }, false) = (&mut self.mode, self.paused) else { return };
         let (rx, tx) = picture.details.as_ref().map_or((None, None), |details| details.rates);
@@ -165,7 +168,7 @@ impl State {
     }
 }
 
-/// Where the row is; most often it is where it was.
+/// The place of the row; the previous place is tried first.
 fn place_of(rows: &Rows<'_>, id: &RowId, before: usize) -> Option<usize> {
     if rows.id(before).as_ref() == Some(id) { Some(before) } else { rows.position(id) }
 }

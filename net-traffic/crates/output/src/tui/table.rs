@@ -1,36 +1,44 @@
-//! A list as lines: the headings, and the rows that are visible.
+//! A list: headings and the visible rows.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::fit::{Fitted, GAP, fit, shorten, width_of};
+use super::canvas::{Canvas, line};
+use super::fit::{Fit, Fitted, GAP, fit, shorten, width_of};
 use super::hit_map::ColumnHit;
 use super::theme::{CHOSEN, DIM, HEADING};
-use super::{HitMap, State};
 use net_traffic_view::{ColumnKind, Rows, TableId};
 
-/// Draws the list that has the keys.
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>, hits: &mut HitMap) {
+/// Draws the list with the keyboard focus.
+pub(super) fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, rows: &Rows<'_>) {
+    let selected = canvas.state.selected;
     let page = usize::from(area.height.saturating_sub(1));
     let last = rows.len().saturating_sub(page);
-    let offset = hits.offset.min(last).min(state.selected).max((state.selected + 1).saturating_sub(page));
-    let (columns, hidden) = list(frame, area, state, rows, offset, Some(state.selected));
-    hits.heading = area.y;
-    hits.offset = offset;
-    hits.page = page;
-    hits.hidden = hidden;
-    hits.columns = columns;
+    let offset = canvas.hits.offset.min(last).min(selected).max((selected + 1).saturating_sub(page));
+    let (columns, hidden) = list(canvas, area, rows, Window { offset, selected: Some(selected) });
+    canvas.hits.heading = area.y;
+    canvas.hits.offset = offset;
+    canvas.hits.page = page;
+    canvas.hits.hidden = hidden;
+    canvas.hits.columns = columns;
     if rows.is_empty() {
         let text = if rows.total() == 0 { nothing(rows.table()) } else { "Nothing matches the filter." };
-        let line = Line::styled(text, DIM);
-        frame.render_widget(line, Rect { y: area.y + 1, height: 1, ..area });
+        canvas.draw(Line::styled(text, DIM), line(area, 1));
     }
 }
 
-/// Draws a list that is only shown.
-pub(super) fn draw_beside(frame: &mut Frame<'_>, area: Rect, state: &State, rows: &Rows<'_>) {
-    drop(list(frame, area, state, rows, 0, None));
+/// Draws a list without the focus.
+pub(super) fn draw_beside(canvas: &mut Canvas<'_, '_>, area: Rect, rows: &Rows<'_>) {
+    drop(list(canvas, area, rows, Window { offset: 0, selected: None }));
+}
+
+/// The visible part of a list.
+#[derive(Clone, Copy)]
+struct Window {
+    /// The place of the first visible row.
+    offset: usize,
+    /// `None` for a list without the focus, which also has no sort column.
+    selected: Option<usize>,
 }
 
 fn nothing(by: TableId) -> &'static str {
@@ -43,24 +51,17 @@ fn nothing(by: TableId) -> &'static str {
     }
 }
 
-fn list(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    state: &State,
-    rows: &Rows<'_>,
-    offset: usize,
-    selected: Option<usize>,
-) -> (Vec<ColumnHit>, usize) {
+fn list(canvas: &mut Canvas<'_, '_>, area: Rect, rows: &Rows<'_>, window: Window) -> (Vec<ColumnHit>, usize) {
+    let Window { offset, selected } = window;
+    let state = canvas.state;
     let page = usize::from(area.height.saturating_sub(1));
     let places = offset..rows.len().min(offset + page);
-    // Only the list that has the keys is sorted by them.
     let sorted = state.options.sort.as_deref().filter(|_| selected.is_some());
-    let shown = rows.layout(state.options.totals);
     let width = usize::from(area.width);
-    let (columns, hidden) = fit(rows, places.clone(), &shown, sorted, width, state);
-    let (line, hits) = headings(&columns, area.x, state, sorted);
-    frame.render_widget(line, Rect { height: 1, ..area });
-    for (line, place) in (1u16..).zip(places.clone()) {
+    let Fit { columns, hidden } = fit(rows, places.clone(), sorted, width, state);
+    let (headings, hits) = headings(&columns, area.x, state.options.reverse, sorted);
+    canvas.draw(headings, line(area, 0));
+    for (at, place) in (1u16..).zip(places.clone()) {
         let text = row(&columns, place - places.start, width);
         let style = match (selected == Some(place), rows.has_ended(place)) {
             (true, true) => CHOSEN.patch(DIM),
@@ -68,8 +69,7 @@ fn list(
             (false, true) => DIM,
             (false, false) => ratatui::style::Style::new(),
         };
-        let area = Rect { y: area.y + line, height: 1, ..area };
-        frame.render_widget(Line::styled(text, style), area);
+        canvas.draw(Line::styled(text, style), line(area, at));
     }
     (hits, hidden)
 }
@@ -77,7 +77,7 @@ fn list(
 fn headings<'a>(
     columns: &[Fitted],
     left: u16,
-    state: &State,
+    reverse: bool,
     sorted: Option<&str>,
 ) -> (Line<'a>, Vec<ColumnHit>) {
     let mut spans = Vec::new();
@@ -88,12 +88,11 @@ fn headings<'a>(
             spans.push(Span::raw(" ".repeat(GAP)));
             x += 1;
         }
-        let text = match (sorted == Some(column.key), state.options.reverse) {
-            (false, _) => column.heading.to_owned(),
-            (true, reverse) => {
-                let falls = (column.kind == ColumnKind::Number) != reverse;
-                format!("{}{}", column.heading, if falls { '▼' } else { '▲' })
-            }
+        let text = if sorted == Some(column.key) {
+            let falls = (column.kind == ColumnKind::Number) != reverse;
+            format!("{}{}", column.heading, if falls { '▼' } else { '▲' })
+        } else {
+            column.heading.to_owned()
         };
         let mut line = String::new();
         align(&mut line, column, &text);
@@ -105,7 +104,7 @@ fn headings<'a>(
     (Line::from(spans), hits)
 }
 
-/// One row as a line, as wide as the screen so that a selected row is a bar.
+/// One row as a line of the full width, so that a selected row is a bar.
 fn row(columns: &[Fitted], row: usize, width: usize) -> String {
     let mut line = String::with_capacity(width);
     for (place, column) in columns.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Takes the terminal, and gives it back: when dropped, and when the program panics.
+//! Switches the terminal to the full screen, and restores it on drop and on panic.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -17,20 +17,20 @@ use ratatui::crossterm::terminal::{
 
 use super::{HitMap, Picture, State, draw};
 
-/// The terminal while it is ours. Frames are drawn into memory: whoever writes them may be kept waiting.
+/// The terminal in full-screen mode. Frames are drawn into memory, because a write to the terminal can block.
 pub struct FullScreen {
     terminal: Terminal<CrosstermBackend<Pending>>,
     pending: Pending,
 }
 
-static TAKEN: AtomicBool = AtomicBool::new(false);
+static ENTERED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 impl FullScreen {
-    /// Takes the terminal. Whatever happens from here on, it is given back.
+    /// Switches to the full screen. Drop and panic restore the terminal.
     ///
     /// # Errors
-    /// When standard output is no terminal, or it refuses.
+    /// If standard output is not a terminal, or the terminal rejects a mode.
     pub fn enter() -> io::Result<Self> {
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
@@ -41,18 +41,18 @@ impl FullScreen {
         });
         let pending = Pending::default();
         let terminal = Terminal::new(CrosstermBackend::new(pending.clone()))?;
-        TAKEN.store(true, Ordering::SeqCst);
-        // From here on `drop` gives it back, also when one of the next steps fails.
+        ENTERED.store(true, Ordering::SeqCst);
+        // `drop` restores the terminal also if one of the next steps fails.
         let screen = Self { terminal, pending };
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture)?;
         Ok(screen)
     }
 
-    /// Draws a frame; returns the bytes that make the terminal show it.
+    /// Draws a frame; returns its click targets and the bytes to write to the terminal.
     ///
     /// # Errors
-    /// When the terminal does not say how large it is.
+    /// If the size of the terminal is unknown.
     pub fn frame(&mut self, state: &State, picture: &Picture<'_>) -> io::Result<(HitMap, Vec<u8>)> {
         let mut hits = HitMap::default();
         self.terminal.draw(|frame| hits = draw(frame, state, picture))?;
@@ -66,15 +66,15 @@ impl Drop for FullScreen {
     }
 }
 
-/// Gives the terminal back, once. A terminal that went away needs nothing any more, so errors are of no interest.
+/// Restores the terminal, once. Errors are ignored: a terminal that hung up needs no restoration.
 fn restore() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
+    if ENTERED.swap(false, Ordering::SeqCst) {
         drop(execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, Show));
         drop(disable_raw_mode());
     }
 }
 
-/// Bytes for the terminal that are not yet written.
+/// The bytes for the terminal that are not yet written.
 #[derive(Clone, Debug, Default)]
 struct Pending(Rc<RefCell<Vec<u8>>>);
 

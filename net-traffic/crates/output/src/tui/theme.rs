@@ -1,13 +1,13 @@
-//! Colours and emphasis. Without colours, what must be told apart is bold, dim or reversed.
+//! Colours and emphasis. Without colours, bold, dim and reversed text distinguish the same things.
 
 use ratatui::style::{Color, Modifier, Style};
 
 pub(super) const HEADING: Style = Style::new().add_modifier(Modifier::BOLD.union(Modifier::UNDERLINED));
 pub(super) const CHOSEN: Style = Style::new().add_modifier(Modifier::REVERSED);
-/// What has ended, and what matters less.
+/// Ended rows and secondary text.
 pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 
-/// What has a colour, where colours are wanted.
+/// The styles with a colour; without colours, only their emphasis remains.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Theme {
     pub color: bool,

@@ -1,4 +1,4 @@
-//! What each key, click and event does to the state. Pure.
+//! Changes the state by keys, clicks and other events. Pure.
 
 use ratatui::crossterm::event::{
     KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{
 use super::state::{Change, Event, Mode, State};
 use net_traffic_view::{Filter, RateSeries};
 
-/// Changes the state as the event wants it.
+/// Applies the event to the state.
 pub fn update(state: &mut State, event: Event) -> Change {
     match event {
         Event::Snapshot => {
@@ -55,7 +55,7 @@ fn in_list(state: &mut State, key: KeyCode) -> Change {
         KeyCode::Enter => match state.current.clone() {
             Some(id) => {
                 enter(state, Mode::Details { id, trace: RateSeries::default() });
-                // Its rates as they are now are the first that are remembered.
+                // The trace starts with the current rates.
                 state.fresh = true;
                 Change::Picture
             }
@@ -97,7 +97,7 @@ fn in_list(state: &mut State, key: KeyCode) -> Change {
     }
 }
 
-/// Help and details are texts that can be scrolled.
+/// Keys of help and details, which scroll.
 fn in_text(state: &mut State, key: KeyCode) -> Change {
     let page = state.hits.page.max(1);
     match key {
@@ -151,7 +151,7 @@ fn in_filter(state: &mut State, key: KeyCode) -> Change {
 }
 
 fn on_mouse(state: &mut State, mouse: MouseEvent) -> Change {
-    /// Lines that one notch of the wheel moves.
+    /// Lines per notch of the wheel.
     const NOTCH: usize = 3;
     let in_list = matches!(state.mode, Mode::List | Mode::Filter { .. });
     match mouse.kind {
@@ -164,7 +164,7 @@ fn on_mouse(state: &mut State, mouse: MouseEvent) -> Change {
     }
 }
 
-/// A heading sorts, and the same again reverses; a row is selected; a tab is shown.
+/// A click on a heading sorts by it, the next one reverses; a click on a row selects it; a click on a tab opens it.
 fn click(state: &mut State, x: u16, y: u16) -> Change {
     if y == state.hits.heading {
         let hit = state.hits.columns.iter().find(|column| column.range.contains(&x));
@@ -220,7 +220,7 @@ fn go_to_tab(state: &mut State, by: isize) -> Change {
     changed_list(state)
 }
 
-/// Another list has other rows.
+/// Resets the selection after a change of the list.
 fn changed_list(state: &mut State) -> Change {
     state.selected = 0;
     state.followed = None;

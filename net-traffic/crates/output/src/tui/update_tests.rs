@@ -1,4 +1,4 @@
-//! What each key, click and event does.
+//! The effects of keys, clicks and other events.
 
 use ratatui::crossterm::event::KeyEventState;
 
@@ -46,7 +46,7 @@ fn mouse(state: &mut State, kind: MouseEventKind, column: u16, row: u16) -> Chan
 }
 
 #[test]
-fn quits_from_everywhere() {
+fn q_quits_in_every_mode_but_filter() {
     for mode in [Mode::List, Mode::Help] {
         let mut state = State { mode, ..state() };
         assert_eq!(press(&mut state, KeyCode::Char('q')), Change::Quit);
@@ -63,7 +63,7 @@ fn quits_from_everywhere() {
 }
 
 #[test]
-fn keys_move_the_selection() {
+fn movement_keys_move_the_selection() {
     for (keys, selected) in [
         (vec![KeyCode::Char('j')], 51),
         (vec![KeyCode::Down], 51),
@@ -87,7 +87,7 @@ fn keys_move_the_selection() {
 }
 
 #[test]
-fn nothing_is_selected_where_nothing_is() {
+fn empty_list_has_no_selection() {
     let mut state = State { rows: 0, current: None, ..state() };
     for key in [KeyCode::Down, KeyCode::End, KeyCode::PageDown, KeyCode::Up] {
         press(&mut state, key);
@@ -98,7 +98,7 @@ fn nothing_is_selected_where_nothing_is() {
 }
 
 #[test]
-fn tabs_go_round_and_forget_the_selection() {
+fn tabs_wrap_around_and_reset_the_selection() {
     let mut state = State { selected: 50, ..state() };
     for tab in [TableId::Process, TableId::Container, TableId::Destination, TableId::Connection] {
         assert_eq!(press(&mut state, KeyCode::Tab), Change::Picture);
@@ -125,21 +125,21 @@ fn tabs_go_round_and_forget_the_selection() {
 }
 
 #[test]
-fn sorts_by_one_column_after_the_other_and_back() {
+fn s_sorts_by_each_column_then_none() {
     let mut state = state();
     for key in [Some("pid"), Some("process"), Some("rx_bps"), None, Some("pid")] {
-        // After the last, the list has its own order again.
+        // After the last column, the list returns to its own order.
         assert_eq!(press(&mut state, KeyCode::Char('s')), Change::Picture);
         assert_eq!(state.options.sort.as_deref(), key);
     }
     assert_eq!(press(&mut state, KeyCode::Char('S')), Change::Picture);
     assert!(state.options.reverse);
     press(&mut state, KeyCode::Char('s'));
-    assert!(!state.options.reverse, "another column begins in its own direction");
+    assert!(!state.options.reverse, "a new sort column starts unreversed");
 }
 
 #[test]
-fn a_click_on_a_heading_sorts_and_again_reverses() {
+fn heading_click_sorts_and_second_click_reverses() {
     let mut state = state();
     let left = MouseEventKind::Down(MouseButton::Left);
     assert_eq!(mouse(&mut state, left, 25, 4), Change::Picture);
@@ -158,7 +158,7 @@ fn a_click_on_a_heading_sorts_and_again_reverses() {
 }
 
 #[test]
-fn the_wheel_moves_what_is_on_top() {
+fn wheel_moves_selection_or_text() {
     let mut state = State { selected: 50, ..state() };
     mouse(&mut state, MouseEventKind::ScrollDown, 0, 0);
     assert_eq!(state.selected, 53);
@@ -172,7 +172,7 @@ fn the_wheel_moves_what_is_on_top() {
 }
 
 #[test]
-fn a_filter_works_while_it_is_typed() {
+fn filter_applies_while_typed() {
     let mut state = state();
     assert_eq!(press(&mut state, KeyCode::Char('/')), Change::Frame);
     type_text(&mut state, "port:443 qst?");
@@ -181,7 +181,7 @@ fn a_filter_works_while_it_is_typed() {
     assert_eq!(state.options.filter.text(), "port:443 qst");
     press(&mut state, KeyCode::Enter);
     assert_eq!((&state.mode, state.options.filter.text()), (&Mode::List, "port:443 qst"));
-    // Esc while typing brings back what was; Esc in the list shows all again.
+    // Esc restores the previous filter while typing, and clears the filter in the list.
     press(&mut state, KeyCode::Char('/'));
     assert_eq!(control(&mut state, 'u'), Change::Picture);
     assert_eq!(state.options.filter.text(), "");
@@ -194,7 +194,7 @@ fn a_filter_works_while_it_is_typed() {
 }
 
 #[test]
-fn details_and_help_are_texts_to_scroll_and_to_leave() {
+fn details_and_help_scroll_and_close() {
     let mut state = state();
     assert_eq!(press(&mut state, KeyCode::Enter), Change::Picture);
     assert_eq!(state.opened(), Some(&RowId::Container("c1".to_owned())));
@@ -224,7 +224,7 @@ fn details_and_help_are_texts_to_scroll_and_to_leave() {
 }
 
 #[test]
-fn pause_totals_and_reset() {
+fn space_t_and_r_pause_total_and_reset() {
     let mut state = state();
     assert_eq!(press(&mut state, KeyCode::Char(' ')), Change::Picture);
     assert!(state.paused);
@@ -242,7 +242,7 @@ fn pause_totals_and_reset() {
 }
 
 #[test]
-fn what_is_no_key_of_ours_changes_nothing() {
+fn unbound_key_changes_nothing() {
     let mut state = state();
     for key in [KeyCode::Char('x'), KeyCode::F(1), KeyCode::Insert, KeyCode::Null] {
         assert_eq!(press(&mut state, key), Change::Nothing, "{key:?}");

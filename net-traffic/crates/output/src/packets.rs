@@ -1,4 +1,5 @@
-//! Files of packets: opened, filled in whole packets, and changed for the next as `-C`, `-G` and `-W` of tcpdump say.
+//! Capture files: pcap or pcapng, written in whole packets, with the rotation of tcpdump's `-C`, `-G` and `-W`
+//! (<https://man7.org/linux/man-pages/man1/tcpdump.1.html>).
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,25 +12,26 @@ use jiff::tz::TimeZone;
 use net_traffic_capture::{Ledger, PacketSink};
 use pcap_io::{Interface, LinkHeader, Packet, PcapNgWriter, PcapWriter, SectionHeader};
 
+/// The format of a capture file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
     Pcap,
     PcapNg,
 }
 
-/// When a file is changed for the next one.
+/// The limits at which the next file starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// After so many bytes.
+    /// Bytes of a file (`-C`).
     pub size: Option<u64>,
-    /// After so many seconds.
+    /// Seconds of a file (`-G`).
     pub seconds: Option<u64>,
-    /// How many files there may be: with `size` the oldest is overwritten, with `seconds` alone the capture ends.
+    /// The number of files (`-W`). With `size`, the oldest is overwritten; with `seconds` alone, the capture ends.
     pub files: Option<u64>,
 }
 
-/// Packets are gathered up to this size, so that a file grows by whole packets.
-const GATHERED: usize = 256 << 10;
+/// The size of the buffer. It is written whole, so that a file ends at a packet boundary.
+const BUFFER: usize = 256 << 10;
 
 /// The files of one capture.
 #[derive(Debug)]
@@ -38,16 +40,18 @@ pub struct Files {
     format: FileFormat,
     rotation: Rotation,
     system: String,
-    /// There are several interfaces, or will be.
+    /// The capture can have several interfaces, though the first file may list one.
     several: bool,
     out: Option<Target>,
     contents: Contents,
-    gathered: Vec<u8>,
-    /// Packets in `gathered`.
-    waiting: u64,
+    buffer: Vec<u8>,
+    /// Packets in `buffer`.
+    buffered: u64,
+    /// Bytes in the current file.
     written: u64,
-    /// How many files were begun, in all, and with the present name.
+    /// The number of files so far.
     begun: u64,
+    /// The number in the name of the current file.
     numbered: u64,
     begun_ns: u64,
     is_full: bool,
@@ -67,7 +71,7 @@ enum Contents {
 }
 
 impl Files {
-    /// Nothing is opened yet.
+    /// Opens nothing yet.
     #[must_use]
     pub fn new(path: PathBuf, format: FileFormat, rotation: Rotation, system: String) -> Self {
         Self {
@@ -78,8 +82,8 @@ impl Files {
             several: false,
             out: None,
             contents: Contents::Nothing,
-            gathered: Vec::with_capacity(GATHERED + GATHERED / 4),
-            waiting: 0,
+            buffer: Vec::with_capacity(BUFFER + BUFFER / 4),
+            buffered: 0,
             written: 0,
             begun: 0,
             numbered: 0,
@@ -88,7 +92,7 @@ impl Files {
         }
     }
 
-    /// Packets come from several interfaces, though there may be one by now.
+    /// Sets whether the capture can have several interfaces; a pcap file then has the cooked link type.
     #[must_use]
     pub fn several(self, several: bool) -> Self {
         Self { several, ..self }
@@ -113,8 +117,8 @@ impl Files {
                     os: &self.system,
                     application: concat!("net-traffic ", env!("CARGO_PKG_VERSION")),
                 };
-                let mut writer = PcapNgWriter::new(&mut self.gathered, &header);
-                writer.interfaces(&mut self.gathered, interfaces);
+                let mut writer = PcapNgWriter::new(&mut self.buffer, &header);
+                writer.interfaces(&mut self.buffer, interfaces);
                 Contents::PcapNg(Box::new(writer))
             }
             FileFormat::Pcap => {
@@ -123,13 +127,13 @@ impl Files {
                     _ => LinkHeader::Cooked,
                 };
                 let snaplen = interfaces.iter().map(|interface| interface.snaplen).max().unwrap_or(0);
-                Contents::Pcap(PcapWriter::new(&mut self.gathered, header, snaplen))
+                Contents::Pcap(PcapWriter::new(&mut self.buffer, header, snaplen))
             }
         };
         Ok(())
     }
 
-    /// As tcpdump names files: a time if the name has a pattern for it, a number if there is a size.
+    /// The name of the current file, as tcpdump forms it: a time for a pattern with `seconds`, a number with `size`.
     fn name(&self, now_ns: u64) -> io::Result<PathBuf> {
         let mut name = OsString::from(&self.path);
         if self.rotation.seconds.is_some() {
@@ -142,7 +146,7 @@ impl Files {
         }
         if self.rotation.size.is_some() {
             match self.rotation.files {
-                // Always the same one.
+                // A single file keeps its name.
                 Some(1) => {}
                 Some(files) => {
                     let width = files.saturating_sub(1).max(1).ilog10() as usize + 1;
@@ -155,13 +159,13 @@ impl Files {
         Ok(name.into())
     }
 
-    /// Changes the file if it is time to.
+    /// Starts the next file if a limit is reached.
     fn rotate(&mut self, interfaces: &[Interface], now_ns: u64) -> io::Result<()> {
         let Rotation { size, seconds, files } = self.rotation;
         let too_old = seconds.is_some_and(|seconds| {
             now_ns.saturating_sub(self.begun_ns) >= seconds.saturating_mul(1_000_000_000)
         });
-        let so_far = self.written + self.gathered.len() as u64;
+        let so_far = self.written + self.buffer.len() as u64;
         let too_long = size.is_some_and(|size| so_far > size);
         if !too_old && !too_long {
             return Ok(());
@@ -198,58 +202,58 @@ impl PacketSink for Files {
             return Ok(());
         }
         match &mut self.contents {
-            Contents::PcapNg(writer) => writer.packet(&mut self.gathered, interfaces, packet),
-            Contents::Pcap(writer) => writer.packet(&mut self.gathered, interfaces, packet),
+            Contents::PcapNg(writer) => writer.packet(&mut self.buffer, interfaces, packet),
+            Contents::Pcap(writer) => writer.packet(&mut self.buffer, interfaces, packet),
             Contents::Nothing => {}
         }
-        self.waiting += 1;
-        if self.gathered.len() >= GATHERED { self.flush() } else { Ok(()) }
+        self.buffered += 1;
+        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
     }
 
     fn statistics(&mut self, interfaces: &[Interface], ledger: &Ledger, now_ns: u64) -> io::Result<()> {
         if let Contents::PcapNg(writer) = &mut self.contents {
-            writer.interfaces(&mut self.gathered, interfaces);
+            writer.interfaces(&mut self.buffer, interfaces);
             let without_interface = ledger.without_interface(interfaces);
             let comment = ledger.loss_comment();
-            writer.statistics(&mut self.gathered, interfaces, without_interface, &comment, now_ns);
+            writer.statistics(&mut self.buffer, interfaces, without_interface, &comment, now_ns);
         }
         self.flush()
     }
 
     fn unwritten(&self) -> u64 {
-        self.waiting
+        self.buffered
     }
 
     fn is_full(&self) -> bool {
         self.is_full
     }
 
-    /// In one piece; if that fails, the file ends where the last piece ended.
+    /// Writes the buffer at once. After an error, the file is cut back to the previous write.
     fn flush(&mut self) -> io::Result<()> {
-        if self.gathered.is_empty() {
+        if self.buffer.is_empty() {
             return Ok(());
         }
         match &mut self.out {
             None => return Ok(()),
             Some(Target::Stdout(out)) => {
                 let mut out = out.lock();
-                out.write_all(&self.gathered)?;
+                out.write_all(&self.buffer)?;
                 out.flush()?;
             }
             Some(Target::File(file)) => {
-                if let Err(error) = file.write_all(&self.gathered) {
-                    // What is in the file stays readable.
+                if let Err(error) = file.write_all(&self.buffer) {
+                    // The packets before the failed write stay readable.
                     if file.set_len(self.written).is_ok() {
                         file.seek(io::SeekFrom::End(0))?;
                     }
-                    self.gathered.clear();
+                    self.buffer.clear();
                     return Err(error);
                 }
             }
         }
-        self.written += self.gathered.len() as u64;
-        self.gathered.clear();
-        self.waiting = 0;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.buffered = 0;
         Ok(())
     }
 }
