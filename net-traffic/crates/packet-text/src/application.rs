@@ -1,17 +1,17 @@
-//! What the well-known ports carry, in a line: protocols of text, the time, the addresses of a network.
+//! Protocols of well-known ports, in one line: HTTP and other text protocols, NTP, DHCP, ESP and AH.
 
 use super::{Printer, hex, mac, push};
 use crate::dissect::u32_at;
 
-/// A protocol whose messages begin with lines of text.
+/// A protocol whose messages start with lines of text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Textual {
     name: &'static str,
-    /// What such a message begins with; nothing: anything.
+    /// The first words of a message; an empty list allows any.
     methods: &'static [&'static str],
 }
 
-/// The methods of HTTP itself, of `WebDAV` and of what is announced in networks at home.
+/// The methods of HTTP, `WebDAV` and SSDP.
 const HTTP: Textual = Textual {
     name: "HTTP",
     methods: &[
@@ -56,10 +56,10 @@ const RTSP: Textual = Textual {
 };
 const SMTP: Textual = Textual { name: "SMTP", methods: &[] };
 const FTP: Textual = Textual { name: "FTP", methods: &[] };
-/// Encrypted but for its first line.
+/// SSH: only its first line is plain text.
 const SSH: Textual = Textual { name: "SSH", methods: &[] };
 
-/// What is spoken on one of these ports.
+/// The text protocol of one of these ports.
 pub(super) fn textual(source: u16, destination: u16) -> Option<Textual> {
     let is = |ports: &[u16]| ports.contains(&source) || ports.contains(&destination);
     if is(&[25, 587]) {
@@ -78,7 +78,7 @@ pub(super) fn textual(source: u16, destination: u16) -> Option<Textual> {
 }
 
 impl Printer {
-    /// The first line, or with `-v` all lines of the head.
+    /// Appends the first line, or with `-v` all header lines.
     pub(super) fn textual(&self, text: &mut String, protocol: Textual, data: &[u8], length: usize) {
         if protocol == SSH {
             return version(text, data);
@@ -108,7 +108,7 @@ impl Printer {
         }
     }
 
-    /// The head of what is signed; gives its length.
+    /// Appends an authentication header (AH); returns its length.
     pub(super) fn signed(&self, text: &mut String, data: &[u8]) -> Option<usize> {
         let words = *data.get(1)?;
         let length = (usize::from(words) + 2) * 4;
@@ -124,7 +124,7 @@ impl Printer {
     }
 }
 
-/// How a stream of SSH begins.
+/// Appends the version line of SSH.
 fn version(text: &mut String, data: &[u8]) {
     if let Some(line) = Line::first(data).filter(|line| line.is_whole && line.words.starts_with(b"SSH-")) {
         text.push_str(": SSH: ");
@@ -167,7 +167,7 @@ pub(super) fn host_configuration(text: &mut String, data: &[u8], length: usize) 
     Some(())
 }
 
-/// Encrypted: who may read it, and how much it is.
+/// Appends an ESP header: SPI, sequence number and length.
 pub(super) fn encrypted(text: &mut String, data: &[u8], length: usize) -> Option<()> {
     let (association, sequence) = (u32_at(data, 0)?, u32_at(data, 4)?);
     push(text, format_args!("ESP(spi=0x{association:08x},seq=0x{sequence:x}), length {length}"));
@@ -175,7 +175,7 @@ pub(super) fn encrypted(text: &mut String, data: &[u8], length: usize) -> Option
 }
 
 impl Textual {
-    /// Whether the octets are the beginning of a message.
+    /// Whether the bytes start a message.
     fn begins(self, data: &[u8]) -> bool {
         let Some(line) = Line::first(data) else { return false };
         if self.methods.is_empty() {
@@ -191,14 +191,14 @@ impl Textual {
 
 struct Line<'a> {
     words: &'a [u8],
-    /// With its end.
+    /// The line with its terminator.
     length: usize,
-    /// Its end is there.
+    /// Whether the terminator is captured.
     is_whole: bool,
 }
 
 impl<'a> Line<'a> {
-    /// `None` at the end, and where it is no text.
+    /// `None` at the end of the data, and for binary data.
     fn first(data: &'a [u8]) -> Option<Self> {
         if data.is_empty() {
             return None;

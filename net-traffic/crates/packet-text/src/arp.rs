@@ -1,4 +1,4 @@
-//! ARP, its reverse and its inverse.
+//! ARP, RARP and `InARP`.
 
 use super::{Printer, hex, mac, push};
 use crate::dissect::{IPV4, ipv4, u16_at};

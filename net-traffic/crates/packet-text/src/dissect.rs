@@ -1,4 +1,4 @@
-//! Finds the layers of a packet, as far as its octets reach.
+//! Finds the link and network layers of a packet, as far as its captured bytes reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,20 +17,20 @@ pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const ICMPV6: u8 = 58;
 
-/// What stands before the network layer.
+/// The link layer of a packet.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     /// Destination and source.
     pub(crate) addresses: Option<(&'a [u8], &'a [u8])>,
-    /// Each tag: the type that announced it, and its content.
+    /// The VLAN tags: TPID and TCI of each.
     pub(crate) vlans: Vec<(u16, u16)>,
-    /// The type of what follows; below 1536 its length.
+    /// The Ethertype of the payload; below 1536 its length.
     pub(crate) protocol: u16,
     pub(crate) payload: &'a [u8],
     pub(crate) cooked: Option<Cooked>,
 }
 
-/// What a "cooked" header tells.
+/// The fields of a cooked header (`LINKTYPE_LINUX_SLL`, `LINKTYPE_LINUX_SLL2`).
 #[derive(Debug)]
 pub(crate) struct Cooked {
     pub(crate) interface: Option<u32>,
@@ -38,7 +38,7 @@ pub(crate) struct Cooked {
 }
 
 impl Cooked {
-    /// As tcpdump writes it.
+    /// The packet type as tcpdump writes it.
     pub(crate) fn type_name(&self) -> &'static str {
         match self.packet_type {
             0 => "In",
@@ -51,7 +51,7 @@ impl Cooked {
     }
 }
 
-/// The frame, or `None` if even its header was cut off, or the link type is unknown.
+/// The frame; `None` if its header is truncated or the link type is unknown.
 pub(crate) fn frame(link: LinkType, data: &[u8]) -> Option<Frame<'_>> {
     let plain = |protocol, payload| {
         Some(Frame { addresses: None, vlans: Vec::new(), protocol, payload, cooked: None })
@@ -94,7 +94,7 @@ fn skip_tags(frame: &mut Frame<'_>) {
     }
 }
 
-/// Whether a tag follows.
+/// Whether the Ethertype is that of a VLAN tag.
 pub(crate) fn is_vlan(protocol: u16) -> bool {
     matches!(protocol, VLAN | SERVICE_VLAN | OLD_SERVICE_VLAN | OLDER_SERVICE_VLAN)
 }
@@ -107,20 +107,20 @@ fn version(data: &[u8]) -> u16 {
     }
 }
 
-/// Who speaks with whom.
+/// The addresses, ports and protocol of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flow {
-    /// The number of the protocol above IP.
+pub(crate) struct FlowTuple {
+    /// The IP protocol number.
     pub(crate) protocol: Option<u8>,
     pub(crate) source: Option<IpAddr>,
     pub(crate) destination: Option<IpAddr>,
     pub(crate) ports: Option<(u16, u16)>,
 }
 
-/// Addresses and ports, as far as they are there.
-pub(crate) fn flow(frame: &Frame<'_>) -> Flow {
+/// The addresses and ports in the captured bytes.
+pub(crate) fn flow(frame: &Frame<'_>) -> FlowTuple {
     let data = frame.payload;
-    let mut flow = Flow::default();
+    let mut flow = FlowTuple::default();
     let transport = match frame.protocol {
         IPV4 => {
             flow.source = ipv4(data, 12).map(IpAddr::V4);
@@ -161,7 +161,7 @@ pub(crate) fn ipv6(data: &[u8], at: usize) -> Option<Ipv6Addr> {
     Some(octets.into())
 }
 
-/// The Internet checksum over several pieces, each but the last of even length. 0 where it is right.
+/// The Internet checksum (RFC 1071) over several pieces, each but the last of even length. 0 if it is correct.
 pub(crate) fn checksum(pieces: &[&[u8]]) -> u16 {
     let mut sum: u64 = 0;
     for piece in pieces {
@@ -176,7 +176,7 @@ pub(crate) fn checksum(pieces: &[&[u8]]) -> u16 {
     !u16::try_from(sum).unwrap_or(0)
 }
 
-/// What the checksum `found` should have been, given what summing it up gave.
+/// The correct checksum, given the checksum field and the sum over the packet.
 pub(crate) fn should_be(found: u16, sum: u16) -> u16 {
     let mut shouldbe = u32::from(found) + u32::from(sum);
     shouldbe = (shouldbe & 0xffff) + (shouldbe >> 16);

@@ -1,4 +1,4 @@
-//! DNS: question and answer.
+//! DNS queries and responses.
 
 mod words;
 
@@ -7,7 +7,7 @@ use super::time::duration;
 use super::{hex, push};
 use crate::dissect::{ipv4, ipv6, u16_at, u32_at};
 
-/// A message of which `length` octets were sent.
+/// Appends a message of `length` bytes, captured or not.
 pub(super) fn print(text: &mut String, data: &[u8], length: usize, is_mdns: bool, verbose: u8) {
     const HEADER: usize = 12;
     if length < HEADER {
@@ -21,7 +21,7 @@ pub(super) fn print(text: &mut String, data: &[u8], length: usize, is_mdns: bool
     }
 }
 
-/// A message behind its length; `length` octets were sent.
+/// Appends a message with its length prefix; `length` is the size of both, captured or not.
 pub(super) fn over_tcp(text: &mut String, data: &[u8], length: usize, verbose: u8) {
     const PREFIX: usize = 2;
     if length < PREFIX {
@@ -75,7 +75,7 @@ impl Reader<'_> {
             if flags & 0x06cf != 0 {
                 push(self.text, format_args!(" [b2&3=0x{flags:x}]"));
             }
-            // An inverse question has one answer and asks for the question.
+            // An inverse query (RFC 1035, section 6.4) has one answer and asks for the question.
             let usual = if operation == 1 {
                 [(questions, "q", 0), (answers, "a", 1)]
             } else {
@@ -114,7 +114,7 @@ impl Reader<'_> {
         self.sections(&[(servers, " ns:"), (more, " ar:")])
     }
 
-    /// With `-vv`, what else is in the message.
+    /// With `-vv`, appends the authority and additional sections.
     fn sections(&mut self, sections: &[(u16, &str)]) -> Option<()> {
         for (count, heading) in sections {
             if *count == 0 || self.verbose < 2 {
@@ -186,7 +186,7 @@ impl Reader<'_> {
             1 if length == 4 => push(self.text, format_args!(" {}", ipv4(self.data, self.at)?)),
             28 if length == 16 => push(self.text, format_args!(" {}", ipv6(self.data, self.at)?)),
             2 | 5 | 12 | 39 => self.name_behind(0)?,
-            // Of the beginning of authority only its size is told, unless more is wanted.
+            // A SOA record is printed in full only with `-v`.
             6 if self.verbose == 0 => {}
             6 => {
                 self.name_behind(0)?;
@@ -219,7 +219,7 @@ impl Reader<'_> {
             }
             OPT => {
                 push(self.text, format_args!(" UDPsize={class}"));
-                // In the place of the time to live.
+                // The extended flags of OPT are in the TTL field (RFC 6891).
                 let wants_signatures = u16_at(self.data, self.at - 4)? & 0x8000 != 0;
                 self.text.push_str(if wants_signatures { " DO" } else { "" });
             }
@@ -246,7 +246,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a name and goes behind it. Pointers may lead back only so often.
+    /// Reads a name and moves past it. The number of compression pointers is limited.
     fn name(&mut self, name: &mut String) -> Option<()> {
         const MOST_POINTERS: u8 = 64;
         let mut at = self.at;

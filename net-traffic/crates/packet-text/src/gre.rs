@@ -1,4 +1,4 @@
-//! GRE, and what is carried in it.
+//! GRE and its payload.
 
 use super::link::{BRIDGED, MPLS, MPLS_MULTICAST};
 use super::{Printer, push};
@@ -93,7 +93,7 @@ fn flag_names(text: &mut String, flags: u16) {
     push(text, format_args!(", Flags [{names}]"));
 }
 
-/// Where the routes end: at one of no length.
+/// The end of the source routes, which is an entry of length 0.
 fn skip_routes(data: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let length = usize::from(*data.get(at + 3)?);
@@ -105,7 +105,7 @@ fn skip_routes(data: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The names of what tunnels carry.
+/// The name of a tunnel's payload.
 pub(super) fn carried(protocol: u16) -> &'static str {
     match protocol {
         IPV4 => "IPv4",

@@ -1,8 +1,8 @@
-//! The octets below the line.
+//! Dumps of bytes, below a line and within it.
 
 use super::{Dump, push};
 
-/// Appends what is asked for; `header` is how many octets belong to the link layer.
+/// Appends the dump that the flags select; `header` is the size of the link layer.
 pub(super) fn dump(text: &mut String, dump: Dump, data: &[u8], header: usize) {
     let below = |times: u8| if times > 1 { data } else { data.get(header..).unwrap_or(&[]) };
     if dump.hex > 0 {
@@ -12,12 +12,12 @@ pub(super) fn dump(text: &mut String, dump: Dump, data: &[u8], header: usize) {
     }
 }
 
-/// Below the line, without characters.
+/// Appends a dump without characters.
 pub(super) fn plain(text: &mut String, data: &[u8]) {
     hex(text, data, false);
 }
 
-/// Below the line, with characters.
+/// Appends a dump with characters.
 pub(super) fn characters(text: &mut String, data: &[u8]) {
     hex(text, data, true);
 }
@@ -26,7 +26,7 @@ fn hex(text: &mut String, data: &[u8], characters: bool) {
     rows(text, "\n\t", data, characters);
 }
 
-/// Each row begins with `indent`.
+/// Appends rows of 16 bytes; each begins with `indent`.
 pub(super) fn rows(text: &mut String, indent: &str, data: &[u8], characters: bool) {
     for (row, octets) in data.chunks(16).enumerate() {
         push(text, format_args!("{indent}0x{:04x}: ", row * 16));
@@ -42,7 +42,7 @@ pub(super) fn rows(text: &mut String, indent: &str, data: &[u8], characters: boo
     }
 }
 
-/// Octets in pairs, each after a space.
+/// Bytes in pairs, each after a space.
 fn words(text: &mut String, octets: &[u8]) {
     for pair in octets.chunks(2) {
         text.push(' ');
@@ -52,14 +52,14 @@ fn words(text: &mut String, octets: &[u8]) {
     }
 }
 
-/// Octets as digits, in one word.
+/// Bytes as one hexadecimal word.
 pub(super) fn digits(text: &mut String, octets: &[u8]) {
     for octet in octets {
         push(text, format_args!("{octet:02x}"));
     }
 }
 
-/// Octets as characters, the others so that they do no harm to a terminal.
+/// Bytes as characters; control characters are escaped as `^A` and `M-a`.
 pub(super) fn safe(text: &mut String, octets: &[u8]) {
     for octet in octets {
         match octet {

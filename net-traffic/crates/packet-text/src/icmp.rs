@@ -7,7 +7,7 @@ use crate::dissect::{TCP, UDP, checksum, ipv4, should_be, u16_at, u32_at};
 impl Printer {
     pub(super) fn icmp(&mut self, text: &mut String, data: &[u8], ip: &Ip<'_>) -> Option<()> {
         let (kind, code) = (*data.first()?, *data.get(1)?);
-        // Nothing is told of a message whose words are not all there.
+        // A truncated message appends nothing, and the caller appends `[|icmp]`.
         let mut words = String::new();
         message(&mut words, kind, code, data)?;
         push(text, format_args!("ICMP {words}, length {}", ip.length));
@@ -18,7 +18,7 @@ impl Printer {
         }
     }
 
-    /// Whether the message arrived whole, and what it is about.
+    /// Appends the checksum and the quoted packet.
     fn icmp_more(&mut self, text: &mut String, kind: u8, data: &[u8], ip: &Ip<'_>) -> Option<()> {
         if let Some(message) = data.get(..ip.length) {
             let sum = checksum(&[message]);
@@ -85,7 +85,7 @@ fn message(text: &mut String, kind: u8, code: u8, data: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The routers that announce themselves, with how much each is preferred.
+/// Appends the routers of an advertisement with their preferences.
 fn routers(text: &mut String, data: &[u8]) -> Option<()> {
     let (count, size, seconds) = (*data.get(4)?, *data.get(5)?, u16_at(data, 6)?);
     text.push_str("router advertisement lifetime ");
@@ -107,7 +107,7 @@ fn routers(text: &mut String, data: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Milliseconds since midnight.
+/// A time of day, from milliseconds since midnight.
 fn time_of_day(milliseconds: u32) -> String {
     let (seconds, milli) = (milliseconds / 1000, milliseconds % 1000);
     format!("{:02}:{:02}:{:02}.{milli:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)

@@ -163,13 +163,13 @@ fn unreachable(text: &mut String, code: u8, quoted: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// A query of the second version.
+/// Appends an `MLDv2` query.
 fn group_query(text: &mut String, data: &[u8], length: usize, verbose: u8) -> Option<()> {
     text.push_str(" v2");
     let (code, group, sources) = (u16_at(data, 4)?, ipv6(data, 8)?, u16_at(data, 26)?);
     let (flags, interval) = (*data.get(24)?, *data.get(25)?);
     if verbose > 0 {
-        // Small floating-point numbers where they are large.
+        // A large value is a floating-point number (RFC 3810, section 5.1.3).
         let delay = if code < 0x8000 {
             u32::from(code)
         } else {
@@ -205,7 +205,7 @@ fn group_query(text: &mut String, data: &[u8], length: usize, verbose: u8) -> Op
     Some(())
 }
 
-/// The records of a report of the second version.
+/// Appends the records of an `MLDv2` report.
 fn group_records(text: &mut String, mut records: &[u8], sources_too: bool) -> Option<()> {
     const KINDS: [&str; 6] = ["is_in", "is_ex", "to_in", "to_ex", "allow", "block"];
     while let Some(kind) = records.first() {

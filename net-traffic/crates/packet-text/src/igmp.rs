@@ -1,4 +1,4 @@
-//! IGMP: who listens to which group.
+//! IGMP: membership queries and reports.
 
 use super::ip::Ip;
 use super::time::duration;
@@ -49,11 +49,11 @@ impl Printer {
     }
 }
 
-/// Of the third version.
+/// Appends an `IGMPv3` query.
 fn query(text: &mut String, data: &[u8], length: usize, sources_too: bool) -> Option<()> {
     let code = *data.get(1)?;
     text.push_str("igmp query v3");
-    // A small floating-point number from 128 on; tenths of a second.
+    // Tenths of a second; from 128 on a floating-point number (RFC 3376, section 4.1.1).
     let tenths =
         if code < 128 { u32::from(code) } else { (u32::from(code & 0xf) | 0x10) << ((code >> 4 & 7) + 3) };
     match (tenths / 10, tenths % 10) {
@@ -79,7 +79,7 @@ fn query(text: &mut String, data: &[u8], length: usize, sources_too: bool) -> Op
     Some(())
 }
 
-/// Of the third version.
+/// Appends an `IGMPv3` report.
 fn report(text: &mut String, data: &[u8], length: usize, verbose: u8) -> Option<()> {
     const KINDS: [&str; 6] = ["is_in", "is_ex", "to_in", "to_ex", "allow", "block"];
     text.push_str("igmp v3 report");

@@ -1,4 +1,4 @@
-//! IPv4 and IPv6, and what stands between them and the protocols above.
+//! IPv4 and IPv6 with options and extension headers.
 
 mod parts;
 
@@ -9,27 +9,27 @@ use super::routing::{OSPF, PIM, VRRP, routers};
 use super::{Printer, application, push};
 use crate::dissect::{ICMP, ICMPV6, IPV4, IPV6, TCP, UDP, checksum, ipv4, ipv6, should_be, u16_at, u32_at};
 
-/// What the protocols above need to know of the IP header.
+/// The fields of the IP header that upper-layer protocols need.
 #[derive(Clone, Copy)]
 pub(super) struct Ip<'a> {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
-    /// Addresses as they are in the packet, for checksums and comparisons.
+    /// Both addresses as bytes, for checksums and comparisons.
     pub(super) addresses: &'a [u8],
-    /// Where the packet goes in the end, if it is to come by somewhere else before.
+    /// The final destination, if a routing header has segments left.
     pub(super) last: Option<&'a [u8]>,
-    /// A fragment: its checksum tells nothing.
+    /// A fragment, whose checksum cannot be verified.
     pub(super) is_fragment: bool,
-    /// Nothing stands between: the protocol above prints the addresses with its ports.
+    /// No extension header in between, so the upper-layer protocol prints the addresses with its ports.
     pub(super) is_next: bool,
-    /// How many routers it may still pass.
+    /// TTL or hop limit.
     pub(super) hops: u8,
-    /// Of what is above, captured or not.
+    /// The size of the upper layer, captured or not.
     pub(super) length: usize,
 }
 
 impl Ip<'_> {
-    /// The header that is part of the checksum of what is above.
+    /// The pseudo-header of upper-layer checksums (RFC 9293, section 3.1; RFC 8200, section 8.1).
     pub(super) fn pseudo_header(&self, protocol: u8) -> Vec<u8> {
         let mut header = self.addresses.to_vec();
         if let Some(last) = self.last {
@@ -65,7 +65,8 @@ impl Printer {
             return Some(());
         }
         let total = usize::from(u16_at(data, 2)?);
-        // A packet that the network card is to cut up may have none.
+        // The total length of a GSO packet above 65 535 bytes is 0 (BIG TCP).
+        // https://github.com/gregkh/linux/blob/v6.12.117/include/linux/ip.h#L55
         let total = if total == 0 { length } else { total };
         let (source, destination) = (ipv4(data, 12)?, ipv4(data, 16)?);
         if length < total {
@@ -97,7 +98,7 @@ impl Printer {
         if !has_ports(protocol) {
             push(text, format_args!("{source} > {destination}: "));
         }
-        self.above(text, protocol, data.get(header..).unwrap_or(&[]), &ip);
+        self.upper(text, protocol, data.get(header..).unwrap_or(&[]), &ip);
         Some(())
     }
 
@@ -153,11 +154,11 @@ impl Printer {
         }
         let (payload, mut next, hops) = (u16_at(data, 4)?, *data.get(6)?, *data.get(7)?);
         let (source, destination) = (ipv6(data, 8)?, ipv6(data, 24)?);
-        let mut above = if payload == 0 { length.saturating_sub(HEADER) } else { usize::from(payload) };
-        if length < above + HEADER {
-            push(text, format_args!("truncated-ip6 - {} bytes missing!", above + HEADER - length));
+        let mut upper = if payload == 0 { length.saturating_sub(HEADER) } else { usize::from(payload) };
+        if length < upper + HEADER {
+            push(text, format_args!("truncated-ip6 - {} bytes missing!", upper + HEADER - length));
         }
-        let data = data.get(..data.len().min(above + HEADER))?;
+        let data = data.get(..data.len().min(upper + HEADER))?;
         if self.settings.verbose > 0 {
             text.push('(');
             if flow & 0x0ff0_0000 != 0 {
@@ -175,9 +176,9 @@ impl Printer {
         }
         let mut rest = data.get(HEADER..)?;
         let (mut is_fragment, mut last) = (false, None);
-        // Each header is at least eight octets long, so that this ends.
+        // Each header has at least eight bytes, so the loop ends.
         loop {
-            let (length, is_first) = match self.extension(text, next, rest, above) {
+            let (length, is_first) = match self.extension(text, next, rest, upper) {
                 Some(Some(found)) => found,
                 Some(None) => break,
                 None => {
@@ -196,7 +197,7 @@ impl Printer {
             }
             next = *rest.first()?;
             rest = rest.get(length..).unwrap_or(&[]);
-            above = above.saturating_sub(length);
+            upper = upper.saturating_sub(length);
         }
         let addresses = data.get(8..HEADER)?;
         let ip = Ip {
@@ -207,21 +208,21 @@ impl Printer {
             is_fragment,
             is_next,
             hops,
-            length: above,
+            length: upper,
         };
-        self.above(text, next, rest, &ip);
+        self.upper(text, next, rest, &ip);
         Some(())
     }
 
-    /// Prints an extension header. Gives its length, and whether what follows is the beginning of something; nothing
-    /// if this is none. `None` where the octets end.
-    #[expect(clippy::option_option, reason = "the outer one says that the octets end, here as everywhere")]
+    /// Appends an extension header. Returns its length and whether an upper-layer header follows (not so in a later
+    /// fragment), `Some(None)` if `next` is no extension header, and `None` if the captured bytes end.
+    #[expect(clippy::option_option, reason = "the outer None is a truncated packet, as in every layer")]
     fn extension(
         &self,
         text: &mut String,
         next: u8,
         data: &[u8],
-        above: usize,
+        upper: usize,
     ) -> Option<Option<(usize, bool)>> {
         let long = |data: &[u8]| Some((usize::from(*data.get(1)?) + 1) * 8);
         match next {
@@ -239,7 +240,7 @@ impl Printer {
             }
             FRAGMENT => {
                 let (offset, id) = (u16_at(data, 2)?, u32_at(data, 4)?);
-                let length = above.saturating_sub(8);
+                let length = upper.saturating_sub(8);
                 let place = offset & 0xfff8;
                 if self.settings.verbose > 0 {
                     push(text, format_args!("frag (0x{id:08x}:{place}|{length})"));
@@ -255,8 +256,8 @@ impl Printer {
         }
     }
 
-    /// The protocol above.
-    fn above(&mut self, text: &mut String, protocol: u8, data: &[u8], ip: &Ip<'_>) {
+    /// Appends the upper-layer protocol.
+    fn upper(&mut self, text: &mut String, protocol: u8, data: &[u8], ip: &Ip<'_>) {
         let printed = match (protocol, ip.source) {
             (TCP, _) => self.tcp(text, data, ip).ok_or("tcp"),
             (UDP, _) => self.udp(text, data, ip).ok_or("udp"),
@@ -270,8 +271,8 @@ impl Printer {
             (AH, _) => match self.signed(text, data) {
                 Some(length) => {
                     let Some(next) = data.first() else { return };
-                    let above = Ip { is_next: false, length: ip.length.saturating_sub(length), ..*ip };
-                    return self.above(text, *next, data.get(length..).unwrap_or(&[]), &above);
+                    let upper = Ip { is_next: false, length: ip.length.saturating_sub(length), ..*ip };
+                    return self.upper(text, *next, data.get(length..).unwrap_or(&[]), &upper);
                 }
                 None => Err("ah"),
             },
@@ -305,7 +306,7 @@ impl Printer {
     }
 }
 
-/// As tcpdump names it where its octets end.
+/// tcpdump's name of a truncated extension header.
 fn extension_name(next: u8) -> &'static str {
     match next {
         0 => "hbhopt",
@@ -324,7 +325,7 @@ const AH: u8 = 51;
 const DESTINATION: u8 = 60;
 const SCTP: u8 = 132;
 
-/// The protocols that print the addresses themselves, with ports: TCP, UDP, DCCP, SCTP.
+/// Whether the protocol prints the addresses itself, with ports: TCP, UDP, DCCP, SCTP.
 fn has_ports(protocol: u8) -> bool {
     matches!(protocol, TCP | UDP | 33 | 132)
 }

@@ -1,27 +1,27 @@
-//! Packets as JSON Lines: an object per packet, and one for the whole capture at its end.
+//! Packets as JSON Lines: an object a packet, and a summary of the capture at the end.
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::dissect::{Flow, flow, frame};
+use crate::dissect::{FlowTuple, flow, frame};
 use crate::{Settings, Stamp, TextPackets};
 use net_traffic_capture::{Ledger, PacketSink};
 use pcap_io::{Checksum, Container, Direction, Interface, Packet};
 
 const SCHEMA: &str = "net-traffic/1";
 
-/// Writes one object per packet.
+/// Writes one object a packet.
 #[derive(Debug)]
 pub struct JsonPackets<W> {
     out: W,
-    /// What people would read, for the member `info`.
+    /// The printer for the member `info`.
     text: TextPackets<Vec<u8>>,
 }
 
 #[derive(Serialize)]
-struct Object<'a> {
+struct PacketObject<'a> {
     schema: &'static str,
     report: &'static str,
     time: String,
@@ -60,9 +60,9 @@ impl<W: Write> PacketSink for JsonPackets<W> {
         let interface = interfaces.get(packet.interface);
         let frame = interface.and_then(|interface| frame(interface.link, packet.data));
         let flow = frame.as_ref().map(flow).unwrap_or_default();
-        let Flow { protocol, source, destination, ports } = flow;
+        let FlowTuple { protocol, source, destination, ports } = flow;
         let info = self.text.line(interfaces, packet);
-        let object = Object {
+        let object = PacketObject {
             schema: SCHEMA,
             report: "packet",
             time: time(packet.time_ns),
@@ -106,7 +106,7 @@ impl<W: Write> PacketSink for JsonPackets<W> {
     }
 }
 
-/// The object for the whole capture.
+/// Writes the summary of the capture.
 ///
 /// # Errors
 /// Those of the writer.

@@ -1,4 +1,12 @@
-//! Packets as `tcpdump -n` prints them, with the process at the end of the line.
+//! Packets as text, as `tcpdump -n` prints them, with the process at the end of the line; and as JSON Lines.
+//!
+//! Data flows one way: capture -> [`Packet`] -> [`TextPackets`] or [`JsonPackets`] -> writer. The printer is the
+//! dissector: a function for a layer appends text while it reads the bytes. It returns `None` if the captured bytes end
+//! within the layer, and its caller then appends `[|layer]`, as tcpdump does.
+//!
+//! To add a protocol: write one file with a function for its layer, and call it where its number is known: in
+//! `Printer::network` (Ethertype), `Printer::upper` (IP protocol), or `Printer::udp` and `Printer::tcp` (port). The tests
+//! in `tests/capture` compare the text with that of tcpdump.
 
 #![forbid(unsafe_code)]
 
@@ -40,7 +48,8 @@ use crate::dissect::{ARP, IPV4, IPV6, frame};
 use net_traffic_capture::{Ledger, PacketSink};
 use pcap_io::{Direction, Interface, LinkType, Packet, Process};
 
-/// How much to print, by tcpdump's flags.
+/// The amount of text, by tcpdump's flags
+/// (<https://man7.org/linux/man-pages/man1/tcpdump.1.html>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Settings {
@@ -49,7 +58,7 @@ pub struct Settings {
     pub link: bool,
     /// `-q`
     pub quick: bool,
-    /// `-v`, so often
+    /// The number of `-v`
     pub verbose: u8,
     /// `-S`
     pub absolute: bool,
@@ -57,23 +66,23 @@ pub struct Settings {
     pub unchecked: bool,
     /// `-#`
     pub number: bool,
-    /// Begin with the interface, as where there are several.
+    /// Starts lines with the interface also if there is only one.
     pub interface: bool,
     pub dump: Dump,
 }
 
-/// Which octets to print below the line.
+/// The bytes to print below the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dump {
-    /// `-x` or `-X`; with the link layer if twice.
+    /// The number of `-x` or `-X`; twice includes the link layer.
     pub hex: u8,
-    /// `-X`: characters beside the numbers.
+    /// `-X`: with characters.
     pub characters: bool,
-    /// `-A`; with the link layer if twice.
+    /// The number of `-A`; twice includes the link layer.
     pub ascii: u8,
 }
 
-/// Prints packets, and remembers what their lines refer to.
+/// Writes a line of text a packet.
 #[derive(Debug)]
 pub struct TextPackets<W> {
     out: W,
@@ -83,16 +92,16 @@ pub struct TextPackets<W> {
     text: String,
 }
 
-/// Appends to one packet's text. A function that prints a layer gives `None` where the octets end too early.
+/// Appends the text of one packet. A function for a layer returns `None` if the captured bytes end within it.
 #[derive(Debug)]
 pub(crate) struct Printer {
     settings: Settings,
-    streams: HashMap<tcp::Stream, tcp::Begin>,
-    /// How many packets the present one is in.
+    streams: HashMap<tcp::Stream, tcp::InitialSequence>,
+    /// The number of enclosing packets.
     depth: u8,
 }
 
-/// What is packed deeper is not unpacked.
+/// Deeper tunnels are not dissected.
 const MOST_LAYERS: u8 = 32;
 
 impl<W: Write> TextPackets<W> {
@@ -103,12 +112,12 @@ impl<W: Write> TextPackets<W> {
 }
 
 impl TextPackets<Vec<u8>> {
-    /// Gives lines to the caller instead of writing them.
+    /// A printer whose caller takes each line instead of a writer.
     pub(crate) fn bare(settings: Settings) -> Self {
         Self::new(Vec::new(), settings)
     }
 
-    /// The packet's text, without the time, the place and the owner.
+    /// The packet's text without time, interface and process.
     pub(crate) fn line(&mut self, interfaces: &[Interface], packet: &Packet<'_>) -> &str {
         self.text.clear();
         let link = interfaces.get(packet.interface).map_or(LinkType(u16::MAX), |interface| interface.link);
@@ -127,7 +136,7 @@ impl<W: Write> PacketSink for TextPackets<W> {
         self.clock.stamp(&mut self.text, packet.time_ns);
         let interface = interfaces.get(packet.interface);
         if self.printer.settings.interface || interfaces.len() > 1 {
-            place(&mut self.text, interface, packet.direction);
+            interface_prefix(&mut self.text, interface, packet.direction);
         }
         let link = interface.map_or(LinkType(u16::MAX), |interface| interface.link);
         self.printer.packet(&mut self.text, link, packet);
@@ -144,8 +153,8 @@ impl<W: Write> PacketSink for TextPackets<W> {
     }
 }
 
-/// As tcpdump begins the lines of all interfaces at once.
-fn place(text: &mut String, interface: Option<&Interface>, direction: Option<Direction>) {
+/// The start of a line with `-i any`.
+fn interface_prefix(text: &mut String, interface: Option<&Interface>, direction: Option<Direction>) {
     let name = interface.and_then(|interface| interface.name.as_deref()).unwrap_or("?");
     let direction = match direction {
         Some(Direction::In) => "In",
@@ -156,7 +165,7 @@ fn place(text: &mut String, interface: Option<&Interface>, direction: Option<Dir
 }
 
 impl Printer {
-    /// One packet without its time and without the line break at its end.
+    /// Appends one packet without its time and without a line break.
     pub(crate) fn packet(&mut self, text: &mut String, link: LinkType, packet: &Packet<'_>) {
         let data = packet.data;
         let Some(frame) = frame(link, data) else {
@@ -183,7 +192,7 @@ impl Printer {
         hex::dump(text, self.settings.dump, data, header);
     }
 
-    /// `length` is what the network layer's packet has in all, captured or not.
+    /// `length` is the size of the network layer's packet, captured or not.
     fn network(&mut self, text: &mut String, protocol: u16, data: &[u8], length: usize) {
         if !self.deeper(text) {
             return;
@@ -206,7 +215,7 @@ impl Printer {
         self.depth -= 1;
     }
 
-    /// Goes one layer deeper, if that is not too deep.
+    /// Enters a further packet, unless the limit is reached.
     fn deeper(&mut self, text: &mut String) -> bool {
         if self.depth >= MOST_LAYERS {
             text.push_str("[too many layers]");
@@ -216,7 +225,7 @@ impl Printer {
         true
     }
 
-    /// The octets of which nothing is known, unless others were asked for.
+    /// Dumps the bytes of an unknown protocol, unless the flags select another dump.
     fn default_dump(&self, text: &mut String, data: &[u8]) {
         if self.settings.dump.hex == 0 && !self.settings.quick {
             hex::characters(text, data);
@@ -244,7 +253,7 @@ fn mac(text: &mut String, address: &[u8]) {
     }
 }
 
-/// Addresses with ports, as ss and tcpdump write them: `192.0.2.1.80`.
+/// An address with its port as tcpdump writes it: `192.0.2.1.80`.
 fn endpoint(text: &mut String, address: IpAddr, port: u16) {
     push(text, format_args!("{address}.{port}"));
 }

@@ -1,4 +1,4 @@
-//! What stands before the network layer: addresses, VLAN tags, LLC.
+//! The link layer: addresses, VLAN tags, LLC.
 
 use super::spanning_tree::spanning_tree;
 use super::{Printer, mac, push};
@@ -10,14 +10,14 @@ pub(super) const MPLS: u16 = 0x8847;
 pub(super) const MPLS_MULTICAST: u16 = 0x8848;
 pub(super) const PPPOE_DISCOVERY: u16 = 0x8863;
 pub(super) const PPPOE_SESSION: u16 = 0x8864;
-/// A whole Ethernet frame in a tunnel.
+/// Transparent Ethernet bridging: a whole frame in a tunnel.
 pub(super) const BRIDGED: u16 = 0x6558;
 pub(super) const LLDP: u16 = 0x88cc;
-/// Smaller ones are lengths, and LLC follows.
+/// A smaller Ethertype is a length, and LLC follows (IEEE 802.3).
 const LEAST_TYPE: u16 = 1536;
 
 impl Printer {
-    /// A frame with its header where that is wanted, or where nothing is known of what it carries. `length` is that of
+    /// Appends a frame. Its header is printed with `-e`, or if the payload's protocol is unknown. `length` is the size of
     /// the frame, captured or not.
     pub(super) fn frame(&mut self, text: &mut String, frame: &Frame<'_>, header: usize, length: usize) {
         let (kind, payload) = (frame.protocol, frame.payload);
@@ -37,7 +37,7 @@ impl Printer {
         if kind >= LEAST_TYPE {
             return self.network(text, kind, payload, inside);
         }
-        // What is behind the length only fills the frame.
+        // The bytes after the length are padding.
         let inside = inside.min(kind.into());
         let payload = payload.get(..inside).unwrap_or(payload);
         if self.settings.link {
@@ -60,7 +60,7 @@ impl Printer {
         }
     }
 
-    /// A frame within something else.
+    /// Appends a frame within a tunnel.
     pub(super) fn bridged(&mut self, text: &mut String, data: &[u8], length: usize) {
         if !self.deeper(text) {
             return;
@@ -94,7 +94,7 @@ impl Printer {
                 (_, true) => text.push_str(name),
                 (_, false) => push(text, format_args!("ethertype {name} (0x{kind:04x})")),
             }
-            // The length stands behind the first type only.
+            // Only the first type has the length.
             if place == 0 {
                 let length = if is_length { kind.into() } else { length };
                 push(text, format_args!(", length {length}: "));
@@ -109,10 +109,10 @@ impl Printer {
     }
 }
 
-/// The frames with a length instead of a type of which something is known.
+/// The known LLC payloads.
 enum Llc<'a> {
     SpanningTree(&'a [u8]),
-    /// A type as Ethernet has it.
+    /// An Ethertype and its payload.
     Snap(u16, &'a [u8]),
 }
 

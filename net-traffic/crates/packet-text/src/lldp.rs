@@ -1,4 +1,4 @@
-//! LLDP: which device is at the other end of the cable, by its name.
+//! LLDP: the name of the neighbouring device.
 
 use super::{hex, push};
 use crate::dissect::u16_at;
@@ -6,7 +6,7 @@ use crate::dissect::u16_at;
 const END: u16 = 0;
 const SYSTEM_NAME: u16 = 5;
 
-/// `length` is that of all of it, captured or not.
+/// `length` is the size of the whole unit, captured or not.
 pub(super) fn lldp(text: &mut String, data: &[u8], length: usize) -> Option<()> {
     push(text, format_args!("LLDP, length {length}"));
     let mut at = 0;

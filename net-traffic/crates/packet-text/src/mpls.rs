@@ -1,4 +1,4 @@
-//! MPLS: the stack of labels, and what is below it.
+//! MPLS: the label stack and its payload.
 
 use super::{Printer, push};
 use crate::dissect::{IPV4, IPV6, u32_at};
@@ -45,7 +45,7 @@ impl Printer {
     }
 }
 
-/// Of the labels that are reserved.
+/// The name of a reserved label.
 fn name(label: u32) -> Option<&'static str> {
     Some(match label {
         0 => "IPv4 explicit NULL",

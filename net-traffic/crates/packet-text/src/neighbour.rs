@@ -1,9 +1,9 @@
-//! Neighbour discovery: what routers announce, and the options of its messages.
+//! Neighbour discovery: router advertisements and options.
 
 use super::{hex, mac, push};
 use crate::dissect::{ipv6, u16_at, u32_at};
 
-/// What a router says of itself and of those that use it.
+/// Appends the fields of a router advertisement.
 pub(super) fn router(text: &mut String, data: &[u8]) -> Option<()> {
     let (hops, flags, lifetime) = (*data.get(4)?, *data.get(5)?, u16_at(data, 6)?);
     let (reachable, again) = (u32_at(data, 8)?, u32_at(data, 12)?);
@@ -18,7 +18,7 @@ pub(super) fn router(text: &mut String, data: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The options, each on a line of its own.
+/// Appends the options, one a line.
 pub(super) fn options(text: &mut String, mut options: &[u8], verbose: u8) -> Option<()> {
     while let (Some(kind), Some(units)) = (options.first(), options.get(1)) {
         let length = usize::from(*units) * 8;
@@ -58,7 +58,7 @@ pub(super) fn options(text: &mut String, mut options: &[u8], verbose: u8) -> Opt
     Some(())
 }
 
-/// Gives true, as all the following do: it is known what the option says.
+/// Appends a prefix option. Like the following functions, returns `true`: the option is known.
 fn prefix(text: &mut String, option: &[u8]) -> Option<bool> {
     let (bits, flags, address) = (*option.get(2)?, *option.get(3)?, ipv6(option, 16)?);
     push(text, format_args!("{address}/{bits}, Flags ["));
@@ -73,7 +73,7 @@ fn prefix(text: &mut String, option: &[u8]) -> Option<bool> {
 }
 
 fn route(text: &mut String, option: &[u8]) -> Option<bool> {
-    // The address may be shortened to what the prefix needs.
+    // The option may contain only the bytes of the prefix.
     let mut octets = [0; 16];
     let address = option.get(8..)?;
     let shown = address.len().min(16);
@@ -96,7 +96,7 @@ fn domains(text: &mut String, option: &[u8]) -> Option<bool> {
     push(text, format_args!(" lifetime {}, domain(s):", lifetime(u32_at(option, 4)?)));
     let mut rest = &option[8..];
     while let Some(first) = rest.first() {
-        // What is left only fills the option.
+        // The remaining bytes are padding.
         if *first == 0 {
             break;
         }

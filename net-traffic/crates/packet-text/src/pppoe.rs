@@ -1,4 +1,4 @@
-//! `PPPoE`: who offers a session, and the packets of sessions.
+//! `PPPoE`: discovery, and the packets of sessions.
 
 use super::{Printer, hex, push};
 use crate::dissect::{IPV4, IPV6, u16_at};
@@ -45,10 +45,10 @@ impl Printer {
         tags(text, payload)
     }
 
-    /// A packet that begins with the number of its protocol.
+    /// Appends a PPP packet, which starts with its protocol number.
     pub(super) fn ppp(&mut self, text: &mut String, data: &[u8], length: usize) -> Option<()> {
         let (first, second) = (*data.first()?, data.get(1));
-        // An odd octet is a number of its own.
+        // An odd first byte is a compressed protocol number (RFC 1661, section 6.5).
         let (protocol, size) = if first & 1 == 1 { (first.into(), 1) } else { (u16_at(data, 0)?, 2) };
         second?;
         let (data, inside) = (&data[size..], length.saturating_sub(size));
@@ -121,7 +121,7 @@ fn control_code(code: u8) -> &'static str {
     CODES.get(usize::from(code.wrapping_sub(1))).unwrap_or(&"Unknown Opcode")
 }
 
-/// PAP and CHAP. What is in them is for the eyes of the peer, but goes over the wire as it is.
+/// Appends PAP and CHAP packets with the names and values that they carry in plain text.
 fn authentication(text: &mut String, name: &str, is_chap: bool, data: &[u8]) -> Option<()> {
     const PAP_CODES: [&str; 3] = ["Auth-Req", "Auth-ACK", "Auth-NACK"];
     const CHAP_CODES: [&str; 4] = ["Challenge", "Response", "Success", "Fail"];
@@ -162,7 +162,7 @@ fn authentication(text: &mut String, name: &str, is_chap: bool, data: &[u8]) -> 
     Some(())
 }
 
-/// What a host asks for and an access concentrator offers.
+/// Appends the tags of a discovery packet.
 fn tags(text: &mut String, mut data: &[u8]) -> Option<()> {
     while !data.is_empty() {
         let (kind, length) = (u16_at(data, 0)?, usize::from(u16_at(data, 2)?));

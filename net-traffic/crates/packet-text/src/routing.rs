@@ -1,4 +1,4 @@
-//! What routers tell each other beside IP's own messages: OSPF, PIM and VRRP, by name and length.
+//! Routing protocols over IP: OSPF, PIM and VRRP, by message type and length.
 
 use super::ip::Ip;
 use super::push;
@@ -8,7 +8,7 @@ pub(super) const OSPF: u8 = 89;
 pub(super) const PIM: u8 = 103;
 pub(super) const VRRP: u8 = 112;
 
-/// One of these protocols; gives its name where the octets end.
+/// Appends one of these protocols; returns its name if the captured bytes end within it.
 pub(super) fn routers(text: &mut String, protocol: u8, data: &[u8], ip: &Ip<'_>) -> Result<(), &'static str> {
     match protocol {
         OSPF if ip.source.is_ipv4() => ospf(text, data, ip).ok_or("ospf2"),
@@ -22,7 +22,7 @@ fn ospf(text: &mut String, data: &[u8], ip: &Ip<'_>) -> Option<()> {
     const KINDS: [&str; 5] = ["Hello", "Database Description", "LS-Request", "LS-Update", "LS-Ack"];
     let over_ipv4 = ip.source.is_ipv4();
     let (version, kind) = (*data.first()?, *data.get(1)?);
-    // What is shorter tells nothing.
+    // A truncated header has no message type.
     data.get(..if over_ipv4 { 4 } else { 2 })?;
     push(text, format_args!("OSPFv{version}, "));
     match KINDS.get(usize::from(kind).wrapping_sub(1)) {

@@ -5,7 +5,7 @@ use super::{Printer, endpoint, hex, push};
 use crate::dissect::{u16_at, u32_at};
 
 const HEADER: usize = 12;
-/// The kind, the flags and the length of a chunk.
+/// The size of a chunk's type, flags and length.
 const CHUNK: usize = 4;
 
 impl Printer {
@@ -29,7 +29,7 @@ impl Printer {
         let mut number = 1;
         while left >= CHUNK {
             let length = usize::from(u16_at(rest, 2)?);
-            // A chunk that is said to be longer than the packet cannot be told from one that was cut off.
+            // A chunk longer than the packet looks like a truncated one.
             let padded = length.next_multiple_of(4);
             if length >= CHUNK && (rest.len() < length || left < length) {
                 return None;
@@ -48,7 +48,7 @@ impl Printer {
             left = left.saturating_sub(padded);
             number += 1;
         }
-        // What is left is too short for a chunk.
+        // The remaining bytes are too few for a chunk.
         if left > 0 { None } else { Some(()) }
     }
 
@@ -109,7 +109,7 @@ impl Printer {
     }
 }
 
-/// What arrived, with what is missing in between and what came twice.
+/// Appends a selective acknowledgement: gaps and duplicates.
 fn selective(text: &mut String, body: &[u8]) -> Option<()> {
     let (acknowledged, window) = (u32_at(body, 0)?, u32_at(body, 4)?);
     let (gaps, doubles) = (u16_at(body, 8)?, u16_at(body, 10)?);
@@ -157,7 +157,7 @@ fn name(kind: u8) -> Option<&'static str> {
     }
 }
 
-/// What the data are, by IANA's numbers.
+/// The payload protocol identifier (IANA).
 fn payload_protocol(number: u32) -> Option<&'static str> {
     Some(match number {
         1 => "ISDN Q.921",

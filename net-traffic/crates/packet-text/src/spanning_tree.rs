@@ -1,14 +1,14 @@
-//! The spanning tree: what bridges tell each other, so that no frame goes round in circles.
+//! Spanning tree: configuration units of bridges (IEEE 802.1D, 802.1w, 802.1s).
 
 use super::{mac, push};
 use crate::dissect::{u16_at, u32_at};
 
-/// Where a unit for several trees says how long it is behind what all have.
+/// The place of the version 3 length in an MSTP unit.
 const MORE: usize = 36;
-/// The least that such a unit has.
+/// The least size of an MSTP unit.
 const LEAST_OF_SEVERAL: usize = 102;
 
-/// `length` is that of the unit, captured or not; what is shorter than it has to be is no unit.
+/// Appends a unit. `length` is its size, captured or not; a shorter one than its type requires is malformed.
 pub(super) fn spanning_tree(text: &mut String, unit: &[u8], length: usize, verbose: bool) -> Option<()> {
     if length < 4 {
         text.push_str(" (invalid)");
@@ -57,7 +57,7 @@ fn one(text: &mut String, unit: &[u8], length: usize, verbose: bool) -> Option<(
     if !verbose {
         return Some(());
     }
-    // In 256ths of a second.
+    // Times are in units of 1/256 s.
     let time = |at| u16_at(unit, at).map(|time| f64::from(time) / 256.0);
     push(text, format_args!("\n\tmessage-age {:.2}s, max-age {:.2}s, ", time(27)?, time(29)?));
     push(text, format_args!("hello-time {:.2}s, forwarding-delay {:.2}s\n\troot-id ", time(31)?, time(33)?));
@@ -70,13 +70,13 @@ fn one(text: &mut String, unit: &[u8], length: usize, verbose: bool) -> Option<(
     Some(())
 }
 
-/// Of several trees at once the flags of the common one are told.
+/// Appends the flags of the common tree of an MSTP unit.
 fn several(text: &mut String, unit: &[u8], length: usize) -> Option<()> {
     push(text, format_args!(", CIST Flags [{}], length {length}", names(*unit.get(4)?)));
     Some(())
 }
 
-/// Whether a unit for several trees has the lengths that it says.
+/// Whether the length fields of an MSTP unit are consistent.
 fn is_of_several(unit: &[u8], length: usize) -> Option<bool> {
     if length < LEAST_OF_SEVERAL {
         return Some(false);
@@ -100,7 +100,7 @@ fn names(flags: u8) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Its priority and its address.
+/// Appends the priority and address of a bridge.
 fn bridge(text: &mut String, octets: &[u8]) {
     let (priority, address) = octets.split_at(2);
     push(text, format_args!("{:02x}{:02x}.", priority[0], priority[1]));

@@ -1,24 +1,24 @@
-//! TCP: sequence numbers relative to the beginning of the connection, and options.
+//! TCP: flags, options, and sequence numbers relative to the initial ones.
 
 use super::ip::Ip;
 use super::{Printer, application, endpoint, hex, push, tls};
 use crate::dissect::{TCP, checksum, should_be, u16_at, u32_at};
 
-/// Both directions of a connection have the same.
+/// The key of a connection, the same for both directions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stream {
     addresses: Vec<u8>,
     ports: (u16, u16),
 }
 
-/// The first sequence number of each direction.
+/// The initial sequence number of each direction.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Begin {
+pub(super) struct InitialSequence {
     forward: u32,
     backward: u32,
 }
 
-/// More are not remembered: whoever scans ports must not fill our memory.
+/// The most connections with an initial sequence number: a port scan must not exhaust memory.
 const MOST_STREAMS: usize = 1 << 16;
 
 const HEADER: usize = 20;
@@ -83,7 +83,7 @@ impl Printer {
         if header > HEADER {
             text.push_str(", options [");
             let captured = data.get(HEADER..header.min(data.len()))?;
-            if !options(text, captured, header - HEADER, relative.peer_began)? {
+            if !options(text, captured, header - HEADER, relative.peer_initial)? {
                 return Some(());
             }
             text.push(']');
@@ -111,7 +111,7 @@ impl Printer {
         sequence: u32,
         acknowledged: u32,
     ) -> Relative {
-        let absolute = Relative { sequence, acknowledged, peer_began: 0 };
+        let absolute = Relative { sequence, acknowledged, peer_initial: 0 };
         if self.settings.absolute || flags & ACK == 0 {
             return absolute;
         }
@@ -126,22 +126,22 @@ impl Printer {
         let Some(begin) = known else {
             let peer = acknowledged.wrapping_sub(1);
             let begin = if is_back {
-                Begin { forward: peer, backward: sequence }
+                InitialSequence { forward: peer, backward: sequence }
             } else {
-                Begin { forward: sequence, backward: peer }
+                InitialSequence { forward: sequence, backward: peer }
             };
             if self.streams.len() >= MOST_STREAMS {
                 self.streams.clear();
             }
             self.streams.insert(stream, begin);
-            return Relative { peer_began: peer, ..absolute };
+            return Relative { peer_initial: peer, ..absolute };
         };
         let (own, peer) =
             if is_back { (begin.backward, begin.forward) } else { (begin.forward, begin.backward) };
         Relative {
             sequence: sequence.wrapping_sub(own),
             acknowledged: acknowledged.wrapping_sub(peer),
-            peer_began: peer,
+            peer_initial: peer,
         }
     }
 }
@@ -149,8 +149,8 @@ impl Printer {
 struct Relative {
     sequence: u32,
     acknowledged: u32,
-    /// The first sequence number of the other side, to which selective acknowledgements refer.
-    peer_began: u32,
+    /// The initial sequence number of the peer, the base of selective acknowledgements.
+    peer_initial: u32,
 }
 
 fn flag_letters(flags: u8) -> String {
@@ -159,7 +159,7 @@ fn flag_letters(flags: u8) -> String {
     if letters.is_empty() { "none".to_owned() } else { letters }
 }
 
-/// Of a segment that was not captured whole nothing is known.
+/// Appends the checksum; a truncated segment has none.
 fn check(text: &mut String, data: &[u8], ip: &Ip<'_>) {
     let (Some(segment), Some(found)) = (data.get(..ip.length), u16_at(data, 16)) else { return };
     push(text, format_args!(", cksum 0x{found:04x}"));
@@ -171,8 +171,9 @@ fn check(text: &mut String, data: &[u8], ip: &Ip<'_>) {
     }
 }
 
-/// Of `room` octets so many were captured. Gives whether they made sense; `None` where they end within one.
-fn options(text: &mut String, mut options: &[u8], mut room: usize, peer_began: u32) -> Option<bool> {
+/// Appends the options. `room` is their size, captured or not. Returns whether they are well-formed; `None` if the
+/// captured bytes end within one.
+fn options(text: &mut String, mut options: &[u8], mut room: usize, peer_initial: u32) -> Option<bool> {
     let mut is_first = true;
     while room > 0 {
         text.push_str(if is_first { "" } else { "," });
@@ -196,7 +197,7 @@ fn options(text: &mut String, mut options: &[u8], mut room: usize, peer_began: u
         if *kind == 0 {
             return Some(true);
         }
-        if *kind > 1 && option_value(text, *kind, &value[2..], peer_began).is_none() {
+        if *kind > 1 && option_value(text, *kind, &value[2..], peer_initial).is_none() {
             text.push_str(if is_first { "[bad opt]" } else { "[bad opt]]" });
             return Some(false);
         }
@@ -232,7 +233,7 @@ fn name(kind: u8) -> Option<&'static str> {
 }
 
 /// `None` if the option is too short.
-fn option_value(text: &mut String, kind: u8, value: &[u8], peer_began: u32) -> Option<()> {
+fn option_value(text: &mut String, kind: u8, value: &[u8], peer_initial: u32) -> Option<()> {
     match kind {
         2 => push(text, format_args!(" {}", u16_at(value, 0)?)),
         3 => push(text, format_args!(" {}", value.first()?)),
@@ -241,7 +242,7 @@ fn option_value(text: &mut String, kind: u8, value: &[u8], peer_began: u32) -> O
         5 => {
             push(text, format_args!(" {} ", value.len() / 8));
             for block in value.chunks_exact(8) {
-                let edge = |at| u32_at(block, at).map(|edge| edge.wrapping_sub(peer_began));
+                let edge = |at| u32_at(block, at).map(|edge| edge.wrapping_sub(peer_initial));
                 push(text, format_args!("{{{}:{}}}", edge(0)?, edge(4)?));
             }
         }
@@ -252,7 +253,7 @@ fn option_value(text: &mut String, kind: u8, value: &[u8], peer_began: u32) -> O
             hex::digits(text, value.get(..16)?);
         }
         28 => {
-            // The lowest bit says that it is in minutes.
+            // The lowest bit selects minutes (RFC 5482).
             let word = u16_at(value, 0)?;
             let seconds = u32::from(word >> 1) * if word & 1 == 1 { 60 } else { 1 };
             push(text, format_args!(" 0x{word:x} {seconds}"));

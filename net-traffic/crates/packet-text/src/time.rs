@@ -1,10 +1,11 @@
-//! The time at the beginning of a line, in the five ways of tcpdump's `-t`.
+//! The time at the start of a line, in the five formats of tcpdump's `-t`.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::push;
 
+/// The format of the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stamp {
     /// The local time of day.
@@ -14,7 +15,7 @@ pub enum Stamp {
     None,
     /// `-tt`: seconds since 1970.
     Epoch,
-    /// `-ttt`: since the line before.
+    /// `-ttt`: since the previous line.
     SincePrevious,
     /// `-tttt`: with the date.
     Date,
@@ -27,14 +28,14 @@ pub(super) struct Clock {
     stamp: Stamp,
     zone: TimeZone,
     before: Option<u64>,
-    /// What the last line began with, as long as the second lasts.
+    /// The second of the last line, and its formatted time: lines of one second share it.
     second: u64,
-    words: String,
+    formatted: String,
 }
 
 impl Clock {
     pub(super) fn new(stamp: Stamp) -> Self {
-        Self { stamp, zone: TimeZone::system(), before: None, second: u64::MAX, words: String::new() }
+        Self { stamp, zone: TimeZone::system(), before: None, second: u64::MAX, formatted: String::new() }
     }
 
     /// Appends the time and a space.
@@ -45,12 +46,12 @@ impl Clock {
             Stamp::Epoch => push(text, format_args!("{second}.{micro:06} ")),
             Stamp::TimeOfDay | Stamp::Date => {
                 self.local(second);
-                push(text, format_args!("{}.{micro:06} ", self.words));
+                push(text, format_args!("{}.{micro:06} ", self.formatted));
             }
             Stamp::SincePrevious | Stamp::SinceFirst => {
                 let before = self.before.unwrap_or(time_ns);
                 self.before = Some(if self.stamp == Stamp::SinceFirst { before } else { time_ns });
-                // Each time is cut to microseconds first, as a file has it.
+                // Both times are cut to microseconds before the subtraction, as in a pcap file.
                 let (now, before) = (time_ns / 1000, before / 1000);
                 let sign = if now < before { "-" } else { "" };
                 let passed = now.abs_diff(before);
@@ -68,7 +69,7 @@ impl Clock {
         self.second = second;
         let pattern = if self.stamp == Stamp::Date { "%Y-%m-%d %H:%M:%S" } else { "%H:%M:%S" };
         let seconds = i64::try_from(second).unwrap_or(i64::MAX);
-        self.words = match Timestamp::from_second(seconds) {
+        self.formatted = match Timestamp::from_second(seconds) {
             Ok(time) => time.to_zoned_datetime(self.zone.clone()).strftime(pattern).to_string(),
             Err(_) => second.to_string(),
         };

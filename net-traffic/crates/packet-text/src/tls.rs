@@ -1,8 +1,8 @@
-//! The name of the server that a TLS client asks for.
+//! The server name in a TLS `ClientHello`.
 
 use crate::dissect::u16_at;
 
-/// The server's name, if the octets are the beginning of a connection and have one.
+/// The server name (SNI), if the bytes are a `ClientHello` with one.
 pub(super) fn server_name(data: &[u8]) -> Option<String> {
     const HANDSHAKE: u8 = 22;
     const CLIENT_HELLO: u8 = 1;
@@ -17,7 +17,7 @@ pub(super) fn server_name(data: &[u8]) -> Option<String> {
     loop {
         let (kind, length) = (u16_at(data, at)?, usize::from(u16_at(data, at + 2)?));
         if kind == 0 {
-            // A list with one entry: its type and the name behind its length.
+            // A list with one entry: its type, the length and the name.
             let name = data.get(at + 9..at + 9 + usize::from(u16_at(data, at + 7)?))?;
             let is_name = name.iter().all(u8::is_ascii_graphic);
             return if is_name { String::from_utf8(name.to_vec()).ok() } else { None };
@@ -32,7 +32,7 @@ mod tests {
 
     const OTHER: [u8; 6] = [0, 10, 0, 2, 0, 29];
 
-    /// A record with a hello that has a session, two suites, one method and these extensions.
+    /// A record with a `ClientHello`: a session, two cipher suites, one compression method and these extensions.
     fn hello(extensions: &[u8]) -> Vec<u8> {
         let mut hello = vec![22, 3, 1, 0, 0, 1, 0, 0, 0, 3, 3];
         hello.extend([7; 32]);
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_tells_the_name_that_it_asks_for() {
+    fn client_hello_gives_its_server_name() {
         let whole = hello(&[&OTHER, &named(b"example.org")[..]].concat());
         assert_eq!(server_name(&whole).as_deref(), Some("example.org"));
         for length in 0..whole.len() {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn others_have_none() {
+    fn other_bytes_give_no_server_name() {
         assert_eq!(server_name(&hello(&OTHER)), None);
         assert_eq!(server_name(&hello(&named(b"a\x1bb"))), None);
         let mut data = hello(&named(b"example.org"));

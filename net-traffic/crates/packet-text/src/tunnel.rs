@@ -1,4 +1,4 @@
-//! Networks in UDP: VXLAN, VXLAN-GPE and Geneve.
+//! Tunnels over UDP: VXLAN, VXLAN-GPE and Geneve.
 
 use super::gre::carried;
 use super::link::{BRIDGED, MPLS, MPLS_MULTICAST};
@@ -102,7 +102,7 @@ fn letters(flags: u8, bits: &[(u8, &str)]) -> String {
     if letters.is_empty() { "none".to_owned() } else { letters }
 }
 
-/// Each with whose it is; their content if `all` is wanted.
+/// Appends the class of each option, and its content if `all` is set.
 fn geneve_options(text: &mut String, mut options: &[u8], all: bool) -> Option<()> {
     let mut separator = "";
     while !options.is_empty() {

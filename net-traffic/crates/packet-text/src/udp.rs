@@ -22,7 +22,7 @@ impl Printer {
             return Some(());
         }
         let stated = usize::from(u16_at(data, 4)?);
-        // Larger than the header can say.
+        // A payload above 65 535 bytes, which the length field cannot hold.
         let stated = if stated == 0 { ip.length } else { stated };
         if stated < HEADER {
             push(text, format_args!("truncated-udplength {stated}"));
@@ -35,7 +35,7 @@ impl Printer {
         }
         let found = u16_at(data, 6)?;
         let is = |port| source == port || destination == port;
-        // IPv6 has no other checksum.
+        // The IPv6 header has no checksum, so UDP over IPv6 requires one (RFC 8200, section 8.1).
         let least = if ip.source.is_ipv6() { 1 } else { 2 };
         if self.settings.verbose >= least && !self.settings.unchecked && !ip.is_fragment {
             if found == 0 && ip.source.is_ipv4() {

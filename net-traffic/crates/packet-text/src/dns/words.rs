@@ -1,7 +1,7 @@
-//! The names of the kinds of records and of the codes of answers.
+//! The names of record types and response codes.
 
 pub(super) fn kind_name(kind: u16) -> String {
-    /// From 1 on.
+    /// The types from 1 on.
     const FIRST: [&str; 53] = [
         "A",
         "NS",

@@ -1,4 +1,4 @@
-//! The options and extension headers of IP, and the names of the protocols above it.
+//! The options and extension headers of IP, and the names of upper-layer protocols.
 
 use super::super::push;
 use crate::dissect::{ipv6, u16_at, u32_at};
@@ -27,7 +27,7 @@ pub(super) fn protocol_name(protocol: u8) -> &'static str {
     }
 }
 
-/// The options of IPv4, by name.
+/// Appends the names of the IPv4 options.
 pub(super) fn options(text: &mut String, mut options: &[u8]) {
     let mut separator = "";
     while let Some(kind) = options.first() {
@@ -54,7 +54,7 @@ pub(super) fn options(text: &mut String, mut options: &[u8]) {
     }
 }
 
-/// Where the packet still has to come by.
+/// Appends a routing header.
 pub(super) fn routing(text: &mut String, header: &[u8], verbose: bool) -> Option<()> {
     let (units, kind, left) = (*header.get(1)?, *header.get(2)?, *header.get(3)?);
     push(text, format_args!("RT6 (len={units}, type={kind}"));
