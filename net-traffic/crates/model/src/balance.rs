@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn vlan_tag_counts_only_if_the_interface_counts_it() {
+    fn vlan_tag_counts_if_interface_counts_it() {
         let tagged = |interface_bytes, interface_packets| {
             let mut wire = wire(interface_bytes, interface_packets);
             (wire.process.tagged, wire.process.tagged_segments) = (10, 440);

@@ -45,6 +45,7 @@ mod names;
 mod network;
 mod process;
 mod rate;
+mod retention;
 mod row_histories;
 mod selection;
 mod sparse_history;
@@ -64,6 +65,7 @@ pub use self::interface::InterfaceState;
 pub use self::network::{Network, NetworkError};
 pub use self::process::{ENDED, OTHER, ProcessState, UNOWNED, sum};
 pub use self::rate::{Rates, add};
+pub use self::retention::Retention;
 pub use self::row_histories::HistoryKey;
 pub use self::selection::{RemoteMatch, Selection, TextMatch};
 pub use self::xdp_rx::XdpRx;
@@ -100,38 +102,6 @@ pub struct Model {
     loss: Loss,
     cost: Cost,
     status: Vec<Status>,
-}
-
-/// How many ended items are kept one by one. The others are kept as sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Snapshots for which an ended connection is kept.
-    pub snapshots: u32,
-    pub connections: usize,
-    pub processes: usize,
-    pub destinations: usize,
-    /// Connections, containers and remote hosts with a rate history, at most so many of each; 0 keeps none.
-    pub histories: usize,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { snapshots: 5, connections: 10_000, processes: 5_000, destinations: 50_000, histories: 0 }
-    }
-}
-
-impl Retention {
-    /// For the full screen, which draws rate histories.
-    #[must_use]
-    pub fn for_screen() -> Self {
-        Self { histories: 4096, ..Self::default() }
-    }
-
-    /// For `run`, which reports once: every connection is kept until then.
-    #[must_use]
-    pub fn for_run() -> Self {
-        Self { snapshots: u32::MAX, connections: 100_000, processes: 100_000, ..Self::default() }
-    }
 }
 
 /// A connection joined with its owner, user, interface and remote host name.

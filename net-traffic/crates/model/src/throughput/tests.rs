@@ -80,7 +80,7 @@ fn closing_window_means_slow_receiver() {
 }
 
 #[test]
-fn drops_of_a_full_receiver_are_not_path_loss() {
+fn full_receiver_drops_are_not_path_loss() {
     let dropping = |seen: &mut Observations, least| {
         seen.streams[0].rwnd_limited_us = Some(4_200_000);
         seen.streams[0].rwnd_min_bytes = Some(least);
