@@ -1,4 +1,9 @@
-//! The bpf(2) calls that aya 0.14 does not make: iterators over one map, program statistics, lookup-and-delete.
+//! The bpf(2) calls that aya 0.14 does not make, or not in the way that is needed here.
+//!
+//! aya has no iterator over one map, no statistics of skipped runs and no public lookup-and-delete. Its tcx and XDP
+//! links need the program by `&mut` and the interface by name, in the network namespace of the calling thread. Here
+//! another collector owns the programs, and a thread in another namespace attaches a duplicate of their descriptor to an
+//! interface index.
 
 use std::{
     fs::File,
@@ -7,6 +12,7 @@ use std::{
 };
 
 use aya::Pod;
+use aya_obj::generated::bpf_prog_info;
 
 const MAP_LOOKUP_AND_DELETE_ELEM: libc::c_long = 21;
 const OBJ_GET_INFO_BY_FD: libc::c_long = 15;
@@ -14,12 +20,12 @@ const LINK_CREATE: libc::c_long = 28;
 const ITER_CREATE: libc::c_long = 33;
 const TRACE_ITER: u32 = 28;
 
-/// An iterator program that is attached, over one map if the target asks for it.
+/// An attached iterator program.
 #[derive(Debug)]
 pub struct IterLink(OwnedFd);
 
 impl IterLink {
-    /// Attaches `program`; `map` is what it walks over.
+    /// Attaches `program`. An iterator over the elements of a map needs the `map`.
     ///
     /// # Errors
     /// The kernel's refusal.
@@ -34,7 +40,8 @@ impl IterLink {
             iter_info_len: u32,
             _pad: u32,
         }
-        // `union bpf_iter_link_info`: the map's descriptor, or a thread and a process to stay with (here: all).
+        // `union bpf_iter_link_info`: the map's descriptor, or the thread and the process to walk over; 0 is all
+        // (<https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/bpf.h#L121>).
         let info: [u32; 4] = [map.map_or(0, |map| map.as_raw_fd().cast_unsigned()), 0, 0, 0];
         let attr = LinkCreate {
             program: program.as_raw_fd(),
@@ -49,7 +56,7 @@ impl IterLink {
         unsafe { bpf_fd(LINK_CREATE, &attr) }.map(Self)
     }
 
-    /// Walks once, for what the program does and not for what it writes.
+    /// Walks once and drops the output of the program.
     ///
     /// # Errors
     /// The kernel's refusal.
@@ -57,7 +64,7 @@ impl IterLink {
         io::copy(&mut self.walk()?, &mut io::sink()).map(drop)
     }
 
-    /// Starts one walk; reading the file drives it.
+    /// Starts one walk. Each read of the file continues it.
     ///
     /// # Errors
     /// The kernel's refusal.
@@ -73,7 +80,7 @@ impl IterLink {
     }
 }
 
-/// A program that sees the packets of one interface; it is detached when this is dropped, or when the process ends.
+/// A program on one interface, by tcx. The kernel detaches it when this is dropped or the process ends.
 #[derive(Debug)]
 pub struct TcxLink {
     _fd: OwnedFd,
@@ -83,7 +90,7 @@ impl TcxLink {
     /// Attaches `program` before all others to an interface of the calling thread's network namespace.
     ///
     /// # Errors
-    /// The kernel's refusal: `EINVAL` where it has no such links.
+    /// The kernel's refusal: `EINVAL` before Linux 6.6, which has no tcx.
     pub fn attach(program: BorrowedFd<'_>, ifindex: u32, ingress: bool) -> io::Result<Self> {
         const BPF_TCX_INGRESS: u32 = 46;
         const BPF_TCX_EGRESS: u32 = 47;
@@ -112,17 +119,16 @@ impl TcxLink {
     }
 }
 
-/// Where a program for frames that arrive runs.
+/// Where an XDP program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XdpMode {
-    /// In the driver, before the kernel has a buffer for the frame.
+    /// In the driver, before the kernel allocates an `skb` for the frame.
     Driver,
-    /// Behind it.
+    /// In the network stack, on the `skb`.
     Generic,
 }
 
-/// A program that sees the frames that arrive at one interface; it is detached when this is dropped, or when the
-/// process ends.
+/// An XDP program on one interface. The kernel detaches it when this is dropped or the process ends.
 #[derive(Debug)]
 pub struct XdpLink {
     _fd: OwnedFd,
@@ -132,7 +138,7 @@ impl XdpLink {
     /// Attaches `program` to an interface of the calling thread's network namespace.
     ///
     /// # Errors
-    /// The kernel's refusal, `EBUSY` where another such program is attached.
+    /// The kernel's refusal: `EBUSY` where another XDP program is attached.
     pub fn attach(program: BorrowedFd<'_>, ifindex: u32, mode: XdpMode) -> io::Result<Self> {
         const BPF_XDP: u32 = 37;
         #[repr(C)]
@@ -152,16 +158,17 @@ impl XdpLink {
     }
 }
 
-/// What the kernel knows of a loaded program: the end of `struct bpf_prog_info`.
+/// The statistics of a loaded program.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProgramStats {
     /// Counted only while [`measures_run_time`].
     pub run_time_ns: u64,
-    /// Events that were skipped because the program was running already on that CPU.
+    /// Events that the kernel skipped because the program was running already on that CPU
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/trampoline.c#L908>).
     pub recursion_misses: u64,
 }
 
-/// Asks for a program's statistics.
+/// Reads a program's statistics from `struct bpf_prog_info`.
 ///
 /// # Errors
 /// The kernel's refusal.
@@ -172,28 +179,31 @@ pub fn program_stats(program: BorrowedFd<'_>) -> io::Result<ProgramStats> {
         length: u32,
         info: u64,
     }
-    // `struct bpf_prog_info` as of Linux 5.16, in words of eight bytes; older kernels fill in less.
-    let mut info = [0_u64; 29];
-    let attr = GetInfo { fd: program.as_raw_fd(), length: 232, info: (&raw mut info) as u64 };
+    // SAFETY: zero is a value of each of its members: they are numbers.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    let length = size_of::<bpf_prog_info>() as u32;
+    // An older kernel has a shorter struct and leaves the rest as it is.
+    let attr = GetInfo { fd: program.as_raw_fd(), length, info: (&raw mut info) as u64 };
     // SAFETY: `attr` and `info` live until the call returns; the length is that of `info`.
     unsafe { bpf(OBJ_GET_INFO_BY_FD, &attr) }?;
-    Ok(ProgramStats { run_time_ns: info[24], recursion_misses: info[26] })
+    Ok(ProgramStats { run_time_ns: info.run_time_ns, recursion_misses: info.recursion_misses })
 }
 
-/// Whether the kernel takes the time of eBPF programs (`kernel.bpf_stats_enabled`), which costs some itself.
+/// Whether the kernel measures the run time of eBPF programs: the sysctl `kernel.bpf_stats_enabled`
+/// (<https://docs.kernel.org/admin-guide/sysctl/kernel.html#bpf-stats-enabled>).
 #[must_use]
 pub fn measures_run_time() -> bool {
     std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").is_ok_and(|value| value.trim() == "1")
 }
 
-/// The memory of all maps that this process holds, as the kernel accounts for it.
+/// The memory of all maps that this process has open: the sum of `memlock` in `/proc/self/fdinfo`.
 ///
 /// # Errors
-/// When /proc is not there.
+/// Without /proc.
 pub fn map_bytes() -> io::Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir("/proc/self/fdinfo")? {
-        // The descriptor of this very listing is gone by now.
+        // The descriptor of the directory itself is closed by then.
         let Ok(info) = std::fs::read_to_string(entry?.path()) else { continue };
         let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
         if field("map_type:").is_some() {
@@ -203,10 +213,10 @@ pub fn map_bytes() -> io::Result<u64> {
     Ok(sum)
 }
 
-/// Removes an entry of a hash and gives what it held, in one step.
+/// Removes an entry of a hash map and returns its value, in one step.
 ///
 /// # Errors
-/// The kernel's refusal; `NotFound` if there is no such entry.
+/// The kernel's refusal: `NotFound` without such an entry.
 pub fn lookup_and_delete<K: Pod, V: Pod>(map: BorrowedFd<'_>, key: &K, mut value: V) -> io::Result<V> {
     #[repr(C)]
     struct Element {

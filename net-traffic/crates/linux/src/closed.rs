@@ -1,4 +1,4 @@
-//! Empties the ring of closed sockets as it fills, so that a long interval loses none.
+//! A thread that reads the ring buffer of closed sockets, so that a long interval between two snapshots loses none.
 
 use std::{
     io,
@@ -21,28 +21,28 @@ use nix::{
 
 use super::records;
 
-/// How many records may wait for the next snapshot: 10 MB.
+/// The most records that wait for the next snapshot: 10 MB.
 const QUEUE: usize = 65_536;
 
-/// Records of closed sockets that were not taken yet.
+/// The closed sockets since the last snapshot.
 pub(super) struct ClosedSockets {
     queue: Arc<Queue>,
-    /// Asks the reader to empty the ring now, or, closed, to stop.
+    /// A byte makes the thread read the ring now. Closing the pipe stops the thread.
     wake: Option<OwnedFd>,
-    /// Says that it has.
+    /// One message for each such read.
     emptied: Receiver<()>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl ClosedSockets {
-    /// Starts the reader.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// When there is no pipe or no thread to be had.
+    /// When the kernel refuses the pipe or the thread.
     pub(super) fn start(ring: RingBuf<MapData>) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (done, emptied) = sync_channel(1);
-        // Not for the processes that we start: the reader ends when the last descriptor is closed.
+        // Not for child processes: the thread ends when the last descriptor is closed.
         let (wait, wake) = pipe2(OFlag::O_CLOEXEC)?;
         let mut reader = Reader { ring, wait, queue: Arc::clone(&queue), done };
         let reader = std::thread::Builder::new()
@@ -51,18 +51,18 @@ impl ClosedSockets {
         Ok(Self { queue, wake: Some(wake), emptied, reader: Some(reader) })
     }
 
-    /// All records of sockets that were destroyed before this call.
+    /// The records of all sockets that were destroyed before this call.
     pub(super) fn take(&self) -> Vec<SocketRecord> {
         if let Some(wake) = &self.wake
             && write(wake, b"!").is_ok()
         {
-            // The reader is gone only if the process is ending.
+            // The thread is gone only while the process ends.
             let _emptied = self.emptied.recv();
         }
         std::mem::take(&mut *self.queue.lock())
     }
 
-    /// How many records found the queue full.
+    /// The number of records that found the queue full.
     pub(super) fn refused(&self) -> u64 {
         self.queue.refused.load(Ordering::Relaxed)
     }
@@ -77,7 +77,7 @@ impl Drop for ClosedSockets {
     }
 }
 
-/// Between the reader and whoever takes: as large as what waits in it, and empty most of the time.
+/// The records between the thread and the collector.
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Vec<SocketRecord>>,
@@ -85,7 +85,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Whoever panicked with it locked has left whole records.
+    /// A thread that panics with the lock leaves whole records.
     fn lock(&self) -> MutexGuard<'_, Vec<SocketRecord>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,7 +99,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Waits for records or for a request, and serves it; `None` when there is nobody to serve.
+    /// Waits for records or a request, and reads the ring. `None`: the collector is gone.
     fn turn(&mut self) -> Option<()> {
         // SAFETY: the ring lives as long as `self`, and its descriptor with it.
         let ring = unsafe { std::os::fd::BorrowedFd::borrow_raw(self.ring.as_raw_fd()) };

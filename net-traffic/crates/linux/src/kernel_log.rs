@@ -1,4 +1,4 @@
-//! What the programs in the kernel say about what they were refused: the error behind a figure of the loss ledger.
+//! The log messages of the eBPF programs: the error number behind a figure of the loss ledger.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use log::{Log, Metadata, Record};
 
 use net_traffic_snapshot::Status;
 
-/// Reads the programs' messages. Each is kept once; how often it came is in the ledger.
+/// The messages of the programs, each once. The ledger has their number.
 pub(super) struct KernelLog {
     reader: EbpfLogger<Arc<Messages>>,
     messages: Arc<Messages>,
@@ -25,7 +25,7 @@ impl KernelLog {
         Ok(Self { reader, messages })
     }
 
-    /// What was said so far.
+    /// One entry for each message so far.
     pub(super) fn statuses(&mut self) -> Vec<Status> {
         self.reader.flush();
         let messages = self.messages.0.lock().unwrap_or_else(PoisonError::into_inner);

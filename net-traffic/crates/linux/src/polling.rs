@@ -1,6 +1,6 @@
-//! Snapshots without any program in the kernel: interfaces, sockets, owners and containers, read one after another.
+//! Snapshots without eBPF programs: interfaces, sockets, owners and containers, read one after another.
 //!
-//! It needs no rights. What it then cannot see, the snapshot's status says.
+//! No privilege is needed. The snapshot's status names what the process may not read.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::platform::host;
 use net_traffic_snapshot::Snapshot;
 use net_traffic_snapshot::{Collector, collect_all};
 
-/// What a snapshot covers.
+/// The namespace and the sockets of a snapshot.
 #[derive(Debug)]
 pub struct Scope {
     pub netns: NetNs,
@@ -26,7 +26,7 @@ pub struct Polling {
     collectors: Vec<Box<dyn Collector>>,
 }
 
-/// Why no snapshot can be read at all.
+/// Why no snapshot can be read.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {attempt}: {cause}")]
 pub struct PollingError {
@@ -35,10 +35,10 @@ pub struct PollingError {
 }
 
 impl Polling {
-    /// Opens what is read.
+    /// Opens the collectors.
     ///
     /// # Errors
-    /// When the namespace of the scope cannot be entered, or the kernel refuses the sockets that ask it.
+    /// When this process may not enter the namespace, or the kernel refuses a netlink socket.
     pub fn new(scope: Scope) -> Result<Self, PollingError> {
         let failed = |attempt| move |cause| PollingError { attempt, cause };
         let Scope { netns, sockets } = scope;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_collector_is_named_and_the_others_go_on() {
+    fn failed_collector_is_named_others_continue() {
         let mut snapshot = Snapshot::default();
         let interfaces = Interfaces::new(NetNs::own().unwrap()).unwrap();
         collect_all(&mut [Box::new(Broken), Box::new(interfaces)], &mut snapshot);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_has_time_host_interfaces_and_this_process() {
+    fn snapshot_has_time_host_interfaces_own_process() {
         let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = held.local_addr().unwrap().port();
         let scope = Scope { netns: NetNs::own().unwrap(), sockets: SocketQuery::ALL.to_vec() };

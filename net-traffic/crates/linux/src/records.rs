@@ -1,4 +1,4 @@
-//! Decodes what the programs write: bytes in, plain data out.
+//! Decodes the records of the eBPF programs: bytes in, plain data out.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ use net_traffic_common::{
 
 use net_traffic_snapshot::{Bytes, Endpoint, Process, ProcessId, Protocol, Socket, SocketId, State, TcpInfo};
 
-/// Reads one record; `None` if there are too few bytes.
+/// Reads one record; `None` for too few bytes.
 #[must_use]
 pub fn read_record(bytes: &[u8]) -> Option<SocketRecord> {
     let bytes = bytes.get(..size_of::<SocketRecord>())?;
@@ -17,8 +17,10 @@ pub fn read_record(bytes: &[u8]) -> Option<SocketRecord> {
     Some(unsafe { bytes.as_ptr().cast::<SocketRecord>().read_unaligned() })
 }
 
-/// A record as the snapshot has it; `None` for a protocol that has no name here, and for a TCP socket that is no
-/// connection: not yet or no longer bound, and nothing of it was counted.
+/// A record as a socket of the snapshot.
+///
+/// `None` for a protocol without a name in the snapshot, and for a TCP socket without a local port and without bytes,
+/// which is no connection.
 #[must_use]
 pub fn socket(record: &SocketRecord) -> Option<Socket> {
     let protocol = protocol(record.protocol)?;
@@ -65,7 +67,7 @@ pub fn socket(record: &SocketRecord) -> Option<Socket> {
     })
 }
 
-/// A row of the map of processes as the snapshot has it. What the row does not know stays `None`.
+/// A row of `PROCESSES` as a process of the snapshot. Fields that the row lacks stay `None`.
 #[must_use]
 pub fn process(key: ProcessKey, counters: &ProcessCounters) -> Process {
     let name = counters.comm.split(|&octet| octet == 0).next().unwrap_or_default();
@@ -82,7 +84,7 @@ pub fn process(key: ProcessKey, counters: &ProcessCounters) -> Process {
     }
 }
 
-/// A path of a cgroup as text.
+/// The path of a cgroup as text.
 #[must_use]
 pub fn cgroup_path(path: &CgroupPath) -> String {
     let path = path.0.split(|&octet| octet == 0).next().unwrap_or_default();
@@ -117,7 +119,8 @@ fn protocol(number: u16) -> Option<Protocol> {
     })
 }
 
-/// The kernel's numbers of `enum tcp_state`; other protocols borrow two of them.
+/// The kernel's TCP states (<https://github.com/gregkh/linux/blob/v6.12.117/include/net/tcp_states.h#L13>). Other
+/// protocols use `TCP_ESTABLISHED` and `TCP_CLOSE`.
 fn state(number: u32, is_tcp: bool, has_peer: bool) -> State {
     match number {
         1 => State::Established,
@@ -163,14 +166,14 @@ mod tests {
 
     /// Found by fuzzing.
     #[test]
-    fn counters_without_sense_do_not_overflow() {
+    fn largest_counters_do_not_overflow() {
         let record = SocketRecord { rx_before: u64::MAX, tx_before: u64::MAX, ..record() };
         let most = Bytes { rx: u64::MAX, tx: u64::MAX };
         assert_eq!(socket(&record).unwrap().lifetime, Some(most));
     }
 
     #[test]
-    fn a_tcp_record_becomes_a_socket() {
+    fn tcp_record_becomes_socket() {
         let socket = socket(&record()).unwrap();
         assert_eq!(socket.id, SocketId(7));
         assert_eq!(socket.owner, Some(ProcessId { pid: 42, start_ticks: 1000 }));
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn mapped_addresses_read_as_ipv4_and_no_peer_as_none() {
+    fn mapped_address_is_ipv4_missing_peer_is_none() {
         let mut record = record();
         record.family = 10;
         record.protocol = 17;
@@ -198,20 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn a_tcp_socket_that_was_reset_before_counting_began_is_no_connection() {
+    fn reset_tcp_socket_without_bytes_is_no_connection() {
         let reset = SocketRecord { local_port: 0, rx_bytes: 0, tx_bytes: 0, state: 7, ..record() };
         assert_eq!(socket(&reset), None);
         assert!(socket(&SocketRecord { rx_bytes: 1, ..reset }).is_some());
     }
 
     #[test]
-    fn a_short_record_is_none() {
+    fn short_record_is_none() {
         assert!(read_record(&[0; size_of::<SocketRecord>() - 1]).is_none());
         assert!(read_record(&[0; size_of::<SocketRecord>()]).is_some());
     }
 
     #[test]
-    fn the_name_ends_at_the_first_nul() {
+    fn name_ends_at_first_nul() {
         let counters = ProcessCounters { comm: *b"curl\0old name\0\0\0", rx_bytes: 3, ..Default::default() };
         let process = process(ProcessKey::new(5, 6), &counters);
         assert_eq!((process.name.as_str(), process.counted.unwrap().rx), ("curl", 3));

@@ -1,14 +1,16 @@
-//! What this process may not do, what that costs, and the command that grants it. Decides; tries nothing.
+//! The missing capabilities of this process, what each is needed for, and the command that grants them.
+//!
+//! Pure, but for reading `/proc`: no call is tried.
 
 use std::io;
 
 use net_traffic_snapshot::Status;
 
-/// The effective capability set, as /proc/PID/status has it.
+/// An effective capability set (<https://man7.org/linux/man-pages/man7/capabilities.7.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities(u64);
 
-/// The bits of `linux/capability.h` that the tool has a use for.
+/// The capabilities that the tool uses, by their bits in `linux/capability.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     DacReadSearch = 2,
@@ -29,22 +31,22 @@ pub const COUNTING: &str = "counting";
 /// The slot of packets.
 pub const CAPTURE: &str = "capture";
 
-/// One slot for every thing that takes rights, with what is missing of them; empty when all are there.
+/// One entry for each slot that lacks a capability.
 #[must_use]
 pub fn missing(capabilities: Capabilities) -> Vec<Status> {
     NEEDS.iter().filter_map(|need| need.missing(capabilities)).collect()
 }
 
-/// What is missing for one slot, if anything is.
+/// The entry of one slot; `None` if it lacks no capability.
 #[must_use]
 pub fn missing_for(slot: &str, capabilities: Capabilities) -> Option<Status> {
     NEEDS.iter().find(|need| need.slot == slot)?.missing(capabilities)
 }
 
-/// What the calling thread may do now.
+/// The effective set of the calling thread.
 ///
 /// # Errors
-/// When /proc is not there.
+/// Without /proc.
 pub fn effective() -> io::Result<Capabilities> {
     let status = std::fs::read_to_string("/proc/thread-self/status")?;
     Capabilities::parse(&status).ok_or_else(|| io::ErrorKind::InvalidData.into())
@@ -58,7 +60,8 @@ impl Capabilities {
         u64::from_str_radix(set.trim(), 16).ok().map(Self)
     }
 
-    /// Whether it is in the set. The kernel takes `CAP_SYS_ADMIN` for what was split from it later.
+    /// Whether the set has a capability. `CAP_SYS_ADMIN` includes the two that Linux 5.8 split off
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/include/linux/capability.h#L197>).
     #[must_use]
     pub const fn has(self, capability: Capability) -> bool {
         let split = matches!(capability, Capability::Bpf | Capability::Perfmon);
@@ -71,7 +74,7 @@ impl Capabilities {
 }
 
 impl Capability {
-    /// As `capabilities(7)` spells it.
+    /// The name in capabilities(7).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -89,7 +92,7 @@ impl Capability {
 struct Need {
     slot: &'static str,
     capabilities: &'static [Capability],
-    /// What the capabilities give, to be read after "for".
+    /// The purpose, to be read after "for".
     gives: &'static str,
 }
 
@@ -133,8 +136,10 @@ impl Need {
         })
     }
 
-    /// What the remedy grants. A file's capabilities replace one another: whichever of the commands is run last, none
-    /// takes away what another gave, but for other namespaces, whose right is nearly all rights.
+    /// The capabilities that the remedy grants: those of every slot but `NETNS`, whose `CAP_SYS_ADMIN` is nearly root.
+    ///
+    /// `setcap` replaces the capabilities of a file. With one set for all slots, no remedy takes away what another
+    /// granted.
     fn granted(&self) -> Vec<String> {
         let mut granted: Vec<Capability> = Vec::new();
         for need in NEEDS.iter().filter(|need| need.slot != NETNS || need.slot == self.slot) {
@@ -144,9 +149,10 @@ impl Need {
     }
 }
 
-/// The commands that grant capabilities to the members of the group `net-traffic`. A file with capabilities that
-/// every user may execute would give each of them what it reads and captures, so that the mode goes first. `chown`
-/// clears capabilities, so that `setcap` comes last.
+/// The commands that grant capabilities to the members of the group `net-traffic`.
+///
+/// The mode comes first: a file with capabilities that every user may execute gives them to every user. `setcap` comes
+/// last: `chown` clears capabilities (<https://man7.org/linux/man-pages/man2/chown.2.html>).
 fn grant(capabilities: &str, program: &str) -> String {
     format!(
         "run with sudo, or once, for the members of a group: sudo groupadd -f net-traffic && \
@@ -155,7 +161,7 @@ fn grant(capabilities: &str, program: &str) -> String {
     )
 }
 
-/// The program's file as a shell takes it.
+/// The path of this program, quoted for a shell.
 fn program() -> String {
     match std::env::current_exe() {
         Ok(path) => format!("'{}'", path.display()),
@@ -170,7 +176,7 @@ mod tests {
     const ALL: Capabilities = Capabilities(0x1ff_ffff_ffff);
 
     #[test]
-    fn the_effective_set_is_read() {
+    fn effective_set_is_parsed() {
         let status = "Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000082004\nCapBnd:\t0\n";
         let set = Capabilities::parse(status).unwrap();
         assert!(
@@ -185,12 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn with_every_right_nothing_is_missing() {
+    fn full_set_lacks_nothing() {
         assert_eq!(missing(ALL), []);
     }
 
     #[test]
-    fn without_rights_every_slot_names_what_it_needs_and_how_to_get_it() {
+    fn empty_set_names_needs_of_every_slot() {
         let statuses = missing(Capabilities(0));
         let slots: Vec<_> = statuses.iter().map(|status| status.slot.as_str()).collect();
         assert_eq!(slots, [OWNERS, COUNTING, CAPTURE, NETNS]);
@@ -203,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn one_command_gives_all_but_other_namespaces() {
+    fn one_command_grants_all_but_netns() {
         let remedies: Vec<_> =
             missing(Capabilities(0)).into_iter().filter_map(|status| status.remedy).collect();
         let program = std::env::current_exe().unwrap();
@@ -214,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn granted_capabilities_are_of_a_group_and_not_of_everybody() {
+    fn mode_is_set_before_capabilities() {
         let remedy = grant("cap_bpf", "/p");
         let at = |part: &str| remedy.find(part).unwrap();
         assert!(at("chown root:net-traffic /p") < at("chmod 0750 /p"));
@@ -222,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_rights_leaves_the_rest_missing() {
+    fn partial_set_names_the_rest() {
         let status = missing_for(OWNERS, Capabilities(1 << Capability::SysPtrace as u8)).unwrap();
         assert!(status.reason.unwrap().starts_with("CAP_DAC_READ_SEARCH missing"));
         assert!(status.remedy.unwrap().contains("cap_sys_ptrace,cap_dac_read_search,"));
     }
 
     #[test]
-    fn the_administrator_may_what_was_split_off() {
+    fn sys_admin_includes_bpf_and_perfmon() {
         let administrator = Capabilities(1 << Capability::SysAdmin as u8);
         assert!(administrator.has(Capability::Bpf) && administrator.has(Capability::Perfmon));
         assert!(!administrator.has(Capability::NetAdmin));
