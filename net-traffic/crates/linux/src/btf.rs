@@ -1,16 +1,20 @@
-//! The running kernel's BTF: where it keeps the members that the programs read.
+//! The running kernel's BTF: the offsets of the members that the programs read, and the ids of what they attach to.
 //!
-//! A reader of just the part that is needed: structs and unions, their members, and the types between them.
+//! The file has 5 MB, and its types take 30 MB when all of them are parsed. This module reads it once in a process and
+//! keeps what [`plan`](crate::plan) names.
 
-use std::collections::HashMap;
+mod reader;
+
 use std::sync::OnceLock;
 
+use foldhash::{HashMap, HashMapExt};
 use net_traffic_common::Offsets;
 
-const MAGIC: u16 = 0xeb9f;
+use self::reader::{Btf, kind};
+
 const PATH: &str = "/sys/kernel/btf/vmlinux";
 
-/// Why no offsets could be had.
+/// Why the offsets are unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum BtfError {
     #[error("read {PATH}: {0} (the kernel needs CONFIG_DEBUG_INFO_BTF)")]
@@ -21,34 +25,107 @@ pub enum BtfError {
     Missing { owner: &'static str, member: &'static str },
 }
 
-/// What was asked of the running kernel's BTF.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// Of every member that the programs use.
-    pub offsets: Offsets,
-    /// Where `css_set` points to the state of the controller, if this kernel has it.
-    pub subsystem: Option<u32>,
-    /// Those of the functions that this kernel has.
-    pub functions: Vec<&'static str>,
+/// A BTF type that a program attaches to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Symbol {
+    /// The typedef of a tracepoint's handler
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/include/trace/bpf_probe.h#L66>).
+    Tracepoint(&'static str),
+    Function(&'static str),
+    /// The function of an iterator's target
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/include/linux/bpf.h#L2443>).
+    Iterator(&'static str),
 }
 
-/// Asks for all that the programs need, once: the kernel stays the same while we run.
-///
-/// # Errors
-/// When the kernel has no BTF, or lacks a member without which nothing can be counted.
-pub fn find(controller: Option<&str>, functions: &[&'static str]) -> Result<&'static Found, BtfError> {
-    static FOUND: OnceLock<Found> = OnceLock::new();
-    if let Some(found) = FOUND.get() {
-        return Ok(found);
+impl Symbol {
+    fn kind(self) -> u32 {
+        match self {
+            Self::Tracepoint(_) => kind::TYPEDEF,
+            Self::Function(_) | Self::Iterator(_) => kind::FUNC,
+        }
     }
-    let blob = std::fs::read(PATH)?;
-    let btf = Btf::parse(&blob)?;
-    let found = Found {
-        offsets: offsets_in(&btf)?,
-        subsystem: controller.and_then(|controller| subsystem_in(&btf, controller)),
-        functions: functions.iter().copied().filter(|name| btf.has_function(name)).collect(),
-    };
-    Ok(FOUND.get_or_init(|| found))
+
+    fn name(self) -> String {
+        match self {
+            Self::Tracepoint(event) => format!("btf_trace_{event}"),
+            Self::Function(function) => function.to_owned(),
+            Self::Iterator(target) => format!("bpf_iter_{target}"),
+        }
+    }
+}
+
+/// The part of the running kernel's BTF that the loader needs.
+#[derive(Clone, Debug, Default)]
+pub struct KernelBtf {
+    /// The offset of every member that the programs read.
+    pub offsets: Offsets,
+    /// The offset in `css_set` of the pointer to the controller's state, if this kernel has the controller.
+    pub subsystem: Option<u32>,
+    /// The symbols that this kernel has, by ascending id.
+    symbols: Vec<(u32, Symbol)>,
+}
+
+impl KernelBtf {
+    /// Reads the running kernel's BTF, once in a process. Later calls return the result of the first.
+    ///
+    /// # Errors
+    /// When the kernel has no BTF, or lacks a member without which no program can count.
+    pub fn of_this_kernel(
+        controller: Option<&str>,
+        symbols: impl Iterator<Item = Symbol>,
+    ) -> Result<&'static Self, BtfError> {
+        static KERNEL: OnceLock<KernelBtf> = OnceLock::new();
+        if let Some(kernel) = KERNEL.get() {
+            return Ok(kernel);
+        }
+        let blob = std::fs::read(PATH)?;
+        let btf = Btf::parse(&blob)?;
+        let kernel = Self {
+            offsets: offsets_in(&btf)?,
+            subsystem: controller.and_then(|controller| subsystem_in(&btf, controller)),
+            symbols: symbols_in(&btf, symbols),
+        };
+        Ok(KERNEL.get_or_init(|| kernel))
+    }
+
+    #[must_use]
+    pub fn has_function(&self, name: &str) -> bool {
+        self.symbols.iter().any(|(_, symbol)| matches!(symbol, Symbol::Function(known) if *known == name))
+    }
+
+    /// The symbols as aya looks them up: by name, for their ids. Every other type is an empty record.
+    ///
+    /// aya searches all types by name for each program. Here it finds a few dozen names.
+    ///
+    /// # Errors
+    /// None that is known: aya understands what [`reader::write`] writes.
+    pub fn for_aya(&self) -> Result<aya::Btf, aya::BtfError> {
+        let types = self.symbols.iter().map(|&(id, symbol)| (id, symbol.kind(), symbol.name()));
+        aya::Btf::parse(&reader::write(types), aya::Endianness::default())
+    }
+}
+
+/// The symbols that the blob has. Several functions may have one name; the first is taken, as aya does.
+fn symbols_in(btf: &Btf<'_>, symbols: impl Iterator<Item = Symbol>) -> Vec<(u32, Symbol)> {
+    let mut wanted: HashMap<(u32, Vec<u8>), Symbol> = HashMap::new();
+    for symbol in symbols {
+        wanted.insert((symbol.kind(), symbol.name().into_bytes()), symbol);
+    }
+    let mut found = Vec::new();
+    for kind in [kind::TYPEDEF, kind::FUNC] {
+        let mut names: HashMap<&[u8], Symbol> = wanted
+            .iter()
+            .filter(|((of, _), _)| *of == kind)
+            .map(|((_, name), symbol)| (name.as_slice(), *symbol))
+            .collect();
+        for (id, name) in btf.names_of(kind) {
+            if let Some(symbol) = names.remove(name) {
+                found.push((id, symbol));
+            }
+        }
+    }
+    found.sort_unstable_by_key(|(id, _)| *id);
+    found
 }
 
 fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
@@ -136,256 +213,24 @@ fn subsystem_in(btf: &Btf<'_>, controller: &str) -> Option<u32> {
     Some(btf.offset_of("css_set", "subsys")? + POINTER * index)
 }
 
-/// The type section of a BTF blob, indexed.
-struct Btf<'a> {
-    types: &'a [u8],
-    strings: &'a [u8],
-    /// Where the type of each id begins in `types`; id 0 is `void`.
-    starts: Vec<u32>,
-    /// Structs, unions, enumerations and typedefs by name.
-    named: HashMap<&'a [u8], u32>,
-}
-
-/// The kinds of types, by the kernel's numbers.
-mod kind {
-    pub(super) const INT: u32 = 1;
-    pub(super) const ARRAY: u32 = 3;
-    pub(super) const STRUCT: u32 = 4;
-    pub(super) const UNION: u32 = 5;
-    pub(super) const ENUM: u32 = 6;
-    pub(super) const TYPEDEF: u32 = 8;
-    pub(super) const VOLATILE: u32 = 9;
-    pub(super) const CONST: u32 = 10;
-    pub(super) const RESTRICT: u32 = 11;
-    pub(super) const FUNC: u32 = 12;
-    pub(super) const FUNC_PROTO: u32 = 13;
-    pub(super) const VAR: u32 = 14;
-    pub(super) const DATASEC: u32 = 15;
-    pub(super) const DECL_TAG: u32 = 17;
-    pub(super) const TYPE_TAG: u32 = 18;
-    pub(super) const ENUM64: u32 = 19;
-}
-
-/// The three words that every type begins with.
-struct Head {
-    name: u32,
-    info: u32,
-    /// A size or another type's id.
-    detail: u32,
-}
-
-impl Head {
-    const SIZE: usize = 12;
-
-    fn kind(&self) -> u32 {
-        self.info >> 24 & 0x1f
-    }
-
-    fn members(&self) -> usize {
-        (self.info & 0xffff) as usize
-    }
-
-    /// Member offsets carry the width of a bit field in their upper eight bits.
-    fn has_bit_fields(&self) -> bool {
-        self.info >> 31 == 1
-    }
-
-    /// How many bytes follow the head.
-    fn tail(&self) -> usize {
-        let n = self.members();
-        match self.kind() {
-            kind::INT | kind::VAR | kind::DECL_TAG => 4,
-            kind::ARRAY => 12,
-            kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => 12 * n,
-            kind::ENUM | kind::FUNC_PROTO => 8 * n,
-            _ => 0,
-        }
-    }
-}
-
-impl<'a> Btf<'a> {
-    fn parse(blob: &'a [u8]) -> Result<Self, BtfError> {
-        let header = || -> Option<(&'a [u8], &'a [u8])> {
-            if u16::from_ne_bytes(blob.get(..2)?.try_into().ok()?) != MAGIC {
-                return None;
-            }
-            let word = |i: usize| word_at(blob, 4 + 4 * i).map(|w| w as usize);
-            let body = blob.get(word(0)?..)?;
-            let part = |offset: usize, length: usize| body.get(offset..offset.checked_add(length)?);
-            Some((part(word(1)?, word(2)?)?, part(word(3)?, word(4)?)?))
-        };
-        let (types, strings) = header().ok_or(BtfError::Format("no BTF header"))?;
-        let mut btf = Self { types, strings, starts: vec![u32::MAX], named: HashMap::new() };
-        let mut at = 0;
-        while at < types.len() {
-            let head = btf.head_at(at).ok_or(BtfError::Format("a type is cut short"))?;
-            let too_long = || BtfError::Format("too many types");
-            let id = u32::try_from(btf.starts.len()).ok().ok_or_else(too_long)?;
-            if matches!(head.kind(), kind::STRUCT | kind::UNION | kind::ENUM | kind::TYPEDEF)
-                && head.name != 0
-            {
-                btf.named.entry(btf.string(head.name)).or_insert(id);
-            }
-            btf.starts.push(u32::try_from(at).ok().ok_or_else(too_long)?);
-            at += Head::SIZE + head.tail();
-        }
-        Ok(btf)
-    }
-
-    /// The byte offset of a member, also of one inside unnamed structs and unions.
-    fn offset_of(&self, owner: &str, member: &str) -> Option<u32> {
-        self.bit_offset_of(owner, member).map(|bits| bits / 8)
-    }
-
-    /// The same in bits, for a bit field.
-    fn bit_offset_of(&self, owner: &str, member: &str) -> Option<u32> {
-        let id = self.resolve(*self.named.get(owner.as_bytes())?)?;
-        self.bit_offset(id, member.as_bytes(), 0)
-    }
-
-    /// The size of a struct or union.
-    fn size_of(&self, name: &str) -> Option<u32> {
-        let id = self.resolve(*self.named.get(name.as_bytes())?)?;
-        Some(self.head_at(*self.starts.get(id as usize)? as usize)?.detail)
-    }
-
-    /// The value of a member of an enumeration.
-    fn enumerator(&self, owner: &str, member: &str) -> Option<u32> {
-        let start = *self.starts.get(*self.named.get(owner.as_bytes())? as usize)? as usize;
-        let head = self.head_at(start).filter(|head| head.kind() == kind::ENUM)?;
-        (0..head.members()).map(|i| start + Head::SIZE + 8 * i).find_map(|at| {
-            let name = self.string(word_at(self.types, at)?);
-            if name == member.as_bytes() { word_at(self.types, at + 4) } else { None }
-        })
-    }
-
-    fn has_function(&self, name: &str) -> bool {
-        self.starts
-            .iter()
-            .filter_map(|start| self.head_at(*start as usize))
-            .any(|head| head.kind() == kind::FUNC && self.string(head.name) == name.as_bytes())
-    }
-
-    fn bit_offset(&self, id: u32, wanted: &[u8], depth: u8) -> Option<u32> {
-        let start = *self.starts.get(id as usize)? as usize;
-        let head = self.head_at(start)?;
-        if !matches!(head.kind(), kind::STRUCT | kind::UNION) || depth > 16 {
-            return None;
-        }
-        (0..head.members()).find_map(|i| {
-            let at = start + Head::SIZE + 12 * i;
-            let name = self.string(word_at(self.types, at)?);
-            let offset = word_at(self.types, at + 8)?;
-            let offset = if head.has_bit_fields() { offset & 0x00ff_ffff } else { offset };
-            if name == wanted {
-                return Some(offset);
-            }
-            if !name.is_empty() {
-                return None;
-            }
-            let inner = self.resolve(word_at(self.types, at + 4)?)?;
-            Some(offset + self.bit_offset(inner, wanted, depth + 1)?)
-        })
-    }
-
-    /// Follows typedefs and qualifiers to the type itself.
-    fn resolve(&self, mut id: u32) -> Option<u32> {
-        for _ in 0..32 {
-            let head = self.head_at(*self.starts.get(id as usize)? as usize)?;
-            match head.kind() {
-                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                    id = head.detail;
-                }
-                _ => return Some(id),
-            }
-        }
-        None
-    }
-
-    fn head_at(&self, at: usize) -> Option<Head> {
-        Some(Head {
-            name: word_at(self.types, at)?,
-            info: word_at(self.types, at + 4)?,
-            detail: word_at(self.types, at + 8)?,
-        })
-    }
-
-    fn string(&self, offset: u32) -> &'a [u8] {
-        let rest = self.strings.get(offset as usize..).unwrap_or_default();
-        rest.split(|&octet| octet == 0).next().unwrap_or_default()
-    }
-}
-
-fn word_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
-}
-
 #[cfg(test)]
 mod tests {
+    use aya_obj::btf::BtfKind;
+
     use super::*;
 
-    /// Builds a blob: `struct outer { int a; struct { int b; union { int c; int d; }; }; bits e:1 }`, behind a typedef, and
-    /// `void run(void)`.
-    fn blob() -> Vec<u8> {
-        let strings = b"\0int\0outer\0a\0b\0c\0d\0e\0alias\0run\0";
-        let name = |text: &[u8]| {
-            let with_end = [text, b"\0"].concat();
-            let at = strings.windows(with_end.len()).position(|w| w == with_end && text.len() < w.len());
-            u32::try_from(at.unwrap()).unwrap()
-        };
-        let mut types: Vec<u32> = Vec::new();
-        types.extend([name(b"int"), kind::INT << 24, 4, 0x0100_0020]);
-        types.extend([0, kind::UNION << 24 | 2, 4, name(b"c"), 1, 0, name(b"d"), 1, 0]);
-        types.extend([0, kind::STRUCT << 24 | 2, 8, name(b"b"), 1, 0, 0, 2, 32]);
-        types.extend([name(b"outer"), 1 << 31 | kind::STRUCT << 24 | 3, 20]);
-        types.extend([name(b"a"), 1, 0, 0, 3, 32, name(b"e"), 1, 0x0100_0060]);
-        types.extend([name(b"alias"), kind::TYPEDEF << 24, 4]);
-        types.extend([0, kind::FUNC_PROTO << 24, 0]);
-        types.extend([name(b"run"), kind::FUNC << 24, 6]);
-        let types: Vec<u8> = types.iter().flat_map(|w| w.to_ne_bytes()).collect();
-        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();
-        let mut blob = MAGIC.to_ne_bytes().to_vec();
-        blob.extend([1, 0]);
-        for word in [24, 0, length(&types), length(&types), length(strings)] {
-            blob.extend(word.to_ne_bytes());
-        }
-        [blob, types, strings.to_vec()].concat()
-    }
-
     #[test]
-    fn finds_members_at_every_depth() {
-        let blob = blob();
+    fn symbols_keep_their_ids_for_aya() {
+        let blob = reader::tests::blob();
         let btf = Btf::parse(&blob).unwrap();
-        for (member, offset) in [("a", 0), ("b", 4), ("c", 8), ("d", 8), ("e", 12)] {
-            assert_eq!(btf.offset_of("outer", member), Some(offset), "{member}");
-            assert_eq!(btf.offset_of("alias", member), Some(offset), "alias.{member}");
-        }
-        assert_eq!(btf.bit_offset_of("outer", "e"), Some(96));
-        assert_eq!(
-            (btf.size_of("outer"), btf.size_of("alias"), btf.size_of("nowhere")),
-            (Some(20), Some(20), None)
-        );
-        assert_eq!(btf.offset_of("outer", "z"), None);
-        assert_eq!(btf.offset_of("nowhere", "a"), None);
-    }
-
-    #[test]
-    fn a_function_is_found_by_its_name_and_no_type_is_taken_for_it() {
-        let blob = blob();
-        let btf = Btf::parse(&blob).unwrap();
-        assert!(btf.has_function("run"));
-        assert!(!btf.has_function("outer") && !btf.has_function("walk"));
-    }
-
-    #[test]
-    fn garbage_is_an_error_and_no_panic() {
-        assert!(Btf::parse(b"").is_err());
-        assert!(Btf::parse(b"\x9f\xeb\x01\x00").is_err());
-        let whole = blob();
-        for length in 0..whole.len() {
-            if let Ok(btf) = Btf::parse(&whole[..length]) {
-                assert_eq!(btf.offset_of("nowhere", "a"), None);
-            }
-        }
+        let wanted = [Symbol::Function("run"), Symbol::Function("walk"), Symbol::Tracepoint("run")];
+        let symbols = symbols_in(&btf, wanted.into_iter());
+        assert_eq!(symbols, [(7, Symbol::Function("run"))]);
+        let kernel = KernelBtf { symbols, ..KernelBtf::default() };
+        assert!(kernel.has_function("run") && !kernel.has_function("walk"));
+        let btf = kernel.for_aya().unwrap();
+        assert_eq!(btf.id_by_type_name_kind("run", BtfKind::Func).unwrap(), 7);
+        assert!(btf.id_by_type_name_kind("walk", BtfKind::Func).is_err());
+        assert!(btf.id_by_type_name_kind("run", BtfKind::Typedef).is_err());
     }
 }

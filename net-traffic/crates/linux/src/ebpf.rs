@@ -4,7 +4,7 @@ use std::{collections::HashMap as StdHashMap, io, os::fd::AsFd};
 
 use aya::{
     Ebpf as Programs,
-    maps::{HashMap, Map, MapData, PerCpuArray, RingBuf},
+    maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
 use foldhash::{HashSet, HashSetExt};
 use net_traffic_common::{
@@ -15,13 +15,14 @@ use super::{
     bpf,
     cgroup::paths::CgroupPaths,
     closed::ClosedSockets,
-    harvest::Harvest,
+    interface_accounting::InterfacePrograms,
     kernel_log::KernelLog,
-    load::{self, LoadError, Loaded, Sizes, WirePrograms},
+    load::{self, LoadError, LoadOptions, Loaded},
     netns::NetNs,
     plan::Filled,
     platform::host,
     records,
+    socket_walk::SocketWalk,
 };
 use net_traffic_snapshot::{
     CollectError, Collector, Loss, Process, Snapshot, Socket, SocketId, Status, Tier,
@@ -29,18 +30,18 @@ use net_traffic_snapshot::{
 
 const NAME: &str = "ebpf";
 
-/// A walk that passed over sockets is repeated so often; what is missing then is in the next reading.
+/// The walks after one that skipped sockets. A socket that the last of them skips is in the next reading.
 const MORE_WALKS: usize = 3;
 
-/// Programs that count, and what was read of them.
+/// The programs that count, and their maps.
 pub struct Ebpf {
     programs: Programs,
-    harvest: Harvest,
-    /// How many sockets it gave last.
+    socket_walk: SocketWalk,
+    /// The number of sockets in the last walk.
     walked: usize,
-    /// Gives the sockets without an owner to whoever holds them.
-    adopt: bpf::IterLink,
-    orphans: Orphans,
+    /// The walk over the file descriptors: a socket without an owner gets the process that has it open.
+    set_owners: bpf::IterLink,
+    unowned: Unowned,
     processes: Map,
     cgroups: CgroupPaths,
     loss: PerCpuArray<MapData, u64>,
@@ -48,45 +49,42 @@ pub struct Ebpf {
     closed: ClosedSockets,
     tier: Tier,
     slots: Vec<Filled>,
-    wire: Option<WirePrograms>,
-    /// What the maps take, which is known once they are made; `None` until somebody asks.
+    interface_programs: Option<InterfacePrograms>,
+    /// The memory of the maps, which does not change. `None` before the first reading.
     map_bytes: Option<u64>,
-    /// Rows of processes that have ended, as they were last reported.
+    /// The rows of ended processes at the last reading.
     ended: StdHashMap<ProcessKey, ProcessCounters>,
 }
 
 impl Ebpf {
-    /// Loads and attaches the programs: counting begins when this returns.
+    /// Loads and attaches the programs: they count when this returns.
     ///
-    /// `netns`: the namespace whose interfaces are to be watched, if any.
+    /// `netns`: the namespace of the interfaces to account for.
     ///
     /// # Errors
-    /// When no tier holds, or not the one that is wanted.
-    pub fn start(wanted: Tier, sizes: Sizes, netns: Option<&NetNs>) -> Result<Self, LoadError> {
-        let Loaded { mut bpf, tier, slots, harvest, baseline, wire } = load::load(wanted, sizes, netns)?;
-        let missing = |error: &dyn std::fmt::Display| LoadError::Maps(error.to_string());
-        let mut take = |name: &str| {
-            bpf.take_map(name).ok_or_else(|| LoadError::Maps(format!("the object lacks the map {name}")))
-        };
-        let processes = take("PROCESSES")?;
-        let ring = RingBuf::try_from(take("CLOSED_SOCKETS")?).map_err(|error| missing(&error))?;
-        let open = RingBuf::try_from(take("OPEN_SOCKETS")?).map_err(|error| missing(&error))?;
-        let loss = PerCpuArray::try_from(take("LOSS")?).map_err(|error| missing(&error))?;
-        let cgroups = CgroupPaths::read(take("CGROUP_PATHS")?).map_err(|error| missing(&error))?;
-        let log = KernelLog::open(&mut bpf).map_err(|error| missing(&error))?;
+    /// When no tier holds, or not the wanted one.
+    pub fn start(wanted: Tier, options: LoadOptions, netns: Option<&NetNs>) -> Result<Self, LoadError> {
+        let Loaded { mut bpf, tier, slots, sockets, descriptors, interfaces } =
+            load::load(wanted, options, netns)?;
+        let processes = bpf.take_map("PROCESSES").ok_or(LoadError::NoMap("PROCESSES"))?;
+        let closed = open_map(&mut bpf, "CLOSED_SOCKETS", RingBuf::try_from)?;
+        let open = open_map(&mut bpf, "OPEN_SOCKETS", RingBuf::try_from)?;
+        let loss = open_map(&mut bpf, "LOSS", PerCpuArray::try_from)?;
+        let cgroups = open_map(&mut bpf, "CGROUP_PATHS", CgroupPaths::read)?;
+        let log = KernelLog::open(&mut bpf).map_err(LoadError::Log)?;
         Ok(Self {
             cgroups,
-            harvest: Harvest::new(harvest, open),
+            socket_walk: SocketWalk::new(sockets, open),
             walked: 0,
-            adopt: baseline,
-            orphans: Orphans::default(),
+            set_owners: descriptors,
+            unowned: Unowned::default(),
             processes,
             loss,
             log,
-            closed: ClosedSockets::start(ring).map_err(|error| missing(&error))?,
+            closed: ClosedSockets::start(closed).map_err(LoadError::Thread)?,
             tier,
             slots,
-            wire,
+            interface_programs: interfaces,
             map_bytes: None,
             ended: StdHashMap::new(),
             programs: bpf,
@@ -98,12 +96,12 @@ impl Ebpf {
         self.tier
     }
 
-    /// The programs that count what crosses the interfaces, once, if they were asked for.
-    pub fn take_wire(&mut self) -> Option<WirePrograms> {
-        self.wire.take()
+    /// The programs of the interface accounting. A second call returns `None`.
+    pub fn take_interface_programs(&mut self) -> Option<InterfacePrograms> {
+        self.interface_programs.take()
     }
 
-    /// The whole object, for programs that do not count.
+    /// The whole object, for the programs of a capture.
     pub(super) fn programs_mut(&mut self) -> &mut Programs {
         &mut self.programs
     }
@@ -118,13 +116,13 @@ impl Ebpf {
         self.cgroups.of(id)
     }
 
-    /// Reads every socket, which settles what its owner moved, and adds it to `sockets`.
+    /// Reads every socket and adds it to `sockets`. The walk posts the owner's bytes to its row of `PROCESSES`.
     fn read_sockets(&mut self, sockets: &mut Vec<Socket>) -> io::Result<Owners> {
         let mut owners = Owners::default();
         let others = sockets.len();
-        // About as many as last time: memory that grows is copied.
+        // Reserve the last count to avoid reallocation.
         sockets.reserve(self.walked);
-        self.harvest.read(|record| {
+        self.socket_walk.read(|record| {
             owners.note(record);
             sockets.extend(records::socket(record));
         })?;
@@ -132,7 +130,8 @@ impl Ebpf {
         Ok(owners)
     }
 
-    /// Reads the rows of processes, and removes those that can gain nothing any more.
+    /// Reads the rows of processes, and removes those of ended processes that own no socket and have not changed since
+    /// the last reading.
     fn read_processes(&mut self, owners: &HashSet<ProcessKey>, snapshot: &mut Snapshot) -> io::Result<()> {
         let mut seen = HashSet::new();
         let mut finished = Vec::new();
@@ -140,7 +139,8 @@ impl Ebpf {
             HashMap::try_from(&self.processes).map_err(io::Error::other)?;
         for entry in &rows {
             let (key, row) = entry.map_err(io::Error::other)?;
-            // The walk starts over when the entry it stands on is removed.
+            // The kernel starts over where the last key was removed
+            // (<https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/hashtab.c#L951>).
             if !seen.insert(key) {
                 continue;
             }
@@ -176,11 +176,11 @@ impl Ebpf {
         })
     }
 
-    /// The statistics of all programs that run, added up.
+    /// The sums over all loaded programs.
     fn read_programs(&self) -> io::Result<bpf::ProgramStats> {
         let mut sum = bpf::ProgramStats::default();
         for (_name, program) in self.programs.programs() {
-            // A program of a tier that is not in use was never loaded.
+            // A program of another tier is not loaded.
             let Ok(fd) = program.fd() else { continue };
             let bpf::ProgramStats { run_time_ns, recursion_misses } = bpf::program_stats(fd.as_fd())?;
             sum.run_time_ns += run_time_ns;
@@ -189,18 +189,18 @@ impl Ebpf {
         Ok(sum)
     }
 
-    /// What fills each slot, and what was refused before it.
+    /// The program of each slot, and the refusals before it.
     fn status(&self) -> impl Iterator<Item = Status> {
         let tried = self.slots.iter().filter(|filled| filled.hook.is_some() || !filled.refusals.is_empty());
         tried.map(Filled::status)
     }
 }
 
-/// Who owns the sockets of one walk.
+/// The owners of the sockets of one walk.
 #[derive(Default)]
 struct Owners {
     known: HashSet<ProcessKey>,
-    /// The cookies of the sockets that have none.
+    /// The cookies of the sockets without an owner.
     lacking: Vec<u64>,
 }
 
@@ -214,24 +214,34 @@ impl Owners {
     }
 }
 
-/// Sockets that have no owner, by how many readings found none: nobody has sent or received on them yet, or by calls
-/// that no hook sees.
+/// The sockets without an owner, with the number of readings since they were found. No process has sent or received on
+/// them by a call that has a hook.
 #[derive(Default)]
-struct Orphans(StdHashMap<u64, u32>);
+struct Unowned(StdHashMap<u64, u32>);
 
-impl Orphans {
-    /// Whether there are some for whose holder it is worth to look: less and less often, since the kernel's own sockets
-    /// are held by nobody, and a connection may wait for long to be accepted.
-    fn found_new(&mut self, lacking: &[u64]) -> bool {
+impl Unowned {
+    /// True: walk over the file descriptors. It is for the first, second, fourth, eighth … reading of a socket: kernel
+    /// sockets never get an owner, and a connection may wait long until a process accepts it.
+    fn need_search(&mut self, lacking: &[u64]) -> bool {
         let before = std::mem::take(&mut self.0);
-        let mut worth = false;
+        let mut needed = false;
         for &cookie in lacking {
             let readings = before.get(&cookie).copied().unwrap_or(0).saturating_add(1);
-            worth |= readings.is_power_of_two();
+            needed |= readings.is_power_of_two();
             self.0.insert(cookie, readings);
         }
-        worth
+        needed
     }
+}
+
+/// Takes a map out of the object, with its type.
+fn open_map<T>(
+    bpf: &mut Programs,
+    name: &'static str,
+    open: impl FnOnce(Map) -> Result<T, MapError>,
+) -> Result<T, LoadError> {
+    let map = bpf.take_map(name).ok_or(LoadError::NoMap(name))?;
+    open(map).map_err(|cause| LoadError::Map { map: name, cause })
 }
 
 impl Collector for Ebpf {
@@ -241,27 +251,28 @@ impl Collector for Ebpf {
 
     fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
         let failed = |attempt| move |cause| CollectError { collector: NAME, attempt, cause };
-        // Live sockets first: one that is destroyed meanwhile is in both, and its final record counts.
+        // Sockets before processes: the walk posts each owner's bytes to its row. Live sockets before closed ones: a
+        // socket that is destroyed in between is in both, and its final record counts.
         let others = snapshot.sockets.len();
         let sockets = &mut snapshot.sockets;
         let mut owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
-        if self.orphans.found_new(&owners.lacking) {
-            self.adopt.run().map_err(failed("find who holds the sockets"))?;
-            // The search takes long where there are many descriptors, and rates are of the time between readings.
+        if self.unowned.need_search(&owners.lacking) {
+            self.set_owners.run().map_err(failed("find the owners of the sockets"))?;
+            // The search takes long on a host with many descriptors. Rates are divided by the time between readings.
             snapshot.at = host::now();
             sockets.truncate(others);
             owners = self.read_sockets(sockets).map_err(failed("read the sockets"))?;
         }
         let mut closed = self.closed.take();
         for _ in 0..MORE_WALKS {
-            let rest = self.harvest.read_rest(&closed, |record| {
+            let rest = self.socket_walk.read_rest(&closed, |record| {
                 owners.note(record);
                 sockets.extend(records::socket(record));
             });
             if !rest.map_err(failed("read the sockets"))? {
                 break;
             }
-            // Who ended during that is in both.
+            // A socket that was destroyed during the walk is in both.
             closed.extend(self.closed.take());
         }
         if !closed.is_empty() {
@@ -274,7 +285,7 @@ impl Collector for Ebpf {
         self.map_bytes = self.map_bytes.or_else(|| bpf::map_bytes().ok());
         snapshot.cost.map_bytes = self.map_bytes;
         if bpf::measures_run_time() {
-            let programs = self.read_programs().map_err(failed("read what the programs cost"))?;
+            let programs = self.read_programs().map_err(failed("read the run time of the programs"))?;
             snapshot.cost.bpf_run_ns = Some(programs.run_time_ns);
         }
         snapshot.status.extend(self.status());

@@ -3,14 +3,15 @@
 use super::capture;
 use super::cgroup::Containers;
 use super::ebpf::Ebpf;
-use super::elsewhere::Elsewhere;
+use super::error_chain::chain;
+use super::interface_accounting::InterfaceAccounting;
 use super::interfaces::Interfaces;
-use super::load::{self, LoadError, Sizes};
+use super::load::{self, LoadError, LoadOptions};
 use super::netns::NetNs;
+use super::other_namespaces::OtherNamespaces;
 use super::procfs::ProcFs;
 use super::rights;
 use super::sock_diag::{SockDiag, SocketQuery, States};
-use super::wire::Wire;
 use crate::platform::host;
 use net_traffic_snapshot::{
     Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted, collect_all,
@@ -50,23 +51,22 @@ impl Live {
         } else {
             None
         };
-        let wire = ebpf.as_mut().and_then(Ebpf::take_wire);
-        let wire = wire.map(|programs| Wire::start(programs, &netns, options.arrivals.clone())).transpose();
-        let wire = wire.map_err(failed("watch the interfaces"))?;
+        let programs = ebpf.as_mut().and_then(Ebpf::take_interface_programs);
+        let xdp = options.arrivals.clone().unwrap_or_default();
+        let accounting = programs.map(|programs| InterfaceAccounting::start(programs, &netns, xdp));
+        let accounting = accounting.transpose().map_err(failed("watch the interfaces"))?;
         let dumps = dumps(*wanted, ebpf.is_some() && !options.waits);
         let scope = (!everywhere).then(|| netns.inode());
         let everyone = *everywhere && ebpf.is_none();
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
-        let others = everyone.then(|| Elsewhere::new(netns.inode(), dumps));
+        let others = everyone.then(|| OtherNamespaces::new(netns.inode(), dumps));
         let interfaces = Interfaces::new(netns).map_err(failed("enter the network namespace"))?;
         let interfaces = if *everywhere { interfaces.with_stacked() } else { interfaces };
         // The programs' counters first: the time of a snapshot is that of their reading.
         let mut collectors: Vec<Box<dyn Collector>> = Vec::new();
         collectors.extend(ebpf.map(|ebpf| Box::new(ebpf) as Box<dyn Collector>));
         collectors.push(Box::new(interfaces));
-        if let Some(wire) = wire {
-            collectors.push(Box::new(wire));
-        }
+        collectors.extend(accounting.map(|accounting| Box::new(accounting) as Box<dyn Collector>));
         collectors.push(Box::new(sockets));
         // Programs see the sockets of all namespaces by themselves.
         collectors.extend(others.map(|others| Box::new(others) as Box<dyn Collector>));
@@ -125,7 +125,8 @@ fn start_counting(
             Ok(None)
         };
     }
-    match Ebpf::start(tier, Sizes { arrivals, lose_one_in, ..Sizes::default() }, watched) {
+    match Ebpf::start(tier, LoadOptions { xdp_rx: arrivals, lose_one_in, ..LoadOptions::default() }, watched)
+    {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
             if tier == Tier::Auto && !arrivals {
@@ -146,7 +147,7 @@ fn survey_tiers() -> Vec<Status> {
         (Tier::Kprobe, "every call, exact to the byte, at several times the cost"),
     ];
     let trials = tiers.into_iter().map(|(tier, covers)| {
-        let refusal = load::load(tier, Sizes::default(), None).err().map(|error| error.to_string());
+        let refusal = load::load(tier, LoadOptions::default(), None).err().map(|error| chain(&error));
         Status {
             slot: format!("tier {}", tier.name()),
             tier: refusal.is_none().then(|| tier.name().to_owned()),
@@ -180,8 +181,8 @@ fn each_once(status: Vec<Status>) -> Vec<Status> {
 }
 
 /// As many descendants as there may be processes on most hosts.
-fn tracing() -> Sizes {
-    Sizes { descendants: 65_536, ..Sizes::default() }
+fn tracing() -> LoadOptions {
+    LoadOptions { descendants: 65_536, ..LoadOptions::default() }
 }
 
 /// Why there is no source where it must count.
@@ -197,9 +198,11 @@ fn refusal(tier: Tier, error: &LoadError) -> OpenError {
         },
         (None, Tier::Auto) => OpenError::Failed {
             attempt: "count in the kernel".to_owned(),
-            cause: std::io::Error::other(error.to_string()),
+            cause: std::io::Error::other(chain(error)),
         },
-        (None, _) => OpenError::Usage(format!("--tier {}: this kernel refuses it: {error}", tier.name())),
+        (None, _) => {
+            OpenError::Usage(format!("--tier {}: this kernel refuses it: {}", tier.name(), chain(error)))
+        }
     }
 }
 
@@ -218,7 +221,7 @@ fn not_counting(error: &LoadError, lacking: Option<Status>) -> Status {
         tier: None,
         program: None,
         covers: None,
-        reason: Some(reason.unwrap_or_else(|| error.to_string())),
+        reason: Some(reason.unwrap_or_else(|| chain(error))),
         remedy,
     }
 }

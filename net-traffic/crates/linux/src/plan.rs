@@ -1,15 +1,26 @@
-//! Which program counts what: one table, preferred first within a slot, and the decision what to try next.
+//! The table of slots, programs and maps, and the decision which program to try next.
 //!
-//! Pure: the decision is made on what trial load and trial attach answered, never on a kernel's version.
+//! Pure: the decision follows from the kernel's answers to trial loads and trial attaches, never from its version.
 
 mod attach;
-mod seldom;
+mod maps;
+mod version_specific;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
 
 pub use self::attach::{Attach, Crossing};
-pub use self::seldom::{SELDOM, needed};
+pub use self::maps::{LoadOptions, MAPS, MapPlan, MapUse};
+pub use self::version_specific::{OPTIONAL_FUNCTIONS, optional_slots};
+use crate::error_chain::chain;
 use net_traffic_snapshot::{Status, Tier};
 
-/// Where a socket's counters are kept: a kprobe cannot reach a socket's own storage, so that all or none use it.
+/// Where the counters of a socket are.
+///
+/// A kprobe has no helper for socket storage (the helper belongs to programs of the type `tracing`:
+/// <https://github.com/gregkh/linux/blob/v6.12.117/kernel/trace/bpf_trace.c#L1970>), so that either all programs use
+/// the socket storage or none does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
     InSocket,
@@ -24,8 +35,8 @@ impl Storage {
     }
 }
 
-/// One eBPF program of the object and where it attaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One eBPF program of the object and its attach point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
     pub name: &'static str,
     pub attach: Attach,
@@ -34,19 +45,19 @@ pub struct Program {
 /// One way to fill a slot. It holds only if all its programs attach.
 #[derive(Clone, Copy, Debug)]
 pub struct Hook {
-    /// `None`: serves every tier.
+    /// `None`: for every tier.
     pub tier: Option<Tier>,
     pub storage: Option<Storage>,
     pub programs: &'static [Program],
 }
 
-/// One thing that must be observed.
+/// One kind of event that must be counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     pub name: &'static str,
-    /// Without it nothing is exact: then no tier holds.
+    /// No tier holds while this slot is empty: counters would be wrong.
     pub required: bool,
-    /// What it gives, as `doctor` says it.
+    /// What `doctor` prints about the slot.
     pub covers: &'static str,
     /// Preferred first.
     pub hooks: &'static [Hook],
@@ -64,7 +75,9 @@ macro_rules! hook {
 
 use hook;
 
-/// The first looks where the kernel may one day keep nothing.
+/// `*_peek_tp` reads the kernel-private layout of socket storage
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/include/linux/bpf_local_storage.h#L86>).
+/// [`SEND_BY_HELPER`] calls the helper instead, and is the portable fallback.
 const SEND: Hook = hook!(Some(Tier::TpBtf), None, "send_peek_tp": Attach::Tracepoint("sock_send_length"));
 const SEND_BY_HELPER: Hook =
     hook!(Some(Tier::TpBtf), None, "send_tp": Attach::Tracepoint("sock_send_length"));
@@ -72,8 +85,10 @@ const RECV: Hook = hook!(Some(Tier::TpBtf), None, "recv_peek_tp": Attach::Tracep
 const RECV_BY_HELPER: Hook =
     hook!(Some(Tier::TpBtf), None, "recv_tp": Attach::Tracepoint("sock_recv_length"));
 
-/// Every slot, in the order in which they are filled: the baseline first, so that whatever moves between it and
-/// the hooks is found by the first settlement; what nobody holds after them, so that nobody can take it unseen.
+/// Every slot, in the order in which they are filled.
+///
+/// The order matters. The baseline comes before the hooks: the first flush of a socket covers the gap between the two.
+/// The unaccepted connections come after the hooks: a process that accepts one cannot be missed.
 pub const SLOTS: &[Slot] = &[
     Slot {
         name: "cookies",
@@ -217,13 +232,13 @@ pub const SLOTS: &[Slot] = &[
     Slot {
         name: "cgroups",
         required: false,
-        covers: "containers that end before anybody looks",
+        covers: "containers that end between two readings",
         hooks: &[hook!(None, None, "cgroup_tp": Attach::Tracepoint("cgroup_mkdir"))],
     },
     Slot {
         name: "unheld",
         required: false,
-        covers: "connections older than the tool that no process holds: they wait to be accepted",
+        covers: "connections older than the tool that wait to be accepted: no process holds them",
         hooks: &[hook!(None, None, "unheld": Attach::Connections)],
     },
     Slot {
@@ -237,19 +252,21 @@ pub const SLOTS: &[Slot] = &[
     },
 ];
 
-/// Filled last, where descendants are traced: whoever is born from then on is known from its first instruction.
+/// The slot of traced descendants. It is filled last: each process that is forked after that is marked before its first
+/// instruction.
 pub const DESCENDANTS: Slot = Slot {
     name: "descendants",
     required: true,
     covers: "the processes that a command starts",
     hooks: &[hook!(None, None, "fork_tp": Attach::Tracepoint("sched_process_fork"))],
 };
-/// The slots of what crosses the interfaces; filled where that is asked for.
-pub const WIRE_SLOTS: &[Slot] = &[
+
+/// The slots of the interface accounting, in the order of its directions.
+pub const INTERFACE_SLOTS: &[Slot] = &[
     Slot {
         name: "wire_in",
         required: false,
-        covers: "whose bytes the interfaces receive",
+        covers: "the owners of the bytes that the interfaces receive",
         hooks: &[
             hook!(None, None, "wire_ingress": Attach::Tcx(Crossing::In)),
             hook!(None, None, "wire_ingress": Attach::Clsact(Crossing::In)),
@@ -258,7 +275,7 @@ pub const WIRE_SLOTS: &[Slot] = &[
     Slot {
         name: "wire_out",
         required: false,
-        covers: "whose bytes the interfaces send",
+        covers: "the owners of the bytes that the interfaces send",
         hooks: &[
             hook!(None, None, "wire_egress": Attach::Tcx(Crossing::Out)),
             hook!(None, None, "wire_egress": Attach::Clsact(Crossing::Out)),
@@ -266,15 +283,15 @@ pub const WIRE_SLOTS: &[Slot] = &[
     },
 ];
 
-/// Filled where it is asked for.
-pub const ARRIVAL: Slot = Slot {
+/// The slot of the frames that XDP counts.
+pub const XDP_RX: Slot = Slot {
     name: "wire_xdp",
     required: false,
-    covers: "what the interfaces receive before anything can drop it",
+    covers: "the frames that the interfaces receive, before another program can drop them",
     hooks: &[hook!(None, None, "wire_xdp": Attach::Xdp)],
 };
 
-/// How one slot was filled, and what was refused before.
+/// The hook that fills a slot, and the programs that were refused before it.
 #[derive(Clone, Debug)]
 pub struct Filled {
     pub slot: &'static Slot,
@@ -282,31 +299,36 @@ pub struct Filled {
     pub refusals: Vec<Refusal>,
 }
 
-/// A program that this kernel refused, in the kernel's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A program that this kernel refused.
+#[derive(Clone, Debug)]
 pub struct Refusal {
     pub program: &'static str,
-    pub reason: String,
+    pub cause: Arc<dyn Error + Send + Sync>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.program, chain(&*self.cause))
+    }
 }
 
 impl Filled {
-    /// Whether the slot is as it must be.
+    /// False: the slot is required and empty.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.hook.is_some() || !self.slot.required
     }
 
-    /// How its first program attaches, if something fills it.
+    /// The attach point of the hook's first program.
     #[must_use]
     pub fn attach(&self) -> Option<Attach> {
         Some(self.hook?.programs.first()?.attach)
     }
 
-    /// As reports show it.
+    /// The entry of a report.
     #[must_use]
     pub fn status(&self) -> Status {
-        let refusals: Vec<String> =
-            self.refusals.iter().map(|refusal| format!("{}: {}", refusal.program, refusal.reason)).collect();
+        let refusals: Vec<String> = self.refusals.iter().map(Refusal::to_string).collect();
         let program = self.hook.and_then(|hook| hook.programs.first());
         Status {
             slot: self.slot.name.into(),
@@ -319,15 +341,19 @@ impl Filled {
     }
 }
 
+/// The kernel's answer to one attempt to load and attach a program. The error is shared: several slots may need the
+/// same program.
+pub type Attempt = Result<(), Arc<dyn Error + Send + Sync>>;
+
 /// Fills a slot with the first hook whose programs all attach.
 ///
-/// Only hooks that serve one of `tiers` and this storage are tried; `attach` tries one program, and is told of a
-/// program that attached already as often as a slot shares it.
+/// Only hooks of one of `tiers` and of this storage are tried. `attach` tries one program. Slots share programs, so
+/// that `attach` gets the same program several times.
 pub fn fill(
     slot: &'static Slot,
     tiers: &[Tier],
     storage: Storage,
-    attach: &mut dyn FnMut(&'static Program) -> Result<(), String>,
+    attach: &mut dyn FnMut(&'static Program) -> Attempt,
 ) -> Filled {
     let mut refusals = Vec::new();
     let hook = slot
@@ -338,8 +364,8 @@ pub fn fill(
         .find(|hook| {
             hook.programs.iter().all(|program| match attach(program) {
                 Ok(()) => true,
-                Err(reason) => {
-                    refusals.push(Refusal { program: program.name, reason });
+                Err(cause) => {
+                    refusals.push(Refusal { program: program.name, cause });
                     false
                 }
             })
@@ -347,24 +373,35 @@ pub fn fill(
     Filled { slot, hook, refusals }
 }
 
-/// Which tiers to try together, in which order, for what the user asked, on a machine of this architecture
+/// The tiers to try together, in their order, for the tier that the user chose, on a machine of this architecture
 /// ([`std::env::consts::ARCH`]).
 #[must_use]
-pub fn rounds(wanted: Tier, architecture: &str) -> Vec<Vec<Tier>> {
-    let mut rounds = match wanted {
+pub fn attempts(wanted: Tier, architecture: &str) -> Vec<Vec<Tier>> {
+    let mut attempts = match wanted {
         Tier::Auto => vec![vec![Tier::TpBtf, Tier::Fentry], vec![Tier::Kprobe]],
         Tier::Polling => Vec::new(),
         tier => vec![vec![tier]],
     };
-    rounds.retain(|tiers| tiers.iter().all(|tier| unsupported(*tier, architecture).is_none()));
-    rounds
+    attempts.retain(|tiers| tiers.iter().all(|tier| unsupported(*tier, architecture).is_none()));
+    attempts
 }
 
-/// Why a tier cannot count on this architecture, whatever its kernel grants; `None` if it can.
+/// The reason why a tier cannot count on this architecture; `None` if it can.
 #[must_use]
 pub fn unsupported(tier: Tier, architecture: &str) -> Option<&'static str> {
     (tier == Tier::Kprobe && architecture != "x86_64")
         .then_some("the kprobe programs read the registers of x86-64 and would count nothing here")
+}
+
+/// Every program of the table, once for each hook that needs it.
+pub fn programs() -> impl Iterator<Item = &'static Program> {
+    SLOTS
+        .iter()
+        .chain(INTERFACE_SLOTS)
+        .chain([&DESCENDANTS, &XDP_RX])
+        .chain(OPTIONAL_FUNCTIONS.iter().map(|(_, slot)| slot))
+        .flat_map(|slot| slot.hooks)
+        .flat_map(|hook| hook.programs)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use aya::maps::{HashMap, Map, MapData, PerCpuArray, PerCpuValues, loaded_maps};
 use aya::util::nr_cpus;
 use libtest_mimic::{Completion, Failed, Trial};
 use net_traffic_linux::ebpf::Ebpf;
-use net_traffic_linux::load::Sizes;
+use net_traffic_linux::load::LoadOptions;
 use net_traffic_selftest::traffic::{Feature, NetNs};
 use net_traffic_snapshot::Collector;
 use net_traffic_snapshot::{Bytes, Loss, Snapshot};
@@ -61,7 +61,7 @@ fn missed_hooks() -> Result<Option<Reason>, Failed> {
     }
     packets_to_first_processor()?;
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    let mut ebpf = Ebpf::start(net_traffic_snapshot::Tier::Auto, Sizes::default(), None)?;
+    let mut ebpf = Ebpf::start(net_traffic_snapshot::Tier::Auto, LoadOptions::default(), None)?;
     for _ in 0..ROUNDS {
         thread::scope(|scope| {
             let visitors = [0, 1].map(|cpu| scope.spawn(move || knock(cpu, nobody)));
@@ -118,7 +118,7 @@ fn packets_to_first_processor() -> Result<(), Failed> {
 /// ledger, summed over the CPUs.
 fn busy_map() -> Result<Option<Reason>, Failed> {
     let before = maps_named("LOSS");
-    let mut ebpf = Ebpf::start(net_traffic_snapshot::Tier::Auto, Sizes::default(), None)?;
+    let mut ebpf = Ebpf::start(net_traffic_snapshot::Tier::Auto, LoadOptions::default(), None)?;
     let map = Map::PerCpuArray(new_map("LOSS", &before)?);
     let mut counters: PerCpuArray<_, u64> = PerCpuArray::try_from(map)?;
     let cpus = u64::try_from(nr_cpus().map_err(|(_, error)| error)?)?;
@@ -287,7 +287,7 @@ fn multipath() -> io::Result<OwnedFd> {
 }
 
 fn kprobes() -> Result<Ebpf, Reason> {
-    Ebpf::start(net_traffic_snapshot::Tier::Kprobe, Sizes::default(), None)
+    Ebpf::start(net_traffic_snapshot::Tier::Kprobe, LoadOptions::default(), None)
         .map_err(|error| Reason::Tier(Tier::Kprobe, Refused { reason: error.to_string() }))
 }
 

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use aya::programs::loaded_programs;
 use libtest_mimic::{Completion, Failed, Trial};
 use net_traffic_linux::ebpf::Ebpf;
-use net_traffic_linux::load::Sizes;
-use net_traffic_linux::plan::{SELDOM, SLOTS};
+use net_traffic_linux::load::LoadOptions;
+use net_traffic_linux::plan::{OPTIONAL_FUNCTIONS, SLOTS};
 use net_traffic_selftest::traffic::{CaseRun, NetNs, cases};
 use net_traffic_snapshot::{Bytes, ProcessId, Snapshot, SocketId};
 use net_traffic_snapshot::{Collector, Tier};
@@ -50,7 +50,7 @@ fn in_namespace(
 fn full_map() -> Result<(), Failed> {
     let case = cases().find(|case| case.name == "tcp_brief_processes").ok_or("no such case")?;
     let mut run = CaseRun::prepare(case)?;
-    let sizes = Sizes { processes: 3, ..Sizes::default() };
+    let sizes = LoadOptions { processes: 3, ..LoadOptions::default() };
     let mut ebpf = Ebpf::start(Tier::Auto, sizes, None)?;
     let truth = run.run()?;
     run.finish()?;
@@ -84,7 +84,7 @@ fn full_map() -> Result<(), Failed> {
 fn full_ring() -> Result<(), Failed> {
     const BATCH: usize = 500;
     const BATCHES: usize = 200;
-    let sizes = Sizes { ring_bytes: 4096, ..Sizes::default() };
+    let sizes = LoadOptions { ring_bytes: 4096, ..LoadOptions::default() };
     let mut ebpf = Ebpf::start(Tier::Auto, sizes, None)?;
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let to = receiver.local_addr()?;
@@ -123,7 +123,7 @@ fn full_ring() -> Result<(), Failed> {
 fn full_walk() -> Result<(), Failed> {
     const SOCKETS: usize = 300;
     const WALKS: u32 = 3;
-    let sizes = Sizes { walk_bytes: 4096, ..Sizes::default() };
+    let sizes = LoadOptions { walk_bytes: 4096, ..LoadOptions::default() };
     let mut ebpf = Ebpf::start(Tier::Auto, sizes, None)?;
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let to = receiver.local_addr()?;
@@ -160,7 +160,7 @@ const STORAGE_LIMIT: &str = "/proc/sys/net/core/optmem_max";
 /// The kernel refuses socket storage: each sending socket is in the loss counters.
 fn refused_storage() -> Result<(), Failed> {
     const SOCKETS: u64 = 50;
-    let mut ebpf = Ebpf::start(Tier::Auto, Sizes::default(), None)?;
+    let mut ebpf = Ebpf::start(Tier::Auto, LoadOptions::default(), None)?;
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     std::fs::write(STORAGE_LIMIT, "0")?;
     let mut senders = Vec::new();
@@ -217,7 +217,7 @@ impl Drop for Program {
 fn our_programs() -> Vec<u32> {
     let names: Vec<&str> = SLOTS
         .iter()
-        .chain(SELDOM.iter().map(|(_, slot)| slot))
+        .chain(OPTIONAL_FUNCTIONS.iter().map(|(_, slot)| slot))
         .flat_map(|slot| slot.hooks)
         .flat_map(|hook| hook.programs)
         .map(|program| program.name)

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use libtest_mimic::{Completion, Failed, Trial};
 use net_traffic_linux::ebpf::Ebpf;
-use net_traffic_linux::load::Sizes;
+use net_traffic_linux::load::LoadOptions;
 use net_traffic_linux::platform::host;
 use net_traffic_selftest::traffic::NetNs;
 use net_traffic_snapshot::Snapshot;
@@ -28,7 +28,7 @@ fn after_a_search() -> Result<(), Failed> {
     allow(DESCRIPTORS as u64 + 1000)?;
     let file = File::open("/dev/null")?;
     let _many = (0..DESCRIPTORS).map(|_| file.try_clone()).collect::<Result<Vec<_>, _>>()?;
-    let mut ebpf = Ebpf::start(Tier::Auto, Sizes::default(), None)?;
+    let mut ebpf = Ebpf::start(Tier::Auto, LoadOptions::default(), None)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     for _ in 0..ATTEMPTS {
         ebpf.collect(&mut Snapshot::default())?;

@@ -13,10 +13,10 @@ use super::netns_addresses::NetnsAddresses;
 use super::promiscuous::Promiscuous;
 use super::translations::Translations;
 use crate::bpf::{XdpLink, XdpMode};
+use crate::interface_accounting::attachment::{Attacher, Attachment};
 use crate::netlink::Netlink;
 use crate::netns::NetNs;
 use crate::plan::Crossing;
-use crate::wire::end::{End, Watcher};
 use net_traffic_capture::LiveCaptureOptions;
 use pcap_io::Direction;
 
@@ -26,11 +26,11 @@ pub(super) struct AttachedFilters {
     promiscuous: bool,
     netns: NetNs,
     netlink: Netlink,
-    watcher: Watcher,
+    watcher: Attacher,
     /// By index of the captured interface.
     captured: HashMap<u32, InterfaceFilters>,
     /// Programs that record the senders of packets, on ports of a captured bridge that are not captured themselves.
-    ports: HashMap<u32, End>,
+    ports: HashMap<u32, Attachment>,
     /// The addresses in peer namespaces, once packets have processes.
     netns_addresses: Option<NetnsAddresses>,
     /// The NAT translations, once a peer namespace has an address.
@@ -48,7 +48,7 @@ struct InterfaceFilters {
 }
 
 enum AttachedFilter {
-    Stack(End),
+    Stack(Attachment),
     /// A drop of the link detaches the program.
     Xdp {
         _link: XdpLink,
@@ -68,7 +68,7 @@ impl AttachedFilters {
             promiscuous: options.promiscuous,
             netlink: netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))??,
             netns,
-            watcher: Watcher::of_this_process()?,
+            watcher: Attacher::of_this_process()?,
             captured: HashMap::new(),
             ports: HashMap::new(),
             netns_addresses: None,
@@ -194,7 +194,7 @@ impl AttachedFilters {
     }
 
     /// Tries TCX first: the kernel removes a TCX link when its process ends, also by SIGKILL.
-    fn hook(&mut self, program: BorrowedFd<'_>, ifindex: u32, crossing: Crossing) -> io::Result<End> {
+    fn hook(&mut self, program: BorrowedFd<'_>, ifindex: u32, crossing: Crossing) -> io::Result<Attachment> {
         let Self { watcher, netns, netlink, uses_tcx, .. } = self;
         if *uses_tcx != Some(false) {
             match watcher.attach(netns, netlink, program, ifindex, crossing, true) {

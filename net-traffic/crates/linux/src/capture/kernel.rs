@@ -4,7 +4,6 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use aya::Btf;
 use aya::maps::{Map, ProgramArray};
 use aya::programs::{
     BtfTracePoint, CgroupAttachMode, CgroupSock, Iter, Program, ProgramError, SchedClassifier, Xdp,
@@ -22,7 +21,8 @@ use super::program::ProgramError as FilterProgramError;
 use super::ring::{self, Ring};
 use crate::bpf::IterLink;
 use crate::ebpf::Ebpf;
-use crate::load::{self, LoadError, Sizes, cgroup2_root, chain};
+use crate::error_chain::chain;
+use crate::load::{self, LoadError, LoadOptions, cgroup2_root};
 use net_traffic_capture::{LiveCaptureOptions, names};
 use net_traffic_snapshot::Snapshot;
 use net_traffic_snapshot::{Collector, Tier};
@@ -191,7 +191,7 @@ impl Kernel {
     /// Stores the owner in every existing socket, and the creator in every new one.
     fn track_owners(&mut self) -> Result<(), TrackError> {
         let object = self.programs.object();
-        let btf = Btf::from_sys_fs()?;
+        let btf = load::kernel_btf()?;
         // Before the walk over existing sockets, so that no new socket is missed.
         let creator: &mut CgroupSock =
             object.program_mut("creator_cgroup").ok_or(TrackError::MissingProgram)?.try_into()?;
@@ -226,20 +226,20 @@ fn load_object(settings: CaptureSettings) -> Result<(Programs, Option<String>), 
     if settings.owners == 0 {
         return Ok((Programs::Bare(Box::new(load::load_for_capture(settings, false)?)), None));
     }
-    let btf = Btf::from_sys_fs().map_err(TrackError::from);
+    let btf = load::kernel_btf().map_err(TrackError::from);
     let reason = match btf.and_then(|btf| OwnerTracker::start(settings, &btf)) {
         Ok(tracker) => return Ok((Programs::Tracking(Box::new(tracker)), None)),
         Err(error) => chain(&error),
     };
     let settings = CaptureSettings { owners: OWNERS_COUNTED, ..settings };
-    let sizes = Sizes { capture: Some(settings), ..Sizes::default() };
-    match Ebpf::start(Tier::Auto, sizes, None) {
+    let options = LoadOptions { capture: Some(settings), ..LoadOptions::default() };
+    match Ebpf::start(Tier::Auto, options, None) {
         Ok(ebpf) => Ok((Programs::Counting(Box::new(ebpf), reason), None)),
         Err(error) if settings.choose != 0 => Err(error.into()),
         Err(error) => {
             let settings = CaptureSettings { owners: 0, ..settings };
             let bare = load::load_for_capture(settings, false)?;
-            Ok((Programs::Bare(Box::new(bare)), Some(error.to_string())))
+            Ok((Programs::Bare(Box::new(bare)), Some(chain(&error))))
         }
     }
 }

@@ -4,14 +4,15 @@
 use std::collections::HashSet;
 use std::io;
 
+use aya::Btf;
 use aya::maps::{HashMap, Map, MapError};
 use aya::programs::{BtfTracePoint, ProgramError};
-use aya::{Btf, BtfError};
 use net_traffic_common::packet::{CaptureSettings, OWNERS_HELD};
 use net_traffic_common::{PROCESS_EXITED, ProcessCounters, ProcessKey};
 
 use crate::cgroup::paths::CgroupPaths;
-use crate::load::{self, LoadError, chain};
+use crate::error_chain::chain;
+use crate::load::{self, LoadError};
 use net_traffic_snapshot::Status;
 
 /// The program for sends that works without the kernel's private storage layout.
@@ -30,9 +31,7 @@ const PROGRAMS: [(&str, &[&str]); 5] = [
 pub(super) enum TrackError {
     #[error(transparent)]
     Load(#[from] LoadError),
-    #[error(transparent)]
-    Btf(#[from] BtfError),
-    #[error(transparent)]
+    #[error("{}", chain(.0))]
     Program(#[from] ProgramError),
     #[error(transparent)]
     Map(#[from] MapError),
@@ -47,7 +46,7 @@ pub(super) enum TrackError {
 /// The status for `doctor`: a trial tells whether the kernel accepts the programs.
 pub(crate) fn status() -> Status {
     let settings = CaptureSettings { owners: OWNERS_HELD, ..CaptureSettings::default() };
-    let btf = Btf::from_sys_fs().map_err(TrackError::from);
+    let btf = load::kernel_btf().map_err(TrackError::from);
     let trial = btf.and_then(|btf| OwnerTracker::start(settings, &btf));
     Status {
         slot: "capture".to_owned(),

@@ -1,9 +1,9 @@
-//! What is decided when programs are refused, and that the plan and the object name the same.
+//! The decision after refusals, and the agreement of the plan with the object.
 
 use std::collections::BTreeSet;
 
 use aya_obj::Object;
-use net_traffic_common::packet::Inside;
+use net_traffic_common::packet::{CaptureSettings, Inside};
 use net_traffic_common::{
     ArrivalCounters, Flow, ProcessCounters, ProcessKey, SocketCounters, WireCounters, WireKey,
 };
@@ -11,7 +11,7 @@ use net_traffic_common::{
 use super::*;
 use crate::load::OBJECT;
 
-/// What `capture` loads besides.
+/// The programs that only `capture` loads.
 const CAPTURE: &[&str] = &[
     "keep_in",
     "keep_out",
@@ -26,28 +26,26 @@ const CAPTURE: &[&str] = &[
     "chosen_fork_tp",
 ];
 
-fn programs() -> impl Iterator<Item = &'static Program> {
-    SLOTS
-        .iter()
-        .chain(WIRE_SLOTS)
-        .chain([&DESCENDANTS, &ARRIVAL])
-        .chain(SELDOM.iter().map(|(_, slot)| slot))
-        .flat_map(|slot| slot.hooks)
-        .flat_map(|hook| hook.programs)
-}
-
 fn slot(name: &str) -> &'static Slot {
     SLOTS.iter().find(|slot| slot.name == name).unwrap()
 }
 
 fn fill_with(name: &str, tiers: &[Tier], storage: Storage, refused: &[&str]) -> Filled {
     fill(slot(name), tiers, storage, &mut |program| {
-        if refused.contains(&program.name) { Err(format!("no {}", program.name)) } else { Ok(()) }
+        if refused.contains(&program.name) { refuse(&format!("no {}", program.name)) } else { Ok(()) }
     })
 }
 
+fn refuse(reason: &str) -> Attempt {
+    Err(Arc::new(std::io::Error::other(reason)))
+}
+
+fn refusals(filled: &Filled) -> Vec<String> {
+    filled.refusals.iter().map(Refusal::to_string).collect()
+}
+
 #[test]
-fn the_first_hook_that_attaches_is_taken_and_refusals_are_kept() {
+fn first_attachable_hook_is_taken_refusals_are_kept() {
     let both = [Tier::TpBtf, Tier::Fentry];
     let filled = fill_with("tcp_send", &both, Storage::InSocket, &[]);
     assert_eq!(filled.hook.unwrap().programs[0].name, "send_peek_tp");
@@ -55,7 +53,7 @@ fn the_first_hook_that_attaches_is_taken_and_refusals_are_kept() {
 
     let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_peek_tp"]);
     assert_eq!(filled.hook.unwrap().programs[0].name, "send_tp");
-    assert_eq!(filled.refusals, [Refusal { program: "send_peek_tp", reason: "no send_peek_tp".into() }]);
+    assert_eq!(refusals(&filled), ["send_peek_tp: no send_peek_tp"]);
 
     let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_peek_tp", "send_tp"]);
     assert_eq!(filled.hook.unwrap().programs[0].name, "tcp_send_fx");
@@ -65,14 +63,14 @@ fn the_first_hook_that_attaches_is_taken_and_refusals_are_kept() {
 }
 
 #[test]
-fn a_hook_needs_all_its_programs() {
+fn hook_with_one_refused_program_is_skipped() {
     let filled = fill_with("udp_send", &[Tier::Fentry], Storage::InSocket, &["udp6_send_fx"]);
     assert!(filled.hook.is_none());
     assert_eq!(filled.refusals.len(), 1);
 }
 
 #[test]
-fn storage_decides_between_hooks_of_every_tier() {
+fn storage_selects_the_walk_program() {
     let filled = fill_with("sockets", &[Tier::Kprobe], Storage::ByAddress, &[]);
     assert_eq!(filled.hook.unwrap().programs[0].name, "harvest_addr");
     let filled = fill_with("sockets", &[Tier::TpBtf], Storage::InSocket, &[]);
@@ -80,15 +78,15 @@ fn storage_decides_between_hooks_of_every_tier() {
 }
 
 #[test]
-fn an_optional_slot_holds_without_a_hook() {
+fn empty_optional_slot_holds() {
     assert!(fill_with("process_exit", &[Tier::TpBtf], Storage::InSocket, &["exit_tp"]).holds());
 }
 
 #[test]
-fn the_wire_falls_back_from_tcx_to_clsact_and_says_so() {
+fn refused_tcx_falls_back_to_clsact() {
     let filled =
-        fill(&WIRE_SLOTS[0], &[Tier::TpBtf], Storage::InSocket, &mut |program| match program.attach {
-            Attach::Tcx(_) => Err("invalid argument".into()),
+        fill(&INTERFACE_SLOTS[0], &[Tier::TpBtf], Storage::InSocket, &mut |program| match program.attach {
+            Attach::Tcx(_) => refuse("invalid argument"),
             _ => Ok(()),
         });
     let status = filled.status();
@@ -97,10 +95,10 @@ fn the_wire_falls_back_from_tcx_to_clsact_and_says_so() {
 }
 
 #[test]
-fn program_names_fit_the_kernel_and_are_unique_per_attach_point() {
+fn program_names_are_short_and_unique() {
     let all = programs();
     assert!(programs().all(|program| program.name.len() <= 15));
-    // What crosses an interface has one program for both of its attach points.
+    // One program serves tcx and clsact.
     let mut programs: Vec<_> = all.filter(|program| !matches!(program.attach, Attach::Clsact(_))).collect();
     programs.sort_by_key(|program| program.name);
     programs.dedup_by(|a, b| a == b);
@@ -108,7 +106,7 @@ fn program_names_fit_the_kernel_and_are_unique_per_attach_point() {
 }
 
 #[test]
-fn the_object_has_the_programs_of_the_plan_and_no_others() {
+fn object_programs_equal_planned_programs() {
     let object = Object::parse(OBJECT).unwrap();
     let there: BTreeSet<&str> = object.programs.keys().map(String::as_str).collect();
     let planned: BTreeSet<&str> =
@@ -117,7 +115,7 @@ fn the_object_has_the_programs_of_the_plan_and_no_others() {
 }
 
 #[test]
-fn the_object_s_maps_hold_what_both_sides_share() {
+fn object_maps_have_the_shared_types() {
     let object = Object::parse(OBJECT).unwrap();
     let sizes = |name: &str| (object.maps[name].key_size() as usize, object.maps[name].value_size() as usize);
     assert_eq!(sizes("PROCESSES"), (size_of::<ProcessKey>(), size_of::<ProcessCounters>()));
@@ -130,11 +128,26 @@ fn the_object_s_maps_hold_what_both_sides_share() {
 }
 
 #[test]
-fn what_a_kernel_lacks_takes_no_slot() {
-    assert_eq!(needed(&[]).count(), 0);
-    let names: Vec<_> = needed(&["ip_append_page", "something_else"]).map(|slot| slot.name).collect();
+fn unused_map_has_one_entry() {
+    let object = Object::parse(OBJECT).unwrap();
+    let entries = |usage: &MapUse| -> Vec<(&str, u32)> {
+        MAPS.iter().map(|map| (map.name, (map.entries)(usage))).filter(|(_, entries)| *entries > 1).collect()
+    };
+    assert!(MAPS.iter().all(|map| object.maps.contains_key(map.name)));
+    let bare = entries(&MapUse::capture(CaptureSettings::default(), false));
+    assert_eq!(bare, [("CLOSED_SOCKETS", 65_536), ("OPEN_SOCKETS", 65_536), ("LOST", 1024)]);
+    let options = LoadOptions { descendants: 5, ..LoadOptions::default() };
+    let counting = MapUse { options, storage: Some(Storage::ByAddress), interfaces: false, owners: true };
+    let names: Vec<_> = entries(&counting).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["PROCESSES", "FAMILY", "CLOSED_SOCKETS", "OPEN_SOCKETS", "SOCKETS_BY_ADDR", "CALLS"]);
+}
+
+#[test]
+fn missing_function_takes_no_slot() {
+    assert_eq!(optional_slots(|_| false).count(), 0);
+    let names: Vec<_> = optional_slots(|name| name == "ip_append_page").map(|slot| slot.name).collect();
     assert_eq!(names, ["udp_pages"]);
-    let slot = needed(&["tcp_sendpage"]).next().unwrap();
+    let slot = optional_slots(|name| name == "tcp_sendpage").next().unwrap();
     for (storage, program) in [(Storage::InSocket, "tcp_page_fx"), (Storage::ByAddress, "tcp_page_kp")] {
         let filled = fill(slot, &[Tier::Kprobe], storage, &mut |_| Ok(()));
         assert_eq!(filled.hook.unwrap().programs[0].name, program);
@@ -143,9 +156,9 @@ fn what_a_kernel_lacks_takes_no_slot() {
 
 #[test]
 fn kprobe_tier_is_offered_on_x86_64_only() {
-    assert_eq!(rounds(Tier::Auto, "x86_64"), [vec![Tier::TpBtf, Tier::Fentry], vec![Tier::Kprobe]]);
-    assert_eq!(rounds(Tier::Auto, "aarch64"), [vec![Tier::TpBtf, Tier::Fentry]]);
-    assert!(rounds(Tier::Kprobe, "aarch64").is_empty());
+    assert_eq!(attempts(Tier::Auto, "x86_64"), [vec![Tier::TpBtf, Tier::Fentry], vec![Tier::Kprobe]]);
+    assert_eq!(attempts(Tier::Auto, "aarch64"), [vec![Tier::TpBtf, Tier::Fentry]]);
+    assert!(attempts(Tier::Kprobe, "aarch64").is_empty());
     assert!(unsupported(Tier::Kprobe, "aarch64").unwrap().contains("x86-64"));
     for tier in [Tier::Auto, Tier::TpBtf, Tier::Fentry, Tier::Polling] {
         assert_eq!(unsupported(tier, "aarch64"), None);

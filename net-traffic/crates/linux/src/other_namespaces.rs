@@ -1,4 +1,4 @@
-//! The sockets of all other network namespaces, where no program sees them: each namespace is asked in turn.
+//! The sockets of all other network namespaces, by one `sock_diag` query each, for snapshots without programs.
 
 use std::collections::HashMap;
 
@@ -8,19 +8,20 @@ use net_traffic_snapshot::Snapshot;
 use net_traffic_snapshot::{CollectError, Collector};
 
 /// Lists the sockets of every namespace but one.
-pub(super) struct Elsewhere {
+pub(super) struct OtherNamespaces {
     own: u32,
     wanted: Vec<SocketQuery>,
-    /// `None` for a namespace that may not be entered.
+    /// `None`: this process may not enter the namespace.
     known: HashMap<u32, Option<SockDiag>>,
 }
 
-impl Elsewhere {
+impl OtherNamespaces {
     pub(super) fn new(own: u32, wanted: Vec<SocketQuery>) -> Self {
         Self { own, wanted, known: HashMap::new() }
     }
 
-    /// Adds namespaces that are new and lets go of those that are left: our socket would keep one alive.
+    /// Adds new namespaces, and closes the netlink socket of abandoned ones: an open socket keeps its namespace alive
+    /// (<https://man7.org/linux/man-pages/man7/network_namespaces.7.html>).
     fn refresh(&mut self) {
         let mut before = std::mem::take(&mut self.known);
         for namespace in NetNs::all().into_iter().filter(|namespace| namespace.inode() != self.own) {
@@ -31,7 +32,7 @@ impl Elsewhere {
     }
 }
 
-impl Collector for Elsewhere {
+impl Collector for OtherNamespaces {
     fn name(&self) -> &'static str {
         "sock_diag"
     }
@@ -42,7 +43,7 @@ impl Collector for Elsewhere {
         for diag in self.known.values_mut().flatten() {
             diag.collect(snapshot)?;
         }
-        // The own namespace has said the same.
+        // The collector of the own namespace adds the same entries.
         snapshot.status.truncate(said);
         Ok(())
     }

@@ -1,10 +1,13 @@
-//! The collector of what crosses each interface: keeps the programs attached, and reads what they counted beside the
-//! interface's own counters.
+//! The collector of the bytes that cross each interface, by owner.
+//!
+//! It keeps the programs attached to every interface of one network namespace, and reads their counters beside the
+//! interface's own.
 
-mod arrivals;
+pub(super) mod attachment;
+mod bpf_set_mirror;
 mod clsact;
-pub(super) mod end;
-mod told;
+mod programs;
+mod xdp_rx;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,11 +20,11 @@ use net_traffic_common::{
 };
 use nix::sys::socket::SockProtocol;
 
-use self::arrivals::Arrivals;
-use self::end::{End, Watcher};
-use self::told::Told;
+use self::attachment::{Attacher, Attachment};
+use self::bpf_set_mirror::BpfSetMirror;
+pub use self::programs::{InterfacePrograms, XdpRxProgram};
+use self::xdp_rx::XdpRx;
 use super::interfaces::link;
-use super::load::WirePrograms;
 use super::netlink::Netlink;
 use super::netns::NetNs;
 use super::plan::{Attach, Crossing, Filled};
@@ -33,30 +36,29 @@ const NAME: &str = "wire";
 const EVERY_INTERFACE: [u8; 16] = [0; 16];
 const LOOPBACK: u32 = 1;
 
-/// Watches every interface of one network namespace.
-pub struct Wire {
+/// Accounts for every interface of one network namespace.
+pub struct InterfaceAccounting {
     netns: NetNs,
     netlink: Netlink,
-    watcher: Watcher,
+    attacher: Attacher,
     slots: Vec<Filled>,
     programs: Vec<Option<OwnedFd>>,
     counters: Map,
-    own_addresses: Told<u64>,
+    own_addresses: BpfSetMirror<u64>,
     interfaces: BTreeMap<u32, Watched>,
-    /// Where it was asked for.
-    arrivals: Option<Arrivals>,
+    xdp_rx: Option<XdpRx>,
 }
 
 /// One interface, with both directions in the order of [`CROSSINGS`].
 struct Watched {
-    ends: [Option<End>; 2],
-    /// The counters when it was first seen.
+    attachments: [Option<Attachment>; 2],
+    /// The counters at the first reading.
     base: Option<Base>,
-    /// Why a direction is not watched.
+    /// The reasons why a direction has no program.
     refusals: Vec<String>,
 }
 
-/// What everything is counted from.
+/// The counters that later ones are compared with.
 struct Base {
     rx: InterfaceCounters,
     tx: InterfaceCounters,
@@ -77,70 +79,73 @@ struct Link {
 const CROSSINGS: [(Crossing, u16, Direction); 2] =
     [(Crossing::In, WIRE_RX, Direction::Rx), (Crossing::Out, WIRE_TX, Direction::Tx)];
 
-/// Whether the program attaches to the loopback interface of the namespace; it does not stay there.
+/// Attaches the program to the loopback interface of the namespace, and detaches it.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn prove(netns: &NetNs, program: BorrowedFd<'_>, crossing: Crossing, uses_tcx: bool) -> io::Result<()> {
+pub fn probe_attach(
+    netns: &NetNs,
+    program: BorrowedFd<'_>,
+    crossing: Crossing,
+    uses_tcx: bool,
+) -> io::Result<()> {
     let mut netlink = open(netns)?;
-    let watcher = Watcher::of_this_process()?;
-    let way = if uses_tcx { "a tcx link" } else { "a clsact filter" };
-    let refused = |refusal: io::Error| io::Error::new(refusal.kind(), format!("{way}: {refusal}"));
-    let end = watcher.attach(netns, &mut netlink, program, LOOPBACK, crossing, uses_tcx);
-    end.map_err(refused)?.detach(&mut netlink)
+    let attacher = Attacher::of_this_process()?;
+    attacher.attach(netns, &mut netlink, program, LOOPBACK, crossing, uses_tcx)?.detach(&mut netlink)
 }
 
-/// The same for the program that counts what arrives.
+/// The same for the XDP program.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn prove_arrivals(netns: &NetNs, program: BorrowedFd<'_>) -> io::Result<()> {
-    arrivals::prove(netns, program, LOOPBACK)
+pub fn probe_attach_xdp(netns: &NetNs, program: BorrowedFd<'_>) -> io::Result<()> {
+    xdp_rx::probe_attach(netns, program, LOOPBACK)
 }
 
 fn open(netns: &NetNs) -> io::Result<Netlink> {
     netns.run(|| Netlink::open(SockProtocol::NetlinkRoute))?
 }
 
-impl Wire {
-    /// Attaches the programs to every interface of the namespace; counting has begun when this returns.
+impl InterfaceAccounting {
+    /// Attaches the programs to every interface of the namespace, and reads the counters once. `xdp_interfaces` are the
+    /// interfaces for XDP; empty: all.
     ///
     /// # Errors
     /// When the namespace cannot be entered or its interfaces not be read.
     pub fn start(
-        programs: WirePrograms,
+        programs: InterfacePrograms,
         netns: &NetNs,
-        arrivals_at: Option<Vec<String>>,
+        xdp_interfaces: Vec<String>,
     ) -> io::Result<Self> {
-        let WirePrograms { slots, programs, counters, addresses, arrivals } = programs;
-        let mut wire = Self {
+        let InterfacePrograms { slots, programs, counters, addresses, xdp_rx } = programs;
+        let mut accounting = Self {
             netns: netns.try_clone()?,
             netlink: open(netns)?,
-            watcher: Watcher::of_this_process()?,
+            attacher: Attacher::of_this_process()?,
             slots,
             programs,
             counters,
-            own_addresses: Told::new(addresses)?,
+            own_addresses: BpfSetMirror::new(addresses)?,
             interfaces: BTreeMap::new(),
-            arrivals: arrivals.map(|programs| Arrivals::new(programs, arrivals_at.unwrap_or_default())),
+            xdp_rx: xdp_rx.map(|program| XdpRx::new(program, xdp_interfaces)),
         };
-        wire.read()?;
-        Ok(wire)
+        accounting.read()?;
+        Ok(accounting)
     }
 
-    /// Follows the interfaces that came and went, and gives what passed the others.
+    /// Attaches to new interfaces, forgets those that are gone, and reads the counters of the others.
     fn read(&mut self) -> io::Result<Vec<Row>> {
         let links = self.links()?;
         self.follow(&links)?;
-        // The rows before the counters, now as when the base was taken: what passes in between is then on the same
-        // side each time, and shows as a remainder only while it is under way.
+        // The rows come before the interfaces' own counters, as for the base. A packet between the two readings is
+        // then missing on the same side each time, and the difference does not grow.
         let mut passed = BTreeMap::new();
         let mut arrived = BTreeMap::new();
         for ifindex in self.interfaces.keys() {
             passed.insert(*ifindex, self.passed(*ifindex)?);
-            // At once behind the counters of the stack: what is between the two is never less than nothing.
-            if let Some(arrivals) = &mut self.arrivals {
-                arrived.insert(*ifindex, arrivals.of(*ifindex)?);
+            // XDP comes first for a packet, and is read last: its counter is never behind the rows.
+            if let Some(xdp_rx) = &mut self.xdp_rx {
+                arrived.insert(*ifindex, xdp_rx.received(*ifindex)?);
             }
         }
         let mut rows = Vec::new();
@@ -161,12 +166,12 @@ impl Wire {
                 continue;
             }
             let netns = self.netns.inode();
-            let is_attached = |at: &usize| watched.ends.get(*at).is_some_and(Option::is_some);
+            let is_attached = |at: &usize| watched.attachments.get(*at).is_some_and(Option::is_some);
             rows.extend(
                 (0..CROSSINGS.len()).filter(is_attached).map(|at| row(&link, netns, base, passed, at)),
             );
         }
-        // Another interface has the index of one that went, or a driver reset its counters.
+        // Another interface got the index, or a driver reset the counters.
         for ifindex in began_anew {
             self.forget(ifindex)?;
         }
@@ -194,7 +199,7 @@ impl Wire {
     }
 
     fn follow(&mut self, links: &[Link]) -> io::Result<()> {
-        self.own_addresses.tell(links.iter().filter_map(|link| link.address).collect())?;
+        self.own_addresses.update(links.iter().filter_map(|link| link.address).collect())?;
         let gone: Vec<u32> = self
             .interfaces
             .keys()
@@ -206,9 +211,9 @@ impl Wire {
         }
         for link in links {
             if !self.interfaces.contains_key(&link.ifindex) {
-                // Before the counters are read first, so that nothing is counted there and not here.
-                if let Some(arrivals) = &mut self.arrivals {
-                    arrivals.watch(&self.netns, link.ifindex, &link.name, link.kind.is_some());
+                // XDP comes first for a packet, so that it is attached first.
+                if let Some(xdp_rx) = &mut self.xdp_rx {
+                    xdp_rx.attach(&self.netns, link.ifindex, &link.name, link.kind.is_some());
                 }
                 let watched = self.watch(link);
                 self.interfaces.insert(link.ifindex, watched);
@@ -217,13 +222,13 @@ impl Wire {
         Ok(())
     }
 
-    /// An interface that refuses is not asked again.
+    /// Attaches both directions. A refusal is final for this interface.
     fn watch(&mut self, link: &Link) -> Watched {
-        let mut watched = Watched { ends: [None, None], base: None, refusals: Vec::new() };
+        let mut watched = Watched { attachments: [None, None], base: None, refusals: Vec::new() };
         for (at, (crossing, _, _)) in CROSSINGS.into_iter().enumerate() {
             let Some(Some(program)) = self.programs.get(at) else { continue };
             let uses_tcx = matches!(self.slots.get(at).and_then(Filled::attach), Some(Attach::Tcx(_)));
-            let attached = self.watcher.attach(
+            let attached = self.attacher.attach(
                 &self.netns,
                 &mut self.netlink,
                 program.as_fd(),
@@ -231,8 +236,8 @@ impl Wire {
                 crossing,
                 uses_tcx,
             );
-            match (attached, watched.ends.get_mut(at)) {
-                (Ok(end), Some(place)) => *place = Some(end),
+            match (attached, watched.attachments.get_mut(at)) {
+                (Ok(attachment), Some(place)) => *place = Some(attachment),
                 (Err(refusal), _) => watched.refusals.push(format!("{}: {refusal}", link.name)),
                 _ => {}
             }
@@ -240,16 +245,16 @@ impl Wire {
         watched
     }
 
-    /// Detaches from an interface, or from what is left of it, and drops its rows.
+    /// Detaches from an interface, which may be gone, and removes its rows.
     fn forget(&mut self, ifindex: u32) -> io::Result<()> {
         if let Some(watched) = self.interfaces.remove(&ifindex) {
-            for mut end in watched.ends.into_iter().flatten() {
-                // The interface is gone, and what was attached went with it.
-                drop(end.detach(&mut self.netlink));
+            for mut attachment in watched.attachments.into_iter().flatten() {
+                // An interface that is gone took its filters with it.
+                drop(attachment.detach(&mut self.netlink));
             }
         }
-        if let Some(arrivals) = &mut self.arrivals {
-            arrivals.forget(ifindex)?;
+        if let Some(xdp_rx) = &mut self.xdp_rx {
+            xdp_rx.forget(ifindex)?;
         }
         let mut rows: PerCpuHashMap<_, WireKey, WireCounters> =
             PerCpuHashMap::try_from(&mut self.counters).map_err(io::Error::other)?;
@@ -266,7 +271,7 @@ impl Wire {
         Ok(())
     }
 
-    /// What the programs have counted for an interface, over all CPUs.
+    /// The counters of the programs for an interface, summed over all CPUs.
     fn passed(&self, ifindex: u32) -> io::Result<[[Passed; CLASSES as usize]; 2]> {
         let rows: PerCpuHashMap<_, WireKey, WireCounters> =
             PerCpuHashMap::try_from(&self.counters).map_err(io::Error::other)?;
@@ -284,7 +289,7 @@ impl Wire {
     }
 }
 
-impl Collector for Wire {
+impl Collector for InterfaceAccounting {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -300,17 +305,17 @@ impl Collector for Wire {
             status.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
             snapshot.status.push(status);
         }
-        snapshot.status.extend(self.arrivals.as_ref().map(Arrivals::status));
+        snapshot.status.extend(self.xdp_rx.as_ref().map(XdpRx::status));
         Ok(())
     }
 }
 
-impl Drop for Wire {
+impl Drop for InterfaceAccounting {
     fn drop(&mut self) {
         for watched in std::mem::take(&mut self.interfaces).into_values() {
-            for mut end in watched.ends.into_iter().flatten() {
-                // Nobody is left to be told; the next start removes what stays.
-                drop(end.detach(&mut self.netlink));
+            for mut attachment in watched.attachments.into_iter().flatten() {
+                // The next start removes a filter that stays.
+                drop(attachment.detach(&mut self.netlink));
             }
         }
     }

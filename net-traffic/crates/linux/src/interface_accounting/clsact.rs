@@ -1,5 +1,8 @@
-//! Programs as filters of the clsact queueing discipline, which outlive the process that made them: each carries its
-//! maker in its name, so that the next start can tell those that were left behind.
+//! Programs as filters of the clsact queueing discipline, for kernels without tcx
+//! (<https://man7.org/linux/man-pages/man8/tc-bpf.8.html>).
+//!
+//! A filter outlives its process. The name of a filter contains its process, so that the next start can remove the
+//! filters of ended processes.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -7,10 +10,11 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use crate::netlink::{Attributes, Malformed, Netlink, encode_attribute, read_u32};
 use crate::plan::Crossing;
 
-/// Before the priorities that the kernel gives by itself, so that we see what others drop.
+/// Lower than the kernel's own priorities, which begin at 0xc000: the program runs before filters that drop packets.
 const PRIORITY: u32 = 0x4e;
 const PROTOCOL_ALL: u16 = 3;
-/// The handle of the discipline, and its two sides.
+/// The handle of the discipline, and its two sides
+/// (<https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/pkt_sched.h#L77>).
 const QDISC: u32 = 0xffff_0000;
 const PARENT: u32 = 0xffff_fff1;
 const INGRESS: u32 = 0xffff_fff2;
@@ -28,29 +32,29 @@ const DIRECT_ACTION: u32 = 1;
 /// The length of `struct tcmsg`; attributes follow.
 const MESSAGE: usize = 20;
 
-/// Who makes filters: this process.
+/// Adds filters in the name of this process.
 pub(super) struct Clsact {
     maker: Maker,
 }
 
-/// A process that PID reuse cannot confuse. Its PID is the handle of its filters.
+/// A process by PID and start time, which PID reuse does not repeat. The PID is the handle of its filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Maker {
     pid: u32,
     start: u64,
 }
 
-/// A filter of ours.
+/// A filter of this program.
 #[derive(Debug)]
 pub(in super::super) struct Filter {
     ifindex: u32,
     parent: u32,
     handle: u32,
-    /// The discipline was made for it, and goes when nobody uses it any more.
+    /// The discipline was made for such filters; the last of them removes it.
     made_qdisc: bool,
 }
 
-/// A filter as the kernel lists it.
+/// A filter in the kernel's list.
 struct Listed {
     ifindex: u32,
     handle: u32,
@@ -65,7 +69,7 @@ impl Clsact {
         Ok(Self { maker: Maker { pid, start } })
     }
 
-    /// Makes the discipline if the interface has none, and adds the filter.
+    /// Adds the discipline if the interface has none, and the filter.
     pub(super) fn attach(
         &self,
         netlink: &mut Netlink,
@@ -75,8 +79,7 @@ impl Clsact {
     ) -> io::Result<Filter> {
         let parent = if crossing == Crossing::In { INGRESS } else { EGRESS };
         let made_now = make_qdisc(netlink, ifindex)?;
-        // The other direction of this process may have made it, or another process of ours: the last to leave
-        // removes it.
+        // The other direction or another process of this program may have made it.
         let made_qdisc = made_now || is_qdisc_ours(netlink, ifindex)?;
         let filter = Filter { ifindex, parent, handle: self.maker.pid, made_qdisc };
         let name = self.maker.name(made_qdisc);
@@ -101,8 +104,7 @@ impl Clsact {
         Ok(filter)
     }
 
-    /// Removes the filters that processes left behind which are no more, and a discipline that one of them had made
-    /// and nobody uses.
+    /// Removes the filters of ended processes, and the discipline if they made it and it is empty.
     pub(super) fn remove_stale(&self, netlink: &mut Netlink, ifindex: u32) -> io::Result<()> {
         for parent in [INGRESS, EGRESS] {
             for listed in list(netlink, ifindex, parent)? {
@@ -120,7 +122,7 @@ impl Clsact {
 }
 
 impl Filter {
-    /// Removes the filter, and the discipline if it was made for it and is empty now.
+    /// Removes the filter, and the discipline if it was made for such filters and is empty.
     pub(super) fn remove(&self, netlink: &mut Netlink) -> io::Result<()> {
         let Self { ifindex, parent, handle, made_qdisc } = *self;
         netlink.request_ack(libc::RTM_DELTFILTER, 0, &message(ifindex, handle, parent, info()))?;
@@ -163,7 +165,7 @@ fn start_ticks(pid: u32) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// False if the interface has a discipline of that kind already.
+/// False: the interface has a clsact discipline already.
 fn make_qdisc(netlink: &mut Netlink, ifindex: u32) -> io::Result<bool> {
     let body = [message(ifindex, QDISC, PARENT, 0), encode_attribute(TCA_KIND, b"clsact\0")].concat();
     match netlink.request_ack(libc::RTM_NEWQDISC, CREATE | EXCLUSIVE, &body) {
@@ -173,7 +175,7 @@ fn make_qdisc(netlink: &mut Netlink, ifindex: u32) -> io::Result<bool> {
     }
 }
 
-/// Whether a filter on it says that the discipline was made for such filters.
+/// Whether the name of a filter says that the discipline was made for such filters.
 fn is_qdisc_ours(netlink: &mut Netlink, ifindex: u32) -> io::Result<bool> {
     let says_so =
         |listed: &Listed| listed.name.as_deref().and_then(Maker::parse).is_some_and(|(_, made)| made);
@@ -197,14 +199,14 @@ fn list(netlink: &mut Netlink, ifindex: u32, parent: u32) -> io::Result<Vec<List
     Ok(filters)
 }
 
-/// One answer; `None` for the heads of chains, which are no filters.
+/// One message of the list; `None` for the head of a chain, which is no filter.
 fn listed(payload: &[u8]) -> Result<Option<Listed>, Malformed> {
     let short = Malformed("no room for a filter");
     let word = |at| read_u32(payload, at).ok_or(short);
     let mut listed = Listed { ifindex: word(4)?, handle: word(8)?, info: word(16)?, name: None };
     for attribute in Attributes(payload.get(MESSAGE..).ok_or(short)?) {
         let (TCA_OPTIONS, options) = attribute? else { continue };
-        // Other kinds of filters number their options otherwise; a name that reads like ours is ours all the same.
+        // Other kinds of filters have other option numbers. A matching name is enough.
         for option in Attributes(options).map_while(Result::ok) {
             if let (TCA_BPF_NAME, name) = option {
                 listed.name = Some(String::from_utf8_lossy(name).trim_end_matches('\0').to_owned());
@@ -228,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filters_name_tells_its_maker_and_nobody_elses_does() {
+    fn filter_name_round_trips_foreign_names_do_not() {
         let maker = Maker { pid: 42, start: 1000 };
         for made_qdisc in [false, true] {
             assert_eq!(Maker::parse(&maker.name(made_qdisc)), Some((maker.clone(), made_qdisc)));
@@ -239,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn this_process_lives_and_another_of_its_pid_does_not() {
+    fn reused_pid_is_another_maker() {
         let Clsact { maker } = Clsact::of_this_process().unwrap();
         assert!(maker.lives());
         assert!(!Maker { start: maker.start + 1, ..maker }.lives());
     }
 
     #[test]
-    fn a_listed_filter_reads_back() {
+    fn listed_filter_is_decoded() {
         let options =
             [encode_attribute(1, &[0; 4]), encode_attribute(TCA_BPF_NAME, b"net-traffic 1 2 -\0")].concat();
         let body = [message(3, 7, EGRESS, info()), encode_attribute(TCA_OPTIONS, &options)].concat();

@@ -1,4 +1,4 @@
-//! What interfaces receive before anything can drop it: counted by XDP where that was asked for.
+//! Counts the received frames of interfaces by XDP, before another program can drop them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,46 +7,48 @@ use std::os::fd::{AsFd, BorrowedFd};
 use aya::maps::{MapError, PerCpuHashMap};
 use net_traffic_common::ArrivalCounters;
 
+use super::programs::XdpRxProgram;
 use crate::bpf::{XdpLink, XdpMode};
-use crate::load::ArrivalPrograms;
 use crate::netns::NetNs;
 use net_traffic_snapshot::{Arrived, Status};
 
-/// The program on each interface that takes it.
-pub(super) struct Arrivals {
-    programs: ArrivalPrograms,
-    /// The interfaces that are wanted; none: all.
-    wanted: Vec<String>,
+/// The program, its interfaces and their counters.
+pub(super) struct XdpRx {
+    program: XdpRxProgram,
+    /// The names of the chosen interfaces; empty: all.
+    chosen: Vec<String>,
     links: BTreeMap<u32, Attached>,
-    /// What each interface refused, while it is there.
+    /// The refusals of each interface that still exists.
     refusals: BTreeMap<u32, Vec<String>>,
 }
 
 struct Attached {
     _link: XdpLink,
     mode: XdpMode,
-    /// What had arrived when it was first read, which is when the interface's own counters were.
+    /// The counters at the first reading, which is also the first of the interface's own counters.
     base: Option<ArrivalCounters>,
 }
 
-/// Whether the program attaches to the loopback interface of the namespace; it does not stay there.
+/// Attaches the program to the loopback interface of the namespace, and detaches it.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub(in super::super) fn prove(netns: &NetNs, program: BorrowedFd<'_>, loopback: u32) -> io::Result<()> {
+pub(super) fn probe_attach(netns: &NetNs, program: BorrowedFd<'_>, loopback: u32) -> io::Result<()> {
     netns.run(|| XdpLink::attach(program, loopback, XdpMode::Generic))?.map(drop)
 }
 
-impl Arrivals {
-    pub(super) fn new(programs: ArrivalPrograms, wanted: Vec<String>) -> Self {
-        Self { programs, wanted, links: BTreeMap::new(), refusals: BTreeMap::new() }
+impl XdpRx {
+    pub(super) fn new(program: XdpRxProgram, chosen: Vec<String>) -> Self {
+        Self { program, chosen, links: BTreeMap::new(), refusals: BTreeMap::new() }
     }
 
-    /// Attaches to an interface: in its driver if it is hardware and the driver can, else at the beginning of the
-    /// stack. Virtual interfaces would change how they work for a program in their driver.
-    pub(super) fn watch(&mut self, netns: &NetNs, ifindex: u32, name: &str, is_virtual: bool) {
-        let Some(program) = &self.programs.program else { return };
-        if !self.wanted.is_empty() && !self.wanted.iter().any(|wanted| wanted == name) {
+    /// Attaches to an interface: native XDP for hardware whose driver has it, else generic XDP.
+    ///
+    /// Virtual drivers change how they work for native XDP. veth, for example, turns on NAPI and disables GSO
+    /// (<https://github.com/gregkh/linux/blob/v6.12.117/drivers/net/veth.c#L1617>).
+    pub(super) fn attach(&mut self, netns: &NetNs, ifindex: u32, name: &str, is_virtual: bool) {
+        let Some(program) = &self.program.program else { return };
+        if !self.chosen.is_empty() && !self.chosen.iter().any(|chosen| chosen == name) {
             return;
         }
         let modes = if is_virtual { &[XdpMode::Generic][..] } else { &[XdpMode::Driver, XdpMode::Generic] };
@@ -69,7 +71,7 @@ impl Arrivals {
         self.links.remove(&ifindex);
         self.refusals.remove(&ifindex);
         let mut rows: PerCpuHashMap<_, u32, ArrivalCounters> =
-            PerCpuHashMap::try_from(&mut self.programs.counters).map_err(io::Error::other)?;
+            PerCpuHashMap::try_from(&mut self.program.counters).map_err(io::Error::other)?;
         match rows.remove(&ifindex) {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
             Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -77,8 +79,8 @@ impl Arrivals {
         }
     }
 
-    /// What has arrived since this was asked first; `None` where the program is not attached.
-    pub(super) fn of(&mut self, ifindex: u32) -> io::Result<Option<Arrived>> {
+    /// The frames since the first reading; `None` where the program is not attached.
+    pub(super) fn received(&mut self, ifindex: u32) -> io::Result<Option<Arrived>> {
         let now = self.counted(ifindex)?;
         let Some(attached) = self.links.get_mut(&ifindex) else { return Ok(None) };
         let base = *attached.base.get_or_insert(now);
@@ -90,17 +92,17 @@ impl Arrivals {
     }
 
     pub(super) fn status(&self) -> Status {
-        let mut status = self.programs.slot.status();
+        let mut status = self.program.slot.status();
         let refusals = self.refusals.values().flatten().cloned();
         let reasons: Vec<String> = status.reason.take().into_iter().chain(refusals).collect();
         status.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
         status
     }
 
-    /// Over all CPUs.
+    /// The sum over all CPUs.
     fn counted(&self, ifindex: u32) -> io::Result<ArrivalCounters> {
         let rows: PerCpuHashMap<_, u32, ArrivalCounters> =
-            PerCpuHashMap::try_from(&self.programs.counters).map_err(io::Error::other)?;
+            PerCpuHashMap::try_from(&self.program.counters).map_err(io::Error::other)?;
         let mut sum = ArrivalCounters::default();
         match rows.get(&ifindex, 0) {
             Ok(cpus) => cpus.iter().for_each(|row| {

@@ -1,9 +1,13 @@
-//! What only some kernels do: slots for functions that others lack, where nothing is to be observed then.
+//! Slots for kernel functions that only some versions have. A kernel without the function needs no hook for it.
+//!
+//! Linux 6.5 removed `tcp_sendpage` and `ip_append_page`; `sendfile(2)` and `splice(2)` call `sendmsg` since
+//! (6.1: <https://github.com/gregkh/linux/blob/v6.1.192/net/ipv4/tcp.c#L1156>,
+//! <https://github.com/gregkh/linux/blob/v6.1.192/net/ipv4/ip_output.c#L1365>).
 
 use super::{Attach, Hook, Slot, Storage, hook, program};
 
 /// Each function, and the slot that it takes.
-pub const SELDOM: &[(&str, Slot)] = &[
+pub const OPTIONAL_FUNCTIONS: &[(&str, Slot)] = &[
     (
         "tcp_sendpage",
         Slot {
@@ -32,7 +36,7 @@ pub const SELDOM: &[(&str, Slot)] = &[
     ),
 ];
 
-/// The slots of a kernel that has these functions.
-pub fn needed(functions: &[&str]) -> impl Iterator<Item = &'static Slot> {
-    SELDOM.iter().filter(|(function, _)| functions.contains(function)).map(|(_, slot)| slot)
+/// The slots of the functions that this kernel has.
+pub fn optional_slots(has_function: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Slot> {
+    OPTIONAL_FUNCTIONS.iter().filter(move |(function, _)| has_function(function)).map(|(_, slot)| slot)
 }

@@ -1,4 +1,4 @@
-//! One program on one interface in one direction: how it is attached, and how it is taken off again.
+//! Attaches one program to one direction of an interface, and detaches it.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -9,11 +9,11 @@ use crate::netlink::Netlink;
 use crate::netns::NetNs;
 use crate::plan::Crossing;
 
-/// Attaches programs in the name of this process.
-pub(in super::super) struct Watcher(Clsact);
+/// Attaches programs. Clsact filters carry the name of this process.
+pub(in super::super) struct Attacher(Clsact);
 
-/// A program that is attached.
-pub(in super::super) enum End {
+/// An attached program.
+pub(in super::super) enum Attachment {
     /// Dropping the link detaches.
     Tcx {
         _link: TcxLink,
@@ -21,12 +21,12 @@ pub(in super::super) enum End {
     Clsact(Filter),
 }
 
-impl Watcher {
+impl Attacher {
     pub(in super::super) fn of_this_process() -> io::Result<Self> {
         Clsact::of_this_process().map(Self)
     }
 
-    /// Filters of ours that a process left behind when it was killed are removed, whichever way is used now.
+    /// Attaches the program, and removes the clsact filters of killed processes.
     pub(in super::super) fn attach(
         &self,
         netns: &NetNs,
@@ -35,18 +35,18 @@ impl Watcher {
         ifindex: u32,
         crossing: Crossing,
         uses_tcx: bool,
-    ) -> io::Result<End> {
+    ) -> io::Result<Attachment> {
         self.0.remove_stale(netlink, ifindex)?;
         if uses_tcx {
             let link = netns.run(|| TcxLink::attach(program, ifindex, crossing == Crossing::In))??;
-            Ok(End::Tcx { _link: link })
+            Ok(Attachment::Tcx { _link: link })
         } else {
-            self.0.attach(netlink, program, ifindex, crossing).map(End::Clsact)
+            self.0.attach(netlink, program, ifindex, crossing).map(Attachment::Clsact)
         }
     }
 }
 
-impl End {
+impl Attachment {
     pub(in super::super) fn detach(&mut self, netlink: &mut Netlink) -> io::Result<()> {
         match self {
             Self::Tcx { .. } => Ok(()),
