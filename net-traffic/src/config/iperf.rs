@@ -1,7 +1,7 @@
 //! The configuration of `iperf`.
 
 use crate::args::IperfArgs;
-use net_traffic_snapshot::LiveOptions;
+use net_traffic_snapshot::{Counting, LiveOptions};
 use net_traffic_throughput::{Family, Interval, IperfOptions, Role, Test};
 
 use super::{ConfigError, IperfConfig, refuse, tier};
@@ -11,7 +11,12 @@ const INTERVAL_S: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 
 /// The collectors count, and read what only the kernel knows of a connection's waits.
 pub(super) fn config(args: &IperfArgs) -> Result<IperfConfig, ConfigError> {
-    let live = LiveOptions { tier: tier(args.tier), counting: true, waits: true, ..LiveOptions::default() };
+    let live = LiveOptions {
+        tier: tier(args.tier),
+        counting: Counting::Sockets,
+        waits: true,
+        ..LiveOptions::default()
+    };
     Ok(IperfConfig { options: options(args)?, live, verbosity: args.verbosity.into() })
 }
 

@@ -20,7 +20,7 @@ use crate::args::{
 };
 use net_traffic_model::Selection;
 use net_traffic_output::{Format, Settings, Units};
-use net_traffic_snapshot::{LiveOptions, Netns, Tier};
+use net_traffic_snapshot::{Counting, LiveOptions, Netns, Tier};
 use net_traffic_throughput::IperfOptions;
 use net_traffic_view::{Options, Screen, View};
 
@@ -145,8 +145,7 @@ impl Config {
 
 fn record(args: &RecordArgs) -> Result<RecordConfig, ConfigError> {
     let mut live = machine(&args.machine)?;
-    live.counting = true;
-    live.wire = true;
+    live.counting = Counting::SocketsAndInterfaces { xdp: None };
     live.everywhere = live.netns.is_none();
     let source = SourceConfig::Live(live);
     let series = SeriesConfig { source, pace: pace(&args.pace)?, verbosity: args.verbosity.into() };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::args::RunArgs;
 use net_traffic_output::Format;
-use net_traffic_snapshot::{LiveOptions, Tier};
+use net_traffic_snapshot::{Counting, LiveOptions, Tier};
 use net_traffic_view::{Options, Run};
 
 /// A command to run, and the report on its traffic.
@@ -38,8 +38,7 @@ pub(super) fn config(args: &RunArgs, terminal: Terminal) -> Result<RunConfig, Co
     let mut selection = selection::selection(&args.selection)?;
     selection.traced = true;
     selection::narrow(&mut live, &selection);
-    live.counting = true;
-    live.descendants = true;
+    live.counting = Counting::Descendants;
     live.everywhere = live.netns.is_none();
 
     let mut output = output(&args.format, terminal, false)?;

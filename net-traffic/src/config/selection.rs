@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{ConfigError, refuse};
 use crate::args::{SelectionArgs, TableArg};
 use net_traffic_model::{Network, Protocol, RemoteMatch, Selection, State, TextMatch};
-use net_traffic_snapshot::{LiveOptions, Netns, Wanted};
+use net_traffic_snapshot::{LiveOptions, Netns, SocketFilter};
 use net_traffic_view::{States, TableId};
 
 pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, ConfigError> {
@@ -50,7 +50,7 @@ pub(super) fn narrow(live: &mut LiveOptions, selection: &Selection) {
     let anywhere = !(pids.is_empty() && containers.is_empty() && interfaces.is_empty());
     live.everywhere |= anywhere && live.netns.is_none();
     let both = ipv4 == ipv6;
-    live.wanted = Wanted {
+    live.sockets = SocketFilter {
         tcp: every || protocols.contains(&Protocol::Tcp),
         udp: every || protocols.contains(&Protocol::Udp),
         others: every,

@@ -9,7 +9,7 @@ use super::{
 use crate::args::{BandwidthArgs, ConnectionsArgs, DoctorArgs, OutputArgs, ViewArgs};
 use net_traffic_model::Selection;
 use net_traffic_output::Format;
-use net_traffic_snapshot::Tier;
+use net_traffic_snapshot::{Counting, Tier};
 use net_traffic_view::{Bandwidth, Connections, Doctor, Options, Screen, States, Top, View};
 
 /// One report, unless a pace or a recording asks for more.
@@ -26,8 +26,9 @@ pub(super) fn connections(args: &ConnectionsArgs, terminal: Terminal) -> Result<
     if let SourceConfig::Live(live) = &mut config.series.source {
         // A chosen tier counts, or is refused, even where one report needs no programs.
         let chosen = !matches!(live.tier, Tier::Auto | Tier::Polling);
-        live.counting = chosen || !once && config.series.pace.count != Some(1);
-        (live.wanted.connected, live.wanted.unconnected) = (connected, unconnected);
+        let counts = chosen || !once && config.series.pace.count != Some(1);
+        live.counting = if counts { Counting::Sockets } else { Counting::No };
+        (live.sockets.connected, live.sockets.unconnected) = (connected, unconnected);
     }
     if once {
         config.series.pace.count = Some(1);
@@ -47,9 +48,9 @@ pub(super) fn bandwidth(args: &BandwidthArgs, terminal: Terminal) -> Result<View
     cover_all_namespaces(&mut config.series.source);
     match &mut config.series.source {
         SourceConfig::Live(live) => {
-            live.wire = true;
             let chosen = args.view.selection.interfaces.iter().filter(|name| *name != "any");
-            live.arrivals = args.xdp.then(|| chosen.cloned().collect());
+            let xdp = args.xdp.then(|| chosen.cloned().collect());
+            live.counting = Counting::SocketsAndInterfaces { xdp };
         }
         SourceConfig::Replay(_) if args.xdp => {
             return refuse("--xdp needs this machine, not a recording");
@@ -62,7 +63,8 @@ pub(super) fn bandwidth(args: &BandwidthArgs, terminal: Terminal) -> Result<View
 pub(super) fn doctor(args: &DoctorArgs, terminal: Terminal) -> Result<ViewConfig, ConfigError> {
     let mut source = source(&args.source)?;
     if let SourceConfig::Live(live) = &mut source {
-        (live.counting, live.survey, live.wire) = (true, true, true);
+        live.survey = true;
+        live.counting = Counting::SocketsAndInterfaces { xdp: None };
     }
     let report = ReportConfig {
         view: &Doctor,
@@ -91,7 +93,7 @@ fn view(
     match &mut source {
         SourceConfig::Live(live) => {
             selection::narrow(live, &selection);
-            live.counting = true;
+            live.counting = Counting::Sockets;
         }
         SourceConfig::Replay(_) => selection.netns = recorded_netns(source_args)?,
     }

@@ -1,4 +1,4 @@
-//! The live source: every collector of this machine behind one snapshot.
+//! The live source: every collector of this machine.
 
 use super::capture;
 use super::cgroup::Containers;
@@ -14,7 +14,7 @@ use super::rights;
 use super::sock_diag::{SockDiag, SocketQuery, States};
 use crate::platform::host;
 use net_traffic_snapshot::{
-    Collector, LiveOptions, Netns, OpenError, SourceError, Tier, Wanted, collect_all,
+    Collector, Counting, LiveOptions, Netns, OpenError, SocketFilter, SourceError, Tier, collect_all,
 };
 use net_traffic_snapshot::{Cost, Protocol, Snapshot, State, Status};
 
@@ -22,53 +22,53 @@ use net_traffic_snapshot::{Cost, Protocol, Snapshot, State, Status};
 pub struct Live {
     host: String,
     collectors: Vec<Box<dyn Collector>>,
-    /// What was found when the source was opened and does not change.
+    /// The entries of the opening, which do not change.
     status: Vec<Status>,
-    /// Whether all that is said of a slot is wanted in one place.
+    /// Merge the status entries of a slot, for `doctor`.
     surveys: bool,
     scope: Option<u32>,
 }
 
 impl Live {
-    /// Opens what the options ask for. Where bytes are to be counted, counting has begun when this returns.
+    /// Opens the collectors. The programs count when this returns.
     ///
     /// # Errors
-    /// When something that was asked for does not exist, is not allowed, or failed.
+    /// When an option names something that does not exist, a privilege is missing, or a call failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, everywhere, wanted, survey, descendants, wire, .. } =
-            options;
+        Self::open_with_faults(options, 0)
+    }
+
+    /// The same, with programs that skip one event in `lose_one_in`; 0 skips none. A self-test must find the difference.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn open_with_faults(options: &LiveOptions, lose_one_in: u32) -> Result<Self, OpenError> {
+        let LiveOptions { counting, netns, everywhere, sockets, survey, .. } = options;
         let netns = namespace(netns.as_ref())?;
         let failed = |attempt: &str| {
             let attempt = attempt.to_owned();
             move |cause| OpenError::Failed { attempt, cause }
         };
         let mut status = if *survey { survey_tiers() } else { Vec::new() };
-        let watched = wire.then_some(&netns);
-        let mut ebpf = if *descendants {
-            Some(Ebpf::start(*tier, tracing(), watched).map_err(|error| refusal(*tier, &error))?)
-        } else if *counting {
-            start_counting(options, watched, &mut status)?
-        } else {
-            None
-        };
+        let mut ebpf = start_counting(options, lose_one_in, &netns, &mut status)?;
         let programs = ebpf.as_mut().and_then(Ebpf::take_interface_programs);
-        let xdp = options.arrivals.clone().unwrap_or_default();
+        let xdp = counting.xdp().unwrap_or_default().to_vec();
         let accounting = programs.map(|programs| InterfaceAccounting::start(programs, &netns, xdp));
         let accounting = accounting.transpose().map_err(failed("watch the interfaces"))?;
-        let dumps = dumps(*wanted, ebpf.is_some() && !options.waits);
+        let dumps = dumps(*sockets, ebpf.is_some() && !options.waits);
         let scope = (!everywhere).then(|| netns.inode());
         let everyone = *everywhere && ebpf.is_none();
         let sockets = SockDiag::new(&netns, &dumps).map_err(failed("ask the kernel for its sockets"))?;
         let others = everyone.then(|| OtherNamespaces::new(netns.inode(), dumps));
         let interfaces = Interfaces::new(netns).map_err(failed("enter the network namespace"))?;
         let interfaces = if *everywhere { interfaces.with_stacked() } else { interfaces };
-        // The programs' counters first: the time of a snapshot is that of their reading.
+        // The counters of the programs come first: the time of the snapshot is the time of their reading.
         let mut collectors: Vec<Box<dyn Collector>> = Vec::new();
         collectors.extend(ebpf.map(|ebpf| Box::new(ebpf) as Box<dyn Collector>));
         collectors.push(Box::new(interfaces));
         collectors.extend(accounting.map(|accounting| Box::new(accounting) as Box<dyn Collector>));
         collectors.push(Box::new(sockets));
-        // Programs see the sockets of all namespaces by themselves.
+        // Programs count the sockets of every namespace.
         collectors.extend(others.map(|others| Box::new(others) as Box<dyn Collector>));
         collectors.push(Box::new(ProcFs::default()));
         collectors.push(Box::new(Containers::default()));
@@ -76,7 +76,7 @@ impl Live {
         Ok(Self { host, collectors, status, surveys: *survey, scope })
     }
 
-    /// The inode of the network namespace that was asked for; `None` if all were.
+    /// The inode of the selected network namespace; `None`: all of them.
     #[must_use]
     pub fn scope(&self) -> Option<u32> {
         self.scope
@@ -85,7 +85,7 @@ impl Live {
     /// Reads the machine.
     ///
     /// # Errors
-    /// Never here: what a single collector cannot read is missing and named in `status`.
+    /// None on Linux: `status` names the parts that a collector could not read.
     pub fn snapshot(&mut self) -> Result<Snapshot, SourceError> {
         let mut snapshot = Snapshot {
             at: host::now(),
@@ -110,26 +110,35 @@ impl std::fmt::Debug for Live {
     }
 }
 
-/// Loads the programs. Without a tier that the user insists on, a refusal is a fact to show and not an error.
+/// Loads the programs. Unless the user chose a tier, a refusal is an entry of the status and no error.
 fn start_counting(
     options: &LiveOptions,
-    watched: Option<&NetNs>,
+    lose_one_in: u32,
+    netns: &NetNs,
     status: &mut Vec<Status>,
 ) -> Result<Option<Ebpf>, OpenError> {
-    let LiveOptions { tier, lose_one_in, .. } = *options;
-    let arrivals = options.arrivals.is_some();
+    let LiveOptions { counting, tier, .. } = options;
+    let tier = *tier;
+    let interfaces = match counting {
+        Counting::No => return Ok(None),
+        Counting::Descendants => {
+            return Ebpf::start(tier, tracing(), None).map(Some).map_err(|error| refusal(tier, &error));
+        }
+        Counting::Sockets => None,
+        Counting::SocketsAndInterfaces { .. } => Some(netns),
+    };
+    let xdp_rx = counting.xdp().is_some();
     if tier == Tier::Polling {
-        return if arrivals {
+        return if xdp_rx {
             Err(OpenError::Usage("--xdp: polling runs no program that could count".to_owned()))
         } else {
             Ok(None)
         };
     }
-    match Ebpf::start(tier, LoadOptions { xdp_rx: arrivals, lose_one_in, ..LoadOptions::default() }, watched)
-    {
+    match Ebpf::start(tier, LoadOptions { xdp_rx, lose_one_in, ..LoadOptions::default() }, interfaces) {
         Ok(ebpf) => Ok(Some(ebpf)),
         Err(error) => {
-            if tier == Tier::Auto && !arrivals {
+            if tier == Tier::Auto && !xdp_rx {
                 status.push(not_counting(&error, lacking()));
                 return Ok(None);
             }
@@ -138,7 +147,7 @@ fn start_counting(
     }
 }
 
-/// What this kernel and these rights grant: each tier by a trial, and what is missing for everything else.
+/// The tiers that this kernel and these privileges grant, by a trial of each, and the missing capabilities.
 fn survey_tiers() -> Vec<Status> {
     let lacking = rights::effective().map(rights::missing).unwrap_or_default();
     let tiers = [
@@ -160,7 +169,7 @@ fn survey_tiers() -> Vec<Status> {
     trials.chain([capture::status()]).chain(lacking).collect()
 }
 
-/// One entry for each slot: how it is filled, and all that is missing there.
+/// One entry for each slot.
 fn each_once(status: Vec<Status>) -> Vec<Status> {
     let mut once: Vec<Status> = Vec::with_capacity(status.len());
     for more in status {
@@ -180,12 +189,12 @@ fn each_once(status: Vec<Status>) -> Vec<Status> {
     once
 }
 
-/// As many descendants as there may be processes on most hosts.
+/// Room for as many descendants as most hosts have processes.
 fn tracing() -> LoadOptions {
     LoadOptions { descendants: 65_536, ..LoadOptions::default() }
 }
 
-/// Why there is no source where it must count.
+/// The error of a source that must count and cannot.
 fn refusal(tier: Tier, error: &LoadError) -> OpenError {
     match (lacking().and_then(|lacking| lacking.remedy), tier) {
         (Some(remedy), _) => OpenError::Privilege {
@@ -206,7 +215,7 @@ fn refusal(tier: Tier, error: &LoadError) -> OpenError {
     }
 }
 
-/// The rights to count that this process lacks.
+/// The capabilities for counting that this process lacks.
 fn lacking() -> Option<Status> {
     rights::effective().ok().and_then(|have| rights::missing_for(rights::COUNTING, have))
 }
@@ -238,11 +247,11 @@ fn namespace(name: Option<&Netns>) -> Result<NetNs, OpenError> {
     resolved.map_err(|error| OpenError::Usage(format!("--netns: {error}")))
 }
 
-/// What netlink is asked for. Where programs count, they know every TCP socket that a process holds; netlink adds
-/// those that nobody holds any more, and those that never move anything.
-fn dumps(wanted: Wanted, counting: bool) -> Vec<SocketQuery> {
-    // In these states the application has not closed it yet. (A UDP socket with a peer is `established`, too, and has
-    // counters only once it has moved something.)
+/// The `sock_diag` queries. Programs that count have every TCP socket that a process has open. `sock_diag` adds the
+/// sockets that no process has open, and listening ones.
+fn dumps(wanted: SocketFilter, counting: bool) -> Vec<SocketQuery> {
+    // A process has the socket open in these states. A UDP socket with a peer is `established`, too, but has counters
+    // only after its first datagram.
     let counted = [State::Established, State::CloseWait];
     let mut states = States::ALL;
     // A UDP socket without a peer is in the state `closed`.

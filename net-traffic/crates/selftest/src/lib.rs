@@ -14,7 +14,7 @@ use self::traffic::compare::{Observed, Phase, compare, expected_and_counted};
 use self::traffic::{Case, CaseRun, NetNs, TrafficError, cases};
 use net_traffic_linux::Live;
 use net_traffic_snapshot::selftest::{CaseResult, Report, TierResult};
-use net_traffic_snapshot::{LiveOptions, OpenError, Tier};
+use net_traffic_snapshot::{Counting, LiveOptions, OpenError, Tier};
 use net_traffic_snapshot::{Loss, Snapshot};
 
 /// One case of each kind of traffic that the tracer counts, without the slow ones.
@@ -114,9 +114,9 @@ fn on_tier(tier: Tier, duration: Duration) -> Result<(TierResult, Snapshot), Fai
         cases().filter(chosen).partition(|case| case.starts_before_tracer);
     let prepared: Vec<_> = before.into_iter().map(|case| (case, CaseRun::prepare(case))).collect();
     let lose_one_in = if std::env::var_os(FAULT_INJECT).is_some() { FAULT_ONE_IN } else { 0 };
-    let options = LiveOptions { counting: true, tier, lose_one_in, ..LiveOptions::default() };
+    let options = LiveOptions { counting: Counting::Sockets, tier, ..LiveOptions::default() };
     let mut tracer = Tracer {
-        live: Live::open(&options).map_err(Failure::Refused)?,
+        live: Live::open_with_faults(&options, lose_one_in).map_err(Failure::Refused)?,
         observed: Observed::default(),
         hooks,
     };

@@ -13,16 +13,16 @@ pub enum SourceError {
 
 /// Fills in part of a snapshot from one mechanism of the operating system.
 ///
-/// Counters are cumulative; what a collector cannot observe it leaves `None`. Construction does everything that
-/// can fail for good; a failed `collect` belongs to that one snapshot.
+/// Counters are cumulative. A value that the collector cannot read stays `None`. The constructor makes every call that
+/// can fail for good; a failed `collect` concerns one snapshot.
 pub trait Collector: Send {
-    /// The mechanism, as `doctor` prints it: `ebpf`, `sock_diag`, `etw`.
+    /// The mechanism in `doctor`: `ebpf`, `sock_diag`, `etw`.
     fn name(&self) -> &'static str;
 
-    /// Adds what it observes now to the snapshot.
+    /// Adds the current values to the snapshot.
     ///
     /// # Errors
-    /// When the mechanism did not answer this time; the snapshot then lacks its part.
+    /// When the mechanism fails. The snapshot then lacks this part.
     fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError>;
 }
 
@@ -35,7 +35,7 @@ pub struct CollectError {
     pub cause: std::io::Error,
 }
 
-/// Lets each collector add its part. One that fails leaves its part out, and the status says why.
+/// Runs every collector. The status has the reason of each that failed.
 pub fn collect_all(collectors: &mut [Box<dyn Collector>], snapshot: &mut Snapshot) {
     for collector in collectors {
         if let Err(error) = collector.collect(snapshot) {

@@ -1,5 +1,4 @@
-//! What every source gives and every layer below it reads: snapshots of cumulative counters, the contract of a source,
-//! and recordings.
+//! Snapshots of cumulative counters, the contract of the sources that read them, and recordings.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +11,7 @@ pub mod selftest;
 mod snapshot;
 
 pub use self::collector::{CollectError, Collector, SourceError, collect_all};
-pub use self::live::{LiveOptions, Netns, OpenError, Progress, StartError, Tier, Wanted};
+pub use self::live::{Counting, LiveOptions, Netns, OpenError, Progress, SocketFilter, StartError, Tier};
 pub use self::record::Recorder;
 pub use self::replay::{Replay, ReplayError};
 pub use self::snapshot::*;

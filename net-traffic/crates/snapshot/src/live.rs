@@ -1,34 +1,50 @@
-//! What a live source is asked for, and why it may refuse; the same on every system.
+//! The options of a live source, and the errors of opening one. Every operating system has the same.
 
 use std::path::PathBuf;
 
-/// What is wanted of the machine.
+/// What a live source reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "questions that are asked or not, each for itself")]
 pub struct LiveOptions {
-    /// Count bytes as they move. A single list of connections needs no hooks: TCP keeps its own lifetime counters.
-    pub counting: bool,
+    pub counting: Counting,
     pub tier: Tier,
     /// `None`: the caller's own network namespace.
     pub netns: Option<Netns>,
-    /// The sockets of all namespaces; `netns` then only says whose interfaces are read.
+    /// The sockets of all network namespaces. `netns` then selects the interfaces only.
     pub everywhere: bool,
-    pub wanted: Wanted,
-    /// Try every tier in turn and say of each whether this kernel grants it.
+    pub sockets: SocketFilter,
+    /// Try every tier, and report for each whether this kernel grants it.
     pub survey: bool,
-    /// Whether to mark the processes that this program starts from now on, and their descendants. That needs
-    /// counting: where it is refused there is no source.
-    pub descendants: bool,
-    /// Say of what crosses each interface whose it is. Takes `counting`.
-    pub wire: bool,
-    /// Count what arrives at these interfaces before anything can drop it, at all of them if none is named. Takes
-    /// `wire`.
-    pub arrivals: Option<Vec<String>>,
-    /// Where programs count, too, ask the kernel for what it alone knows of established TCP connections: what they
-    /// waited for, and their windows.
+    /// Query the kernel for the waits and windows of established TCP connections, also where programs count.
     pub waits: bool,
-    /// Lose one event in so many, for the test of the self-test alone; 0 for none.
-    pub lose_one_in: u32,
+}
+
+/// What the kernel counts while bytes move.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Counting {
+    /// Nothing. TCP keeps lifetime counters without a program, which is enough for one list of connections.
+    #[default]
+    No,
+    /// The bytes of sockets and processes.
+    Sockets,
+    /// The same, and the bytes of each interface by owner.
+    SocketsAndInterfaces {
+        /// Count the received frames of these interfaces by XDP, before another program can drop them. An empty list is
+        /// every interface, `None` none.
+        xdp: Option<Vec<String>>,
+    },
+    /// The bytes of sockets and processes. The descendants of this process are marked. A refusal to count is an error.
+    Descendants,
+}
+
+impl Counting {
+    /// The interfaces whose received frames XDP counts.
+    #[must_use]
+    pub fn xdp(&self) -> Option<&[String]> {
+        match self {
+            Self::SocketsAndInterfaces { xdp } => xdp.as_deref(),
+            Self::No | Self::Sockets | Self::Descendants => None,
+        }
+    }
 }
 
 /// How bytes are counted. The order is the order of preference.
@@ -39,16 +55,16 @@ pub enum Tier {
     Auto,
     /// BTF tracepoints: stable arguments, cheapest.
     TpBtf,
-    /// Trampolines at the entry and exit of kernel functions.
+    /// BPF trampolines at the entry and exit of kernel functions.
     Fentry,
-    /// Breakpoint probes at the same functions.
+    /// kprobes and kretprobes at the same functions.
     Kprobe,
-    /// No programs: the sockets are asked now and then.
+    /// No programs: a query for the sockets at each reading.
     Polling,
 }
 
 impl Tier {
-    /// As `--tier` and `doctor` spell it.
+    /// The name in `--tier` and `doctor`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -61,32 +77,32 @@ impl Tier {
     }
 }
 
-/// A network namespace as the user names it.
+/// A network namespace, by the name that the user gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Netns {
     Path(PathBuf),
-    /// That of a process.
+    /// The namespace of a process.
     Pid(u32),
-    /// The inode, as reports print it.
+    /// The inode, which reports print.
     Inode(u32),
 }
 
-/// Which sockets are of interest; a source may leave out the others, and need not.
+/// The kinds of sockets to read. A source may also return others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each says of another kind of socket whether it is wanted")]
-pub struct Wanted {
+#[expect(clippy::struct_excessive_bools, reason = "each bool is one kind of socket")]
+pub struct SocketFilter {
     pub tcp: bool,
     pub udp: bool,
-    /// Raw, packet and the rest.
+    /// Raw, packet and all other protocols.
     pub others: bool,
     pub ipv4: bool,
     pub ipv6: bool,
     pub connected: bool,
-    /// Listening sockets, and those without a peer.
+    /// Listening sockets, and sockets without a peer.
     pub unconnected: bool,
 }
 
-impl Default for Wanted {
+impl Default for SocketFilter {
     fn default() -> Self {
         Self {
             tcp: true,
@@ -103,13 +119,13 @@ impl Default for Wanted {
 /// Why a live source could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// What was asked for does not exist, or this kernel refuses it: the user must ask for something else.
+    /// An option names something that does not exist or that this kernel refuses.
     #[error("{0}")]
     Usage(String),
     /// The user lacks a privilege.
     #[error("{attempt} needs {capability}; {remedy}")]
     Privilege {
-        /// What was attempted, to be read as a subject: "counting with kprobe".
+        /// The subject of the message: "counting with kprobe".
         attempt: String,
         capability: &'static str,
         /// The command that grants it.
@@ -119,19 +135,19 @@ pub enum OpenError {
     Failed { attempt: String, cause: std::io::Error },
 }
 
-/// How far a command has come, with what it started.
+/// The state of a command and of the processes that it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     Running,
-    /// The command has ended; processes that it started have not.
+    /// The command has ended; a process that it started has not.
     Outlived,
-    /// Nobody is left.
+    /// The command and every process that it started have ended.
     Over,
-    /// The user does not want to wait for those that outlived the command.
+    /// The user stopped the wait for the processes that outlived the command.
     Abandoned,
 }
 
-/// Why a command does not run.
+/// Why a command did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("{}: {cause}", .command.to_string_lossy())]
@@ -139,7 +155,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The exit status that shells give: 127 for what is not there, 126 for what cannot be run.
+    /// The exit status of shells: 127 for a command that does not exist, 126 for one that cannot run.
     #[must_use]
     pub fn status(&self) -> u8 {
         let Self::Refused { cause, .. } = self;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::Snapshot;
 use crate::recording::Header;
 
-/// A recording in the making. Each line is written whole, so that what was written before a kill can be read.
+/// Writes a recording. Each line is written whole, so that the recording of a killed process can be read.
 #[derive(Debug)]
 pub struct Recorder<W: Write> {
     out: W,

@@ -1,7 +1,7 @@
 //! Reads snapshots back from a recording.
 //!
-//! The whole recording is checked before the first snapshot is given, so that nothing is reported of a file that
-//! turns out to be broken. It is then read again line by line: a recording may be larger than the memory.
+//! The whole recording is checked before the first snapshot is returned, so that no report comes from a broken file. The
+//! second pass reads line by line: a recording may be larger than the memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
@@ -38,7 +38,7 @@ impl Replay {
     /// Opens a recording and checks all of it.
     ///
     /// # Errors
-    /// With the number of the line that is not as it should be.
+    /// With the number of the malformed line.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
         let mut file = File::open(path)?;
         let input: Box<dyn Input> = if file.metadata()?.is_file() {
@@ -55,7 +55,7 @@ impl Replay {
     /// The next snapshot; `None` at the end.
     ///
     /// # Errors
-    /// When the file changed since it was checked.
+    /// When the file has changed since the check.
     pub fn snapshot(&mut self) -> Result<Option<Snapshot>, ReplayError> {
         self.lines.snapshot()
     }
@@ -88,7 +88,7 @@ struct Lines {
     line: Vec<u8>,
 }
 
-/// A header is short: what has no line end by then is something else.
+/// A longer first line is no header.
 const HEADER_LENGTH: u64 = 4096;
 
 impl Lines {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_back_what_was_recorded() {
+    fn recorded_snapshots_are_returned() {
         let mut replay = replay(&recording(&[at(1), at(2)])).unwrap();
         assert_eq!(replay.snapshot().unwrap(), Some(at(1)));
         assert_eq!(replay.snapshot().unwrap(), Some(at(2)));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_line_that_is_broken() {
+    fn malformed_line_is_named() {
         let whole = recording(&[at(1), at(2)]);
         assert_eq!(
             message(&whole[..whole.len() - 9]),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_recording() {
+    fn other_files_are_refused() {
         assert_eq!(message(b""), "it is empty");
         assert_eq!(message(b"{\"a\":1}\n"), "line 1: this is not a recording of net-traffic");
         assert_eq!(message(&[0xff; 10_000]), "line 1: this is not a recording of net-traffic");

@@ -9,13 +9,13 @@ use super::host;
 use super::ip_helper;
 use super::processes::Processes;
 use crate::events::Entry;
-use net_traffic_snapshot::{CollectError, Collector, Wanted};
+use net_traffic_snapshot::{CollectError, Collector, SocketFilter};
 use net_traffic_snapshot::{Endpoint, Protocol, Snapshot, Socket, State, Status};
 
 /// Lists sockets and processes.
 #[derive(Debug)]
 pub(super) struct Connections {
-    wanted: Wanted,
+    wanted: SocketFilter,
     counting: Option<Counting>,
     statistics: Statistics,
     processes: Processes,
@@ -26,7 +26,7 @@ pub(super) struct Connections {
 const NAME: &str = "sockets";
 
 impl Connections {
-    pub(super) fn new(wanted: Wanted, counting: Option<Counting>, traced: bool) -> Self {
+    pub(super) fn new(wanted: SocketFilter, counting: Option<Counting>, traced: bool) -> Self {
         let statistics = Statistics::new();
         Self { wanted, counting, statistics, processes: Processes::default(), traced }
     }
@@ -34,7 +34,7 @@ impl Connections {
     fn sockets(&mut self, snapshot: &Snapshot) -> std::io::Result<Vec<Socket>> {
         let Self { wanted, counting, statistics, processes, .. } = self;
         // Events are told apart by all tables, whatever is shown of them.
-        let read = if counting.is_some() { Wanted::default() } else { *wanted };
+        let read = if counting.is_some() { SocketFilter::default() } else { *wanted };
         let mut rows = Rows::default();
         let mut tables = || {
             let entries = ip_helper::read(read)?;
@@ -128,7 +128,7 @@ fn opened_ns(created: i64, snapshot: &Snapshot) -> Option<u64> {
     snapshot.at.monotonic_ns.checked_sub(u64::try_from(age).ok()?)
 }
 
-fn is_wanted(wanted: Wanted, socket: &Socket) -> bool {
+fn is_wanted(wanted: SocketFilter, socket: &Socket) -> bool {
     let bare = matches!(socket.protocol, Protocol::Tcp | Protocol::Udp) && socket.remote.is_none();
     let unconnected = bare || socket.state == State::Listen;
     if unconnected { wanted.unconnected } else { wanted.connected }

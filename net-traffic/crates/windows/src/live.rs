@@ -4,7 +4,9 @@ use super::connections::Connections;
 use super::etw::Counting;
 use super::host;
 use super::interfaces::Interfaces;
-use net_traffic_snapshot::{Collector, LiveOptions, OpenError, SourceError, Tier, collect_all};
+use net_traffic_snapshot::{
+    Collector, Counting as Wanted, LiveOptions, OpenError, SourceError, Tier, collect_all,
+};
 use net_traffic_snapshot::{Snapshot, Status};
 
 /// The collectors of this machine.
@@ -21,15 +23,16 @@ impl Live {
     /// # Errors
     /// When something that was asked for is not there, is not allowed, or failed.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
-        let LiveOptions { counting, tier, netns, wanted, survey, descendants, .. } = options;
+        let LiveOptions { counting: wanted, tier, netns, sockets, survey, .. } = options;
+        let descendants = *wanted == Wanted::Descendants;
         if netns.is_some() {
             return Err(OpenError::Usage("--netns: Windows has no network namespaces".to_owned()));
         }
-        if options.arrivals.is_some() {
+        if wanted.xdp().is_some() {
             return Err(OpenError::Usage("--xdp: Windows has no such thing".to_owned()));
         }
         let counts = match tier {
-            Tier::Auto => *counting || *descendants,
+            Tier::Auto => *wanted != Wanted::No,
             Tier::Polling => false,
             Tier::TpBtf | Tier::Fentry | Tier::Kprobe => {
                 return Err(OpenError::Usage(format!("--tier {}: Windows has no such thing", tier.name())));
@@ -38,7 +41,7 @@ impl Live {
         let mut status = Vec::new();
         let counting = match counts.then(Counting::start) {
             Some(Ok(counting)) => Some(counting),
-            Some(Err(refusal)) if *descendants => return Err(refusal.error()),
+            Some(Err(refusal)) if descendants => return Err(refusal.error()),
             Some(Err(refusal)) => {
                 status.push(refusal.status());
                 None
@@ -50,7 +53,7 @@ impl Live {
         }
         let failed = |cause| OpenError::Failed { attempt: "read the host's name".to_owned(), cause };
         let host = host::name().map_err(failed)?;
-        let connections = Connections::new(*wanted, counting, *descendants);
+        let connections = Connections::new(*sockets, counting, descendants);
         Ok(Self { host, collectors: vec![Box::new(Interfaces), Box::new(connections)], status })
     }
 

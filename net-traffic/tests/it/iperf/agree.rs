@@ -1,8 +1,8 @@
 //! The reports of both ends and the kernel's byte counts are equal.
 
 use net_traffic_linux::Live;
-use net_traffic_snapshot::LiveOptions;
 use net_traffic_snapshot::{Bytes, Protocol, Snapshot, Socket};
+use net_traffic_snapshot::{Counting, LiveOptions};
 use serde_json::Value;
 
 use super::reports::{client as start_client, number};
@@ -96,7 +96,8 @@ struct Run<'m> {
 
 impl<'m> Run<'m> {
     fn new(stage: &Stage, mode: &'m Mode, port: u16, client: &str, server: &str) -> Self {
-        let mut live = Live::open(&LiveOptions { counting: true, ..LiveOptions::default() }).unwrap();
+        let mut live =
+            Live::open(&LiveOptions { counting: Counting::Sockets, ..LiveOptions::default() }).unwrap();
         let server_side = stage.serve(End::There, server, port, "-1 -J");
         let host = if mode.options.contains("-6") { THERE_V6 } else { THERE };
         let client_side = start_client(stage, client, host, port, &format!("{} -J", mode.options));

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use net_traffic_linux::Live;
-use net_traffic_snapshot::LiveOptions;
 use net_traffic_snapshot::Snapshot;
+use net_traffic_snapshot::{Counting, LiveOptions};
 
 /// A tier, named as by `--tier`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ impl Tracer for Machine {
             Tier::Kprobe => net_traffic_snapshot::Tier::Kprobe,
             Tier::Polling => net_traffic_snapshot::Tier::Polling,
         };
-        let options = LiveOptions { counting: true, tier, ..LiveOptions::default() };
+        let options = LiveOptions { counting: Counting::Sockets, tier, ..LiveOptions::default() };
         Live::open(&options).map(Self).map_err(|error| Refused { reason: error.to_string() })
     }
 

@@ -13,8 +13,8 @@ use windows_sys::Win32::Networking::WinSock::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessHandleCount};
 
+use net_traffic_snapshot::SocketFilter;
 use net_traffic_snapshot::State;
-use net_traffic_snapshot::Wanted;
 use net_traffic_windows::ip_helper;
 use net_traffic_windows::size;
 
@@ -64,7 +64,7 @@ impl Sockets {
 
 /// Whether a connection of this process to that port stands.
 pub(crate) fn is_connected_to(port: u16) -> bool {
-    let entries = ip_helper::read(Wanted { udp: false, ..Wanted::default() }).unwrap_or_default();
+    let entries = ip_helper::read(SocketFilter { udp: false, ..SocketFilter::default() }).unwrap_or_default();
     let own = std::process::id();
     entries.iter().any(|entry| {
         entry.pid == own

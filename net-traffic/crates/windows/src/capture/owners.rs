@@ -9,7 +9,7 @@ use crate::events::ends::ends;
 use crate::events::pktmon::Metadata;
 use crate::ip_helper;
 use crate::processes::Processes;
-use net_traffic_snapshot::Wanted;
+use net_traffic_snapshot::SocketFilter;
 use net_traffic_snapshot::{Endpoint, ProcessId, Protocol};
 use pcap_io::{Direction, Process};
 
@@ -94,7 +94,7 @@ impl Owners {
         let _told = self.processes.report(&HashSet::new(), None);
         let Self { processes, known, .. } = self;
         known.retain(|id, _| processes.known(*id).is_some());
-        if let Ok(entries) = ip_helper::read(Wanted::default()) {
+        if let Ok(entries) = ip_helper::read(SocketFilter::default()) {
             self.sockets = sockets(&entries);
         }
     }

@@ -7,7 +7,7 @@ use crate::connections::Connections;
 use crate::descendants;
 use crate::processes::Processes;
 use crate::test_process;
-use net_traffic_snapshot::{Collector, Wanted};
+use net_traffic_snapshot::{Collector, SocketFilter};
 use net_traffic_snapshot::{ProcessId, Snapshot};
 
 fn ended(children: &mut Children) -> Progress {
@@ -62,7 +62,7 @@ fn who_has_the_id_of_a_descendant_that_is_gone_is_no_descendant() {
     remember(&children.job, pid);
     let own = Processes::default().now(pid);
     assert!(!descendants::has(own));
-    let mut connections = Connections::new(Wanted::default(), None, true);
+    let mut connections = Connections::new(SocketFilter::default(), None, true);
     let mut snapshot = Snapshot::default();
     connections.collect(&mut snapshot).unwrap();
     assert!(!snapshot.traced.contains(&own), "{:?}", snapshot.traced);

@@ -15,11 +15,11 @@ use windows_sys::Win32::Networking::WinSock::{AF_INET, AF_INET6};
 use self::rows::Row;
 use super::error;
 use crate::events::Entry;
-use net_traffic_snapshot::Wanted;
+use net_traffic_snapshot::SocketFilter;
 
 /// All entries of the tables that are wanted.
-pub(super) fn read(wanted: Wanted) -> io::Result<Vec<Entry>> {
-    let Wanted { tcp, udp, ipv4, ipv6, .. } = wanted;
+pub(super) fn read(wanted: SocketFilter) -> io::Result<Vec<Entry>> {
+    let SocketFilter { tcp, udp, ipv4, ipv6, .. } = wanted;
     let mut entries = Vec::new();
     if tcp && ipv4 {
         add::<MIB_TCPROW_OWNER_MODULE>(&mut entries, |buffer, size| tcp_table(buffer, size, AF_INET))?;

@@ -14,7 +14,7 @@ mod worker;
 use libtest_mimic::{Completion, Failed, Trial};
 use net_traffic_linux::Live;
 use net_traffic_selftest::traffic::NetNs;
-use net_traffic_snapshot::LiveOptions;
+use net_traffic_snapshot::{Counting, LiveOptions};
 
 use super::skips::{Reason, skip};
 use super::tracer::{Refused, Tier};
@@ -48,7 +48,7 @@ fn alone(name: &str, check: Check) -> Result<Completion, Failed> {
         Ok(namespace) => namespace,
         Err(error) => return skip(name, &Reason::Rights(error)),
     };
-    let counting = LiveOptions { counting: true, descendants: true, ..LiveOptions::default() };
+    let counting = LiveOptions { counting: Counting::Descendants, ..LiveOptions::default() };
     if let Err(error) = Live::open(&counting) {
         // Every tested kernel grants one of the tiers with hooks.
         return skip(name, &Reason::Tier(Tier::Kprobe, Refused { reason: error.to_string() }));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use net_traffic_linux::Live;
 use net_traffic_model::{Balance, Direction, Model, Retention, Selection};
-use net_traffic_snapshot::{LiveOptions, Netns};
+use net_traffic_snapshot::{Counting, LiveOptions, Netns};
 
 use super::place::Place;
 
@@ -39,8 +39,9 @@ impl Tool {
 
     fn with(place: &Place, arrivals: bool) -> Self {
         let netns = Some(Netns::Path(place.path.clone()));
-        let arrivals = arrivals.then(Vec::new);
-        let options = LiveOptions { counting: true, wire: true, arrivals, netns, ..LiveOptions::default() };
+        let xdp = arrivals.then(Vec::new);
+        let options =
+            LiveOptions { counting: Counting::SocketsAndInterfaces { xdp }, netns, ..LiveOptions::default() };
         Self(Live::open(&options).unwrap())
     }
 
