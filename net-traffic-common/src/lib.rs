@@ -9,6 +9,7 @@ pub mod loss;
 mod offsets;
 pub mod packet;
 mod process;
+pub mod retry;
 mod socket;
 mod wire;
 

@@ -2,7 +2,7 @@
 
 /// A map was full: the bytes of a process went to [`crate::OTHER`], those of a packet to nobody.
 pub const MAP_FULL: u32 = 0;
-/// A map or a value in it was busy: the same.
+/// A map was locked, or every attempt to change a value lost a race against another CPU: the same.
 pub const MAP_BUSY: u32 = 1;
 /// The kernel refused a socket's storage.
 pub const STORAGE_FAILED: u32 = 2;

@@ -14,12 +14,40 @@ pub(crate) mod wire;
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 
+use net_traffic_common::{loss as causes, retry};
+
 /// Adds without reading back: one instruction.
 #[inline(always)]
 pub(crate) fn add(counter: *mut u64, amount: u64) {
     if amount != 0 {
         // SAFETY: callers pass a field of a map value, which stays allocated while the program runs.
         unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, amount) };
+    }
+}
+
+/// Updates a word of a map's value as [`retry::update`] does; a `None` is in the loss ledger.
+#[inline(always)]
+pub(crate) fn update<T>(cell: *mut u64, next: impl FnMut(u64) -> (Option<u64>, T)) -> Option<T> {
+    let result = retry::update(&Word(cell), next);
+    if result.is_none() {
+        loss::count(causes::MAP_BUSY);
+    }
+    result
+}
+
+/// A word of a map's value.
+struct Word(*mut u64);
+
+impl retry::Cell for Word {
+    #[inline(always)]
+    fn load(&self) -> u64 {
+        // SAFETY: as for `add`.
+        unsafe { self.0.read_volatile() }
+    }
+
+    #[inline(always)]
+    fn compare_exchange(&self, old: u64, new: u64) -> bool {
+        replace(self.0, old, new)
     }
 }
 

@@ -9,7 +9,7 @@ use net_traffic_common::{
     FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_TCP, ProcessKey, SocketCounters, TX_FINAL, UNOWNED,
 };
 
-use super::{add, process, record, replace, storage, tcp};
+use super::{add, process, record, replace, storage, tcp, update};
 use crate::kernel::{Memory, Typed, current_pid, is_kernel_thread, offset};
 
 /// Whether the accounting is about this socket: of the internet families, and not a path of an MPTCP connection,
@@ -207,29 +207,17 @@ pub(crate) unsafe fn settle(counters: *mut SocketCounters, rx: u64, tx: u64, is_
         if (*counters).owner == UNOWNED && !is_last {
             return;
         }
-        let owed_rx = claim(&raw mut (*counters).rx_posted, rx);
-        let owed_tx = claim(&raw mut (*counters).tx_posted, tx);
+        let owed_rx = take_unposted(&raw mut (*counters).rx_posted, rx);
+        let owed_tx = take_unposted(&raw mut (*counters).tx_posted, tx);
         process::post((*counters).owner, owed_rx, owed_tx);
     }
 }
 
-/// Raises `posted` to `total` and gives the difference, to one caller only.
-///
-/// It is zero or, after a guest's bytes were posted ahead of the stack's counters, negative: then the row
-/// is put right by the next one.
+/// Raises `posted` to `total` and returns the bytes that this CPU must post: 0 if another CPU raised it, if `posted` is
+/// ahead of TCP's counters because another process's bytes were posted first, or if the loss was counted.
 #[inline(always)]
-fn claim(posted: *mut u64, total: u64) -> u64 {
-    for _ in 0..4 {
-        // SAFETY: a field of a live map value.
-        let old = unsafe { posted.read_volatile() };
-        if old >= total {
-            return 0;
-        }
-        if replace(posted, old, total) {
-            return total - old;
-        }
-    }
-    0
+fn take_unposted(posted: *mut u64, total: u64) -> u64 {
+    update(posted, |old| if old < total { (Some(total), total - old) } else { (None, 0) }).unwrap_or(0)
 }
 
 /// The application's side of a TCP connection is closed: what it sent is final from now on.

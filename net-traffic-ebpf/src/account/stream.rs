@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use net_traffic_common::{WIRE_TX, loss as causes};
 
-use super::{loss, replace};
+use super::{loss, replace, update};
 use crate::{
     maps::{PATHS, STREAMS, Stream, Streams},
     packet::{Packet, SYN},
@@ -98,26 +98,15 @@ unsafe fn is_for(cell: *mut u64, ifindex: u64) -> bool {
 
 /// Moves the position past a segment. Received segments of one stream are handled by several CPUs at once when their
 /// sender moved from one to another. `start`: where the stream stands if nothing of it has passed.
-///
-/// # Safety
-/// `cell` is in a live map value.
 #[inline(always)]
-unsafe fn pass(cell: *mut u64, start: u32, begin: u32, length: u32) -> u32 {
-    for _ in 0..TRIES {
-        // SAFETY: as the caller promises.
-        let before = unsafe { ptr::read_volatile(cell) };
+fn pass(cell: *mut u64, start: u32, begin: u32, length: u32) -> u32 {
+    let advance = |before: u64| {
         let mut position = if before == 0 { Position { next: start, missing: 0 } } else { before.into() };
         let new = position.advance(begin, length);
-        if replace(cell, before, position.into()) {
-            return new;
-        }
-    }
-    loss::count(causes::MAP_BUSY);
-    length
+        (Some(position.into()), new)
+    };
+    update(cell, advance).unwrap_or(length)
 }
-
-/// More CPUs than that do not come in between, each within nanoseconds.
-const TRIES: u32 = 8;
 
 /// How far a stream has come, in one word, so that it changes in one step.
 #[derive(Clone, Copy)]
