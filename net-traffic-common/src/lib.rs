@@ -14,7 +14,7 @@ mod socket;
 mod wire;
 
 pub use flow::Flow;
-pub use offsets::{Ancestor, Hierarchy, Offsets};
+pub use offsets::{ABSENT, Ancestor, Hierarchy, Member, Offsets, Unit};
 pub use process::{
     CGROUP_PATH, CgroupPath, OTHER, PROCESS_EXITED, PROCESS_HAS_UID, PROCESS_TRACED, ProcessCounters,
     ProcessKey, UNOWNED,

@@ -8,7 +8,7 @@ mod reader;
 use std::sync::OnceLock;
 
 use foldhash::{HashMap, HashMapExt};
-use net_traffic_common::Offsets;
+use net_traffic_common::{ABSENT, Member, Offsets, Unit};
 
 use self::reader::{Btf, kind};
 
@@ -129,82 +129,37 @@ fn symbols_in(btf: &Btf<'_>, symbols: impl Iterator<Item = Symbol>) -> Vec<(u32,
 }
 
 fn offsets_in(btf: &Btf<'_>) -> Result<Offsets, BtfError> {
-    let at = |owner: &'static str, member: &'static str| {
-        btf.offset_of(owner, member).ok_or(BtfError::Missing { owner, member })
-    };
-    let or_nowhere = |owner, member| btf.offset_of(owner, member).unwrap_or(u32::MAX);
-    let tracked = tracked_tuple(btf);
-    Ok(Offsets {
-        skc_family: at("sock_common", "skc_family")?,
-        skc_state: at("sock_common", "skc_state")?,
-        skc_daddr: at("sock_common", "skc_daddr")?,
-        skc_rcv_saddr: at("sock_common", "skc_rcv_saddr")?,
-        skc_dport: at("sock_common", "skc_dport")?,
-        skc_num: at("sock_common", "skc_num")?,
-        skc_v6_daddr: at("sock_common", "skc_v6_daddr")?,
-        skc_v6_rcv_saddr: at("sock_common", "skc_v6_rcv_saddr")?,
-        skc_bound_dev_if: at("sock_common", "skc_bound_dev_if")?,
-        skc_net: at("sock_common", "skc_net")?,
-        skc_cookie: at("sock_common", "skc_cookie")?,
-        sk_protocol: at("sock", "sk_protocol")?,
-        sk_flags: at("sock_common", "skc_flags")?,
-        sk_lock_owned: at("sock", "sk_lock")? + at("socket_lock_t", "owned")?,
-        net_inum: at("net", "ns")? + at("ns_common", "inum")?,
-        copied_seq: at("tcp_sock", "copied_seq")?,
-        rcv_nxt: at("tcp_sock", "rcv_nxt")?,
-        write_seq: at("tcp_sock", "write_seq")?,
-        snd_una: at("tcp_sock", "snd_una")?,
-        snd_nxt: at("tcp_sock", "snd_nxt")?,
-        bytes_received: at("tcp_sock", "bytes_received")?,
-        bytes_acked: at("tcp_sock", "bytes_acked")?,
-        bytes_sent: at("tcp_sock", "bytes_sent")?,
-        bytes_retrans: at("tcp_sock", "bytes_retrans")?,
-        srtt_us: at("tcp_sock", "srtt_us")?,
-        mdev_us: at("tcp_sock", "mdev_us")?,
-        total_retrans: at("tcp_sock", "total_retrans")?,
-        snd_cwnd: at("tcp_sock", "snd_cwnd")?,
-        mss_cache: at("tcp_sock", "mss_cache")?,
-        is_mptcp: or_nowhere("tcp_sock", "is_mptcp"),
-        task_flags: at("task_struct", "flags")?,
-        group_leader: at("task_struct", "group_leader")?,
-        start_boottime: at("task_struct", "start_boottime")?,
-        tgid: at("task_struct", "tgid")?,
-        pid: at("task_struct", "pid")?,
-        comm: at("task_struct", "comm")?,
-        socket_sk: at("socket", "sk")?,
-        signal: at("task_struct", "signal")?,
-        live: at("signal_struct", "live")?,
-        task_cgroups: at("task_struct", "cgroups")?,
-        css_cgroup: at("cgroup_subsys_state", "cgroup")?,
-        cgroup_kn: at("cgroup", "kn")?,
-        cgroup_root: at("cgroup", "root")?,
-        kn_id: at("kernfs_node", "id")?,
-        hierarchy_id: at("cgroup_root", "hierarchy_id")?,
-        cred: at("task_struct", "cred")?,
-        cred_uid: at("cred", "uid")?,
-        dfl_cgrp: at("css_set", "dfl_cgrp")?,
-        ip_summed: btf.bit_offset_of("sk_buff", "ip_summed").unwrap_or(0),
-        nfct: if tracked.is_some() { or_nowhere("sk_buff", "_nfct") } else { u32::MAX },
-        nf_tuple: tracked.unwrap_or(0),
-        sk_bpf_storage: or_nowhere("sock", "sk_bpf_storage"),
-        storage_cache: or_nowhere("bpf_local_storage", "cache"),
-        storage_map: or_nowhere("bpf_local_storage_data", "smap"),
-        storage_value: or_nowhere("bpf_local_storage_data", "data"),
-        encap_rcv: or_nowhere("udp_sock", "encap_rcv"),
-    })
+    let mut offsets = Offsets::look_up(|member| offset_in(btf, member))?;
+    if !tracks_as_programs_read(btf) || offsets.nf_tuple == ABSENT {
+        offsets.nfct = ABSENT;
+    }
+    Ok(offsets)
 }
 
-/// Where an entry of the tracked connections has its first tuple, if it is laid out as the programs read it.
-fn tracked_tuple(btf: &Btf<'_>) -> Option<u32> {
+fn offset_in(btf: &Btf<'_>, member: &Member) -> Result<u32, BtfError> {
+    let mut sum = 0;
+    for &(owner, name) in member.path {
+        let offset = match member.unit {
+            Unit::Bytes => btf.offset_of(owner, name),
+            Unit::Bits => btf.bit_offset_of(owner, name),
+        };
+        match offset {
+            Some(offset) => sum += offset,
+            None => return member.absent.ok_or(BtfError::Missing { owner, member: name }),
+        }
+    }
+    Ok(sum)
+}
+
+/// Whether connection tracking entries have the layout that the programs read.
+fn tracks_as_programs_read(btf: &Btf<'_>) -> bool {
     let layout = [
-        btf.size_of("nf_conntrack_tuple_hash")?,
-        btf.size_of("nf_conntrack_tuple")?,
-        btf.offset_of("nf_conntrack_tuple", "dst")?,
-        btf.offset_of("nf_conntrack_man", "u")?,
+        btf.size_of("nf_conntrack_tuple_hash"),
+        btf.size_of("nf_conntrack_tuple"),
+        btf.offset_of("nf_conntrack_tuple", "dst"),
+        btf.offset_of("nf_conntrack_man", "u"),
     ];
-    let tuple =
-        || Some(btf.offset_of("nf_conn", "tuplehash")? + btf.offset_of("nf_conntrack_tuple_hash", "tuple")?);
-    if layout == [56, 40, 20, 16] { tuple() } else { None }
+    layout == [Some(56), Some(40), Some(20), Some(16)]
 }
 
 fn subsystem_in(btf: &Btf<'_>, controller: &str) -> Option<u32> {
