@@ -1,18 +1,20 @@
 //! Who speaks with whom, as far as it takes to find a socket: a key of the capture's maps.
 
-/// Addresses and ports in network order, IPv4 in the first word; the identifier of an echo in place of both ports.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Flow {
-    pub source: [u32; 4],
-    pub destination: [u32; 4],
-    pub source_port: u16,
-    pub destination_port: u16,
-    pub protocol: u8,
-    pub is_v6: u8,
-    /// Of one packet: 0 in a key.
-    pub tcp_flags: u8,
-    pub reserved: u8,
+use crate::plain::plain;
+
+plain! {
+    /// Addresses and ports in network order, IPv4 in the first word; the identifier of an echo in place of both ports.
+    pub struct Flow: 40 {
+        pub source: [u32; 4],
+        pub destination: [u32; 4],
+        pub source_port: u16,
+        pub destination_port: u16,
+        pub protocol: u8,
+        pub is_v6: u8,
+        /// Of one packet: 0 in a key.
+        pub tcp_flags: u8,
+        pub reserved: u8,
+    }
 }
 
 #[expect(clippy::inline_always, reason = "on the kernel side a call would cost the verifier and the packet")]
@@ -54,5 +56,3 @@ impl Flow {
         Self { tcp_flags: 0, ..*self }
     }
 }
-
-const _: () = assert!(size_of::<Flow>() == 40);

@@ -1,5 +1,7 @@
 //! Where the running kernel keeps the members that the programs read.
 
+use crate::plain::{Plain, loadable, plain};
+
 /// A member of a kernel struct, and how its offset is found in the kernel's BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -31,6 +33,10 @@ macro_rules! offsets {
         pub struct Offsets {
             $($(#[$doc])* pub $field: u32,)+
         }
+
+        // SAFETY: integers of one size need no padding.
+        unsafe impl Plain for Offsets {}
+        loadable!(Offsets);
 
         impl Offsets {
             /// What the object holds until the loader writes the kernel's offsets.
@@ -127,25 +133,25 @@ offsets! {
     encap_rcv: udp_sock.encap_rcv or ABSENT,
 }
 
-/// The cgroup hierarchy that identifies containers.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hierarchy {
-    /// The first field of a line in /proc/PID/cgroup; 0 is version 2.
-    pub id: u32,
-    /// Version 1: the offset in `css_set` of the pointer to the state of one of the hierarchy's controllers.
-    pub subsystem: u32,
+plain! {
+    /// The cgroup hierarchy that identifies containers.
+    pub struct Hierarchy: 8 {
+        /// The first field of a line in /proc/PID/cgroup; 0 is version 2.
+        pub id: u32,
+        /// Version 1: the offset in `css_set` of the pointer to the state of one of the hierarchy's controllers.
+        pub subsystem: u32,
+    }
 }
 
-/// The process whose descendants are traced, by its IDs in its own PID namespace. A `pid` of 0 traces none.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ancestor {
-    /// Device and inode of its PID namespace.
-    pub namespace_device: u64,
-    pub namespace_inode: u64,
-    pub pid: u32,
-    pub reserved: u32,
+plain! {
+    /// The process whose descendants are traced, by its IDs in its own PID namespace. A `pid` of 0 traces none.
+    pub struct Ancestor: 24 {
+        /// Device and inode of its PID namespace.
+        pub namespace_device: u64,
+        pub namespace_inode: u64,
+        pub pid: u32,
+        pub reserved: u32,
+    }
 }
 
 #[cfg(test)]

@@ -1,27 +1,27 @@
 //! A packet on its way from the kernel to user space: the head of its record, and how packets are chosen.
 
-use crate::ProcessKey;
+use crate::{ProcessKey, plain::plain};
 
-/// The head of a record; the packet's octets follow, as many as `captured` says.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PacketRecord {
-    /// On the monotonic clock.
-    pub time_ns: u64,
-    /// Whose socket it is; 0 if that is not known.
-    pub owner: ProcessKey,
-    /// How long the packet is.
-    pub length: u32,
-    pub captured: u32,
-    pub ifindex: u32,
-    /// `PACKET_*`.
-    pub flags: u32,
-    /// The VLAN tag that was taken out of the packet, and the type that announced it, in host order.
-    pub vlan_tag: u16,
-    pub vlan_type: u16,
-    /// Where the packet is several on the wire: how many, and how much each carries.
-    pub segments: u16,
-    pub segment_size: u16,
+plain! {
+    /// The head of a record; the packet's octets follow, as many as `captured` says.
+    pub struct PacketRecord: 40 {
+        /// On the monotonic clock.
+        pub time_ns: u64,
+        /// Whose socket it is; 0 if that is not known.
+        pub owner: ProcessKey,
+        /// How long the packet is.
+        pub length: u32,
+        pub captured: u32,
+        pub ifindex: u32,
+        /// `PACKET_*`.
+        pub flags: u32,
+        /// The VLAN tag that was taken out of the packet, and the type that announced it, in host order.
+        pub vlan_tag: u16,
+        pub vlan_type: u16,
+        /// Where the packet is several on the wire: how many, and how much each carries.
+        pub segments: u16,
+        pub segment_size: u16,
+    }
 }
 
 /// The packet goes out: a bit of [`PacketRecord::flags`].
@@ -33,23 +33,23 @@ pub const PACKET_UNSUMMED: u32 = 4;
 /// That checksum was found to be right.
 pub const PACKET_VERIFIED: u32 = 8;
 
-/// What the programs are told before they are loaded.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CaptureSettings {
-    /// The most octets of a packet that are kept.
-    pub snaplen: u32,
-    /// Whose packets are wanted: `CHOOSE_*`; 0 for everybody's.
-    pub choose: u32,
-    /// The name for [`CHOOSE_NAME`].
-    pub name: [u8; 16],
-    /// How much may lie in a ring before the reader is woken.
-    pub wake_bytes: u32,
-    /// How to find out whose the packets are: `OWNERS_*`; 0 for not at all.
-    pub owners: u32,
-    /// The user for [`CHOOSE_UID`].
-    pub uid: u32,
-    pub reserved: u32,
+plain! {
+    /// What the programs are told before they are loaded.
+    pub struct CaptureSettings: 40 {
+        /// The most octets of a packet that are kept.
+        pub snaplen: u32,
+        /// Whose packets are wanted: `CHOOSE_*`; 0 for everybody's.
+        pub choose: u32,
+        /// The name for [`CHOOSE_NAME`].
+        pub name: [u8; 16],
+        /// How much may lie in a ring before the reader is woken.
+        pub wake_bytes: u32,
+        /// How to find out whose the packets are: `OWNERS_*`; 0 for not at all.
+        pub owners: u32,
+        /// The user for [`CHOOSE_UID`].
+        pub uid: u32,
+        pub reserved: u32,
+    }
 }
 
 /// Only processes that the map `CHOSEN_PIDS` has.
@@ -80,24 +80,24 @@ pub mod captured {
     pub const COUNTERS: u32 = 3;
 }
 
-/// Packets that were lost on one interface, by cause.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LostPackets {
-    pub ring_full: u64,
-    pub copy_failed: u64,
+plain! {
+    /// Packets that were lost on one interface, by cause.
+    pub struct LostPackets: 16 {
+        pub ring_full: u64,
+        pub copy_failed: u64,
+    }
 }
 
-/// Where an address is: behind this interface, or one of them, in another network namespace. The key of the map
-/// `INSIDE`, whose values are the kernel's numbers of those.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Inside {
-    /// In network order, IPv4 in the first word.
-    pub address: [u32; 4],
-    /// Or [`ANYWHERE`].
-    pub ifindex: u32,
-    pub is_v6: u32,
+plain! {
+    /// Where an address is: behind this interface, or one of them, in another network namespace. The key of the map
+    /// `INSIDE`, whose values are the kernel's numbers of those.
+    pub struct Inside: 24 {
+        /// In network order, IPv4 in the first word.
+        pub address: [u32; 4],
+        /// Or [`ANYWHERE`].
+        pub ifindex: u32,
+        pub is_v6: u32,
+    }
 }
 
 /// Behind whichever interface.
@@ -114,8 +114,3 @@ pub mod next {
 
 /// The most processors whose packets have a ring.
 pub const MAX_CPUS: u32 = 1024;
-
-const _: () = assert!(size_of::<LostPackets>() == 16);
-const _: () = assert!(size_of::<Inside>() == 24);
-const _: () = assert!(size_of::<PacketRecord>() == 40);
-const _: () = assert!(size_of::<CaptureSettings>() == 40);

@@ -1,6 +1,6 @@
 //! A socket: the counters that live with it in the kernel, and the record of it that user space reads.
 
-use crate::ProcessKey;
+use crate::{ProcessKey, plain::plain};
 
 pub const FAMILY_INET: u16 = 2;
 pub const FAMILY_INET6: u16 = 10;
@@ -16,89 +16,86 @@ pub const TX_FINAL: u32 = 2;
 /// The socket was destroyed: a bit of [`SocketRecord::flags`] only.
 pub const CLOSED: u32 = 4;
 
-/// What is kept per socket, in the socket's own storage.
-///
-/// TCP keeps 64-bit counters of what crossed the wire and 32-bit sequence numbers of what the application moved.
-/// The total is the sequence number's distance from a base, with the 64-bit counter to tell how often it wrapped
-/// ([`extend`]). So no byte is counted on the hot path, and no event that is missed loses one. For every other
-/// protocol the hooks add up what the calls returned.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SocketCounters {
-    /// The process that first sent or received on it, or held it when we came; 0 until known.
-    pub owner: ProcessKey,
-    /// With the owner and the amounts in one line of the processor's cache: all that a call needs.
-    pub flags: u32,
-    pub netns: u32,
-    /// Payload since the programs were attached. For TCP: as it was last settled.
-    pub rx_bytes: u64,
-    pub tx_bytes: u64,
-    /// The part of the above that is already in the row of some process.
-    pub rx_posted: u64,
-    pub tx_posted: u64,
-    /// TCP: the 64-bit counters (`bytes_received`, `bytes_acked`) at the moment when the total was 0.
-    pub rx_base: u64,
-    pub tx_base: u64,
-    /// TCP: payload that was moved before the programs were attached.
-    pub rx_before: u64,
-    pub tx_before: u64,
-    /// When it was established, if that was seen, on the monotonic clock.
-    pub opened_ns: u64,
-    pub cookie: u64,
-    /// TCP: the sequence numbers (`copied_seq`, `write_seq`) at the moment when the total was 0.
-    pub rx_base_seq: u32,
-    pub tx_base_seq: u32,
-    /// TCP, where a hook runs under the socket's lock: `copied_seq` when it last ran.
-    pub rx_seen_seq: u32,
-    pub ifindex: u32,
-    /// The tuple, for the time when only the storage can be read.
-    pub local_address: [u8; 16],
-    pub remote_address: [u8; 16],
-    pub local_port: u16,
-    pub remote_port: u16,
-    pub family: u16,
-    pub protocol: u16,
+plain! {
+    /// What is kept per socket, in the socket's own storage.
+    ///
+    /// TCP keeps 64-bit counters of what crossed the wire and 32-bit sequence numbers of what the application moved.
+    /// The total is the sequence number's distance from a base, with the 64-bit counter to tell how often it wrapped
+    /// ([`extend`]). So no byte is counted on the hot path, and no event that is missed loses one. For every other
+    /// protocol the hooks add up what the calls returned.
+    pub struct SocketCounters: 152 {
+        /// The process that first sent or received on it, or held it when we came; 0 until known.
+        pub owner: ProcessKey,
+        /// With the owner and the amounts in one line of the processor's cache: all that a call needs.
+        pub flags: u32,
+        pub netns: u32,
+        /// Payload since the programs were attached. For TCP: as it was last settled.
+        pub rx_bytes: u64,
+        pub tx_bytes: u64,
+        /// The part of the above that is already in the row of some process.
+        pub rx_posted: u64,
+        pub tx_posted: u64,
+        /// TCP: the 64-bit counters (`bytes_received`, `bytes_acked`) at the moment when the total was 0.
+        pub rx_base: u64,
+        pub tx_base: u64,
+        /// TCP: payload that was moved before the programs were attached.
+        pub rx_before: u64,
+        pub tx_before: u64,
+        /// When it was established, if that was seen, on the monotonic clock.
+        pub opened_ns: u64,
+        pub cookie: u64,
+        /// TCP: the sequence numbers (`copied_seq`, `write_seq`) at the moment when the total was 0.
+        pub rx_base_seq: u32,
+        pub tx_base_seq: u32,
+        /// TCP, where a hook runs under the socket's lock: `copied_seq` when it last ran.
+        pub rx_seen_seq: u32,
+        pub ifindex: u32,
+        /// The tuple, for the time when only the storage can be read.
+        pub local_address: [u8; 16],
+        pub remote_address: [u8; 16],
+        pub local_port: u16,
+        pub remote_port: u16,
+        pub family: u16,
+        pub protocol: u16,
+    }
 }
 
-/// A socket as user space reads it: from the iterator while it lives, from the ring once it was destroyed.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SocketRecord {
-    pub cookie: u64,
-    pub owner: ProcessKey,
-    pub rx_bytes: u64,
-    pub tx_bytes: u64,
-    pub rx_before: u64,
-    pub tx_before: u64,
-    pub opened_ns: u64,
-    pub retransmitted_bytes: u64,
-    /// IPv4 in the first four octets; network order.
-    pub local_address: [u8; 16],
-    pub remote_address: [u8; 16],
-    /// Ports in host order.
-    pub local_port: u16,
-    pub remote_port: u16,
-    pub family: u16,
-    pub protocol: u16,
-    pub netns: u32,
-    pub ifindex: u32,
-    /// Eight times the smoothed round-trip time, as the kernel keeps it; 0 when unknown.
-    pub srtt_us_8: u32,
-    /// Four times the mean deviation.
-    pub mdev_us_4: u32,
-    pub retransmits: u32,
-    pub cwnd: u32,
-    pub mss: u32,
-    pub rx_queue: u32,
-    pub tx_queue: u32,
-    /// The kernel's number of the TCP state.
-    pub state: u32,
-    pub flags: u32,
-    pub reserved: u32,
+plain! {
+    /// A socket as user space reads it: from the iterator while it lives, from the ring once it was destroyed.
+    pub struct SocketRecord: 152 {
+        pub cookie: u64,
+        pub owner: ProcessKey,
+        pub rx_bytes: u64,
+        pub tx_bytes: u64,
+        pub rx_before: u64,
+        pub tx_before: u64,
+        pub opened_ns: u64,
+        pub retransmitted_bytes: u64,
+        /// IPv4 in the first four octets; network order.
+        pub local_address: [u8; 16],
+        pub remote_address: [u8; 16],
+        /// Ports in host order.
+        pub local_port: u16,
+        pub remote_port: u16,
+        pub family: u16,
+        pub protocol: u16,
+        pub netns: u32,
+        pub ifindex: u32,
+        /// Eight times the smoothed round-trip time, as the kernel keeps it; 0 when unknown.
+        pub srtt_us_8: u32,
+        /// Four times the mean deviation.
+        pub mdev_us_4: u32,
+        pub retransmits: u32,
+        pub cwnd: u32,
+        pub mss: u32,
+        pub rx_queue: u32,
+        pub tx_queue: u32,
+        /// The kernel's number of the TCP state.
+        pub state: u32,
+        pub flags: u32,
+        pub reserved: u32,
+    }
 }
-
-const _: () = assert!(size_of::<SocketCounters>() == 152);
-const _: () = assert!(size_of::<SocketRecord>() == 152);
 
 /// The total whose lower 32 bits are `low` and that is nearest to `approximate`.
 ///

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use net_traffic_common::{
-    CLOSED, CgroupPath, FAMILY_INET, KERNEL_COUNTS, PROCESS_HAS_UID, ProcessCounters, ProcessKey,
+    CLOSED, CgroupPath, FAMILY_INET, KERNEL_COUNTS, PROCESS_HAS_UID, Plain, ProcessCounters, ProcessKey,
     SocketRecord,
 };
 
@@ -12,9 +12,7 @@ use net_traffic_snapshot::{Bytes, Endpoint, Process, ProcessId, Protocol, Socket
 /// Reads one record; `None` for too few bytes.
 #[must_use]
 pub fn read_record(bytes: &[u8]) -> Option<SocketRecord> {
-    let bytes = bytes.get(..size_of::<SocketRecord>())?;
-    // SAFETY: there are as many bytes as the record has, and any bytes are a record.
-    Some(unsafe { bytes.as_ptr().cast::<SocketRecord>().read_unaligned() })
+    SocketRecord::read_from(bytes)
 }
 
 /// A record as a socket of the snapshot.

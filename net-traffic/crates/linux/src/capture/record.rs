@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU64;
 
-use net_traffic_common::ProcessKey;
 use net_traffic_common::packet::{PACKET_OUT, PACKET_TAGGED, PACKET_UNSUMMED, PACKET_VERIFIED, PacketRecord};
+use net_traffic_common::{Plain, ProcessKey};
 
 use pcap_io::{Checksum, Direction, Segments};
 
@@ -52,49 +52,36 @@ pub(super) fn time_of(record: &[u8]) -> u64 {
 /// Reads a record and appends the packet's octets to `octets`, with the VLAN tag back in its place; `None` if the
 /// record is shorter than it says.
 pub(super) fn read(record: &[u8], octets: &mut Vec<u8>) -> Option<Head> {
-    let (head, data) = record.split_first_chunk::<HEAD>()?;
-    let captured = word(head, 20) as usize;
-    let (mut length, flags) = (word(head, 16), word(head, 28));
-    let data = data.get(..captured)?;
+    let head = PacketRecord::read_from(record)?;
+    let data = record.get(HEAD..)?.get(..head.captured as usize)?;
+    let mut length = head.length;
     let begin = octets.len();
     match data.split_at_checked(ADDRESSES) {
-        Some((addresses, rest)) if flags & PACKET_TAGGED != 0 => {
+        Some((addresses, rest)) if head.flags & PACKET_TAGGED != 0 => {
             octets.extend_from_slice(addresses);
-            octets.extend_from_slice(&half(head, 34).to_be_bytes());
-            octets.extend_from_slice(&half(head, 32).to_be_bytes());
+            octets.extend_from_slice(&head.vlan_type.to_be_bytes());
+            octets.extend_from_slice(&head.vlan_tag.to_be_bytes());
             octets.extend_from_slice(rest);
             length = length.saturating_add(TAG);
         }
         _ => octets.extend_from_slice(data),
     }
     Some(Head {
-        monotonic_ns: time_of(record),
-        owner: NonZeroU64::new(long(head, 8)),
-        ifindex: word(head, 24),
+        monotonic_ns: head.time_ns,
+        owner: NonZeroU64::new(head.owner.0),
+        ifindex: head.ifindex,
         length,
         begin: u32::try_from(begin).ok()?,
         end: u32::try_from(octets.len()).ok()?,
-        direction: if flags & PACKET_OUT != 0 { Direction::Out } else { Direction::In },
-        checksum: match flags & (PACKET_UNSUMMED | PACKET_VERIFIED) {
+        direction: if head.flags & PACKET_OUT != 0 { Direction::Out } else { Direction::In },
+        checksum: match head.flags & (PACKET_UNSUMMED | PACKET_VERIFIED) {
             PACKET_UNSUMMED => Some(Checksum::NotReady),
             PACKET_VERIFIED => Some(Checksum::Valid),
             _ => None,
         },
-        segments: half(head, 36),
-        segment_size: half(head, 38),
+        segments: head.segments,
+        segment_size: head.segment_size,
     })
-}
-
-fn long(head: &[u8; HEAD], at: usize) -> u64 {
-    head.get(at..at + 8).and_then(|octets| octets.try_into().ok()).map_or(0, u64::from_ne_bytes)
-}
-
-fn word(head: &[u8; HEAD], at: usize) -> u32 {
-    head.get(at..at + 4).and_then(|octets| octets.try_into().ok()).map_or(0, u32::from_ne_bytes)
-}
-
-fn half(head: &[u8; HEAD], at: usize) -> u16 {
-    head.get(at..at + 2).and_then(|octets| octets.try_into().ok()).map_or(0, u16::from_ne_bytes)
 }
 
 #[cfg(test)]
@@ -103,6 +90,7 @@ mod tests {
 
     use super::*;
 
+    /// The bytes as the kernel's object writes them, so that a test notices when fields of the struct change places.
     fn record(flags: u32, captured: u32, data: &[u8]) -> Vec<u8> {
         let mut record = Vec::new();
         record.extend(5_u64.to_ne_bytes());
@@ -131,6 +119,26 @@ mod tests {
         assert_eq!(head.owner(), Some(ProcessKey::new(42, 7)));
         assert_eq!(head.checksum, Some(Checksum::NotReady));
         assert_eq!(head.segments(), Some(Segments { count: 2, size: 1448 }));
+    }
+
+    #[test]
+    fn each_field_of_a_record_is_read_from_its_place() {
+        let mut octets = Vec::new();
+        let head = read(&record(PACKET_VERIFIED, 2, &[8, 9]), &mut octets).unwrap();
+        let expected = Head {
+            monotonic_ns: 5,
+            owner: NonZeroU64::new(42 << 32 | 7),
+            ifindex: 3,
+            length: 100,
+            begin: 0,
+            end: 2,
+            direction: Direction::In,
+            checksum: Some(Checksum::Valid),
+            segments: 2,
+            segment_size: 1448,
+        };
+        assert_eq!(head, expected);
+        assert_eq!(time_of(&record(0, 0, &[])), 5);
     }
 
     #[test]
