@@ -1,6 +1,6 @@
 //! Who speaks with whom, as far as it takes to find a socket: a key of the capture's maps.
 
-use crate::plain::plain;
+use crate::plain;
 
 plain! {
     /// Addresses and ports in network order, IPv4 in the first word; the identifier of an echo in place of both ports.

@@ -15,7 +15,7 @@ mod socket;
 mod wire;
 
 pub use flow::Flow;
-pub use offsets::{ABSENT, Ancestor, Hierarchy, Member, Offsets, Unit};
+pub use offsets::{ABSENT, Ancestor, HIERARCHY_V2, Hierarchy, Member, Offsets, Unit};
 pub use plain::Plain;
 pub use process::{
     CGROUP_PATH, CgroupPath, OTHER, PROCESS_EXITED, PROCESS_HAS_UID, PROCESS_TRACED, ProcessCounters,

@@ -1,6 +1,6 @@
 //! Where the running kernel keeps the members that the programs read.
 
-use crate::plain::{Plain, loadable, plain};
+use crate::{Plain, loadable, plain};
 
 /// A member of a kernel struct, and how its offset is found in the kernel's BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,10 +133,13 @@ offsets! {
     encap_rcv: udp_sock.encap_rcv or ABSENT,
 }
 
+/// The ID of the hierarchy of cgroup version 2.
+pub const HIERARCHY_V2: u32 = 0;
+
 plain! {
     /// The cgroup hierarchy that identifies containers.
     pub struct Hierarchy: 8 {
-        /// The first field of a line in /proc/PID/cgroup; 0 is version 2.
+        /// The first field of a line in /proc/PID/cgroup.
         pub id: u32,
         /// Version 1: the offset in `css_set` of the pointer to the state of one of the hierarchy's controllers.
         pub subsystem: u32,

@@ -1,6 +1,6 @@
 //! A packet on its way from the kernel to user space: the head of its record, and how packets are chosen.
 
-use crate::{ProcessKey, plain::plain};
+use crate::{ProcessKey, plain};
 
 plain! {
     /// The head of a record; the packet's octets follow, as many as `captured` says.

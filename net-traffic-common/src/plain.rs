@@ -27,18 +27,19 @@ unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 /// Declares a struct that both sides share, of a pinned size: `repr(C)`, with members that are [`Plain`] and no padding
 /// between or behind them, which the compiler checks.
+#[macro_export]
 macro_rules! plain {
     (
         $(#[$attribute:meta])*
-        pub struct $name:ident: $size:literal {
-            $($(#[$field_attribute:meta])* pub $field:ident: $type:ty,)+
+        $visibility:vis struct $name:ident: $size:literal {
+            $($(#[$field_attribute:meta])* $field_visibility:vis $field:ident: $type:ty,)+
         }
     ) => {
         $(#[$attribute])*
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-        pub struct $name {
-            $($(#[$field_attribute])* pub $field: $type,)+
+        $visibility struct $name {
+            $($(#[$field_attribute])* $field_visibility $field: $type,)+
         }
 
         const _: () = {
@@ -49,11 +50,13 @@ macro_rules! plain {
         };
         // SAFETY: every member is plain, and as they fill the struct, nothing of it is padding.
         unsafe impl $crate::Plain for $name {}
-        $crate::plain::loadable!($name);
+        $crate::loadable!($name);
     };
 }
 
 /// Lets aya use a type that is [`Plain`] in maps and global variables.
+#[doc(hidden)]
+#[macro_export]
 #[cfg(all(feature = "user", target_os = "linux"))]
 macro_rules! loadable {
     ($name:ty) => {
@@ -62,12 +65,12 @@ macro_rules! loadable {
     };
 }
 
+#[doc(hidden)]
+#[macro_export]
 #[cfg(not(all(feature = "user", target_os = "linux")))]
 macro_rules! loadable {
     ($name:ty) => {};
 }
-
-pub(crate) use {loadable, plain};
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! A process: its key, and its row in the map `PROCESSES`.
 
-use crate::plain::{Plain, loadable, plain};
+use crate::{Plain, loadable, plain};
 
 /// A process that PID reuse cannot confuse: the thread group's id in the upper half, and in the lower half its
 /// start time since boot in clock ticks of 10 ms, as field 22 of /proc/PID/stat has it, modulo 2^32.

@@ -1,6 +1,6 @@
 //! A socket: the counters that live with it in the kernel, and the record of it that user space reads.
 
-use crate::{ProcessKey, plain::plain};
+use crate::{ProcessKey, plain};
 
 pub const FAMILY_INET: u16 = 2;
 pub const FAMILY_INET6: u16 = 10;

@@ -1,6 +1,6 @@
 //! What crossed an interface: the rows of the map `WIRE`.
 
-use crate::plain::plain;
+use crate::plain;
 
 /// Which way a packet crosses an interface, as the interface's own counters have it.
 pub const WIRE_RX: u16 = 0;

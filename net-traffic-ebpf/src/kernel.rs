@@ -1,27 +1,31 @@
-//! Reading the kernel's own structs: fields at the offsets that the loader found in the running kernel's BTF.
+//! Reading the kernel's structs: members at the offsets that the loader finds in the running kernel's BTF.
+
+mod structs;
 
 use core::{ffi::c_void, ptr::read_volatile};
 
 use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid, bpf_get_current_task_btf,
+    bpf_get_current_pid_tgid,
     generated::{bpf_get_socket_cookie, bpf_probe_read_kernel as probe_read_kernel, bpf_skc_to_tcp_sock},
 };
-use net_traffic_common::{Ancestor, Hierarchy, Offsets, PROTOCOL_TCP, ProcessKey};
+use net_traffic_common::{Ancestor, Hierarchy, Offsets, PROTOCOL_TCP};
 
-/// Set by the loader; the verifier takes each member as a constant.
+pub(crate) use self::structs::{Cgroup, Sk, Socket, Task, TcpSk};
+
+/// Set by the loader; the verifier treats each member as a constant.
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Offsets = Offsets::UNKNOWN;
 
-/// Whose descendants are traced; set by the loader.
+/// The process whose descendants are traced; set by the loader.
 #[unsafe(no_mangle)]
 pub(crate) static ANCESTOR: Ancestor =
     Ancestor { namespace_device: 0, namespace_inode: 0, pid: 0, reserved: 0 };
 
-/// Which cgroup of a process is reported; set by the loader.
+/// The hierarchy whose cgroup is reported of a process; set by the loader.
 #[unsafe(no_mangle)]
 pub(crate) static HIERARCHY: Hierarchy = Hierarchy { id: 0, subsystem: 0 };
 
-/// 1 if sockets are kept by address instead of in their own storage; set by the loader.
+/// 1 if counters are kept by the socket's address instead of in its storage; set by the loader.
 #[unsafe(no_mangle)]
 static BY_ADDRESS: u32 = 0;
 
@@ -49,9 +53,9 @@ pub(crate) fn by_address() -> bool {
     constant(&BY_ADDRESS) != 0
 }
 
-/// How a program may read kernel memory, and what else the verifier lets it do with a pointer.
-pub(crate) trait Memory {
-    /// Whether the storage of a socket is out of reach.
+/// How a program reads kernel memory, which follows from what the verifier knows of the pointer.
+pub(crate) trait Memory: Copy {
+    /// Whether the helper for socket storage refuses the pointer.
     const BY_ADDRESS: bool;
 
     /// Reads the `T` that lies `offset` bytes into the struct at `base`.
@@ -60,22 +64,27 @@ pub(crate) trait Memory {
     /// `base` points to a struct of the kernel that has such a member.
     unsafe fn read<T: Copy + Default>(base: *const c_void, offset: u32) -> T;
 
-    /// The socket as a TCP socket, or null if it is none.
+    /// The socket as a TCP socket; null for other protocols.
     ///
     /// # Safety
     /// `sk` points to a `struct sock`.
     unsafe fn tcp(sk: *const c_void) -> *const c_void;
 
-    /// The socket's cookie; 0 if it has none and this program cannot make one.
+    /// The socket's cookie; 0 if it has none and the program cannot make one.
     ///
     /// # Safety
     /// `sk` points to a `struct sock`.
     unsafe fn cookie(sk: *const c_void) -> u64;
 }
 
-/// The pointer's type is known to the verifier: a load, checked by the kernel's exception table.
+/// A pointer whose BTF type the verifier knows: every read is a load, and the kernel's exception table makes a faulting one
+/// read zero ([`BPF_PROBE_MEM`]).
+///
+/// [`BPF_PROBE_MEM`]: https://github.com/gregkh/linux/blob/v6.12.117/include/linux/filter.h#L71
+#[derive(Clone, Copy)]
 pub(crate) struct Typed;
-/// The pointer is a number: a helper call for each read.
+/// An untyped pointer: every read is a `bpf_probe_read_kernel`.
+#[derive(Clone, Copy)]
 pub(crate) struct Untyped;
 
 impl Memory for Typed {
@@ -89,7 +98,7 @@ impl Memory for Typed {
 
     #[inline(always)]
     unsafe fn tcp(sk: *const c_void) -> *const c_void {
-        // SAFETY: the helper checks what kind of socket it is.
+        // SAFETY: the helper checks the kind of socket.
         unsafe { bpf_skc_to_tcp_sock(sk.cast_mut()).cast() }
     }
 
@@ -106,8 +115,8 @@ impl Memory for Untyped {
     #[inline(always)]
     unsafe fn read<T: Copy + Default>(base: *const c_void, offset: u32) -> T {
         let mut value = T::default();
-        // SAFETY: the helper fills the destination with zeros when the address cannot be read. Without a branch on
-        // its result: each would double the paths that the verifier walks.
+        // SAFETY: the helper fills the destination with zeros when the address cannot be read. There is no branch on
+        // the result, because each would double the paths that the verifier walks.
         unsafe {
             probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, base.byte_add(offset as usize));
         }
@@ -133,7 +142,7 @@ impl Memory for Untyped {
 /// # Safety
 /// `base` points to a struct of the kernel that has such a member.
 #[inline(always)]
-pub(crate) unsafe fn read_octets<const N: usize>(base: *const c_void, offset: u32) -> [u8; N] {
+unsafe fn read_octets<const N: usize>(base: *const c_void, offset: u32) -> [u8; N] {
     let mut octets = [0; N];
     // SAFETY: the helper refuses an address that cannot be read; the destination has `N` octets.
     unsafe { probe_read_kernel(octets.as_mut_ptr().cast(), N as u32, base.byte_add(offset as usize)) };
@@ -144,35 +153,6 @@ pub(crate) unsafe fn read_octets<const N: usize>(base: *const c_void, offset: u3
 #[inline(always)]
 pub(crate) fn current_pid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
-}
-
-/// Whether a thread of the kernel's own runs now.
-#[inline(always)]
-pub(crate) fn is_kernel_thread() -> bool {
-    const PF_KTHREAD: u32 = 0x0020_0000;
-    // SAFETY: the current task.
-    let flags: u32 = unsafe { Typed::read(bpf_get_current_task_btf().cast(), offset!(task_flags)) };
-    flags & PF_KTHREAD != 0
-}
-
-/// The leader of the thread group that runs now.
-#[inline(always)]
-pub(crate) fn current_leader() -> *const c_void {
-    // SAFETY: the current task has a leader.
-    unsafe { Typed::read::<u64>(bpf_get_current_task_btf().cast(), offset!(group_leader)) as *const c_void }
-}
-
-/// The key of the process whose leader `leader` is.
-///
-/// # Safety
-/// `leader` points to a `struct task_struct`, with a type that the verifier knows or that is probed.
-#[inline(always)]
-pub(crate) unsafe fn process_key<M: Memory>(leader: *const c_void) -> ProcessKey {
-    const TICK_NS: u64 = 10_000_000;
-    // SAFETY: as the caller promises.
-    let (pid, start_ns): (u32, u64) =
-        unsafe { (M::read(leader, offset!(tgid)), M::read(leader, offset!(start_boottime))) };
-    ProcessKey::new(pid, (start_ns / TICK_NS) as u32)
 }
 
 pub(crate) use offset;

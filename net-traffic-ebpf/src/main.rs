@@ -7,7 +7,7 @@
     clippy::inline_always,
     reason = "a call costs registers and a frame, and a verifier state for each caller"
 )]
-#![expect(clippy::needless_pass_by_value, reason = "the attribute macros hand the context over")]
+#![expect(clippy::needless_pass_by_value, reason = "the attribute macros pass the context by value")]
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -20,6 +20,8 @@ mod hooks;
 mod kernel;
 mod maps;
 mod packet;
+mod skb;
+mod socket_lookup;
 
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
@@ -27,6 +29,6 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // The compiler proves every call of this away, or the linker refuses the object.
+    // The compiler proves that no call remains; otherwise the linker refuses the object.
     loop {}
 }

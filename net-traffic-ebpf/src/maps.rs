@@ -1,10 +1,16 @@
 //! Every map, with the reason for its type and size. The loader may change a size before it loads.
 
+use core::ptr::{self, NonNull};
+
 use aya_ebpf::{
-    bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, bpf_map_type::BPF_MAP_TYPE_SK_STORAGE},
+    bindings::{
+        BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type::BPF_MAP_TYPE_SK_STORAGE,
+    },
     btf_maps::{
         Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, ProgramArray, RingBuf, SkStorage,
     },
+    cty::c_void,
+    helpers::generated::bpf_sk_storage_get,
     macros::btf_map,
 };
 use net_traffic_common::{
@@ -15,50 +21,59 @@ use net_traffic_common::{
 
 use crate::packet::{Datagram, Flow};
 
-/// Counters of a socket, stored in the socket: no size to choose, no key to hash, freed with it.
-#[btf_map]
+/// Counters of a socket, in the socket's storage ([`BPF_MAP_TYPE_SK_STORAGE`][storage]): the map needs no size, a look-up
+/// no hash, and the kernel frees the value with the socket.
+///
+/// [storage]: https://github.com/gregkh/linux/blob/v6.12.117/Documentation/bpf/map_sk_storage.rst
+#[btf_map(name = "SOCKETS")]
 pub(crate) static SOCKETS: SkStorage<SocketCounters> = SkStorage::new();
 
-/// The same by the socket's address, for kprobes, which may not touch a socket's storage. Entries are removed when
-/// the socket is destroyed. The loader shrinks it to one entry where it is not used.
-#[btf_map]
-pub(crate) static SOCKETS_BY_ADDR: HashMap<u64, SocketCounters, 131_072> = HashMap::new();
+/// The same by the socket's address, for kprobes, which [are not given][kprobe] the storage helper. An entry is removed
+/// when its socket is destroyed. The loader shrinks the map to one entry where it is not used.
+///
+/// [kprobe]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/trace/bpf_trace.c#L1563-L1585
+#[btf_map(name = "SOCKETS_BY_ADDR")]
+pub(crate) static SOCKETS_BY_ADDRESS: HashMap<u64, SocketCounters, 131_072> = HashMap::new();
 
-/// Counters of a process. Never LRU: an eviction would lose counts. What finds it full goes to the row `OTHER`.
-#[btf_map]
+/// Counters of a process. Never LRU: an eviction would lose counts. Bytes that find the map full go to the row `OTHER`.
+#[btf_map(name = "PROCESSES")]
 pub(crate) static PROCESSES: HashMap<ProcessKey, ProcessCounters, 16_384> = HashMap::new();
 
-/// The traced processes that live; the value means nothing. The loader shrinks it to one entry where none are traced.
-#[btf_map]
-pub(crate) static FAMILY: HashMap<ProcessKey, u32, 65_536> = HashMap::new();
+/// The traced processes that live; the value is unused. The loader shrinks the map to one entry where none are traced.
+#[btf_map(name = "FAMILY")]
+pub(crate) static DESCENDANTS: HashMap<ProcessKey, u32, 65_536> = HashMap::new();
 
-/// The paths of the cgroups that were made last, by id: the reader may come when they are gone again. Old ones may
-/// be forgotten, because the reader finds what lives by itself.
-#[btf_map]
+/// Paths of the cgroups that were made last, by ID: a cgroup may be gone before user space reads. LRU, because user space
+/// finds the paths of living cgroups by itself.
+#[btf_map(name = "CGROUP_PATHS")]
 pub(crate) static CGROUP_PATHS: LruHashMap<u64, CgroupPath, 1024> = LruHashMap::new();
 
-/// Room for a path, which is too long for the stack.
-#[btf_map]
+/// Room for a path, which is too long for the stack of [512 bytes][stack].
+///
+/// [stack]: https://github.com/gregkh/linux/blob/v6.12.117/include/linux/filter.h#L97
+#[btf_map(name = "PATH_BUFFER")]
 pub(crate) static PATH_BUFFER: PerCpuArray<CgroupPath, 1> = PerCpuArray::new();
 
-/// One record for each destroyed socket; the reader sleeps until there is one.
-#[btf_map]
+/// One record for each destroyed socket; a record wakes the reader.
+#[btf_map(name = "CLOSED_SOCKETS")]
 pub(crate) static CLOSED_SOCKETS: RingBuf<SocketRecord, 4_194_304> = RingBuf::new();
 
-/// The records of a walk over the sockets, which pauses when there is no more room and goes on where it was when the
-/// reader has made some. Small, because the reader has all of it mapped twice.
-#[btf_map]
+/// The records of a socket walk. A full ring pauses the walk, which resumes after the reader made room. Small, because the
+/// kernel [maps a ring's pages twice][twice] and the reader touches all of them.
+///
+/// [twice]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/ringbuf.c#L100-L119
+#[btf_map(name = "OPEN_SOCKETS")]
 pub(crate) static OPEN_SOCKETS: RingBuf<SocketRecord, 524_288> = RingBuf::new();
 
-/// How often something could not be counted, by cause; per CPU, because nothing may be lost here.
-#[btf_map]
+/// How often something could not be counted, by cause; per CPU, because an increment must not be lost.
+#[btf_map(name = "LOSS")]
 pub(crate) static LOSS: PerCpuArray<u64, { loss::CAUSES as usize }> = PerCpuArray::new();
 
-/// How many events there were, where one in so many is lost on purpose.
-#[btf_map]
-pub(crate) static EVENTS: Array<u64, 1> = Array::new();
+/// Fault injection: the number of events so far.
+#[btf_map(name = "EVENTS")]
+pub(crate) static FAULT_EVENTS: Array<u64, 1> = Array::new();
 
-/// A call that a kretprobe will see return: which socket it was about.
+/// The socket of a call whose return is probed, and an argument of that call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Call {
@@ -66,35 +81,37 @@ pub(crate) struct Call {
     pub flags: u64,
 }
 
-/// The calls under way, by thread and kind; a thread is in one call of a kind at a time.
-#[btf_map]
+/// Calls in progress, by thread and kind; a thread is in one call of a kind at a time.
+#[btf_map(name = "CALLS")]
 pub(crate) static CALLS: HashMap<u64, Call, 16_384> = HashMap::new();
 
-/// What crossed each interface; per CPU, because every packet adds to it. The loader shrinks this and the maps below
-/// to one entry where nobody asks.
-#[btf_map]
-pub(crate) static WIRE: PerCpuHashMap<WireKey, WireCounters, 8192> = PerCpuHashMap::new();
+/// Bytes that crossed each interface; per CPU, because every packet adds to a row. The loader shrinks this and the next
+/// five maps to one entry where interfaces are not counted.
+#[btf_map(name = "WIRE")]
+pub(crate) static INTERFACES: PerCpuHashMap<WireKey, WireCounters, 8192> = PerCpuHashMap::new();
 
-/// What arrived at each interface before anything could drop it.
-#[btf_map]
-pub(crate) static ARRIVALS: PerCpuHashMap<u32, ArrivalCounters, 1024> = PerCpuHashMap::new();
+/// Frames that each interface received, counted by XDP before any program or queue could drop them.
+#[btf_map(name = "ARRIVALS")]
+pub(crate) static XDP_RX: PerCpuHashMap<u32, ArrivalCounters, 1024> = PerCpuHashMap::new();
 
-/// How far a socket's payload has come on each interface, to tell what passes for the first time.
-#[btf_map]
+/// How far a socket's payload has come on each interface, which separates first transmissions from retransmissions.
+#[btf_map(name = "STREAMS")]
 pub(crate) static STREAMS: SkStorage<Streams> = SkStorage::new();
 
-/// Flows that left this host on behalf of others, as they were on the wire: what comes back for them is addressed to
-/// this host where addresses are translated. The oldest is forgotten; nothing is counted here.
-#[btf_map]
+/// Flows that this host forwarded out of an interface, after NAT. Replies to masqueraded flows are addressed to this host,
+/// but are forwarded too. LRU: an evicted flow costs a classification and no bytes.
+#[btf_map(name = "FORWARDED")]
 pub(crate) static FORWARDED: LruHashMap<Flow, u32, 16_384> = LruHashMap::new();
 
-/// The link-layer addresses of this namespace's own interfaces, as [`crate::packet::destination`] reads them: on a
-/// bridge's port, what is addressed to the bridge looks as if it were for another host. The collector fills it.
-#[btf_map]
-pub(crate) static OWN_ADDRESSES: HashMap<u64, u32, 8192> = HashMap::new();
+/// MAC addresses of this namespace's interfaces, encoded as [`crate::packet::destination_mac`] does. On a bridge port, the
+/// kernel marks a frame for the bridge itself as [`PACKET_OTHERHOST`][otherhost]. User space fills the map.
+///
+/// [otherhost]: https://github.com/gregkh/linux/blob/v6.12.117/net/ethernet/eth.c#L155-L164
+#[btf_map(name = "OWN_ADDRESSES")]
+pub(crate) static OWN_MACS: HashMap<u64, u32, 8192> = HashMap::new();
 
 /// The class of datagrams that arrive in fragments, of which only the first has ports.
-#[btf_map]
+#[btf_map(name = "FRAGMENTED")]
 pub(crate) static FRAGMENTED: LruHashMap<Datagram, u32, 4096> = LruHashMap::new();
 
 /// A socket's payload on the interfaces that it used last, by direction.
@@ -105,7 +122,7 @@ pub(crate) struct Streams {
     pub tx: [Stream; PATHS],
 }
 
-/// One packet crosses up to that many interfaces: the bridge, its port, and what is below.
+/// The most interfaces that one packet crosses: a bridge, its port, and the interfaces below.
 pub(crate) const PATHS: usize = 4;
 
 /// How far a stream has come on one interface.
@@ -118,69 +135,74 @@ pub(crate) struct Stream {
     pub position: u64,
 }
 
-/// Capture: a ring for each CPU, made and put in by the loader.
-#[btf_map]
+/// Capture: one ring per CPU. The loader makes the rings and puts them into the map.
+#[btf_map(name = "RINGS")]
 pub(crate) static RINGS: ArrayOfMaps<RingBuf<PacketRecord, 65_536>, { MAX_CPUS as usize }> =
     ArrayOfMaps::new();
 
-/// Capture: what became of the packets, by `captured::*`; per CPU, because nothing may be lost here.
-#[btf_map]
+/// Capture: packet counts by `captured::*`; per CPU, because an increment must not be lost.
+#[btf_map(name = "CAPTURED")]
 pub(crate) static CAPTURED: PerCpuArray<u64, { captured::COUNTERS as usize }> = PerCpuArray::new();
 
-/// Capture: the same by interface, of those that were lost. It is touched when a packet is lost only.
-#[btf_map]
-pub(crate) static LOST: PerCpuHashMap<u32, LostPackets, 1024> = PerCpuHashMap::new();
+/// Capture: lost packets by interface. Only a loss touches the map.
+#[btf_map(name = "LOST")]
+pub(crate) static LOST_PACKETS: PerCpuHashMap<u32, LostPackets, 1024> = PerCpuHashMap::new();
 
-/// Capture: what a filter calls with a packet that it accepts, by `next::*`. The filters are made at run time.
-#[btf_map]
-pub(crate) static NEXT: ProgramArray<{ next::STAGES as usize }> = ProgramArray::new();
+/// Capture: the programs that a filter tail-calls with an accepted packet, by `next::*`. Filters are generated at run
+/// time.
+#[btf_map(name = "NEXT")]
+pub(crate) static TAIL_CALLS: ProgramArray<{ next::STAGES as usize }> = ProgramArray::new();
 
-/// Capture: the same for filters that run where frames arrive. Programs of different types cannot share a map.
-#[btf_map]
-pub(crate) static NEXT_XDP: ProgramArray<1> = ProgramArray::new();
+/// Capture: the same for filters of XDP. All programs of such a map [must have one type][type].
+///
+/// [type]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/core.c#L2423
+#[btf_map(name = "NEXT_XDP")]
+pub(crate) static TAIL_CALLS_XDP: ProgramArray<1> = ProgramArray::new();
 
-/// Capture: whose a socket is, stored in the socket. One that is accepted inherits it from the one that listens.
-#[btf_map]
-pub(crate) static HOLDERS: InheritedSkStorage<Holder> = InheritedSkStorage::new();
+/// Capture: the owner of a socket, in the socket's storage. An accepted socket [inherits][clone] the listener's.
+///
+/// [clone]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/bpf_sk_storage.c#L153-L172
+#[btf_map(name = "HOLDERS")]
+pub(crate) static SOCKET_OWNERS: InheritedSkStorage<SocketOwner> = InheritedSkStorage::new();
 
-/// Who made a socket, and from its first use on who uses it.
+/// The process that created a socket, and from the first call on the process that uses the socket.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Holder {
+pub(crate) struct SocketOwner {
     pub owner: ProcessKey,
     pub is_used: u64,
-    /// The flow that was remembered last, and when, folded.
-    pub remembered: u64,
+    /// A hash of the flow that was cached last in [`FLOW_OWNERS`], and of the time.
+    pub cached: u64,
 }
 
-/// Capture: owners of flows for whose packets no socket can be found. Least recently used: what is forgotten costs a
-/// name. The loader shrinks it where nothing is captured.
-#[btf_map]
-pub(crate) static FLOWS: LruHashMap<CapturedFlow, ProcessKey, 16_384> = LruHashMap::new();
+/// Capture: owners of flows for whose packets no socket is found. LRU: an evicted flow costs an owner's name and no
+/// packet. The loader shrinks the map where nothing is captured.
+#[btf_map(name = "FLOWS")]
+pub(crate) static FLOW_OWNERS: LruHashMap<CapturedFlow, ProcessKey, 16_384> = LruHashMap::new();
 
-/// Capture: in which network namespaces the addresses behind interfaces are, as the collector knows it. The loader
-/// shrinks it where nothing is captured.
-#[btf_map]
-pub(crate) static INSIDE: HashMap<Inside, u32, 8192> = HashMap::new();
+/// Capture: the network namespaces of the addresses behind interfaces (containers, guests), filled by user space. The
+/// loader shrinks the map where nothing is captured.
+#[btf_map(name = "INSIDE")]
+pub(crate) static ADDR_TO_NETNS: HashMap<Inside, u32, 8192> = HashMap::new();
 
-/// Capture: flows whose destination is translated, as they arrive, and what the receiver gets. Kept by the programs, where
-/// they see a translated packet leave, and by the collector. Least recently used, as above.
-#[btf_map]
-pub(crate) static TRANSLATED: LruHashMap<CapturedFlow, CapturedFlow, 16_384> = LruHashMap::new();
+/// Capture: flows with a translated destination as they arrive, and as the receiver gets them. Programs add an entry when
+/// a translated packet leaves; user space adds entries too. LRU, as above.
+#[btf_map(name = "TRANSLATED")]
+pub(crate) static NAT_FLOWS: LruHashMap<CapturedFlow, CapturedFlow, 16_384> = LruHashMap::new();
 
-/// Capture: 1 once one of the two maps above has something, so that others need not ask them for each packet.
-#[btf_map]
-pub(crate) static BEHIND: Array<u32, 1> = Array::new();
+/// Capture: 1 once one of the two maps above has an entry, which saves other hosts two look-ups per packet.
+#[btf_map(name = "BEHIND")]
+pub(crate) static PEERS_KNOWN: Array<u32, 1> = Array::new();
 
-/// Capture: the processes that are chosen, with `CHOSEN_*`.
-#[btf_map]
-pub(crate) static CHOSEN_PIDS: HashMap<u32, u32, 4096> = HashMap::new();
+/// Capture: the PIDs that `--pid` and the like select, with `CHOSEN_*`.
+#[btf_map(name = "CHOSEN_PIDS")]
+pub(crate) static FILTER_PIDS: HashMap<u32, u32, 4096> = HashMap::new();
 
-/// Capture: the cgroups whose processes are chosen.
-#[btf_map]
-pub(crate) static CHOSEN_CGROUPS: HashMap<u64, u32, 1024> = HashMap::new();
+/// Capture: the cgroups whose processes are selected.
+#[btf_map(name = "CHOSEN_CGROUPS")]
+pub(crate) static FILTER_CGROUPS: HashMap<u64, u32, 1024> = HashMap::new();
 
-/// A socket's storage that its children begin with. The library has no such type.
+/// A socket storage whose value an accepted socket inherits. aya has no such type.
 #[repr(C)]
 pub(crate) struct InheritedSkStorage<T> {
     r#type: *const [i32; BPF_MAP_TYPE_SK_STORAGE as usize],
@@ -192,10 +214,69 @@ pub(crate) struct InheritedSkStorage<T> {
 
 impl<T> InheritedSkStorage<T> {
     const fn new() -> Self {
-        let (r#type, key, value) = (core::ptr::null(), core::ptr::null(), core::ptr::null());
-        Self { r#type, key, value, max_entries: core::ptr::null(), map_flags: core::ptr::null() }
+        let (r#type, key, value) = (ptr::null(), ptr::null(), ptr::null());
+        Self { r#type, key, value, max_entries: ptr::null(), map_flags: ptr::null() }
     }
 }
 
-// SAFETY: the members only describe the map; nobody reads them.
+// SAFETY: the members describe the map for the loader; no program reads them.
 unsafe impl<T> Sync for InheritedSkStorage<T> {}
+
+/// A map that stores a value in each socket.
+pub(crate) trait SocketStorage {
+    type Value;
+
+    /// The map's address, by which the kernel knows it.
+    #[inline(always)]
+    fn address(&self) -> *const c_void {
+        ptr::from_ref(self).cast()
+    }
+
+    /// The value in a socket, if the socket has one.
+    ///
+    /// # Safety
+    /// `sk` is a socket in full, whose type the verifier knows.
+    #[inline(always)]
+    unsafe fn get(&self, sk: *const c_void) -> Option<NonNull<Self::Value>> {
+        // SAFETY: as the caller promises.
+        unsafe { self.helper(sk, ptr::null(), 0) }
+    }
+
+    /// The value in a socket; a copy of `initial`, or zeros for null, if the socket had none. `None` if the kernel refuses.
+    ///
+    /// # Safety
+    /// As for [`Self::get`]; `initial` is null or readable.
+    #[inline(always)]
+    unsafe fn get_or_create(
+        &self,
+        sk: *const c_void,
+        initial: *const Self::Value,
+    ) -> Option<NonNull<Self::Value>> {
+        // SAFETY: as the caller promises.
+        unsafe { self.helper(sk, initial, u64::from(BPF_SK_STORAGE_GET_F_CREATE)) }
+    }
+
+    /// # Safety
+    /// As for [`Self::get_or_create`].
+    #[inline(always)]
+    unsafe fn helper(
+        &self,
+        sk: *const c_void,
+        initial: *const Self::Value,
+        flags: u64,
+    ) -> Option<NonNull<Self::Value>> {
+        // SAFETY: the helper checks the socket and copies the initial value.
+        let value = unsafe {
+            bpf_sk_storage_get(self.address().cast_mut(), sk.cast_mut(), initial.cast_mut().cast(), flags)
+        };
+        NonNull::new(value.cast())
+    }
+}
+
+impl<T> SocketStorage for SkStorage<T> {
+    type Value = T;
+}
+
+impl<T> SocketStorage for InheritedSkStorage<T> {
+    type Value = T;
+}

@@ -1,7 +1,8 @@
-//! The loss ledger: what could not be counted is counted here.
+//! The loss ledger: how often something could not be counted, by cause.
 
 use aya_log_ebpf::warn;
 use net_traffic_common::loss;
+pub(crate) use net_traffic_common::loss::STORAGE_FAILED;
 
 use crate::maps::LOSS;
 
@@ -14,14 +15,19 @@ pub(crate) fn count(cause: u32) {
     }
 }
 
-/// Counts a refused insertion under the cause that the helper gave, and logs the error itself.
+/// Counts a failed insertion by the cause that its error names, and logs the error itself. An entry that another CPU has
+/// inserted meanwhile is no failure.
 #[inline(always)]
-pub(crate) fn count_insert(error: i32) {
-    log(error);
-    count(loss::of_insertion(error));
+pub(crate) fn count_failed(inserted: Result<(), i32>) {
+    if let Err(error) = inserted
+        && error != EEXIST
+    {
+        log(error);
+        count(loss::of_insertion(error));
+    }
 }
 
-/// A function of its own, so that what formats the message takes no part of a hook's stack.
+/// A function of its own, so that the formatted message takes no part of a hook's stack.
 #[inline(never)]
 fn log(error: i32) {
     warn!((), "a map refused an entry: error {}", error);

@@ -1,16 +1,17 @@
-//! The accounting that all hooks share: whose bytes, how many, and what could not be counted.
+//! The accounting that all hooks share: which process moved how many bytes, and what could not be counted.
 
 pub(crate) mod cgroup;
-pub(crate) mod family;
+pub(crate) mod counters;
+pub(crate) mod descendants;
+pub(crate) mod fault_injection;
+pub(crate) mod interface;
 pub(crate) mod loss;
 pub(crate) mod process;
 pub(crate) mod record;
-pub(crate) mod sabotage;
 pub(crate) mod socket;
 pub(crate) mod storage;
 pub(crate) mod stream;
 pub(crate) mod tcp;
-pub(crate) mod wire;
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 
@@ -20,12 +21,12 @@ use net_traffic_common::{loss as causes, retry};
 #[inline(always)]
 pub(crate) fn add(counter: *mut u64, amount: u64) {
     if amount != 0 {
-        // SAFETY: callers pass a field of a map value, which stays allocated while the program runs.
+        // SAFETY: callers pass a member of a map value, which stays allocated while the program runs.
         unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, amount) };
     }
 }
 
-/// Updates a word of a map's value as [`retry::update`] does; a `None` is in the loss ledger.
+/// Updates a word of a map value as [`retry::update`] does; the loss ledger counts a `None`.
 #[inline(always)]
 pub(crate) fn update<T>(cell: *mut u64, next: impl FnMut(u64) -> (Option<u64>, T)) -> Option<T> {
     let result = retry::update(&Word(cell), next);
@@ -35,7 +36,7 @@ pub(crate) fn update<T>(cell: *mut u64, next: impl FnMut(u64) -> (Option<u64>, T
     result
 }
 
-/// A word of a map's value.
+/// A word of a map value.
 struct Word(*mut u64);
 
 impl retry::Cell for Word {
@@ -51,7 +52,7 @@ impl retry::Cell for Word {
     }
 }
 
-/// Replaces `old` by `new`; false if another CPU was faster.
+/// Replaces `old` by `new`; false if another CPU changed the word first.
 #[inline(always)]
 pub(crate) fn replace(cell: *mut u64, old: u64, new: u64) -> bool {
     // SAFETY: as for `add`.

@@ -1,98 +1,120 @@
-//! The rows of processes: made when a process first owns a socket, added to when its bytes are settled.
+//! The rows of processes: inserted when a process first owns a socket, added to when its bytes are flushed.
 
-use core::ffi::c_void;
+use core::ptr::NonNull;
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_get_current_uid_gid};
-use net_traffic_common::{OTHER, PROCESS_HAS_UID, ProcessCounters, ProcessKey};
+use net_traffic_common::{OTHER, PROCESS_EXITED, PROCESS_HAS_UID, ProcessCounters, ProcessKey};
 
-use super::{
-    add, cgroup, family,
-    loss::{self, EEXIST},
-};
+use super::{add, cgroup, descendants, loss};
 use crate::{
-    kernel::{Memory, Typed, Untyped, current_leader, offset, process_key, read_octets},
+    kernel::{Task, Typed},
     maps::PROCESSES,
 };
 
-/// The current process, whose row exists from now on (unless the map is full: counted).
+/// A process's row: a map value, which stays allocated while the program runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Row(NonNull<ProcessCounters>);
+
+impl Row {
+    #[inline(always)]
+    pub(crate) fn of(key: ProcessKey) -> Option<Self> {
+        PROCESSES.get_ptr_mut(key).and_then(NonNull::new).map(Self)
+    }
+
+    #[inline(always)]
+    fn add(self, rx: u64, tx: u64) {
+        let row = self.0.as_ptr();
+        // SAFETY: the type's invariant.
+        let (rx_bytes, tx_bytes) = unsafe { (&raw mut (*row).rx_bytes, &raw mut (*row).tx_bytes) };
+        add(rx_bytes, rx);
+        add(tx_bytes, tx);
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_comm(self, comm: [u8; 16]) {
+        // SAFETY: the type's invariant; only the process itself changes its name.
+        unsafe { (*self.0.as_ptr()).comm = comm };
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_exited(self) {
+        // SAFETY: the type's invariant; a process exits once.
+        unsafe { (*self.0.as_ptr()).flags |= PROCESS_EXITED };
+    }
+
+    /// Fills in the cgroup and the user where they are unknown.
+    #[inline(always)]
+    fn complete(self, cgroup: u64, uid: u32) {
+        let row = self.0.as_ptr();
+        // SAFETY: the type's invariant; all writers of these members write the same.
+        unsafe {
+            if (*row).cgroup == 0 {
+                (*row).cgroup = cgroup;
+            }
+            if (*row).flags & PROCESS_HAS_UID == 0 {
+                (*row).uid = uid;
+                (*row).flags |= PROCESS_HAS_UID;
+            }
+        }
+    }
+}
+
+/// The current process, whose row exists from now on (unless the map is full, which is counted).
 ///
-/// Name, user and cgroup are taken here, once a socket and not once a call, because a process that ends within
-/// milliseconds is gone from /proc before anybody looks.
+/// Name, user and cgroup are read here, once per socket and not once per call, because a process that exits within
+/// milliseconds leaves /proc before user space reads.
 #[inline(always)]
 pub(crate) fn current() -> ProcessKey {
-    let leader = current_leader();
-    // SAFETY: the leader of the current task.
-    let key = unsafe { process_key::<Typed>(leader) };
+    let leader = Task::current().group_leader();
+    let key = leader.process_key();
     if PROCESSES.get_ptr(key).is_none() {
         let row = ProcessCounters {
             cgroup: cgroup::current(),
             flags: PROCESS_HAS_UID,
             uid: bpf_get_current_uid_gid() as u32,
-            // SAFETY: the leader of the current task.
-            comm: unsafe { read_octets(leader, offset!(comm)) },
+            comm: leader.comm(),
             ..ProcessCounters::default()
         };
-        announce(key, &row);
+        insert(key, &row);
     }
     key
 }
 
-/// Adds bytes to the row of a process, or of `OTHER` if there is no room for it: the sum over all rows is kept.
+/// Adds bytes to the row of a process, or of `OTHER` if there is no room for a new row: the sum over all rows is exact.
 #[inline(always)]
 pub(crate) fn post(key: ProcessKey, rx: u64, tx: u64) {
     if rx | tx == 0 {
         return;
     }
     if PROCESSES.get_ptr(key).is_none() {
-        // The reader removed the row of an ended process, or its first insertion failed.
-        announce(key, &ProcessCounters::default());
+        // User space removed the row of an exited process, or the first insertion failed.
+        insert(key, &ProcessCounters::default());
     }
-    if let Some(row) = PROCESSES.get_ptr_mut(key).or_else(|| PROCESSES.get_ptr_mut(OTHER)) {
-        // SAFETY: a map value that stays allocated while the program runs.
-        unsafe {
-            add(&raw mut (*row).rx_bytes, rx);
-            add(&raw mut (*row).tx_bytes, tx);
-        }
+    if let Some(row) = Row::of(key).or_else(|| Row::of(OTHER)) {
+        row.add(rx, tx);
     }
 }
 
-/// Announces a process that is not the current one, and tells of a row that is there what it lacks.
-///
-/// # Safety
-/// `leader` points to the `struct task_struct` of its first thread.
+/// Inserts the row of a process that is not the current one, or completes an existing row. `leader` is the process's first
+/// thread.
 #[inline(always)]
-pub(crate) unsafe fn describe(key: ProcessKey, leader: *const c_void) {
-    // SAFETY: as the caller promises; what cannot be read is zero.
-    let row = unsafe {
-        let cred = Untyped::read::<u64>(leader, offset!(cred)) as *const c_void;
-        ProcessCounters {
-            cgroup: cgroup::of_task(leader),
-            flags: PROCESS_HAS_UID,
-            uid: Untyped::read(cred, offset!(cred_uid)),
-            comm: read_octets(leader, offset!(comm)),
-            ..ProcessCounters::default()
-        }
+pub(crate) fn describe(key: ProcessKey, leader: Task<Typed>) {
+    let row = ProcessCounters {
+        cgroup: leader.cgroup_id(),
+        flags: PROCESS_HAS_UID,
+        uid: leader.uid(),
+        comm: leader.comm(),
+        ..ProcessCounters::default()
     };
-    let Some(known) = PROCESSES.get_ptr_mut(key) else { return announce(key, &row) };
-    // SAFETY: a live map value; whoever writes these members writes the same.
-    unsafe {
-        if (*known).cgroup == 0 {
-            (*known).cgroup = row.cgroup;
-        }
-        if (*known).flags & PROCESS_HAS_UID == 0 {
-            (*known).uid = row.uid;
-            (*known).flags |= PROCESS_HAS_UID;
-        }
+    match Row::of(key) {
+        Some(known) => known.complete(row.cgroup, row.uid),
+        None => insert(key, &row),
     }
 }
 
 #[inline(always)]
-pub(crate) fn announce(key: ProcessKey, row: &ProcessCounters) {
+pub(crate) fn insert(key: ProcessKey, row: &ProcessCounters) {
     let mut row = *row;
-    row.flags |= family::flag(key);
-    if let Err(error) = PROCESSES.insert(key, row, u64::from(BPF_NOEXIST))
-        && error != EEXIST
-    {
-        loss::count_insert(error);
-    }
+    row.flags |= descendants::flag(key);
+    loss::count_failed(PROCESSES.insert(key, row, u64::from(BPF_NOEXIST)));
 }

@@ -1,139 +1,99 @@
 //! The record of a socket for user space.
 
-use core::ffi::c_void;
-
 use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
-use net_traffic_common::{CLOSED, FAMILY_INET, KERNEL_COUNTS, SocketCounters, SocketRecord, loss as causes};
+use net_traffic_common::{CLOSED, KERNEL_COUNTS, SocketRecord, loss as causes};
 
-use super::{loss, socket, tcp};
+use super::{counters::Counters, loss, socket, tcp};
 use crate::{
-    kernel::{Memory, offset, read_octets},
+    kernel::{Memory, Sk, TcpSk},
     maps::{CLOSED_SOCKETS, OPEN_SOCKETS},
 };
 
-/// Copies the tuple, the interface and the namespace out of the socket, unless it has given them up already:
-/// a socket that is destroyed has no port any more.
+/// Flushes the owner's bytes and writes what the socket and its counters are now to `record`. `sk` is `None` where only
+/// the counters are readable.
 ///
 /// # Safety
-/// `sk` points to a `struct sock` of the internet families that `M` can read.
+/// `record` can be written.
 #[inline(always)]
-pub(crate) unsafe fn read_tuple<M: Memory>(sk: *const c_void, counters: &mut SocketCounters) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let port: u16 = M::read(sk, offset!(skc_num));
-        if port == 0 && counters.local_port != 0 {
-            return;
-        }
-        counters.local_port = port;
-        counters.family = M::read(sk, offset!(skc_family));
-        counters.remote_port = u16::from_be(M::read(sk, offset!(skc_dport)));
-        counters.ifindex = M::read(sk, offset!(skc_bound_dev_if));
-        let net: u64 = M::read(sk, offset!(skc_net));
-        counters.netns = M::read(net as *const c_void, offset!(net_inum));
-        if counters.family == FAMILY_INET {
-            let local: [u8; 4] = read_octets(sk, offset!(skc_rcv_saddr));
-            let remote: [u8; 4] = read_octets(sk, offset!(skc_daddr));
-            counters.local_address[..4].copy_from_slice(&local);
-            counters.remote_address[..4].copy_from_slice(&remote);
-        } else {
-            counters.local_address = read_octets(sk, offset!(skc_v6_rcv_saddr));
-            counters.remote_address = read_octets(sk, offset!(skc_v6_daddr));
-        }
-    }
-}
-
-/// Settles the socket's counters and writes what they and the socket say now to `record`.
-///
-/// # Safety
-/// `sk` points to a `struct sock` that `M` can read, or is null when the socket can only be told from its
-/// counters; `counters` is its live map value; `record` can be written.
-#[inline(always)]
-pub(crate) unsafe fn settle_into<M: Memory>(
-    sk: *const c_void,
-    counters: *mut SocketCounters,
+unsafe fn flush_into<M: Memory>(
+    sk: Option<Sk<M>>,
+    mut counters: Counters,
     record: *mut SocketRecord,
     is_last: bool,
 ) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let (mut rx, mut tx) = ((*counters).rx_bytes, (*counters).tx_bytes);
-        let mut tcp_part = TcpPart::default();
-        if !sk.is_null() {
-            read_tuple::<M>(sk, &mut *counters);
-            tcp_part.state = u32::from(M::read::<u8>(sk, offset!(skc_state)));
-            if (*counters).flags & KERNEL_COUNTS != 0 {
-                let tp = M::tcp(sk);
-                if !tp.is_null() {
-                    (rx, tx) = tcp::totals::<M>(tp, &*counters);
-                    read_tcp::<M>(tp, &mut tcp_part);
-                }
-            }
+    let (mut rx, mut tx) = (counters.members().rx_bytes, counters.members().tx_bytes);
+    let mut tcp_part = TcpPart::default();
+    if let Some(sk) = sk {
+        socket::read_tuple(sk, counters.members());
+        tcp_part.state = u32::from(sk.skc_state());
+        if counters.flags() & KERNEL_COUNTS != 0
+            && let Some(tp) = sk.tcp()
+        {
+            (rx, tx) = tcp::totals(tp, counters.members());
+            tcp_part.read(tp);
         }
-        socket::settle(counters, rx, tx, is_last);
-        let c = &*counters;
-        record.write(SocketRecord {
-            cookie: c.cookie,
-            owner: c.owner,
-            rx_bytes: rx,
-            tx_bytes: tx,
-            rx_before: c.rx_before,
-            tx_before: c.tx_before,
-            opened_ns: c.opened_ns,
-            retransmitted_bytes: tcp_part.retransmitted_bytes,
-            local_address: c.local_address,
-            remote_address: c.remote_address,
-            local_port: c.local_port,
-            remote_port: c.remote_port,
-            family: c.family,
-            protocol: c.protocol,
-            netns: c.netns,
-            ifindex: c.ifindex,
-            srtt_us_8: tcp_part.srtt_us_8,
-            mdev_us_4: tcp_part.mdev_us_4,
-            retransmits: tcp_part.retransmits,
-            cwnd: tcp_part.cwnd,
-            mss: tcp_part.mss,
-            rx_queue: tcp_part.rx_queue,
-            tx_queue: tcp_part.tx_queue,
-            state: tcp_part.state,
-            flags: c.flags,
-            reserved: 0,
-        });
     }
+    counters.flush_owner_bytes(rx, tx, is_last);
+    let c = counters.members();
+    let written = SocketRecord {
+        cookie: c.cookie,
+        owner: c.owner,
+        rx_bytes: rx,
+        tx_bytes: tx,
+        rx_before: c.rx_before,
+        tx_before: c.tx_before,
+        opened_ns: c.opened_ns,
+        retransmitted_bytes: tcp_part.retransmitted_bytes,
+        local_address: c.local_address,
+        remote_address: c.remote_address,
+        local_port: c.local_port,
+        remote_port: c.remote_port,
+        family: c.family,
+        protocol: c.protocol,
+        netns: c.netns,
+        ifindex: c.ifindex,
+        srtt_us_8: tcp_part.srtt_us_8,
+        mdev_us_4: tcp_part.mdev_us_4,
+        retransmits: tcp_part.retransmits,
+        cwnd: tcp_part.cwnd,
+        mss: tcp_part.mss,
+        rx_queue: tcp_part.rx_queue,
+        tx_queue: tcp_part.tx_queue,
+        state: tcp_part.state,
+        flags: c.flags,
+        reserved: 0,
+    };
+    // SAFETY: as the caller promises.
+    unsafe { record.write(written) };
 }
 
-/// Settles the socket's counters and hands its record to the reader that walks; false, and nothing is done, if there is
-/// no room.
-///
-/// # Safety
-/// As for [`settle_into`].
+/// Flushes the owner's bytes and sends the socket's record to the socket walk. False, and nothing is done, if the ring is
+/// full.
 #[inline(always)]
-pub(crate) unsafe fn send_open<M: Memory>(sk: *const c_void, counters: *mut SocketCounters) -> bool {
+pub(crate) fn send_open<M: Memory>(sk: Sk<M>, counters: Counters) -> bool {
     let Some(mut entry) = OPEN_SOCKETS.reserve(0) else { return false };
-    // SAFETY: as the caller promises; the entry is ours until it is submitted.
-    unsafe { settle_into::<M>(sk, counters, entry.as_mut_ptr(), false) };
+    // SAFETY: the entry is reserved until it is submitted.
+    unsafe { flush_into(Some(sk), counters, entry.as_mut_ptr(), false) };
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     true
 }
 
 /// Sends the final record of a destroyed socket to user space.
-///
-/// # Safety
-/// As for [`settle_into`].
 #[inline(always)]
-pub(crate) unsafe fn send_closed<M: Memory>(sk: *const c_void, counters: *mut SocketCounters) {
+pub(crate) fn send_closed<M: Memory>(sk: Option<Sk<M>>, counters: Counters) {
     if let Some(mut entry) = CLOSED_SOCKETS.reserve(0) {
         let record = entry.as_mut_ptr();
-        // SAFETY: as the caller promises; the entry is ours until it is submitted.
+        // SAFETY: the entry is reserved until it is submitted.
         unsafe {
-            settle_into::<M>(sk, counters, record, true);
+            flush_into(sk, counters, record, true);
             (*record).flags |= CLOSED;
         }
         entry.submit(0);
     } else {
+        // The row of the process gets its bytes all the same.
         let mut record = SocketRecord::default();
-        // SAFETY: as the caller promises. The row of the process gets its bytes all the same.
-        unsafe { settle_into::<M>(sk, counters, &raw mut record, true) };
+        // SAFETY: the record is on the stack.
+        unsafe { flush_into(sk, counters, &raw mut record, true) };
         loss::count(causes::RING_FULL);
     }
 }
@@ -151,21 +111,18 @@ struct TcpPart {
     state: u32,
 }
 
-/// # Safety
-/// `tp` points to a `struct tcp_sock` that `M` can read.
-#[inline(always)]
-unsafe fn read_tcp<M: Memory>(tp: *const c_void, part: &mut TcpPart) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        part.retransmitted_bytes = M::read(tp, offset!(bytes_retrans));
-        part.srtt_us_8 = M::read(tp, offset!(srtt_us));
-        part.mdev_us_4 = M::read(tp, offset!(mdev_us));
-        part.retransmits = M::read(tp, offset!(total_retrans));
-        part.cwnd = M::read(tp, offset!(snd_cwnd));
-        part.mss = M::read(tp, offset!(mss_cache));
-        let arrived: u32 = M::read(tp, offset!(rcv_nxt));
-        part.rx_queue = arrived.wrapping_sub(M::read(tp, offset!(copied_seq)));
-        let written: u32 = M::read(tp, offset!(write_seq));
-        part.tx_queue = written.wrapping_sub(M::read(tp, offset!(snd_una)));
+impl TcpPart {
+    #[inline(always)]
+    fn read<M: Memory>(&mut self, tp: TcpSk<M>) {
+        self.retransmitted_bytes = tp.bytes_retrans();
+        self.srtt_us_8 = tp.srtt_us();
+        self.mdev_us_4 = tp.mdev_us();
+        self.retransmits = tp.total_retrans();
+        self.cwnd = tp.snd_cwnd();
+        self.mss = tp.mss_cache();
+        let arrived = tp.rcv_nxt();
+        self.rx_queue = arrived.wrapping_sub(tp.copied_seq());
+        let written = tp.write_seq();
+        self.tx_queue = written.wrapping_sub(tp.snd_una());
     }
 }

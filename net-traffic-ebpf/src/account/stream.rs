@@ -1,68 +1,48 @@
-//! What of a TCP segment passes for the first time: payload once, and retransmissions as overhead.
+//! The bytes of a TCP segment that pass an interface for the first time: payload counts once, retransmissions are
+//! overhead.
 
-use core::{ffi::c_void, ptr};
+use core::ptr::{self, NonNull};
 
-use aya_ebpf::{
-    bindings::BPF_SK_STORAGE_GET_F_CREATE,
-    helpers::generated::{bpf_sk_storage_get, bpf_tcp_sock},
-};
 use net_traffic_common::{WIRE_TX, loss as causes};
 
 use super::{loss, replace, update};
 use crate::{
-    maps::{PATHS, STREAMS, Stream, Streams},
+    maps::{PATHS, STREAMS, SocketStorage, Stream, Streams},
     packet::{Packet, SYN},
+    socket_lookup::FullSk,
 };
 
 /// The bytes of the segment that had not passed this interface in this direction.
 ///
-/// Counted are the bytes up to the highest sequence number seen, less those that were left out on the way there; what
-/// comes later for a sequence number below it fills the gaps, as long as there are some. So the sum is right once
-/// all gaps are filled, whatever was lost before or behind the interface.
-///
-/// # Safety
-/// `sk` is a socket that the verifier knows.
+/// Counted are the bytes up to the highest sequence number seen, without the gaps below it. A segment below that number
+/// fills gaps, as long as some are left. So the sum is exact once all gaps are filled, wherever segments were lost.
 #[inline(always)]
-pub(crate) unsafe fn first_time(sk: *mut c_void, packet: &Packet, ifindex: u32, direction: u16) -> u32 {
+pub(crate) fn first_time(sk: FullSk, packet: &Packet, ifindex: u32, direction: u16) -> u32 {
     let is_syn = packet.tcp_flags & SYN != 0;
     if packet.payload == 0 && !is_syn {
         return 0;
     }
     let begin = packet.sequence.wrapping_add(u32::from(is_syn));
-    // SAFETY: as the caller promises.
-    let Some(streams) = (unsafe { streams_of(sk) }) else { return packet.payload };
+    let Some(streams) = streams_of(sk) else { return packet.payload };
+    let streams = streams.as_ptr();
     // SAFETY: a live map value.
     let paths = unsafe { if direction == WIRE_TX { &raw mut (*streams).tx } else { &raw mut (*streams).rx } };
     // SAFETY: as above.
-    let position = unsafe { place(paths.cast(), u64::from(ifindex), is_syn) };
+    let position = unsafe { position_on(paths.cast(), u64::from(ifindex), is_syn) };
+    // Segments that passed before the program was attached are not counted: what the socket has received is where its
+    // stream begins.
     // SAFETY: as above.
-    unsafe {
-        // What came first may have been lost before us: what the socket has received is where its stream stands.
-        let is_first = direction != WIRE_TX && !is_syn && ptr::read_volatile(position) == 0;
-        let start = if is_first { received(sk).unwrap_or(begin) } else { begin };
-        pass(position, start, begin, packet.payload)
-    }
+    let is_first = direction != WIRE_TX && !is_syn && unsafe { ptr::read_volatile(position) } == 0;
+    let start = if is_first { sk.rcv_nxt().unwrap_or(begin) } else { begin };
+    pass(position, start, begin, packet.payload)
 }
 
-/// The sequence number that the socket waits for.
+/// The stream's position on one interface.
 ///
 /// # Safety
-/// `sk` is a socket that the verifier knows.
+/// `paths` is a live `[Stream; PATHS]` of a map value.
 #[inline(always)]
-unsafe fn received(sk: *mut c_void) -> Option<u32> {
-    // SAFETY: as the caller promises; the helper gives what can be read of a TCP socket, or null.
-    unsafe {
-        let tp = bpf_tcp_sock(sk.cast());
-        if tp.is_null() { None } else { Some((*tp).rcv_nxt) }
-    }
-}
-
-/// Where the position on this interface is kept.
-///
-/// # Safety
-/// `paths` is a live `[Stream; PATHS]` of a map's value.
-#[inline(always)]
-unsafe fn place(paths: *mut Stream, ifindex: u64, is_new: bool) -> *mut u64 {
+unsafe fn position_on(paths: *mut Stream, ifindex: u64, is_new: bool) -> *mut u64 {
     // SAFETY: as the caller promises.
     unsafe {
         for index in 0..PATHS {
@@ -74,14 +54,14 @@ unsafe fn place(paths: *mut Stream, ifindex: u64, is_new: bool) -> *mut u64 {
                 return &raw mut (*stream).position;
             }
         }
-        // None is free: the last is given up.
+        // None is free: the last is overwritten.
         let stream = paths.add(PATHS - 1);
         *stream = Stream { ifindex, position: 0 };
         &raw mut (*stream).position
     }
 }
 
-/// Whether the place is the interface's, or free, which makes it so.
+/// Whether the place is the interface's; a free place becomes so.
 ///
 /// # Safety
 /// `cell` is in a live map value.
@@ -96,8 +76,8 @@ unsafe fn is_for(cell: *mut u64, ifindex: u64) -> bool {
     }
 }
 
-/// Moves the position past a segment. Received segments of one stream are handled by several CPUs at once when their
-/// sender moved from one to another. `start`: where the stream stands if nothing of it has passed.
+/// Moves the position past a segment and returns the bytes that had not passed. Several CPUs receive segments of one
+/// stream at once while its sender moves between CPUs. `start` is where the stream begins if no segment has passed.
 #[inline(always)]
 fn pass(cell: *mut u64, start: u32, begin: u32, length: u32) -> u32 {
     let advance = |before: u64| {
@@ -108,7 +88,7 @@ fn pass(cell: *mut u64, start: u32, begin: u32, length: u32) -> u32 {
     update(cell, advance).unwrap_or(length)
 }
 
-/// How far a stream has come, in one word, so that it changes in one step.
+/// How far a stream has come, in one word, which one compare-and-swap updates.
 #[derive(Clone, Copy)]
 pub(crate) struct Position {
     /// The sequence number after the last byte.
@@ -129,7 +109,7 @@ impl Position {
             self.next = end;
             return length;
         }
-        // What lies below fills gaps; what lies above is new.
+        // The part below `next` fills gaps; the part above is new.
         let new = if beyond > 0 { beyond.cast_unsigned() } else { 0 };
         let below = length.wrapping_sub(new);
         let filled = if below < self.missing { below } else { self.missing };
@@ -155,22 +135,13 @@ impl From<Position> for u64 {
     }
 }
 
-/// # Safety
-/// `sk` is a socket that the verifier knows.
+/// The socket's streams, created if it has none; `None` was counted as a loss.
 #[inline(always)]
-unsafe fn streams_of(sk: *mut c_void) -> Option<*mut Streams> {
-    // SAFETY: the helper checks the socket.
-    let streams = unsafe {
-        bpf_sk_storage_get(
-            ptr::from_ref(&STREAMS).cast_mut().cast(),
-            sk,
-            ptr::null_mut(),
-            u64::from(BPF_SK_STORAGE_GET_F_CREATE),
-        )
-    };
-    if streams.is_null() {
+fn streams_of(sk: FullSk) -> Option<NonNull<Streams>> {
+    // SAFETY: a socket in full, whose type the verifier knows; null creates zeros.
+    let streams = unsafe { STREAMS.get_or_create(sk.address(), ptr::null()) };
+    if streams.is_none() {
         loss::count(causes::STORAGE_FAILED);
-        return None;
     }
-    Some(streams.cast())
+    streams
 }

@@ -1,60 +1,63 @@
-//! What a packet was before its addresses were translated, and what it will be: as the kernel tracks connections.
+//! Translation (NAT) as the kernel tracks connections: a packet's flow before and after.
 
 use core::{ffi::c_void, mem::MaybeUninit};
 
-use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_probe_read_kernel};
-use net_traffic_common::Flow;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use net_traffic_common::{ABSENT, Flow, plain};
 
 use super::flow::{ICMP, ICMPV6, TCP, UDP};
 use crate::{
     kernel::{Memory, Untyped, offset},
-    maps::TRANSLATED,
+    maps::NAT_FLOWS,
+    skb::Skb,
 };
 
-/// `struct nf_conntrack_tuple`: a direction's packets as their sender sends them. In network order.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Tuple {
-    source: [u32; 4],
-    /// Or the identifier of an echo.
-    source_port: u16,
-    family: u16,
-    destination: [u32; 4],
-    /// Or type and code of an echo.
-    destination_port: u16,
-    protocol: u8,
-    direction: u8,
+plain! {
+    /// [`struct nf_conntrack_tuple`][tuple]: the packets of one direction as their sender sends them, in network order.
+    ///
+    /// [tuple]: https://github.com/gregkh/linux/blob/v6.12.117/include/net/netfilter/nf_conntrack_tuple.h#L37-L76
+    struct Tuple: 40 {
+        source: [u32; 4],
+        /// Or the identifier of an echo.
+        source_port: u16,
+        family: u16,
+        destination: [u32; 4],
+        /// Or type and code of an echo.
+        destination_port: u16,
+        protocol: u8,
+        direction: u8,
+    }
 }
 
-const _: () = assert!(size_of::<Tuple>() == 40);
-
-/// What lies between the tuples of both directions: `struct nf_conntrack_tuple_hash`.
+/// The distance of the tuples of both directions: the size of `struct nf_conntrack_tuple_hash`.
 const NEXT_TUPLE: u64 = 56;
-/// The lower bits of a buffer's pointer to its entry, and what they say.
-const STATE: u64 = 7;
-const RELATED: u64 = 1;
-const FIRST_OF_REPLIES: u64 = 3;
-const RELATED_REPLY: u64 = 4;
+/// The lower bits of `sk_buff._nfct` are [`enum ip_conntrack_info`][info], the others the entry's address.
+///
+/// [info]: https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/netfilter/nf_conntrack_common.h#L7-L34
+const NFCT_INFOMASK: u64 = 7;
+const IP_CT_RELATED: u64 = 1;
+const IP_CT_IS_REPLY: u64 = 3;
+const IP_CT_RELATED_REPLY: u64 = 4;
 
-/// A packet that leaves, as its sender sent it; `None` if that is not known to differ.
+/// The flow of a packet that leaves as its sender sent it; `None` if no translation is known.
 #[inline(always)]
-pub(crate) fn as_sent(skb: *mut __sk_buff, flow: &Flow) -> Option<Flow> {
+pub(crate) fn as_sent(skb: Skb, flow: &Flow) -> Option<Flow> {
     let at = offset!(nfct);
-    if at == u32::MAX {
-        // Of the same connection, what arrives goes to whom this comes from.
+    if at == ABSENT {
+        // A reply of the connection is delivered to the sender of this packet.
         return as_delivered(&flow.reversed()).map(|delivered| delivered.reversed());
     }
-    // SAFETY: the context is at the address of the buffer, and this is a member of it.
-    let entry: u64 = unsafe { Untyped::read(skb.cast(), at) };
-    let state = entry & STATE;
-    // What is related to a connection, such as an error, is not a packet of it.
-    if entry & !STATE == 0 || state == RELATED || state == RELATED_REPLY {
+    // SAFETY: the context's value is the address of the `struct sk_buff`, which has this member.
+    let entry: u64 = unsafe { Untyped::read(skb.as_ptr(), at) };
+    let info = entry & NFCT_INFOMASK;
+    // A packet that is related to a connection, such as an ICMP error, is not of its flow.
+    if entry & !NFCT_INFOMASK == 0 || info == IP_CT_RELATED || info == IP_CT_RELATED_REPLY {
         return None;
     }
-    let direction = if state >= FIRST_OF_REPLIES { NEXT_TUPLE } else { 0 };
-    let from = (entry & !STATE) + u64::from(offset!(nf_tuple)) + direction;
+    let direction = if info >= IP_CT_IS_REPLY { NEXT_TUPLE } else { 0 };
+    let from = (entry & !NFCT_INFOMASK) + u64::from(offset!(nf_tuple)) + direction;
     let mut tuple = MaybeUninit::<Tuple>::uninit();
-    // SAFETY: the place has the size that is given, and is filled if the helper does not fail.
+    // SAFETY: the destination has the size that is passed, and the helper fills it unless it fails.
     let tuple = unsafe {
         let size = size_of::<Tuple>() as u32;
         if bpf_probe_read_kernel(tuple.as_mut_ptr().cast(), size, from as *const c_void) != 0 {
@@ -79,19 +82,19 @@ pub(crate) fn as_sent(skb: *mut __sk_buff, flow: &Flow) -> Option<Flow> {
     if sent == *flow { None } else { Some(sent) }
 }
 
-/// A packet that arrives, as its receiver gets it; `None` if that is not known to differ.
+/// The flow of a packet that arrives as its receiver gets it; `None` if no translation is known.
 #[inline(always)]
 pub(crate) fn as_delivered(flow: &Flow) -> Option<Flow> {
     // SAFETY: a live map value.
-    TRANSLATED.get_ptr(flow.key()).map(|delivered| unsafe { *delivered })
+    NAT_FLOWS.get_ptr(flow.key()).map(|delivered| unsafe { *delivered })
 }
 
-/// Remembers as what the answers to a packet are delivered that leaves as `flow` and was sent as `sent`.
+/// Stores how replies to a packet are delivered: the packet leaves as `flow` and was sent as `sent`.
 #[inline(always)]
-pub(crate) fn remember(flow: &Flow, sent: &Flow) {
+pub(crate) fn store(flow: &Flow, sent: &Flow) {
     let (arriving, delivered) = (flow.reversed().key(), sent.reversed().key());
     if as_delivered(&arriving) != Some(delivered) {
-        // The least recently used one makes room; there is nothing to count here.
-        let _kept = TRANSLATED.insert(arriving, delivered, 0);
+        // A full map evicts the least recently used entry, which is no loss to count.
+        let _stored = NAT_FLOWS.insert(arriving, delivered, 0);
     }
 }

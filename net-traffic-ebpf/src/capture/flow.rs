@@ -1,9 +1,8 @@
-//! Reads who speaks with whom out of a packet.
+//! Reads a packet's flow: addresses, protocol and ports.
 
-use core::mem::MaybeUninit;
+use net_traffic_common::{Flow, Plain, plain};
 
-use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes_relative};
-use net_traffic_common::Flow;
+use crate::skb::{Skb, Start};
 
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
@@ -11,16 +10,15 @@ const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const ICMPV6: u8 = 58;
-/// Where a fragment belongs, in the second word of an IPv4 header.
-const FRAGMENT: u32 = 0x1fff;
+/// The fragment offset, in the second word of an IPv4 header.
+const FRAGMENT_OFFSET: u32 = 0x1fff;
 
-/// Reads the packet's headers; `None` if it has no ports where one looks for them.
+/// Reads the packet's headers; `None` for a packet that is not IP, is malformed, or is a later fragment.
 #[inline(always)]
-pub(crate) fn read(skb: *mut __sk_buff) -> Option<Flow> {
-    // SAFETY: the program's context.
-    let protocol = unsafe { u16::from_be((*skb).protocol as u16) };
+pub(crate) fn read(skb: Skb) -> Option<Flow> {
+    let protocol = u16::from_be(skb.protocol() as u16);
     if protocol == IPV4
-        && let Some(flow) = read_usual(skb)
+        && let Some(flow) = read_common(skb)
     {
         return Some(flow);
     }
@@ -47,23 +45,23 @@ pub(crate) fn read(skb: *mut __sk_buff) -> Option<Flow> {
     Some(flow)
 }
 
-/// An IPv4 header without options, and of what follows as much as is of use here.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Usual {
-    ip: [u32; 5],
-    ports: [u16; 2],
-    /// The identifier of an echo, and something else.
-    echo: [u16; 2],
-    /// The sixth are TCP's flags.
-    rest: [u8; 8],
+plain! {
+    /// An IPv4 header without options, and the beginning of the next header.
+    struct CommonHeaders: 36 {
+        ip: [u32; 5],
+        ports: [u16; 2],
+        /// The identifier of an echo, and another field.
+        echo: [u16; 2],
+        /// The sixth octet holds TCP's flags.
+        rest: [u8; 8],
+    }
 }
 
-/// What nearly all packets are, read in one piece; `None` for all others, which are read bit by bit.
+/// Reads the headers of the common packet by one helper call; `None` for all others, which take several.
 #[inline(always)]
-fn read_usual(skb: *mut __sk_buff) -> Option<Flow> {
-    let Usual { ip, ports, echo, rest } = load(skb, 0)?;
-    let is_later_fragment = u32::from_be(ip[1]) & FRAGMENT != 0;
+fn read_common(skb: Skb) -> Option<Flow> {
+    let CommonHeaders { ip, ports, echo, rest } = load(skb, 0)?;
+    let is_later_fragment = u32::from_be(ip[1]) & FRAGMENT_OFFSET != 0;
     if ip[0].to_ne_bytes()[0] & 0xf != 5 || is_later_fragment {
         return None;
     }
@@ -87,12 +85,11 @@ fn read_usual(skb: *mut __sk_buff) -> Option<Flow> {
     })
 }
 
-/// Gives where the protocol above begins.
+/// Reads the IPv4 header and returns the offset of the next header; `None` for a later fragment, which has no ports.
 #[inline(always)]
-fn read_ipv4(skb: *mut __sk_buff, flow: &mut Flow) -> Option<u32> {
+fn read_ipv4(skb: Skb, flow: &mut Flow) -> Option<u32> {
     let header: [u32; 5] = load(skb, 0)?;
-    // Only the first fragment has ports.
-    if u32::from_be(header[1]) & FRAGMENT != 0 {
+    if u32::from_be(header[1]) & FRAGMENT_OFFSET != 0 {
         return None;
     }
     flow.protocol = (u32::from_be(header[2]) >> 16) as u8;
@@ -101,12 +98,11 @@ fn read_ipv4(skb: *mut __sk_buff, flow: &mut Flow) -> Option<u32> {
     Some((u32::from_be(header[0]) >> 24 & 0xf) * 4)
 }
 
-/// Whether a packet that has a socket needs no more: UDP, or TCP within a connection.
+/// Whether later packets of the flow will have a socket like this one: UDP, or TCP without FIN and RST.
 #[inline(always)]
-pub(crate) fn is_ordinary(skb: *mut __sk_buff) -> bool {
+pub(crate) fn is_ordinary(skb: Skb) -> bool {
     const FIN_OR_RST: u8 = 0x05;
-    // SAFETY: the program's context.
-    if unsafe { (*skb).protocol } != u32::from(IPV4.to_be()) {
+    if skb.protocol() != u32::from(IPV4.to_be()) {
         return false;
     }
     let Some(header) = load::<[u32; 3]>(skb, 0) else { return false };
@@ -120,8 +116,9 @@ pub(crate) fn is_ordinary(skb: *mut __sk_buff) -> bool {
     }
 }
 
+/// The same for IPv6, behind its extension headers.
 #[inline(always)]
-fn read_ipv6(skb: *mut __sk_buff, flow: &mut Flow) -> Option<u32> {
+fn read_ipv6(skb: Skb, flow: &mut Flow) -> Option<u32> {
     let mut next: [u8; 1] = load(skb, 6)?;
     flow.is_v6 = 1;
     flow.source = load(skb, 8)?;
@@ -140,17 +137,8 @@ fn read_ipv6(skb: *mut __sk_buff, flow: &mut Flow) -> Option<u32> {
     Some(at)
 }
 
-/// Octets behind the beginning of the network header.
+/// Reads octets at `at` behind the beginning of the network header.
 #[inline(always)]
-fn load<T: Copy>(skb: *mut __sk_buff, at: u32) -> Option<T> {
-    const FROM_NETWORK_HEADER: u32 = 1;
-    let mut value = MaybeUninit::<T>::uninit();
-    let to = value.as_mut_ptr().cast();
-    // SAFETY: the program's context, and a place of the size that is given, which has integers alone and is filled if
-    // the helper does not fail.
-    unsafe {
-        let failed =
-            bpf_skb_load_bytes_relative(skb.cast(), at, to, size_of::<T>() as u32, FROM_NETWORK_HEADER);
-        if failed == 0 { Some(value.assume_init()) } else { None }
-    }
+fn load<T: Plain>(skb: Skb, at: u32) -> Option<T> {
+    skb.load(at, Start::NetworkHeader)
 }

@@ -1,22 +1,22 @@
-//! Capturing packets: whose they are, whether they are chosen, and how they get to user space.
+//! Capture: the owners of packets, the process filter, and the ring to user space.
 
-pub(crate) mod choose;
 mod conntrack;
 pub(crate) mod flow;
-pub(crate) mod frame;
-pub(crate) mod keep;
 pub(crate) mod owner;
+pub(crate) mod process_filter;
+pub(crate) mod record;
+pub(crate) mod ring;
 
 use core::{ffi::c_void, ptr::read_volatile};
 
 use net_traffic_common::packet::CaptureSettings;
 
-/// Set by the loader; the verifier takes each member as a constant.
+/// Set by the loader; the verifier treats each member as a constant.
 #[unsafe(no_mangle)]
 static CAPTURE: CaptureSettings =
     CaptureSettings { snaplen: 0, choose: 0, name: [0; 16], wake_bytes: 0, owners: 0, uid: 0, reserved: 0 };
 
-/// What the user asked for.
+/// The settings of this capture.
 #[inline(always)]
 pub(crate) fn settings() -> *const CaptureSettings {
     &raw const CAPTURE
@@ -30,10 +30,10 @@ macro_rules! setting {
     };
 }
 
-/// The name that is wanted, as two words.
+/// The process name that the filter selects, as two words.
 #[inline(always)]
 pub(crate) fn wanted_name() -> [u64; 2] {
-    // SAFETY: sixteen octets of a static, at a place that is a multiple of eight.
+    // SAFETY: sixteen octets of a static, aligned to eight.
     unsafe { read_volatile((&raw const (*settings()).name).cast::<c_void>().cast::<[u64; 2]>()) }
 }
 

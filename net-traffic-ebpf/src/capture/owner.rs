@@ -1,22 +1,12 @@
-//! Whose packet it is: the owner of its socket.
+//! The owner of a packet: the process that owns its socket.
 //!
-//! A packet that goes out has its socket. For one that comes in, the socket is looked up as the stack will do it
-//! later. What has no socket to be found (echoes, the last packets of a connection, the way back to a container)
-//! belongs to whoever's packet of the same flow was seen before. What is forwarded belongs to the socket behind another
-//! interface, found by the addresses that the packet has there.
+//! An outgoing packet carries its socket. The socket of an incoming packet is looked up by the packet's addresses and ports,
+//! as the stack does later. Some packets have no socket (echoes, the last packets of a connection, the way back to a
+//! container): their owner is cached by flow when another packet of the flow has a socket. A forwarded packet belongs to the
+//! socket in the network namespace behind another interface, found by the addresses that the packet has there.
 
-use core::{ffi::c_void, ptr};
+use core::ptr::{self, NonNull};
 
-use aya_ebpf::{
-    bindings::{
-        __sk_buff, bpf_sock, bpf_sock_tuple, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1,
-        bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2,
-    },
-    helpers::generated::{
-        bpf_get_listener_sock, bpf_sk_fullsock, bpf_sk_lookup_udp, bpf_sk_release, bpf_sk_storage_get,
-        bpf_skc_lookup_tcp,
-    },
-};
 use net_traffic_common::{
     Flow, ProcessKey, SocketCounters, UNOWNED,
     packet::{ANYWHERE, Inside, OWNERS_COUNTED},
@@ -27,157 +17,165 @@ use super::{
     flow::{self, TCP, UDP},
     setting,
 };
-use crate::maps::{BEHIND, FLOWS, HOLDERS, Holder, INSIDE, SOCKETS};
+use crate::{
+    maps::{ADDR_TO_NETNS, FLOW_OWNERS, PEERS_KNOWN, SOCKET_OWNERS, SOCKETS, SocketOwner, SocketStorage},
+    skb::Skb,
+    socket_lookup::{CURRENT_NETNS, FullSk, Tuple, find_tcp, find_udp},
+};
 
 const FIN_OR_RST: u8 = 0x05;
-const CURRENT_NETNS: u64 = u64::MAX;
 
-/// Whose a socket is, and what the capture stored in it, which may be null.
+/// The owner of a socket, and the value that the capture stores in the socket, if there is one.
 #[derive(Clone, Copy)]
 struct Known {
     owner: ProcessKey,
-    holder: *mut Holder,
+    /// A live map value, or null.
+    stored: *mut SocketOwner,
 }
 
-const UNKNOWN: Known = Known { owner: UNOWNED, holder: ptr::null_mut() };
+const UNKNOWN: Known = Known { owner: UNOWNED, stored: ptr::null_mut() };
 
 impl Known {
-    /// Remembers whose the flow is, unless that is what was remembered last of this socket. After a second it is to be
-    /// remembered again: the map forgets what is not used.
+    /// Caches the owner of a flow, unless that is what was cached last for this socket. Once a second the entry is renewed,
+    /// because the map evicts entries that are not used.
     #[inline(always)]
-    fn remember(self, flow: &Flow, now_ns: u64) {
-        if !self.holder.is_null() {
-            let folded = flow.fold() ^ self.owner.0 ^ now_ns >> 30;
-            // SAFETY: the socket's storage, which lives while the program runs.
+    fn cache(self, flow: &Flow, now_ns: u64) {
+        if !self.stored.is_null() {
+            let hash = flow.fold() ^ self.owner.0 ^ now_ns >> 30;
+            // SAFETY: a live map value.
             unsafe {
-                if (*self.holder).remembered == folded {
+                if (*self.stored).cached == hash {
                     return;
                 }
-                (*self.holder).remembered = folded;
+                (*self.stored).cached = hash;
             }
         }
-        remember(flow, self.owner);
+        cache(flow, self.owner);
     }
 }
 
-/// The owner of a packet that goes out, or [`UNOWNED`].
+/// The owner of an outgoing packet, or [`UNOWNED`].
 #[inline(always)]
-pub(crate) fn outgoing(skb: *mut __sk_buff) -> ProcessKey {
+pub(crate) fn of_outgoing(skb: Skb) -> ProcessKey {
     let owner = of_packet(skb).owner;
     if owner != UNOWNED && flow::is_ordinary(skb) {
         return owner;
     }
     let Some(flow) = flow::read(skb) else { return owner };
     if owner == UNOWNED {
-        return forwarded(skb, &flow);
+        return of_forwarded(skb, &flow);
     }
     if may_lose_its_socket(&flow) {
-        remember(&flow, owner);
+        cache(&flow, owner);
     }
     owner
 }
 
-/// The owner of a packet that comes in, or [`UNOWNED`].
+/// The owner of an incoming packet, or [`UNOWNED`].
 #[inline(always)]
-pub(crate) fn incoming(skb: *mut __sk_buff, now_ns: u64) -> ProcessKey {
-    // From another namespace of this machine it comes with the sender's socket.
+pub(crate) fn of_incoming(skb: Skb, now_ns: u64) -> ProcessKey {
+    // A packet from another namespace of this host still has its sender's socket.
     let sender = of_packet(skb);
     let Some(flow) = flow::read(skb) else { return sender.owner };
     if sender.owner != UNOWNED {
-        sender.remember(&flow, now_ns);
+        sender.cache(&flow, now_ns);
         return sender.owner;
     }
     let (mut delivered, mut netns) = (flow, CURRENT_NETNS);
-    if is_anything_behind() {
+    if are_peers_known() {
         delivered = conntrack::as_delivered(&flow).unwrap_or(flow);
-        if let Some(elsewhere) = netns_of(delivered.destination, &delivered, ANYWHERE) {
-            netns = elsewhere;
-            let sender = seen_behind(&flow);
+        if let Some(peer) = netns_of(delivered.destination, &delivered, ANYWHERE) {
+            netns = peer;
+            let sender = cached_local_sender(&flow);
             if sender != UNOWNED {
                 return sender;
             }
         }
     }
     let owner = of_flow(skb, &delivered, netns);
-    if owner == UNOWNED { remembered(&flow) } else { owner }
+    if owner == UNOWNED { cached(&flow) } else { owner }
 }
 
-/// Remembers whose a packet is that comes from another namespace of this machine.
+/// Caches the owner of a packet from another namespace of this host.
 #[inline(always)]
-pub(crate) fn learn(skb: *mut __sk_buff, now_ns: u64) {
+pub(crate) fn cache_sender(skb: Skb, now_ns: u64) {
     let sender = of_packet(skb);
     if sender.owner != UNOWNED
         && let Some(flow) = flow::read(skb)
     {
-        sender.remember(&flow, now_ns);
+        sender.cache(&flow, now_ns);
     }
 }
 
-/// The owner of a packet that leaves without a socket: who sent it from behind another interface, or whoever was seen
-/// with the same flow before. On its way to somebody behind this interface, with the address that it came with, it is of
-/// whoever was seen to send it from behind another, or else takes it there.
+/// The owner of a packet that leaves without a socket.
+///
+/// | source address | destination | owner |
+/// |---|---|---|
+/// | not translated | behind this interface | the sender behind another interface, else the receiver |
+/// | any | elsewhere | the sender behind another interface |
+///
+/// Where the sockets are not found, the owner is the one cached for the flow.
 #[inline(always)]
-fn forwarded(skb: *mut __sk_buff, flow: &Flow) -> ProcessKey {
-    let translated = if is_anything_behind() { conntrack::as_sent(skb, flow) } else { None };
+fn of_forwarded(skb: Skb, flow: &Flow) -> ProcessKey {
+    let translated = if are_peers_known() { conntrack::as_sent(skb, flow) } else { None };
     let sent = translated.unwrap_or(*flow);
-    // SAFETY: the program's context.
-    let ifindex = unsafe { (*skb).ifindex };
+    let ifindex = skb.ifindex();
     if sent.source == flow.source
         && let Some(netns) = netns_of(flow.destination, flow, ifindex)
     {
-        let sender = seen_behind(&sent);
+        let sender = cached_local_sender(&sent);
         if sender != UNOWNED {
             return sender;
         }
-        let taker = of_flow(skb, flow, netns);
-        return if taker == UNOWNED { remembered(flow) } else { taker };
+        let receiver = of_flow(skb, flow, netns);
+        return if receiver == UNOWNED { cached(flow) } else { receiver };
     }
     let sender = match netns_of(sent.source, &sent, ANYWHERE) {
         Some(netns) => of_flow(skb, &sent.reversed(), netns),
         None => UNOWNED,
     };
-    let owner = if sender == UNOWNED { remembered(&sent) } else { sender };
+    let owner = if sender == UNOWNED { cached(&sent) } else { sender };
     if owner == UNOWNED {
-        return if translated.is_some() { remembered(flow) } else { UNOWNED };
+        return if translated.is_some() { cached(flow) } else { UNOWNED };
     }
     if translated.is_some() {
-        conntrack::remember(flow, &sent);
+        conntrack::store(flow, &sent);
     }
     if may_lose_its_socket(flow) {
-        remember(flow, owner);
+        cache(flow, owner);
     }
     owner
 }
 
-/// Whoever was seen to send the flow, if it comes from one place behind this host, on its way to another.
+/// The cached sender of a flow between two namespaces of this host.
 #[inline(always)]
-fn seen_behind(flow: &Flow) -> ProcessKey {
-    if netns_of(flow.source, flow, ANYWHERE).is_some() { remembered(flow) } else { UNOWNED }
+fn cached_local_sender(flow: &Flow) -> ProcessKey {
+    if netns_of(flow.source, flow, ANYWHERE).is_some() { cached(flow) } else { UNOWNED }
 }
 
-/// Whether no socket will be found for later packets of the flow: one that ends, or of which none is ever found.
+/// Whether later packets of the flow may have no socket: the connection ends, or the protocol has no look-up.
 #[inline(always)]
 fn may_lose_its_socket(flow: &Flow) -> bool {
     !matches!(flow.protocol, TCP | UDP) || flow.protocol == TCP && flow.tcp_flags & FIN_OR_RST != 0
 }
 
-/// The number of the namespace that has one of a flow's addresses behind an interface, if that is known.
+/// The ID of the namespace behind an interface that has an address of the flow, if one is known.
 #[inline(always)]
 fn netns_of(address: [u32; 4], flow: &Flow, ifindex: u32) -> Option<u64> {
     let key = Inside { address, ifindex, is_v6: flow.is_v6.into() };
     // SAFETY: a live map value.
-    INSIDE.get_ptr(key).map(|netns| u64::from(unsafe { *netns }))
+    ADDR_TO_NETNS.get_ptr(key).map(|netns| u64::from(unsafe { *netns }))
 }
 
 #[inline(always)]
-fn is_anything_behind() -> bool {
+fn are_peers_known() -> bool {
     // SAFETY: a live map value.
-    BEHIND.get_ptr(0).is_some_and(|is_known| unsafe { *is_known } != 0)
+    PEERS_KNOWN.get_ptr(0).is_some_and(|known| unsafe { *known } != 0)
 }
 
-/// Whose socket takes a packet of the flow.
+/// The owner of the socket that receives packets of the flow.
 #[inline(always)]
-fn of_flow(skb: *mut __sk_buff, flow: &Flow, netns: u64) -> ProcessKey {
+fn of_flow(skb: Skb, flow: &Flow, netns: u64) -> ProcessKey {
     match flow.protocol {
         TCP => of_tcp(skb, flow, netns),
         UDP => of_udp(skb, flow, netns),
@@ -185,121 +183,73 @@ fn of_flow(skb: *mut __sk_buff, flow: &Flow, netns: u64) -> ProcessKey {
     }
 }
 
-/// Of the socket that the packet has, if it has one.
+/// The owner of the socket that the packet carries.
 #[inline(always)]
-fn of_packet(skb: *mut __sk_buff) -> Known {
-    // SAFETY: the program's context; the helpers give null for sockets that are none in full.
-    unsafe {
-        let sk = (*skb).__bindgen_anon_2.sk;
-        if sk.is_null() {
-            return UNKNOWN;
-        }
-        let full = bpf_sk_fullsock(sk);
-        if !full.is_null() {
-            return of_socket(full);
-        }
-        // A connection that is being accepted belongs to whoever listens.
-        let listener = bpf_get_listener_sock(sk);
-        if listener.is_null() { UNKNOWN } else { of_socket(listener) }
+fn of_packet(skb: Skb) -> Known {
+    let Some(sk) = skb.sk() else { return UNKNOWN };
+    // A connection that is being accepted belongs to the listener.
+    match sk.full().or_else(|| sk.listener()) {
+        Some(full) => of_socket(full),
+        None => UNKNOWN,
     }
 }
 
 #[inline(always)]
-fn of_tcp(skb: *mut __sk_buff, flow: &Flow, netns: u64) -> ProcessKey {
-    let (mut tuple, size) = tuple(flow);
-    // SAFETY: the program's context and a tuple of its size; the socket is released once.
-    unsafe {
-        let sk = bpf_skc_lookup_tcp(skb.cast(), &raw mut tuple, size, netns, 0);
-        if sk.is_null() {
-            return UNOWNED;
-        }
-        let full = bpf_sk_fullsock(sk);
-        let owner = if full.is_null() {
-            let listener = bpf_get_listener_sock(sk);
-            if listener.is_null() { UNOWNED } else { of_socket(listener).owner }
-        } else {
-            of_socket(full).owner
-        };
-        bpf_sk_release(sk.cast());
-        owner
+fn of_tcp(skb: Skb, flow: &Flow, netns: u64) -> ProcessKey {
+    let Some(sk) = find_tcp(skb, &mut tuple(flow), netns) else { return UNOWNED };
+    let any = sk.any();
+    match any.full().or_else(|| any.listener()) {
+        Some(full) => of_socket(full).owner,
+        None => UNOWNED,
     }
 }
 
 #[inline(always)]
-fn of_udp(skb: *mut __sk_buff, flow: &Flow, netns: u64) -> ProcessKey {
-    let (mut tuple, size) = tuple(flow);
-    // SAFETY: as above.
-    unsafe {
-        let sk = bpf_sk_lookup_udp(skb.cast(), &raw mut tuple, size, netns, 0);
-        if sk.is_null() {
-            return UNOWNED;
-        }
-        let owner = of_socket(sk).owner;
-        bpf_sk_release(sk.cast());
-        owner
+fn of_udp(skb: Skb, flow: &Flow, netns: u64) -> ProcessKey {
+    match find_udp(skb, &mut tuple(flow), netns) {
+        Some(sk) => of_socket(sk.assume_full()).owner,
+        None => UNOWNED,
     }
 }
 
-/// Who uses the socket, or else who made it.
+/// The process that uses the socket, else the process that created it.
 #[inline(always)]
-fn of_socket(sk: *mut bpf_sock) -> Known {
-    let sockets: *mut c_void = ptr::from_ref(&SOCKETS).cast_mut().cast();
-    let holders: *mut c_void = ptr::from_ref(&HOLDERS).cast_mut().cast();
+fn of_socket(sk: FullSk) -> Known {
     let are_counted = setting!(owners) == OWNERS_COUNTED;
-    // SAFETY: a full socket; the helper gives its storage or null.
+    // SAFETY: a socket in full, whose type the verifier knows, and live map values.
     unsafe {
-        let holder: *mut Holder = bpf_sk_storage_get(holders, sk.cast(), ptr::null_mut(), 0).cast();
-        if are_counted {
-            let counters: *const SocketCounters =
-                bpf_sk_storage_get(sockets, sk.cast(), ptr::null_mut(), 0).cast();
-            if !counters.is_null() && (*counters).owner != UNOWNED {
-                return Known { owner: (*counters).owner, holder };
+        let stored = SOCKET_OWNERS.get(sk.address()).map_or(ptr::null_mut(), NonNull::as_ptr);
+        if are_counted && let Some(counters) = SOCKETS.get(sk.address()) {
+            let counters: *const SocketCounters = counters.as_ptr();
+            if (*counters).owner != UNOWNED {
+                return Known { owner: (*counters).owner, stored };
             }
         }
-        let owner = if holder.is_null() { UNOWNED } else { (*holder).owner };
-        Known { owner, holder }
+        let owner = if stored.is_null() { UNOWNED } else { (*stored).owner };
+        Known { owner, stored }
     }
 }
 
 #[inline(always)]
-fn remember(flow: &Flow, owner: ProcessKey) {
+fn cache(flow: &Flow, owner: ProcessKey) {
     let key = flow.key();
-    let known = FLOWS.get_ptr(key);
+    let known = FLOW_OWNERS.get_ptr(key);
     // SAFETY: a live map value.
     if known.is_none_or(|known| unsafe { *known } != owner) {
-        // The least recently used one makes room; there is nothing to count here.
-        let _kept = FLOWS.insert(key, owner, 0);
+        // A full map evicts the least recently used entry, which is no loss to count.
+        let _stored = FLOW_OWNERS.insert(key, owner, 0);
     }
 }
 
 #[inline(always)]
-fn remembered(flow: &Flow) -> ProcessKey {
-    let known = FLOWS.get_ptr(flow.key()).or_else(|| FLOWS.get_ptr(flow.reversed().key()));
+fn cached(flow: &Flow) -> ProcessKey {
+    let known = FLOW_OWNERS.get_ptr(flow.key()).or_else(|| FLOW_OWNERS.get_ptr(flow.reversed().key()));
     // SAFETY: a live map value.
     known.map_or(UNOWNED, |known| unsafe { *known })
 }
 
-/// What the socket of the packet is looked up by, and its size.
+/// The key of the socket that receives packets of the flow.
 #[inline(always)]
-fn tuple(flow: &Flow) -> (bpf_sock_tuple, u32) {
-    // SAFETY: plain integers, for which zeroes are a value.
-    let mut tuple: bpf_sock_tuple = unsafe { core::mem::zeroed() };
-    let (sport, dport) = (flow.source_port, flow.destination_port);
-    if flow.is_v6 != 0 {
-        tuple.__bindgen_anon_1.ipv6 = bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 {
-            saddr: flow.source,
-            daddr: flow.destination,
-            sport,
-            dport,
-        };
-        (tuple, 36)
-    } else {
-        tuple.__bindgen_anon_1.ipv4 = bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 {
-            saddr: flow.source[0],
-            daddr: flow.destination[0],
-            sport,
-            dport,
-        };
-        (tuple, 12)
-    }
+fn tuple(flow: &Flow) -> Tuple {
+    Tuple::new(flow.is_v6 != 0, flow.source, flow.destination, flow.source_port, flow.destination_port)
 }

@@ -1,24 +1,28 @@
-//! The calls that kprobes have seen begin: what of them is told when they return.
+//! Calls between their entry probe and their return probe.
 //!
-//! A return probe does not see the arguments: the entry leaves them in the map `CALLS`. The kernel tells of the returns
-//! of a few calls of one function at a time only (ten, on small machines). Whoever waits for datagrams waits within the
-//! call, so that these are counted where they are taken from the queue; for all others, a return that was missed is
-//! noticed at the next call or the end of that thread, and is in the ledger.
+//! A return probe does not get the arguments: the entry probe stores them in the map `CALLS`. The kernel skips return
+//! probes while more calls of one function are in progress than [it has instances for][maxactive] (ten on small machines),
+//! and [counts a miss][missed] that programs cannot read. Receivers of datagrams block within the call, so their datagrams
+//! are counted when they leave the queue. For all other calls, the next call of the thread, or its exit, finds the entry
+//! of the missed return and counts it in the loss ledger.
+//!
+//! [maxactive]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/kprobes.c#L2247-L2248
+//! [missed]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/kprobes.c#L2146-L2150
 
 use core::ffi::c_void;
 
-use aya_ebpf::{bindings::BPF_ANY, helpers::bpf_get_current_pid_tgid};
+use aya_ebpf::{bindings::BPF_ANY, helpers::bpf_get_current_pid_tgid, programs::ProbeContext};
 use net_traffic_common::loss as causes;
 
 use super::transfer::{received, sent};
 use crate::{
     account::{loss, socket},
-    kernel::Untyped,
+    kernel::{Sk, Untyped},
     maps::{CALLS, Call},
 };
 
-/// What a call does: with the thread, the key of `CALLS`. A call of one kind may be made inside another.
-/// [`thread_ended`] names them all.
+/// The function that was called: with the thread, the key of `CALLS`. A call of one kind may be made inside a call of
+/// another. [`thread_exits`] lists all kinds.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     TcpSend = 1,
@@ -32,72 +36,74 @@ pub(super) enum Kind {
     UdpPage,
 }
 
+/// The socket that is a probed function's first argument.
 #[inline(always)]
-pub(super) fn enter_first(kind: Kind, sk: Option<*const c_void>, flags: u32) -> u32 {
-    if let Some(sk) = sk {
+pub(super) fn first_argument(ctx: &ProbeContext) -> Option<Sk<Untyped>> {
+    // SAFETY: the functions that are probed with it have a socket as their first argument.
+    ctx.arg::<*const c_void>(0).map(|sk| unsafe { Sk::new(sk) })
+}
+
+/// Stores a call whose first argument is a socket.
+#[inline(always)]
+pub(super) fn enter_probe(kind: Kind, ctx: &ProbeContext, flags: u32) -> u32 {
+    if let Some(sk) = first_argument(ctx) {
         enter(kind, sk, flags);
     }
     0
 }
 
-/// The same where the stack counts what the owner moves: only a guest's call needs its result.
-///
-/// # Safety
-/// `sk` points to a `struct sock`.
+/// The same for a stream, whose bytes the stack counts: only a call of a process that is not the owner needs the result.
 #[inline(always)]
-pub(super) unsafe fn enter_stream(kind: Kind, sk: Option<*const c_void>) -> u32 {
-    let Some(sk) = sk else { return 0 };
-    // SAFETY: as the caller promises; the counters are a live map value.
-    unsafe {
-        match socket::met::<Untyped>(sk) {
-            Some(counters) if !socket::is_owner(counters) => enter(kind, sk, 0),
-            _ => pass(kind),
-        }
+pub(super) fn enter_stream(kind: Kind, ctx: &ProbeContext) -> u32 {
+    let Some(sk) = first_argument(ctx) else { return 0 };
+    match socket::counters_of(sk) {
+        Some(counters) if !counters.has_current_as_owner() => enter(kind, sk, 0),
+        _ => clear(kind),
     }
     0
 }
 
 #[inline(always)]
-pub(super) fn enter(kind: Kind, sk: *const c_void, flags: u32) {
-    pass(kind);
-    let call = Call { sk: sk as u64, flags: u64::from(flags) };
+pub(super) fn enter(kind: Kind, sk: Sk<Untyped>, flags: u32) {
+    clear(kind);
+    let call = Call { sk: sk.address() as u64, flags: u64::from(flags) };
     if CALLS.insert(key(kind), call, u64::from(BPF_ANY)).is_err() {
-        missed(kind);
+        count_missed(kind);
     }
 }
 
-/// The thread makes a call whose return nobody waits for, or no more calls: of what an earlier one left, the kernel has
-/// not told the return, and the next must not be taken for it.
+/// The thread makes a call whose return is not needed, or exits. The return of an earlier call whose entry is left was
+/// missed, and the next return must not use that entry.
 #[inline(always)]
-pub(super) fn pass(kind: Kind) {
+pub(super) fn clear(kind: Kind) {
     if leave(kind).is_some() {
-        missed(kind);
+        count_missed(kind);
     }
 }
 
-/// What a call moved will not be known by its return.
+/// The return of a call, with the bytes it moved, was missed.
 #[inline(always)]
-fn missed(kind: Kind) {
+fn count_missed(kind: Kind) {
     if CALLS.get_ptr(no_return(kind)).is_none() {
         loss::count(causes::MISSED_RETURN);
     }
 }
 
-/// The current thread ends.
+/// The current thread exits.
 #[inline(always)]
-pub(super) fn thread_ended() {
-    pass(Kind::TcpSend);
-    pass(Kind::UdpSend);
-    pass(Kind::Udp6Send);
-    pass(Kind::UdpRecv);
-    pass(Kind::Udp6Recv);
-    pass(Kind::MptcpSend);
-    pass(Kind::MptcpRecv);
-    pass(Kind::TcpPage);
-    pass(Kind::UdpPage);
+pub(super) fn thread_exits() {
+    clear(Kind::TcpSend);
+    clear(Kind::UdpSend);
+    clear(Kind::Udp6Send);
+    clear(Kind::UdpRecv);
+    clear(Kind::Udp6Recv);
+    clear(Kind::MptcpSend);
+    clear(Kind::MptcpRecv);
+    clear(Kind::TcpPage);
+    clear(Kind::UdpPage);
 }
 
-/// Calls of this kind are counted before they return.
+/// Calls of this kind are counted before they return: a missed return is no loss.
 #[inline(always)]
 pub(super) fn expect_no_return(kind: Kind) {
     let mark = Call { sk: 0, flags: 0 };
@@ -114,34 +120,35 @@ pub(super) fn leave(kind: Kind) -> Option<Call> {
     // SAFETY: only this thread uses the entry.
     let call = unsafe { CALLS.get(key).copied() };
     if call.is_some() && CALLS.remove(key).is_err() {
-        // The next call of this thread replaces it.
+        // The next call of this thread replaces the entry.
     }
     call
 }
 
-/// # Safety
-/// The entry of the same call left its socket.
 #[inline(always)]
-pub(super) unsafe fn leave_send(kind: Kind, ret: i32) -> u32 {
+pub(super) fn leave_send(kind: Kind, ret: i32) -> u32 {
     if let Some(call) = leave(kind) {
-        // SAFETY: as the caller promises.
-        unsafe { sent::<Untyped>(call.sk as *const c_void, ret) };
+        sent(socket_of(&call), ret);
     }
     0
 }
 
-/// # Safety
-/// The entry of the same call left its socket.
 #[inline(always)]
-pub(super) unsafe fn leave_recv(kind: Kind, ret: i32) -> u32 {
+pub(super) fn leave_recv(kind: Kind, ret: i32) -> u32 {
     if let Some(call) = leave(kind) {
-        // SAFETY: as the caller promises.
-        unsafe { received::<Untyped>(call.sk as *const c_void, ret, call.flags as u32) };
+        received(socket_of(&call), ret, call.flags as u32);
     }
     0
 }
 
-/// In the place of a thread's, that of thread 0, which makes no calls.
+/// The socket that the entry probe stored.
+#[inline(always)]
+pub(super) fn socket_of(call: &Call) -> Sk<Untyped> {
+    // SAFETY: the call has not returned, so that its socket lives.
+    unsafe { Sk::new(call.sk as *const c_void) }
+}
+
+/// The key of a mark for all threads: thread 0 makes no calls.
 #[inline(always)]
 fn no_return(kind: Kind) -> u64 {
     (kind as u64) << 32

@@ -3,12 +3,12 @@
 mod calls;
 mod capture;
 mod cgroup;
-mod iter;
+mod interface;
 mod kprobe;
-mod pages;
 mod process;
-mod socket;
+mod release;
+mod sendpage;
 mod state;
 mod transfer;
-mod unheld;
-mod wire;
+mod unaccepted;
+mod walk;

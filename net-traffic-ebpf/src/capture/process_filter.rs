@@ -1,4 +1,4 @@
-//! Whether the packets of a process are wanted.
+//! The process filter: whether the packets of a process are captured.
 
 use core::ffi::c_void;
 
@@ -8,11 +8,11 @@ use net_traffic_common::{
 };
 
 use super::{setting, wanted_name};
-use crate::maps::{CHOSEN_CGROUPS, CHOSEN_PIDS, PROCESSES};
+use crate::maps::{FILTER_CGROUPS, FILTER_PIDS, PROCESSES};
 
-/// False for everybody of whom it is not known.
+/// Whether the filter selects the process. A filter selects no process whose PID, name, cgroup or user is unknown.
 #[inline(always)]
-pub(crate) fn is_chosen(owner: ProcessKey) -> bool {
+pub(crate) fn selects(owner: ProcessKey) -> bool {
     let choose = setting!(choose);
     if choose == 0 {
         return true;
@@ -20,14 +20,14 @@ pub(crate) fn is_chosen(owner: ProcessKey) -> bool {
     if owner == UNOWNED {
         return false;
     }
-    if choose & CHOOSE_PID != 0 && CHOSEN_PIDS.get_ptr(owner.pid()).is_none() {
+    if choose & CHOOSE_PID != 0 && FILTER_PIDS.get_ptr(owner.pid()).is_none() {
         return false;
     }
     if choose & (CHOOSE_NAME | CHOOSE_CGROUP | CHOOSE_UID) == 0 {
         return true;
     }
     let Some(row) = PROCESSES.get_ptr(owner) else { return false };
-    // SAFETY: a live map value, whose name lies at a place that is a multiple of eight.
+    // SAFETY: a live map value, whose name is aligned to eight.
     let (name, cgroup, flags, uid) = unsafe {
         let name = (&raw const (*row).comm).cast::<c_void>().cast::<[u64; 2]>().read();
         (name, (*row).cgroup, (*row).flags, (*row).uid)
@@ -37,5 +37,5 @@ pub(crate) fn is_chosen(owner: ProcessKey) -> bool {
     let has_uid = flags & PROCESS_HAS_UID != 0 && uid == setting!(uid);
     (choose & CHOOSE_NAME == 0 || has_name)
         && (choose & CHOOSE_UID == 0 || has_uid)
-        && (choose & CHOOSE_CGROUP == 0 || CHOSEN_CGROUPS.get_ptr(cgroup).is_some())
+        && (choose & CHOOSE_CGROUP == 0 || FILTER_CGROUPS.get_ptr(cgroup).is_some())
 }
