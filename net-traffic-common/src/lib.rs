@@ -5,6 +5,7 @@
 #![no_std]
 
 mod flow;
+mod interface;
 pub mod loss;
 mod offsets;
 pub mod packet;
@@ -12,9 +13,12 @@ mod plain;
 mod process;
 pub mod retry;
 mod socket;
-mod wire;
 
 pub use flow::Flow;
+pub use interface::{
+    CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, DIRECTION_RX, DIRECTION_TX,
+    IfaceBytes, IfaceKey, XdpRxCounters,
+};
 pub use offsets::{ABSENT, Ancestor, HIERARCHY_V2, Hierarchy, Member, Offsets, Unit};
 pub use plain::Plain;
 pub use process::{
@@ -24,8 +28,4 @@ pub use process::{
 pub use socket::{
     CLOSED, FAMILY_INET, FAMILY_INET6, FAMILY_PACKET, KERNEL_COUNTS, PROTOCOL_MPTCP, PROTOCOL_TCP,
     SocketCounters, SocketRecord, TX_FINAL, extend,
-};
-pub use wire::{
-    ArrivalCounters, CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX,
-    WireCounters, WireKey,
 };

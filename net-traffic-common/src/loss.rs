@@ -16,7 +16,7 @@ pub const CAUSES: u32 = 5;
 /// The cause behind the error of a refused insertion.
 #[must_use]
 #[inline(always)]
-pub const fn of_insertion(error: i32) -> u32 {
+pub const fn of_insert_error(error: i32) -> u32 {
     const E2BIG: i32 = -7;
     const EBUSY: i32 = -16;
     /// What a bucket's lock gives in the place of `EBUSY` since Linux 6.15.
@@ -31,14 +31,14 @@ pub const fn of_insertion(error: i32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAP_BUSY, MAP_FULL, STORAGE_FAILED, of_insertion};
+    use super::{MAP_BUSY, MAP_FULL, STORAGE_FAILED, of_insert_error};
 
     #[test]
     fn every_error_of_an_insertion_has_a_cause() {
-        assert_eq!(of_insertion(-7), MAP_FULL);
+        assert_eq!(of_insert_error(-7), MAP_FULL);
         for busy in [-16, -35, -110] {
-            assert_eq!(of_insertion(busy), MAP_BUSY);
+            assert_eq!(of_insert_error(busy), MAP_BUSY);
         }
-        assert_eq!(of_insertion(-12), STORAGE_FAILED);
+        assert_eq!(of_insert_error(-12), STORAGE_FAILED);
     }
 }

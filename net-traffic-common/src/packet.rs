@@ -29,9 +29,9 @@ pub const PACKET_OUT: u32 = 1;
 /// A VLAN tag was taken out of it.
 pub const PACKET_TAGGED: u32 = 2;
 /// The checksum of its transport is still to be computed.
-pub const PACKET_UNSUMMED: u32 = 4;
+pub const PACKET_CHECKSUM_PARTIAL: u32 = 4;
 /// That checksum was found to be right.
-pub const PACKET_VERIFIED: u32 = 8;
+pub const PACKET_CHECKSUM_VALID: u32 = 8;
 
 plain! {
     /// What the programs are told before they are loaded.
@@ -39,35 +39,35 @@ plain! {
         /// The most octets of a packet that are kept.
         pub snaplen: u32,
         /// Whose packets are wanted: `CHOOSE_*`; 0 for everybody's.
-        pub choose: u32,
-        /// The name for [`CHOOSE_NAME`].
+        pub process_filter: u32,
+        /// The name for [`FILTER_NAME`].
         pub name: [u8; 16],
         /// How much may lie in a ring before the reader is woken.
         pub wake_bytes: u32,
         /// How to find out whose the packets are: `OWNERS_*`; 0 for not at all.
         pub owners: u32,
-        /// The user for [`CHOOSE_UID`].
+        /// The user for [`FILTER_UID`].
         pub uid: u32,
         pub reserved: u32,
     }
 }
 
 /// Only processes that the map `CHOSEN_PIDS` has.
-pub const CHOOSE_PID: u32 = 1;
+pub const FILTER_PID: u32 = 1;
 /// Only processes of this name.
-pub const CHOOSE_NAME: u32 = 2;
+pub const FILTER_NAME: u32 = 2;
 /// Only processes in cgroups that the map `CHOSEN_CGROUPS` has.
-pub const CHOOSE_CGROUP: u32 = 4;
+pub const FILTER_CGROUP: u32 = 4;
 /// Only processes of this user.
-pub const CHOOSE_UID: u32 = 8;
+pub const FILTER_UID: u32 = 8;
 
 /// By what is stored for the capture alone.
-pub const OWNERS_HELD: u32 = 1;
+pub const OWNERS_FROM_SOCKETS: u32 = 1;
 /// By the accounting, and else as before.
-pub const OWNERS_COUNTED: u32 = 2;
+pub const OWNERS_FROM_COUNTERS: u32 = 2;
 
 /// In the map `CHOSEN_PIDS`: the children of the process are chosen, too.
-pub const CHOSEN_WITH_CHILDREN: u32 = 1;
+pub const FILTER_CHILDREN: u32 = 1;
 
 /// The indices of the map `CAPTURED`: what became of the packets that the filter accepted.
 pub mod captured {
@@ -91,25 +91,25 @@ plain! {
 plain! {
     /// Where an address is: behind this interface, or one of them, in another network namespace. The key of the map
     /// `INSIDE`, whose values are the kernel's numbers of those.
-    pub struct Inside: 24 {
+    pub struct NetnsAddress: 24 {
         /// In network order, IPv4 in the first word.
         pub address: [u32; 4],
-        /// Or [`ANYWHERE`].
+        /// Or [`ANY_INTERFACE`].
         pub ifindex: u32,
         pub is_v6: u32,
     }
 }
 
 /// Behind whichever interface.
-pub const ANYWHERE: u32 = 0;
+pub const ANY_INTERFACE: u32 = 0;
 
 /// The indices of the map `NEXT`: what a filter calls with a packet that it accepts.
-pub mod next {
-    pub const KEEP_IN: u32 = 0;
-    pub const KEEP_OUT: u32 = 1;
-    pub const STAGES: u32 = 2;
+pub mod tail_call {
+    pub const CAPTURE_IN: u32 = 0;
+    pub const CAPTURE_OUT: u32 = 1;
+    pub const PROGRAMS: u32 = 2;
     /// The one of the map `NEXT_XDP`.
-    pub const KEEP_XDP: u32 = 0;
+    pub const CAPTURE_XDP: u32 = 0;
 }
 
 /// The most processors whose packets have a ring.

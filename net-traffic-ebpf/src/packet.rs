@@ -78,7 +78,7 @@ pub(crate) fn read(skb: Skb) -> Option<Packet> {
 
 /// 1 where XDP counts received frames too; set by the loader.
 #[unsafe(no_mangle)]
-static BEHIND_XDP: u32 = 0;
+static COUNTS_XDP_RX: u32 = 0;
 
 /// The length of the MAC header where it is missing in a received packet's length. That is so after generic XDP has
 /// [copied the packet][copy]: the copy begins with the MAC header, and [`mac_len`][len] is reset later.
@@ -87,7 +87,7 @@ static BEHIND_XDP: u32 = 0;
 /// [len]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L5659
 #[inline(always)]
 pub(crate) fn missing_mac_header(skb: Skb) -> u32 {
-    if constant(&BEHIND_XDP) == 0 {
+    if constant(&COUNTS_XDP_RX) == 0 {
         return 0;
     }
     let link: Option<[u32; 3]> = skb.load(0, Start::MacHeader);

@@ -6,12 +6,12 @@ use crate::{kernel::constant, maps::FAULT_EVENTS};
 
 /// Of so many events, one is dropped; set by the loader. The verifier removes the code of this file while it is 0.
 #[unsafe(no_mangle)]
-static LOSE_ONE_IN: u32 = 0;
+static DROP_ONE_IN: u32 = 0;
 
 /// Whether the current event is dropped.
 #[inline(always)]
 pub(crate) fn should_drop() -> bool {
-    let one_in = u64::from(constant(&LOSE_ONE_IN));
+    let one_in = u64::from(constant(&DROP_ONE_IN));
     if one_in == 0 {
         return false;
     }

@@ -1,7 +1,7 @@
 //! Adds a packet to the row of its interface, direction and class.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use net_traffic_common::{WIRE_RX, WireCounters, WireKey};
+use net_traffic_common::{DIRECTION_RX, IfaceBytes, IfaceKey};
 
 use super::loss;
 use crate::{maps::INTERFACES, packet, skb::Skb};
@@ -21,8 +21,8 @@ pub(crate) struct Verdict {
 pub(crate) fn count(skb: Skb, direction: u16, verdict: &Verdict) {
     let (ifindex, length, segment, is_tagged) =
         (skb.ifindex(), skb.len(), skb.gso_size(), skb.is_vlan_tagged());
-    let length = if direction == WIRE_RX { length + packet::missing_mac_header(skb) } else { length };
-    let key = WireKey { ifindex, direction, class: verdict.class };
+    let length = if direction == DIRECTION_RX { length + packet::missing_mac_header(skb) } else { length };
+    let key = IfaceKey { ifindex, direction, class: verdict.class };
     let Some(row) = INTERFACES.get_ptr_mut(key).or_else(|| insert(key)) else { return };
     let segments = if segment == 0 || verdict.divisible == 0 {
         1
@@ -45,7 +45,7 @@ pub(crate) fn count(skb: Skb, direction: u16, verdict: &Verdict) {
 }
 
 #[inline(always)]
-fn insert(key: WireKey) -> Option<*mut WireCounters> {
-    loss::count_failed(INTERFACES.insert(key, WireCounters::default(), u64::from(BPF_NOEXIST)));
+fn insert(key: IfaceKey) -> Option<*mut IfaceBytes> {
+    loss::count_failed(INTERFACES.insert(key, IfaceBytes::default(), u64::from(BPF_NOEXIST)));
     INTERFACES.get_ptr_mut(key)
 }

@@ -23,7 +23,7 @@ pub(crate) fn count_failed(inserted: Result<(), i32>) {
         && error != EEXIST
     {
         log(error);
-        count(loss::of_insertion(error));
+        count(loss::of_insert_error(error));
     }
 }
 

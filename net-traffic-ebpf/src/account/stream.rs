@@ -3,7 +3,7 @@
 
 use core::ptr::{self, NonNull};
 
-use net_traffic_common::{WIRE_TX, loss as causes};
+use net_traffic_common::{DIRECTION_TX, loss as causes};
 
 use super::{loss, replace, update};
 use crate::{
@@ -26,13 +26,14 @@ pub(crate) fn first_time(sk: FullSk, packet: &Packet, ifindex: u32, direction: u
     let Some(streams) = streams_of(sk) else { return packet.payload };
     let streams = streams.as_ptr();
     // SAFETY: a live map value.
-    let paths = unsafe { if direction == WIRE_TX { &raw mut (*streams).tx } else { &raw mut (*streams).rx } };
+    let paths =
+        unsafe { if direction == DIRECTION_TX { &raw mut (*streams).tx } else { &raw mut (*streams).rx } };
     // SAFETY: as above.
     let position = unsafe { position_on(paths.cast(), u64::from(ifindex), is_syn) };
     // Segments that passed before the program was attached are not counted: what the socket has received is where its
     // stream begins.
     // SAFETY: as above.
-    let is_first = direction != WIRE_TX && !is_syn && unsafe { ptr::read_volatile(position) } == 0;
+    let is_first = direction != DIRECTION_TX && !is_syn && unsafe { ptr::read_volatile(position) } == 0;
     let start = if is_first { sk.rcv_nxt().unwrap_or(begin) } else { begin };
     pass(position, start, begin, packet.payload)
 }

@@ -13,8 +13,15 @@ use net_traffic_common::packet::CaptureSettings;
 
 /// Set by the loader; the verifier treats each member as a constant.
 #[unsafe(no_mangle)]
-static CAPTURE: CaptureSettings =
-    CaptureSettings { snaplen: 0, choose: 0, name: [0; 16], wake_bytes: 0, owners: 0, uid: 0, reserved: 0 };
+static CAPTURE: CaptureSettings = CaptureSettings {
+    snaplen: 0,
+    process_filter: 0,
+    name: [0; 16],
+    wake_bytes: 0,
+    owners: 0,
+    uid: 0,
+    reserved: 0,
+};
 
 /// The settings of this capture.
 #[inline(always)]

@@ -9,7 +9,7 @@ use core::ptr::{self, NonNull};
 
 use net_traffic_common::{
     Flow, ProcessKey, SocketCounters, UNOWNED,
-    packet::{ANYWHERE, Inside, OWNERS_COUNTED},
+    packet::{ANY_INTERFACE, NetnsAddress, OWNERS_FROM_COUNTERS},
 };
 
 use super::{
@@ -84,7 +84,7 @@ pub(crate) fn of_incoming(skb: Skb, now_ns: u64) -> ProcessKey {
     let (mut delivered, mut netns) = (flow, CURRENT_NETNS);
     if are_peers_known() {
         delivered = conntrack::as_delivered(&flow).unwrap_or(flow);
-        if let Some(peer) = netns_of(delivered.destination, &delivered, ANYWHERE) {
+        if let Some(peer) = netns_of(delivered.destination, &delivered, ANY_INTERFACE) {
             netns = peer;
             let sender = cached_local_sender(&flow);
             if sender != UNOWNED {
@@ -130,7 +130,7 @@ fn of_forwarded(skb: Skb, flow: &Flow) -> ProcessKey {
         let receiver = of_flow(skb, flow, netns);
         return if receiver == UNOWNED { cached(flow) } else { receiver };
     }
-    let sender = match netns_of(sent.source, &sent, ANYWHERE) {
+    let sender = match netns_of(sent.source, &sent, ANY_INTERFACE) {
         Some(netns) => of_flow(skb, &sent.reversed(), netns),
         None => UNOWNED,
     };
@@ -150,7 +150,7 @@ fn of_forwarded(skb: Skb, flow: &Flow) -> ProcessKey {
 /// The cached sender of a flow between two namespaces of this host.
 #[inline(always)]
 fn cached_local_sender(flow: &Flow) -> ProcessKey {
-    if netns_of(flow.source, flow, ANYWHERE).is_some() { cached(flow) } else { UNOWNED }
+    if netns_of(flow.source, flow, ANY_INTERFACE).is_some() { cached(flow) } else { UNOWNED }
 }
 
 /// Whether later packets of the flow may have no socket: the connection ends, or the protocol has no look-up.
@@ -162,7 +162,7 @@ fn may_lose_its_socket(flow: &Flow) -> bool {
 /// The ID of the namespace behind an interface that has an address of the flow, if one is known.
 #[inline(always)]
 fn netns_of(address: [u32; 4], flow: &Flow, ifindex: u32) -> Option<u64> {
-    let key = Inside { address, ifindex, is_v6: flow.is_v6.into() };
+    let key = NetnsAddress { address, ifindex, is_v6: flow.is_v6.into() };
     // SAFETY: a live map value.
     ADDR_TO_NETNS.get_ptr(key).map(|netns| u64::from(unsafe { *netns }))
 }
@@ -215,7 +215,7 @@ fn of_udp(skb: Skb, flow: &Flow, netns: u64) -> ProcessKey {
 /// The process that uses the socket, else the process that created it.
 #[inline(always)]
 fn of_socket(sk: FullSk) -> Known {
-    let are_counted = setting!(owners) == OWNERS_COUNTED;
+    let are_counted = setting!(owners) == OWNERS_FROM_COUNTERS;
     // SAFETY: a socket in full, whose type the verifier knows, and live map values.
     unsafe {
         let stored = SOCKET_OWNERS.get(sk.address()).map_or(ptr::null_mut(), NonNull::as_ptr);

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use net_traffic_common::{
     ProcessKey, UNOWNED,
-    packet::{PACKET_OUT, PACKET_TAGGED, PACKET_UNSUMMED, PACKET_VERIFIED, PacketRecord},
+    packet::{PACKET_CHECKSUM_PARTIAL, PACKET_CHECKSUM_VALID, PACKET_OUT, PACKET_TAGGED, PacketRecord},
 };
 
 use crate::{kernel::offset, skb::Skb};
@@ -95,8 +95,8 @@ fn checksum(skb: Skb) -> u32 {
         bpf_probe_read_kernel((&raw mut octet).cast(), 1, from);
     }
     match octet >> (at % 8) & 3 {
-        CHECKSUM_PARTIAL => PACKET_UNSUMMED,
-        CHECKSUM_UNNECESSARY => PACKET_VERIFIED,
+        CHECKSUM_PARTIAL => PACKET_CHECKSUM_PARTIAL,
+        CHECKSUM_UNNECESSARY => PACKET_CHECKSUM_VALID,
         _ => 0,
     }
 }

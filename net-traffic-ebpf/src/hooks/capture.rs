@@ -10,7 +10,7 @@ use aya_ebpf::{
     macros::{btf_tracepoint, cgroup_sock, classifier, xdp},
     programs::{BtfTracePointContext, SockContext, TcContext, XdpContext},
 };
-use net_traffic_common::{ProcessKey, UNOWNED, packet::CHOSEN_WITH_CHILDREN};
+use net_traffic_common::{ProcessKey, UNOWNED, packet::FILTER_CHILDREN};
 
 use super::{interface::CONTINUE, walk::TaskFile};
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 
 /// Tail-called by a filter, for a packet that an interface passes to the stack, since Linux 4.5.
 #[classifier]
-fn keep_in(ctx: TcContext) -> i32 {
+fn nt_capture_in(ctx: TcContext) -> i32 {
     let skb = Skb::of(&ctx);
     let now_ns = record::now_ns();
     let owner = if setting!(owners) != 0 { owner::of_incoming(skb, now_ns) } else { UNOWNED };
@@ -35,7 +35,7 @@ fn keep_in(ctx: TcContext) -> i32 {
 
 /// Tail-called by a filter, for a packet that the stack passes to an interface, since Linux 4.5.
 #[classifier]
-fn keep_out(ctx: TcContext) -> i32 {
+fn nt_capture_out(ctx: TcContext) -> i32 {
     let skb = Skb::of(&ctx);
     let owner = if setting!(owners) != 0 { owner::of_outgoing(skb) } else { UNOWNED };
     if process_filter::selects(owner) {
@@ -51,7 +51,7 @@ fn keep_out(ctx: TcContext) -> i32 {
 /// [bridge]: https://github.com/gregkh/linux/blob/v6.12.117/net/bridge/br_netfilter_hooks.c#L498-L499
 /// [ip]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/ip_input.c#L538-L540
 #[classifier]
-fn learn_in(ctx: TcContext) -> i32 {
+fn nt_cache_owner(ctx: TcContext) -> i32 {
     owner::cache_sender(Skb::of(&ctx), record::now_ns());
     CONTINUE
 }
@@ -59,7 +59,7 @@ fn learn_in(ctx: TcContext) -> i32 {
 /// Tail-called by a filter, for a frame that has arrived at an interface, since Linux 5.18. XDP runs before any socket is
 /// known.
 #[xdp]
-fn keep_xdp(ctx: XdpContext) -> u32 {
+fn nt_capture_xdp(ctx: XdpContext) -> u32 {
     let frame = record::XdpFrame::of(&ctx);
     ring::output(frame, record::of_frame(frame));
     XDP_PASS
@@ -68,24 +68,24 @@ fn keep_xdp(ctx: XdpContext) -> u32 {
 /// Runs when a socket in a cgroup is created, since Linux 4.10. So the first packet has an owner, which the byte counters
 /// know only after the first call returns.
 #[cgroup_sock(sock_create)]
-fn creator_cgroup(ctx: SockContext) -> i32 {
+fn nt_creator_cg(ctx: SockContext) -> i32 {
     let creator = process::current();
     // SAFETY: the socket of the context.
     created(unsafe { Sk::new(ctx.sock.cast()) }, creator);
     1
 }
 
-/// As [`holder_send_tp`], but reads the storage cache first: most calls are on a socket that was used before.
+/// As [`nt_own_send_tp`], but reads the storage cache first: most calls are on a socket that was used before.
 #[btf_tracepoint(function = "sock_send_length")]
-fn glance_send_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_own_sfast_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let sk = unsafe { Sk::new(ctx.arg(0)) };
     if is_cached_as_used(sk) { 0 } else { used(sk) }
 }
 
-/// As [`holder_recv_tp`], but reads the storage cache first.
+/// As [`nt_own_recv_tp`], but reads the storage cache first.
 #[btf_tracepoint(function = "sock_recv_length")]
-fn glance_recv_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_own_rfast_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let sk = unsafe { Sk::new(ctx.arg(0)) };
     if is_cached_as_used(sk) { 0 } else { used(sk) }
@@ -94,14 +94,14 @@ fn glance_recv_tp(ctx: BtfTracePointContext) -> i32 {
 /// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3. The process that first uses a
 /// socket becomes the owner of its packets, in the place of the process that created or accepted the socket.
 #[btf_tracepoint(function = "sock_send_length")]
-fn holder_send_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_own_send_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     used(unsafe { Sk::new(ctx.arg(0)) })
 }
 
 /// `void sock_recv_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3.
 #[btf_tracepoint(function = "sock_recv_length")]
-fn holder_recv_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_own_recv_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     used(unsafe { Sk::new(ctx.arg(0)) })
 }
@@ -109,7 +109,7 @@ fn holder_recv_tp(ctx: BtfTracePointContext) -> i32 {
 /// Walks over all descriptors and sets the owners of sockets that are older than the capture.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
-extern "C" fn holders(ctx: *const TaskFile) -> i32 {
+extern "C" fn nt_fd_owners(ctx: *const TaskFile) -> i32 {
     // SAFETY: the iterator's context.
     let Some((leader, sk)) = (unsafe { TaskFile::socket(ctx) }) else { return 0 };
     let owner = leader.process_key();
@@ -157,13 +157,13 @@ fn used(sk: Sk<Typed>) -> i32 {
 /// `void sched_process_fork(struct task_struct *parent, struct task_struct *child)`, tracepoint, since Linux 2.6.
 /// Children of a selected command are selected too.
 #[btf_tracepoint(function = "sched_process_fork")]
-fn chosen_fork_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_cap_fork_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let (parent, child) = unsafe { (Task::<Typed>::new(ctx.arg(0)), Task::<Typed>::new(ctx.arg(1))) };
     if let Some(flags) = FILTER_PIDS.get_ptr(parent.tgid()) {
         // SAFETY: a live map value.
         let flags = unsafe { *flags };
-        if flags & CHOSEN_WITH_CHILDREN != 0 {
+        if flags & FILTER_CHILDREN != 0 {
             let _selected = FILTER_PIDS.insert(child.tgid(), flags, u64::from(BPF_NOEXIST));
         }
     }

@@ -9,7 +9,7 @@ use crate::{account::cgroup, kernel::Cgroup};
 ///
 /// [lock]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/cgroup/cgroup-internal.h#L27-L39
 #[btf_tracepoint(function = "cgroup_mkdir")]
-fn cgroup_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_cgroup_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype, and its lock.
     unsafe { cgroup::store_path(Cgroup::new(ctx.arg(0)), ctx.arg(1)) };
     0

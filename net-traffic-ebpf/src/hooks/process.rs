@@ -12,7 +12,7 @@ use crate::{
 ///
 /// [leader]: https://github.com/gregkh/linux/blob/v6.12.117/fs/exec.c#L1063-L1117
 #[btf_tracepoint(function = "sched_process_exec")]
-fn exec_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_exec_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let task = unsafe { Task::<Typed>::new(ctx.arg(0)) };
     if let Some(row) = Row::of(task.process_key()) {
@@ -26,7 +26,7 @@ fn exec_tp(ctx: BtfTracePointContext) -> i32 {
 ///
 /// [files]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/exit.c#L945-L949
 #[btf_tracepoint(function = "sched_process_exit")]
-fn exit_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_exit_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let task = unsafe { Task::<Typed>::new(ctx.arg(0)) };
     if by_address() {
@@ -49,7 +49,7 @@ fn exit_tp(ctx: BtfTracePointContext) -> i32 {
 ///
 /// [wake]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/fork.c#L2853-L2874
 #[btf_tracepoint(function = "sched_process_fork")]
-fn fork_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_fork_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let (parent, child) = unsafe { (Task::new(ctx.arg(0)), Task::new(ctx.arg(1))) };
     descendants::forked(parent, child);

@@ -17,7 +17,7 @@ use crate::{
 ///
 /// [release]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/af_inet.c#L411-L419
 #[cgroup_sock(sock_release)]
-fn release_cgroup(ctx: SockContext) -> i32 {
+fn nt_release_cg(ctx: SockContext) -> i32 {
     // SAFETY: the socket of the context.
     let (sk, readable) = unsafe { (Sk::<Typed>::new(ctx.sock.cast()), Sk::<Untyped>::new(ctx.sock.cast())) };
     released(sk, readable);
@@ -26,7 +26,7 @@ fn release_cgroup(ctx: SockContext) -> i32 {
 
 /// `int inet_release(struct socket *sock)`, since Linux 2.6.
 #[fentry(function = "inet_release")]
-fn release_fe(ctx: FEntryContext) -> i32 {
+fn nt_release_fe(ctx: FEntryContext) -> i32 {
     // SAFETY: the function's prototype.
     let socket = unsafe { Socket::<Typed>::new(ctx.arg(0)) };
     inet_release(socket);
@@ -46,7 +46,7 @@ pub(super) fn inet_release<M: Memory>(socket: Socket<M>) {
 /// Runs when a socket in a cgroup is created, since Linux 4.10. The program makes the socket's cookie, which a kprobe can
 /// read but not make.
 #[cgroup_sock(sock_create)]
-fn create_cgroup(ctx: SockContext) -> i32 {
+fn nt_sock_cookie(ctx: SockContext) -> i32 {
     // SAFETY: the socket of the context.
     unsafe { bpf_get_socket_cookie(ctx.sock.cast()) };
     1

@@ -16,19 +16,19 @@ use crate::kernel::{Sk, Typed};
 ///
 /// [tcp]: https://github.com/gregkh/linux/blob/v6.1.192/net/ipv4/tcp.c#L1156
 #[fexit(function = "tcp_sendpage")]
-fn tcp_page_fx(ctx: FExitContext) -> i32 {
+fn nt_tcp_page_fx(ctx: FExitContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     sent(sk, ctx.ret::<i32>().unwrap_or(0))
 }
 
 #[kprobe(function = "tcp_sendpage")]
-fn tcp_page_kp(ctx: ProbeContext) -> u32 {
+fn nt_tcp_page_kp(ctx: ProbeContext) -> u32 {
     enter_stream(Kind::TcpPage, &ctx)
 }
 
 #[kretprobe(function = "tcp_sendpage")]
-fn tcp_page_krp(ctx: RetProbeContext) -> u32 {
+fn nt_tcp_page_kr(ctx: RetProbeContext) -> u32 {
     leave_send(Kind::TcpPage, ctx.ret())
 }
 
@@ -40,7 +40,7 @@ fn tcp_page_krp(ctx: RetProbeContext) -> u32 {
 /// [append]: https://github.com/gregkh/linux/blob/v6.1.192/net/ipv4/ip_output.c#L1365
 /// [instead]: https://github.com/gregkh/linux/blob/v6.1.192/net/ipv4/udp.c#L1428-L1439
 #[fexit(function = "ip_append_page")]
-fn udp_page_fx(ctx: FExitContext) -> i32 {
+fn nt_udp_page_fx(ctx: FExitContext) -> i32 {
     if ctx.ret::<i32>().unwrap_or(-1) == 0 {
         // SAFETY: the function's prototype.
         let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
@@ -51,12 +51,12 @@ fn udp_page_fx(ctx: FExitContext) -> i32 {
 }
 
 #[kprobe(function = "ip_append_page")]
-fn udp_page_kp(ctx: ProbeContext) -> u32 {
+fn nt_udp_page_kp(ctx: ProbeContext) -> u32 {
     enter_probe(Kind::UdpPage, &ctx, ctx.arg::<u64>(4).unwrap_or(0) as u32)
 }
 
 #[kretprobe(function = "ip_append_page")]
-fn udp_page_krp(ctx: RetProbeContext) -> u32 {
+fn nt_udp_page_kr(ctx: RetProbeContext) -> u32 {
     if let Some(call) = leave(Kind::UdpPage)
         && ctx.ret::<i32>() == 0
     {

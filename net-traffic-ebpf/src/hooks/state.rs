@@ -19,7 +19,7 @@ use crate::{
 /// [fin]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp.c#L3011-L3012
 /// [disconnect]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp.c#L3298-L3380
 #[btf_tracepoint(function = "inet_sock_set_state")]
-fn state_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_tcp_state_tp(ctx: BtfTracePointContext) -> i32 {
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     // SAFETY: the tracepoint's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
@@ -40,7 +40,7 @@ fn state_tp(ctx: BtfTracePointContext) -> i32 {
 
 /// `void tcp_destroy_sock(struct sock *sk)`, tracepoint, since Linux 4.16.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
-fn destroy_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_destroy_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     if let Some(counters) = storage::get(sk) {

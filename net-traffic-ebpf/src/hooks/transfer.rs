@@ -15,17 +15,17 @@ use crate::{
 /// `MSG_PEEK` and `MSG_ERRQUEUE`: the call leaves the receive queue as it is.
 const NOT_CONSUMING: u32 = 0x2 | 0x2000;
 
-/// As [`send_tp`], but reads the storage cache first: most calls are by the owner of a stream.
+/// As [`nt_send_tp`], but reads the storage cache first: most calls are by the owner of a stream.
 #[btf_tracepoint(function = "sock_send_length")]
-fn send_peek_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_send_fast_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let sk = unsafe { Sk::new(ctx.arg(0)) };
     if is_owners_stream(sk) { 0 } else { sent(sk, ctx.arg(1)) }
 }
 
-/// As [`recv_tp`], but reads the storage cache first.
+/// As [`nt_recv_tp`], but reads the storage cache first.
 #[btf_tracepoint(function = "sock_recv_length")]
-fn recv_peek_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_recv_fast_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let sk = unsafe { Sk::new(ctx.arg(0)) };
     if is_owners_stream(sk) { 0 } else { received(sk, ctx.arg(1), ctx.arg(2)) }
@@ -36,7 +36,7 @@ fn recv_peek_tp(ctx: BtfTracePointContext) -> i32 {
 ///
 /// [send]: https://github.com/gregkh/linux/blob/v6.12.117/net/socket.c#L710-L720
 #[btf_tracepoint(function = "sock_send_length")]
-fn send_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_send_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     sent(sk, ctx.arg(1))
@@ -47,7 +47,7 @@ fn send_tp(ctx: BtfTracePointContext) -> i32 {
 ///
 /// [recv]: https://github.com/gregkh/linux/blob/v6.12.117/net/socket.c#L1032-L1042
 #[btf_tracepoint(function = "sock_recv_length")]
-fn recv_tp(ctx: BtfTracePointContext) -> i32 {
+fn nt_recv_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     received(sk, ctx.arg(1), ctx.arg(2))
@@ -55,7 +55,7 @@ fn recv_tp(ctx: BtfTracePointContext) -> i32 {
 
 /// `int tcp_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)`, since Linux 4.1.
 #[fexit(function = "tcp_sendmsg")]
-fn tcp_send_fx(ctx: FExitContext) -> i32 {
+fn nt_tcp_send_fx(ctx: FExitContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     sent(sk, ctx.ret::<i32>().unwrap_or(0))
@@ -68,7 +68,7 @@ fn tcp_send_fx(ctx: FExitContext) -> i32 {
 /// [splice]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp.c#L1640
 /// [zerocopy]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp.c#L2254
 #[fentry(function = "tcp_cleanup_rbuf")]
-fn tcp_recv_fe(ctx: FEntryContext) -> i32 {
+fn nt_tcp_recv_fe(ctx: FEntryContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     super::state::tcp_read(sk)
@@ -79,7 +79,7 @@ fn tcp_recv_fe(ctx: FEntryContext) -> i32 {
 ///
 /// [mapped]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv6/udp.c#L1461-L1463
 #[fexit(function = "udp_sendmsg")]
-fn udp4_send_fx(ctx: FExitContext) -> i32 {
+fn nt_udp4_send_fx(ctx: FExitContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     if sk.skc_family() == FAMILY_INET6 {
@@ -90,7 +90,7 @@ fn udp4_send_fx(ctx: FExitContext) -> i32 {
 
 /// `int udpv6_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, since Linux 4.1.
 #[fexit(function = "udpv6_sendmsg")]
-fn udp6_send_fx(ctx: FExitContext) -> i32 {
+fn nt_udp6_send_fx(ctx: FExitContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     sent(sk, ctx.ret::<i32>().unwrap_or(0))
@@ -98,7 +98,7 @@ fn udp6_send_fx(ctx: FExitContext) -> i32 {
 
 /// `int udp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)`, since Linux 5.19.
 #[fexit(function = "udp_recvmsg")]
-fn udp4_recv_fx(ctx: FExitContext) -> i32 {
+fn nt_udp4_recv_fx(ctx: FExitContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     received(sk, ctx.ret::<i32>().unwrap_or(0), ctx.arg(3))
@@ -106,7 +106,7 @@ fn udp4_recv_fx(ctx: FExitContext) -> i32 {
 
 /// `int udpv6_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)`, since Linux 5.19.
 #[fexit(function = "udpv6_recvmsg")]
-fn udp6_recv_fx(ctx: FExitContext) -> i32 {
+fn nt_udp6_recv_fx(ctx: FExitContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     received(sk, ctx.ret::<i32>().unwrap_or(0), ctx.arg(3))
@@ -114,7 +114,7 @@ fn udp6_recv_fx(ctx: FExitContext) -> i32 {
 
 /// `static int mptcp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, since Linux 5.6.
 #[fexit(function = "mptcp_sendmsg")]
-fn mptcp_send_fx(ctx: FExitContext) -> i32 {
+fn nt_mptcp_snd_fx(ctx: FExitContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     sent(sk, ctx.ret::<i32>().unwrap_or(0))
@@ -123,7 +123,7 @@ fn mptcp_send_fx(ctx: FExitContext) -> i32 {
 /// `static int mptcp_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)`,
 /// since Linux 5.19.
 #[fexit(function = "mptcp_recvmsg")]
-fn mptcp_recv_fx(ctx: FExitContext) -> i32 {
+fn nt_mptcp_rcv_fx(ctx: FExitContext) -> i32 {
     // SAFETY: the function's prototype.
     let sk = unsafe { Sk::<Typed>::new(ctx.arg(0)) };
     received(sk, ctx.ret::<i32>().unwrap_or(0), ctx.arg(3))
@@ -131,7 +131,7 @@ fn mptcp_recv_fx(ctx: FExitContext) -> i32 {
 
 /// `int packet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)`, since Linux 4.1.
 #[fexit(function = "packet_sendmsg")]
-fn packet_send_fx(ctx: FExitContext) -> i32 {
+fn nt_pkt_send_fx(ctx: FExitContext) -> i32 {
     frames_sent(ctx.ret::<i32>().unwrap_or(0))
 }
 

@@ -26,7 +26,7 @@ struct TcpSocket {
 /// [lock]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp_ipv4.c#L3366-L3367
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/tcp")]
-extern "C" fn unheld(ctx: *const TcpSocket) -> i32 {
+extern "C" fn nt_unaccepted(ctx: *const TcpSocket) -> i32 {
     // SAFETY: the iterator's context.
     let sk = unsafe { (*ctx).sk };
     if sk.is_null() {

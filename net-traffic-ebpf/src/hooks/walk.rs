@@ -66,7 +66,7 @@ struct MapElement {
 /// holds the descriptor.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
-extern "C" fn baseline(ctx: *const TaskFile) -> i32 {
+extern "C" fn nt_baseline(ctx: *const TaskFile) -> i32 {
     // SAFETY: the iterator's context.
     let Some((leader, sk)) = (unsafe { TaskFile::socket(ctx) }) else { return 0 };
     if !socket::is_inet(sk) {
@@ -117,7 +117,7 @@ const AGAIN: i32 = 1;
 /// [buckets]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/bpf_local_storage.c#L779-L783
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_sk_storage_map")]
-extern "C" fn harvest(ctx: *const StorageElement) -> i32 {
+extern "C" fn nt_iter_sockets(ctx: *const StorageElement) -> i32 {
     // SAFETY: the iterator's context; the pointers in it may be null.
     let (sk, value) = unsafe { ((*ctx).sk, core::ptr::NonNull::new((*ctx).value)) };
     if !sk.is_null()
@@ -135,7 +135,7 @@ extern "C" fn harvest(ctx: *const StorageElement) -> i32 {
 /// The same where counters are kept by the socket's address.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_map_elem")]
-extern "C" fn harvest_addr(ctx: *const MapElement) -> i32 {
+extern "C" fn nt_iter_by_addr(ctx: *const MapElement) -> i32 {
     // SAFETY: the iterator's context.
     let key = unsafe { (*ctx).key };
     if key.is_null() {

@@ -14,11 +14,11 @@ use serde_json::Value;
 
 use crate::program::program;
 
-fn selftest(arguments: &[&str], sabotage: bool) -> (Output, Value) {
+fn selftest(arguments: &[&str], injects_faults: bool) -> (Output, Value) {
     let mut command = program();
     command.args(["selftest", "--json", "--duration", "0.2"]).args(arguments);
-    if sabotage {
-        command.env("NET_TRAFFIC_SABOTAGE", "1");
+    if injects_faults {
+        command.env("NET_TRAFFIC_FAULT_INJECT", "1");
     }
     let output = command.output().unwrap();
     let report = serde_json::from_slice(&output.stdout)

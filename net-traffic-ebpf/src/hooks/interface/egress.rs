@@ -3,8 +3,8 @@
 use core::ffi::c_void;
 
 use net_traffic_common::{
-    CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, FAMILY_INET, FAMILY_INET6, FAMILY_PACKET,
-    WIRE_TX,
+    CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, DIRECTION_TX, FAMILY_INET, FAMILY_INET6,
+    FAMILY_PACKET,
 };
 
 use super::{divisible, first_transmission, forwarded, unread};
@@ -46,7 +46,7 @@ pub(super) fn verdict(skb: Skb) -> Verdict {
     }
     match kind {
         SOCK_STREAM if protocol == u32::from(TCP) && packet.protocol == TCP => {
-            of(CLASS_PROCESS, first_transmission(full, &packet, skb, WIRE_TX))
+            of(CLASS_PROCESS, first_transmission(full, &packet, skb, DIRECTION_TX))
         }
         SOCK_DGRAM if protocol == u32::from(UDP) && packet.protocol == UDP && is_from(full, &packet) => {
             of(CLASS_PROCESS, packet.payload)

@@ -1,6 +1,6 @@
 //! The class of a packet that arrives, by the socket to which it is addressed.
 
-use net_traffic_common::{CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, WIRE_RX};
+use net_traffic_common::{CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, DIRECTION_RX};
 
 use super::{
     divisible, first_transmission,
@@ -44,7 +44,7 @@ fn incoming_tcp(skb: Skb, packet: &Packet) -> (u16, u32) {
         // A new connection has no full socket to store a position in, and its first payload passes once.
         LISTEN | NEW_SYN_RECV => packet.payload,
         TIME_WAIT => 0,
-        _ => first_transmission(sk.assume_full(), packet, skb, WIRE_RX),
+        _ => first_transmission(sk.assume_full(), packet, skb, DIRECTION_RX),
     };
     drop(sk);
     // A listening socket matches packets for any host's address.

@@ -6,7 +6,7 @@ mod ingress;
 mod xdp_rx;
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
-use net_traffic_common::{CLASS_FORWARDED, CLASS_KERNEL, CLASS_UNKNOWN, WIRE_RX, WIRE_TX};
+use net_traffic_common::{CLASS_FORWARDED, CLASS_KERNEL, CLASS_UNKNOWN, DIRECTION_RX, DIRECTION_TX};
 
 use crate::{
     account::{
@@ -27,17 +27,17 @@ pub(super) const CONTINUE: i32 = -1;
 ///
 /// [egress]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L4536
 #[classifier]
-fn wire_egress(ctx: TcContext) -> i32 {
+fn nt_egress(ctx: TcContext) -> i32 {
     let skb = Skb::of(&ctx);
-    interface::count(skb, WIRE_TX, &egress::verdict(skb));
+    interface::count(skb, DIRECTION_TX, &egress::verdict(skb));
     CONTINUE
 }
 
 /// Runs for every packet that an interface passes to the stack, since Linux 4.5.
 #[classifier]
-fn wire_ingress(ctx: TcContext) -> i32 {
+fn nt_ingress(ctx: TcContext) -> i32 {
     let skb = Skb::of(&ctx);
-    interface::count(skb, WIRE_RX, &ingress::verdict(skb));
+    interface::count(skb, DIRECTION_RX, &ingress::verdict(skb));
     CONTINUE
 }
 

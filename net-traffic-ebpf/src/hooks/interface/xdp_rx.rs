@@ -6,7 +6,7 @@ use aya_ebpf::{
     macros::xdp,
     programs::XdpContext,
 };
-use net_traffic_common::ArrivalCounters;
+use net_traffic_common::XdpRxCounters;
 
 use crate::{account::loss, maps::XDP_RX};
 
@@ -15,7 +15,7 @@ use crate::{account::loss, maps::XDP_RX};
 ///
 /// [generic]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L5672
 #[xdp(frags)]
-fn wire_xdp(ctx: XdpContext) -> u32 {
+fn nt_xdp_rx(ctx: XdpContext) -> u32 {
     // SAFETY: the program's context.
     let (ifindex, length) = unsafe { ((*ctx.ctx).ingress_ifindex, bpf_xdp_get_buff_len(ctx.ctx)) };
     if let Some(row) = XDP_RX.get_ptr_mut(ifindex).or_else(|| insert(ifindex)) {
@@ -29,7 +29,7 @@ fn wire_xdp(ctx: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn insert(ifindex: u32) -> Option<*mut ArrivalCounters> {
-    loss::count_failed(XDP_RX.insert(ifindex, ArrivalCounters::default(), u64::from(BPF_NOEXIST)));
+fn insert(ifindex: u32) -> Option<*mut XdpRxCounters> {
+    loss::count_failed(XDP_RX.insert(ifindex, XdpRxCounters::default(), u64::from(BPF_NOEXIST)));
     XDP_RX.get_ptr_mut(ifindex)
 }

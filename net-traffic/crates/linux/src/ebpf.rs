@@ -66,11 +66,11 @@ impl Ebpf {
     pub fn start(wanted: Tier, options: LoadOptions, netns: Option<&NetNs>) -> Result<Self, LoadError> {
         let Loaded { mut bpf, tier, slots, sockets, descriptors, interfaces } =
             load::load(wanted, options, netns)?;
-        let processes = bpf.take_map("PROCESSES").ok_or(LoadError::NoMap("PROCESSES"))?;
-        let closed = open_map(&mut bpf, "CLOSED_SOCKETS", RingBuf::try_from)?;
-        let open = open_map(&mut bpf, "OPEN_SOCKETS", RingBuf::try_from)?;
-        let loss = open_map(&mut bpf, "LOSS", PerCpuArray::try_from)?;
-        let cgroups = open_map(&mut bpf, "CGROUP_PATHS", CgroupPaths::read)?;
+        let processes = bpf.take_map("nt_processes").ok_or(LoadError::NoMap("nt_processes"))?;
+        let closed = open_map(&mut bpf, "nt_closed_socks", RingBuf::try_from)?;
+        let open = open_map(&mut bpf, "nt_open_socks", RingBuf::try_from)?;
+        let loss = open_map(&mut bpf, "nt_loss", PerCpuArray::try_from)?;
+        let cgroups = open_map(&mut bpf, "nt_cgroup_paths", CgroupPaths::read)?;
         let log = KernelLog::open(&mut bpf).map_err(LoadError::Log)?;
         Ok(Self {
             cgroups,

@@ -78,12 +78,12 @@ use hook;
 /// `*_peek_tp` reads the kernel-private layout of socket storage
 /// (<https://github.com/gregkh/linux/blob/v6.12.117/include/linux/bpf_local_storage.h#L86>).
 /// [`SEND_BY_HELPER`] calls the helper instead, and is the portable fallback.
-const SEND: Hook = hook!(Some(Tier::TpBtf), None, "send_peek_tp": Attach::Tracepoint("sock_send_length"));
+const SEND: Hook = hook!(Some(Tier::TpBtf), None, "nt_send_fast_tp": Attach::Tracepoint("sock_send_length"));
 const SEND_BY_HELPER: Hook =
-    hook!(Some(Tier::TpBtf), None, "send_tp": Attach::Tracepoint("sock_send_length"));
-const RECV: Hook = hook!(Some(Tier::TpBtf), None, "recv_peek_tp": Attach::Tracepoint("sock_recv_length"));
+    hook!(Some(Tier::TpBtf), None, "nt_send_tp": Attach::Tracepoint("sock_send_length"));
+const RECV: Hook = hook!(Some(Tier::TpBtf), None, "nt_recv_fast_tp": Attach::Tracepoint("sock_recv_length"));
 const RECV_BY_HELPER: Hook =
-    hook!(Some(Tier::TpBtf), None, "recv_tp": Attach::Tracepoint("sock_recv_length"));
+    hook!(Some(Tier::TpBtf), None, "nt_recv_tp": Attach::Tracepoint("sock_recv_length"));
 
 /// Every slot, in the order in which they are filled.
 ///
@@ -94,34 +94,34 @@ pub const SLOTS: &[Slot] = &[
         name: "cookies",
         required: false,
         covers: "the identity of sockets that only kprobes see",
-        hooks: &[hook!(None, Some(Storage::ByAddress), "create_cgroup": Attach::CgroupCreate)],
+        hooks: &[hook!(None, Some(Storage::ByAddress), "nt_sock_cookie": Attach::CgroupCreate)],
     },
     Slot {
         name: "baseline",
         required: true,
         covers: "sockets older than the tool, with their owners",
-        hooks: &[hook!(None, None, "baseline": Attach::Descriptors)],
+        hooks: &[hook!(None, None, "nt_baseline": Attach::Descriptors)],
     },
     Slot {
         name: "tcp_state",
         required: true,
         covers: "the birth of TCP connections and the end of what they send",
-        hooks: &[hook!(None, None, "state_tp": Attach::Tracepoint("inet_sock_set_state"))],
+        hooks: &[hook!(None, None, "nt_tcp_state_tp": Attach::Tracepoint("inet_sock_set_state"))],
     },
     Slot {
         name: "tcp_close",
         required: true,
         covers: "the final bytes of TCP connections",
-        hooks: &[hook!(None, None, "destroy_tp": Attach::Tracepoint("tcp_destroy_sock"))],
+        hooks: &[hook!(None, None, "nt_destroy_tp": Attach::Tracepoint("tcp_destroy_sock"))],
     },
     Slot {
         name: "socket_close",
         required: true,
         covers: "the final bytes of UDP and other sockets",
         hooks: &[
-            hook!(None, Some(Storage::InSocket), "release_cgroup": Attach::CgroupRelease),
-            hook!(None, Some(Storage::InSocket), "release_fe": Attach::Entry("inet_release")),
-            hook!(None, Some(Storage::ByAddress), "release_kp": Attach::Probe("inet_release")),
+            hook!(None, Some(Storage::InSocket), "nt_release_cg": Attach::CgroupRelease),
+            hook!(None, Some(Storage::InSocket), "nt_release_fe": Attach::Entry("inet_release")),
+            hook!(None, Some(Storage::ByAddress), "nt_release_kp": Attach::Probe("inet_release")),
         ],
     },
     Slot {
@@ -131,9 +131,9 @@ pub const SLOTS: &[Slot] = &[
         hooks: &[
             SEND,
             SEND_BY_HELPER,
-            hook!(Some(Tier::Fentry), None, "tcp_send_fx": Attach::Exit("tcp_sendmsg")),
-            hook!(Some(Tier::Kprobe), None, "tcp_send_kp": Attach::Probe("tcp_sendmsg"),
-                "tcp_send_krp": Attach::ReturnProbe("tcp_sendmsg")),
+            hook!(Some(Tier::Fentry), None, "nt_tcp_send_fx": Attach::Exit("tcp_sendmsg")),
+            hook!(Some(Tier::Kprobe), None, "nt_tcp_send_kp": Attach::Probe("tcp_sendmsg"),
+                "nt_tcp_send_kr": Attach::ReturnProbe("tcp_sendmsg")),
         ],
     },
     Slot {
@@ -143,8 +143,8 @@ pub const SLOTS: &[Slot] = &[
         hooks: &[
             RECV,
             RECV_BY_HELPER,
-            hook!(Some(Tier::Fentry), None, "tcp_recv_fe": Attach::Entry("tcp_cleanup_rbuf")),
-            hook!(Some(Tier::Kprobe), None, "tcp_recv_kp": Attach::Probe("tcp_cleanup_rbuf")),
+            hook!(Some(Tier::Fentry), None, "nt_tcp_recv_fe": Attach::Entry("tcp_cleanup_rbuf")),
+            hook!(Some(Tier::Kprobe), None, "nt_tcp_recv_kp": Attach::Probe("tcp_cleanup_rbuf")),
         ],
     },
     Slot {
@@ -154,12 +154,12 @@ pub const SLOTS: &[Slot] = &[
         hooks: &[
             SEND,
             SEND_BY_HELPER,
-            hook!(Some(Tier::Fentry), None, "udp4_send_fx": Attach::Exit("udp_sendmsg"),
-                "udp6_send_fx": Attach::Exit("udpv6_sendmsg")),
-            hook!(Some(Tier::Kprobe), None, "udp4_send_kp": Attach::Probe("udp_sendmsg"),
-                "udp4_send_krp": Attach::ReturnProbe("udp_sendmsg"),
-                "udp6_send_kp": Attach::Probe("udpv6_sendmsg"),
-                "udp6_send_krp": Attach::ReturnProbe("udpv6_sendmsg")),
+            hook!(Some(Tier::Fentry), None, "nt_udp4_send_fx": Attach::Exit("udp_sendmsg"),
+                "nt_udp6_send_fx": Attach::Exit("udpv6_sendmsg")),
+            hook!(Some(Tier::Kprobe), None, "nt_udp4_send_kp": Attach::Probe("udp_sendmsg"),
+                "nt_udp4_send_kr": Attach::ReturnProbe("udp_sendmsg"),
+                "nt_udp6_send_kp": Attach::Probe("udpv6_sendmsg"),
+                "nt_udp6_send_kr": Attach::ReturnProbe("udpv6_sendmsg")),
         ],
     },
     Slot {
@@ -169,17 +169,17 @@ pub const SLOTS: &[Slot] = &[
         hooks: &[
             RECV,
             RECV_BY_HELPER,
-            hook!(Some(Tier::Fentry), None, "udp4_recv_fx": Attach::Exit("udp_recvmsg"),
-                "udp6_recv_fx": Attach::Exit("udpv6_recvmsg")),
-            hook!(Some(Tier::Kprobe), None, "udp_taken_kp": Attach::Probe("skb_consume_udp"),
-                "udp4_recv_kp": Attach::Probe("udp_recvmsg"),
-                "udp4_recv_krp": Attach::ReturnProbe("udp_recvmsg"),
-                "udp6_recv_kp": Attach::Probe("udpv6_recvmsg"),
-                "udp6_recv_krp": Attach::ReturnProbe("udpv6_recvmsg")),
-            hook!(Some(Tier::Kprobe), None, "udp4_recv_kp": Attach::Probe("udp_recvmsg"),
-                "udp4_recv_krp": Attach::ReturnProbe("udp_recvmsg"),
-                "udp6_recv_kp": Attach::Probe("udpv6_recvmsg"),
-                "udp6_recv_krp": Attach::ReturnProbe("udpv6_recvmsg")),
+            hook!(Some(Tier::Fentry), None, "nt_udp4_recv_fx": Attach::Exit("udp_recvmsg"),
+                "nt_udp6_recv_fx": Attach::Exit("udpv6_recvmsg")),
+            hook!(Some(Tier::Kprobe), None, "nt_consume_kp": Attach::Probe("skb_consume_udp"),
+                "nt_udp4_recv_kp": Attach::Probe("udp_recvmsg"),
+                "nt_udp4_recv_kr": Attach::ReturnProbe("udp_recvmsg"),
+                "nt_udp6_recv_kp": Attach::Probe("udpv6_recvmsg"),
+                "nt_udp6_recv_kr": Attach::ReturnProbe("udpv6_recvmsg")),
+            hook!(Some(Tier::Kprobe), None, "nt_udp4_recv_kp": Attach::Probe("udp_recvmsg"),
+                "nt_udp4_recv_kr": Attach::ReturnProbe("udp_recvmsg"),
+                "nt_udp6_recv_kp": Attach::Probe("udpv6_recvmsg"),
+                "nt_udp6_recv_kr": Attach::ReturnProbe("udpv6_recvmsg")),
         ],
     },
     Slot {
@@ -189,9 +189,9 @@ pub const SLOTS: &[Slot] = &[
         hooks: &[
             SEND,
             SEND_BY_HELPER,
-            hook!(Some(Tier::Fentry), None, "mptcp_send_fx": Attach::Exit("mptcp_sendmsg")),
-            hook!(Some(Tier::Kprobe), None, "mptcp_send_kp": Attach::Probe("mptcp_sendmsg"),
-                "mptcp_send_krp": Attach::ReturnProbe("mptcp_sendmsg")),
+            hook!(Some(Tier::Fentry), None, "nt_mptcp_snd_fx": Attach::Exit("mptcp_sendmsg")),
+            hook!(Some(Tier::Kprobe), None, "nt_mptcp_snd_kp": Attach::Probe("mptcp_sendmsg"),
+                "nt_mptcp_snd_kr": Attach::ReturnProbe("mptcp_sendmsg")),
         ],
     },
     Slot {
@@ -201,9 +201,9 @@ pub const SLOTS: &[Slot] = &[
         hooks: &[
             RECV,
             RECV_BY_HELPER,
-            hook!(Some(Tier::Fentry), None, "mptcp_recv_fx": Attach::Exit("mptcp_recvmsg")),
-            hook!(Some(Tier::Kprobe), None, "mptcp_recv_kp": Attach::Probe("mptcp_recvmsg"),
-                "mptcp_recv_krp": Attach::ReturnProbe("mptcp_recvmsg")),
+            hook!(Some(Tier::Fentry), None, "nt_mptcp_rcv_fx": Attach::Exit("mptcp_recvmsg")),
+            hook!(Some(Tier::Kprobe), None, "nt_mptcp_rcv_kp": Attach::Probe("mptcp_recvmsg"),
+                "nt_mptcp_rcv_kr": Attach::ReturnProbe("mptcp_recvmsg")),
         ],
     },
     Slot {
@@ -213,41 +213,41 @@ pub const SLOTS: &[Slot] = &[
         hooks: &[
             SEND,
             SEND_BY_HELPER,
-            hook!(Some(Tier::Fentry), None, "packet_send_fx": Attach::Exit("packet_sendmsg")),
-            hook!(Some(Tier::Kprobe), None, "packet_send_krp": Attach::ReturnProbe("packet_sendmsg")),
+            hook!(Some(Tier::Fentry), None, "nt_pkt_send_fx": Attach::Exit("packet_sendmsg")),
+            hook!(Some(Tier::Kprobe), None, "nt_pkt_send_kr": Attach::ReturnProbe("packet_sendmsg")),
         ],
     },
     Slot {
         name: "process_name",
         required: false,
         covers: "processes that take another name",
-        hooks: &[hook!(None, None, "exec_tp": Attach::Tracepoint("sched_process_exec"))],
+        hooks: &[hook!(None, None, "nt_exec_tp": Attach::Tracepoint("sched_process_exec"))],
     },
     Slot {
         name: "process_exit",
         required: false,
         covers: "processes that end",
-        hooks: &[hook!(None, None, "exit_tp": Attach::Tracepoint("sched_process_exit"))],
+        hooks: &[hook!(None, None, "nt_exit_tp": Attach::Tracepoint("sched_process_exit"))],
     },
     Slot {
         name: "cgroups",
         required: false,
         covers: "containers that end between two readings",
-        hooks: &[hook!(None, None, "cgroup_tp": Attach::Tracepoint("cgroup_mkdir"))],
+        hooks: &[hook!(None, None, "nt_cgroup_tp": Attach::Tracepoint("cgroup_mkdir"))],
     },
     Slot {
         name: "unheld",
         required: false,
         covers: "connections older than the tool that wait to be accepted: no process holds them",
-        hooks: &[hook!(None, None, "unheld": Attach::Connections)],
+        hooks: &[hook!(None, None, "nt_unaccepted": Attach::Connections)],
     },
     Slot {
         name: "sockets",
         required: true,
         covers: "reading out the counters",
         hooks: &[
-            hook!(None, Some(Storage::InSocket), "harvest": Attach::Map("SOCKETS")),
-            hook!(None, Some(Storage::ByAddress), "harvest_addr": Attach::Map("SOCKETS_BY_ADDR")),
+            hook!(None, Some(Storage::InSocket), "nt_iter_sockets": Attach::Map("nt_sockets")),
+            hook!(None, Some(Storage::ByAddress), "nt_iter_by_addr": Attach::Map("nt_socks_addr")),
         ],
     },
 ];
@@ -258,7 +258,7 @@ pub const DESCENDANTS: Slot = Slot {
     name: "descendants",
     required: true,
     covers: "the processes that a command starts",
-    hooks: &[hook!(None, None, "fork_tp": Attach::Tracepoint("sched_process_fork"))],
+    hooks: &[hook!(None, None, "nt_fork_tp": Attach::Tracepoint("sched_process_fork"))],
 };
 
 /// The slots of the interface accounting, in the order of its directions.
@@ -268,8 +268,8 @@ pub const INTERFACE_SLOTS: &[Slot] = &[
         required: false,
         covers: "the owners of the bytes that the interfaces receive",
         hooks: &[
-            hook!(None, None, "wire_ingress": Attach::Tcx(Crossing::In)),
-            hook!(None, None, "wire_ingress": Attach::Clsact(Crossing::In)),
+            hook!(None, None, "nt_ingress": Attach::Tcx(Crossing::In)),
+            hook!(None, None, "nt_ingress": Attach::Clsact(Crossing::In)),
         ],
     },
     Slot {
@@ -277,8 +277,8 @@ pub const INTERFACE_SLOTS: &[Slot] = &[
         required: false,
         covers: "the owners of the bytes that the interfaces send",
         hooks: &[
-            hook!(None, None, "wire_egress": Attach::Tcx(Crossing::Out)),
-            hook!(None, None, "wire_egress": Attach::Clsact(Crossing::Out)),
+            hook!(None, None, "nt_egress": Attach::Tcx(Crossing::Out)),
+            hook!(None, None, "nt_egress": Attach::Clsact(Crossing::Out)),
         ],
     },
 ];
@@ -288,7 +288,7 @@ pub const XDP_RX: Slot = Slot {
     name: "wire_xdp",
     required: false,
     covers: "the frames that the interfaces receive, before another program can drop them",
-    hooks: &[hook!(None, None, "wire_xdp": Attach::Xdp)],
+    hooks: &[hook!(None, None, "nt_xdp_rx": Attach::Xdp)],
 };
 
 /// The hook that fills a slot, and the programs that were refused before it.

@@ -51,7 +51,7 @@ const CASES: &[&str] = &[
 const ENDED: &[&str] = &["tcp_end_of_stream", "tcp_reset"];
 
 /// With any value, the eBPF programs skip one event in a thousand: for the test of the self-test.
-const FAULT_INJECT: &str = "NET_TRAFFIC_SABOTAGE";
+const FAULT_INJECT: &str = "NET_TRAFFIC_FAULT_INJECT";
 const FAULT_ONE_IN: u32 = 1000;
 
 /// Runs the self-test: one tier or all tiers, and a packet capture.

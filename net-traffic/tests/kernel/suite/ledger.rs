@@ -117,9 +117,9 @@ fn packets_to_first_processor() -> Result<(), Failed> {
 /// A busy map bucket cannot be forced. So the test writes the programs' loss counters and checks that each appears in the
 /// ledger, summed over the CPUs.
 fn busy_map() -> Result<Option<Reason>, Failed> {
-    let before = maps_named("LOSS");
+    let before = maps_named("nt_loss");
     let mut ebpf = Ebpf::start(net_traffic_snapshot::Tier::Auto, LoadOptions::default(), None)?;
-    let map = Map::PerCpuArray(new_map("LOSS", &before)?);
+    let map = Map::PerCpuArray(new_map("nt_loss", &before)?);
     let mut counters: PerCpuArray<_, u64> = PerCpuArray::try_from(map)?;
     let cpus = u64::try_from(nr_cpus().map_err(|(_, error)| error)?)?;
     for cause in 0..counters.len() {
@@ -255,12 +255,13 @@ fn missed_returns() -> Result<Option<Reason>, Failed> {
 fn a_return_that_was_missed_before() -> Result<Option<Reason>, Failed> {
     /// The programs' number of a TCP send.
     const TCP_SEND: u64 = 1;
-    let before = maps_named("CALLS");
+    let before = maps_named("nt_calls");
     let mut ebpf = match kprobes() {
         Ok(ebpf) => ebpf,
         Err(reason) => return Ok(Some(reason)),
     };
-    let mut calls: HashMap<_, u64, [u64; 2]> = HashMap::try_from(Map::HashMap(new_map("CALLS", &before)?))?;
+    let mut calls: HashMap<_, u64, [u64; 2]> =
+        HashMap::try_from(Map::HashMap(new_map("nt_calls", &before)?))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let mut sender = TcpStream::connect(listener.local_addr()?)?;
     sender.write_all(&[b'x'; SIZE])?;

@@ -4,7 +4,7 @@ use std::io;
 
 use aya::maps::{HashMap, Map};
 use net_traffic_common::packet::{
-    CHOOSE_CGROUP, CHOOSE_NAME, CHOOSE_PID, CHOOSE_UID, CHOSEN_WITH_CHILDREN, CaptureSettings, OWNERS_HELD,
+    CaptureSettings, FILTER_CGROUP, FILTER_CHILDREN, FILTER_NAME, FILTER_PID, FILTER_UID, OWNERS_FROM_SOCKETS,
 };
 use nix::unistd::User;
 
@@ -23,7 +23,7 @@ impl ChosenProcesses {
 
     /// Chooses the future children of a process.
     pub(super) fn add_with_children(&mut self, pid: u32) -> io::Result<()> {
-        self.insert(pid, CHOSEN_WITH_CHILDREN)
+        self.insert(pid, FILTER_CHILDREN)
     }
 
     pub(super) fn add(&mut self, pid: u32) -> io::Result<()> {
@@ -67,13 +67,13 @@ pub(super) fn settings(options: &LiveCaptureOptions, uid: Option<u32>, wake_byte
     let flag = |is_chosen: bool, flag| if is_chosen { flag } else { 0 };
     CaptureSettings {
         snaplen: options.snaplen,
-        choose: flag(!choice.pids.is_empty() || choice.command, CHOOSE_PID)
-            | flag(choice.process.is_some(), CHOOSE_NAME)
-            | flag(choice.container.is_some(), CHOOSE_CGROUP)
-            | flag(uid.is_some(), CHOOSE_UID),
+        process_filter: flag(!choice.pids.is_empty() || choice.command, FILTER_PID)
+            | flag(choice.process.is_some(), FILTER_NAME)
+            | flag(choice.container.is_some(), FILTER_CGROUP)
+            | flag(uid.is_some(), FILTER_UID),
         name,
         wake_bytes,
-        owners: if options.owners { OWNERS_HELD } else { 0 },
+        owners: if options.owners { OWNERS_FROM_SOCKETS } else { 0 },
         uid: uid.unwrap_or(0),
         reserved: 0,
     }

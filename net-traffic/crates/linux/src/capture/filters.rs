@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use net_traffic_common::packet::next as stage;
+use net_traffic_common::packet::tail_call as stage;
 
 use super::interfaces::CaptureInterface;
 use super::program::{self, ProgramError};
@@ -69,9 +69,9 @@ impl Filters {
             std::collections::hash_map::Entry::Occupied(loaded) => loaded.into_mut(),
             std::collections::hash_map::Entry::Vacant(missing) => {
                 let (lowering, next) = match hook {
-                    HookPoint::Stack(Crossing::In) => (Lowering::TcIngress, stage::KEEP_IN),
-                    HookPoint::Stack(Crossing::Out) => (Lowering::TcEgress, stage::KEEP_OUT),
-                    HookPoint::Xdp => (Lowering::Xdp, stage::KEEP_XDP),
+                    HookPoint::Stack(Crossing::In) => (Lowering::TcIngress, stage::CAPTURE_IN),
+                    HookPoint::Stack(Crossing::Out) => (Lowering::TcEgress, stage::CAPTURE_OUT),
+                    HookPoint::Xdp => (Lowering::Xdp, stage::CAPTURE_XDP),
                 };
                 let filter = program::load(&program, lowering, stages, next).map_err(io::Error::other)?;
                 missing.insert(filter)

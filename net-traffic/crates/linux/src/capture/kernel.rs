@@ -8,7 +8,7 @@ use aya::maps::{Map, ProgramArray};
 use aya::programs::{
     BtfTracePoint, CgroupAttachMode, CgroupSock, Iter, Program, ProgramError, SchedClassifier, Xdp,
 };
-use net_traffic_common::packet::{CaptureSettings, OWNERS_COUNTED, next as stage};
+use net_traffic_common::packet::{CaptureSettings, OWNERS_FROM_COUNTERS, tail_call as stage};
 use net_traffic_common::{ProcessCounters, ProcessKey};
 
 use super::choice::{self, ChosenProcesses, settings};
@@ -83,12 +83,12 @@ impl Kernel {
         let object = programs.object();
         let stages = if options.xdp { load_xdp_stages(object)? } else { load_stack_stages(object)? };
         let (rings_map, rings) = make_rings(object, options.ring_kib)?;
-        let counters = Counters::new(take(object, "CAPTURED")?, take(object, "LOST")?)
+        let counters = Counters::new(take(object, "nt_captured")?, take(object, "nt_lost_packets")?)
             .map_err(|error| refused("count packets", &error))?;
-        let chosen = ChosenProcesses::new(take(object, "CHOSEN_PIDS")?, take(object, "CHOSEN_CGROUPS")?);
+        let chosen = ChosenProcesses::new(take(object, "nt_filter_pids")?, take(object, "nt_filter_cgrps")?);
         let address_maps =
-            Some(AddressMaps { nsid_by_address: take(object, "INSIDE")?, is_used: take(object, "BEHIND")? });
-        let translation_map = Some(take(object, "TRANSLATED")?);
+            Some(AddressMaps { nsid_by_address: take(object, "nt_addr_netns")?, is_used: take(object, "nt_peers_known")? });
+        let translation_map = Some(take(object, "nt_nat_flows")?);
         let mut it = Self {
             programs,
             without_owners,
@@ -116,7 +116,7 @@ impl Kernel {
     /// The program that records the senders of packets on a port without a capture.
     pub(super) fn learner(&mut self) -> io::Result<BorrowedFd<'_>> {
         let learner: &mut SchedClassifier =
-            program(self.programs.object(), "learn_in").map_err(io::Error::other)?;
+            program(self.programs.object(), "nt_cache_owner").map_err(io::Error::other)?;
         if learner.fd().is_err() {
             learner.load().map_err(io::Error::other)?;
         }
@@ -194,16 +194,16 @@ impl Kernel {
         let btf = load::kernel_btf()?;
         // Before the walk over existing sockets, so that no new socket is missed.
         let creator: &mut CgroupSock =
-            object.program_mut("creator_cgroup").ok_or(TrackError::MissingProgram)?.try_into()?;
+            object.program_mut("nt_creator_cg").ok_or(TrackError::MissingProgram)?.try_into()?;
         creator.load()?;
         let root = cgroup2_root().and_then(std::fs::File::open)?;
         creator.attach(root, CgroupAttachMode::Single)?;
         let owners: &mut Iter =
-            object.program_mut("holders").ok_or(TrackError::MissingProgram)?.try_into()?;
+            object.program_mut("nt_fd_owners").ok_or(TrackError::MissingProgram)?.try_into()?;
         owners.load("task_file", &btf)?;
         IterLink::attach(owners.fd()?.as_fd(), None).and_then(|link| link.run())?;
         let fork: &mut BtfTracePoint =
-            object.program_mut("chosen_fork_tp").ok_or(TrackError::MissingProgram)?.try_into()?;
+            object.program_mut("nt_cap_fork_tp").ok_or(TrackError::MissingProgram)?.try_into()?;
         fork.load("sched_process_fork", &btf)?;
         fork.attach()?;
         Ok(())
@@ -231,11 +231,11 @@ fn load_object(settings: CaptureSettings) -> Result<(Programs, Option<String>), 
         Ok(tracker) => return Ok((Programs::Tracking(Box::new(tracker)), None)),
         Err(error) => chain(&error),
     };
-    let settings = CaptureSettings { owners: OWNERS_COUNTED, ..settings };
+    let settings = CaptureSettings { owners: OWNERS_FROM_COUNTERS, ..settings };
     let options = LoadOptions { capture: Some(settings), ..LoadOptions::default() };
     match Ebpf::start(Tier::Auto, options, None) {
         Ok(ebpf) => Ok((Programs::Counting(Box::new(ebpf), reason), None)),
-        Err(error) if settings.choose != 0 => Err(error.into()),
+        Err(error) if settings.process_filter != 0 => Err(error.into()),
         Err(error) => {
             let settings = CaptureSettings { owners: 0, ..settings };
             let bare = load::load_for_capture(settings, false)?;
@@ -251,9 +251,9 @@ fn user(options: &LiveCaptureOptions) -> Result<Option<u32>, KernelError> {
 
 /// Loads the programs that filters in traffic control tail-call.
 fn load_stack_stages(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
-    let mut map = take(object, "NEXT")?;
-    let mut stages = ProgramArray::try_from(&mut map).map_err(|error| refused("NEXT", &error))?;
-    for (name, index) in [("keep_in", stage::KEEP_IN), ("keep_out", stage::KEEP_OUT)] {
+    let mut map = take(object, "nt_tail_calls")?;
+    let mut stages = ProgramArray::try_from(&mut map).map_err(|error| refused("nt_tail_calls", &error))?;
+    for (name, index) in [("nt_capture_in", stage::CAPTURE_IN), ("nt_capture_out", stage::CAPTURE_OUT)] {
         let keep: &mut SchedClassifier = program(object, name)?;
         keep.load().map_err(|error| refused("load the capture", &error))?;
         let fd = keep.fd().map_err(|error| refused("load the capture", &error))?;
@@ -264,12 +264,12 @@ fn load_stack_stages(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
 
 /// Loads the program that XDP filters tail-call.
 fn load_xdp_stages(object: &mut aya::Ebpf) -> Result<Map, KernelError> {
-    let mut map = take(object, "NEXT_XDP")?;
-    let mut stages = ProgramArray::try_from(&mut map).map_err(|error| refused("NEXT_XDP", &error))?;
-    let keep: &mut Xdp = program(object, "keep_xdp")?;
+    let mut map = take(object, "nt_tail_xdp")?;
+    let mut stages = ProgramArray::try_from(&mut map).map_err(|error| refused("nt_tail_xdp", &error))?;
+    let keep: &mut Xdp = program(object, "nt_capture_xdp")?;
     keep.load().map_err(|error| refused("load the capture for XDP", &error))?;
     let fd = keep.fd().map_err(|error| refused("load the capture for XDP", &error))?;
-    stages.set(stage::KEEP_XDP, fd, 0).map_err(|error| refused("chain the capture", &error))?;
+    stages.set(stage::CAPTURE_XDP, fd, 0).map_err(|error| refused("chain the capture", &error))?;
     Ok(map)
 }
 
@@ -282,9 +282,9 @@ fn ring_bytes(kib: u32) -> u32 {
 fn make_rings(object: &mut aya::Ebpf, kib: u32) -> Result<(Map, Vec<Ring>), KernelError> {
     let count = aya::util::nr_cpus()
         .map_err(|(what, error)| refused("count the CPUs", &format!("{what}: {error}")))?;
-    let map = take(object, "RINGS")?;
+    let map = take(object, "nt_rings")?;
     let Map::ArrayOfMaps(data) = &map else {
-        return Err(refused("RINGS", &"the map has another type"));
+        return Err(refused("nt_rings", &"the map has another type"));
     };
     let mut rings = Vec::new();
     for cpu in 0..u32::try_from(count).unwrap_or(0) {

@@ -8,7 +8,7 @@ use std::io;
 
 use aya::maps::{Array, HashMap as KernelMap, Map};
 use linux_raw_sys::netlink::IFA_TARGET_NETNSID;
-use net_traffic_common::packet::{ANYWHERE, Inside as Key};
+use net_traffic_common::packet::{ANY_INTERFACE, NetnsAddress as Key};
 use nix::sys::socket::SockProtocol;
 
 use super::interfaces::{CaptureInterface, VethPeer};
@@ -75,7 +75,7 @@ impl NetnsAddresses {
         let interfaces = if is_captured { [Some(found.index), found.master] } else { [None; 2] };
         let addresses = self.addresses.get(&peer.nsid).map(Vec::as_slice).unwrap_or_default();
         addresses.iter().filter(move |local| local.ifindex == peer.index).map(move |local| AddressLocation {
-            key: Key { address: local.address, ifindex: ANYWHERE, is_v6: u32::from(local.is_v6) },
+            key: Key { address: local.address, ifindex: ANY_INTERFACE, is_v6: u32::from(local.is_v6) },
             interfaces,
             nsid: peer.nsid,
         })
@@ -125,7 +125,7 @@ struct AddressLocation {
     nsid: u32,
 }
 
-/// The entries of the map. An address in two namespaces has no entry for [`ANYWHERE`].
+/// The entries of the map. An address in two namespaces has no entry for [`ANY_INTERFACE`].
 fn map_entries(locations: &[AddressLocation]) -> HashMap<Key, u32> {
     let mut anywhere: HashMap<Key, BTreeSet<u32>> = HashMap::new();
     let mut entries = HashMap::new();

@@ -7,7 +7,7 @@ use std::io;
 use aya::Btf;
 use aya::maps::{HashMap, Map, MapError};
 use aya::programs::{BtfTracePoint, ProgramError};
-use net_traffic_common::packet::{CaptureSettings, OWNERS_HELD};
+use net_traffic_common::packet::{CaptureSettings, OWNERS_FROM_SOCKETS};
 use net_traffic_common::{PROCESS_EXITED, ProcessCounters, ProcessKey};
 
 use crate::cgroup::paths::CgroupPaths;
@@ -16,14 +16,14 @@ use crate::load::{self, LoadError};
 use net_traffic_snapshot::Status;
 
 /// The program for sends that works without the kernel's private storage layout.
-const FALLBACK: &str = "holder_send_tp";
+const FALLBACK: &str = "nt_own_send_tp";
 /// Tracepoints with their programs, the cheapest first. The first one that the kernel accepts is attached.
 const PROGRAMS: [(&str, &[&str]); 5] = [
-    ("sock_send_length", &["glance_send_tp", FALLBACK]),
-    ("sock_recv_length", &["glance_recv_tp", "holder_recv_tp"]),
-    ("sched_process_exec", &["exec_tp"]),
-    ("sched_process_exit", &["exit_tp"]),
-    ("cgroup_mkdir", &["cgroup_tp"]),
+    ("sock_send_length", &["nt_own_sfast_tp", FALLBACK]),
+    ("sock_recv_length", &["nt_own_rfast_tp", "nt_own_recv_tp"]),
+    ("sched_process_exec", &["nt_exec_tp"]),
+    ("sched_process_exit", &["nt_exit_tp"]),
+    ("cgroup_mkdir", &["nt_cgroup_tp"]),
 ];
 
 /// Why the programs cannot run.
@@ -45,7 +45,7 @@ pub(super) enum TrackError {
 
 /// The status for `doctor`: a trial tells whether the kernel accepts the programs.
 pub(crate) fn status() -> Status {
-    let settings = CaptureSettings { owners: OWNERS_HELD, ..CaptureSettings::default() };
+    let settings = CaptureSettings { owners: OWNERS_FROM_SOCKETS, ..CaptureSettings::default() };
     let btf = load::kernel_btf().map_err(TrackError::from);
     let trial = btf.and_then(|btf| OwnerTracker::start(settings, &btf));
     Status {
@@ -81,7 +81,7 @@ impl OwnerTracker {
             }
         }
         let mut take = |name| object.take_map(name).ok_or(TrackError::MissingMap);
-        let (processes, created) = (take("PROCESSES")?, take("CGROUP_PATHS")?);
+        let (processes, created) = (take("nt_processes")?, take("nt_cgroup_paths")?);
         let cgroups = CgroupPaths::read(created)?;
         Ok(Self { object, program, processes, cgroups, ended: HashSet::new() })
     }

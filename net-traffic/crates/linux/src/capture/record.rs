@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use net_traffic_common::packet::{PACKET_OUT, PACKET_TAGGED, PACKET_UNSUMMED, PACKET_VERIFIED, PacketRecord};
+use net_traffic_common::packet::{
+    PACKET_CHECKSUM_PARTIAL, PACKET_CHECKSUM_VALID, PACKET_OUT, PACKET_TAGGED, PacketRecord,
+};
 use net_traffic_common::{Plain, ProcessKey};
 
 use pcap_io::{Checksum, Direction, Segments};
@@ -74,9 +76,9 @@ pub(super) fn read(record: &[u8], octets: &mut Vec<u8>) -> Option<Head> {
         begin: u32::try_from(begin).ok()?,
         end: u32::try_from(octets.len()).ok()?,
         direction: if head.flags & PACKET_OUT != 0 { Direction::Out } else { Direction::In },
-        checksum: match head.flags & (PACKET_UNSUMMED | PACKET_VERIFIED) {
-            PACKET_UNSUMMED => Some(Checksum::NotReady),
-            PACKET_VERIFIED => Some(Checksum::Valid),
+        checksum: match head.flags & (PACKET_CHECKSUM_PARTIAL | PACKET_CHECKSUM_VALID) {
+            PACKET_CHECKSUM_PARTIAL => Some(Checksum::NotReady),
+            PACKET_CHECKSUM_VALID => Some(Checksum::Valid),
             _ => None,
         },
         segments: head.segments,
@@ -109,7 +111,7 @@ mod tests {
     fn the_tag_goes_back_behind_the_addresses() {
         let mut octets = vec![9];
         let data: Vec<u8> = (0..16).collect();
-        let flags = PACKET_TAGGED | PACKET_OUT | PACKET_UNSUMMED;
+        let flags = PACKET_TAGGED | PACKET_OUT | PACKET_CHECKSUM_PARTIAL;
         let head = read(&record(flags, 16, &data), &mut octets).unwrap();
         assert_eq!(
             head.data(&octets),
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn each_field_of_a_record_is_read_from_its_place() {
         let mut octets = Vec::new();
-        let head = read(&record(PACKET_VERIFIED, 2, &[8, 9]), &mut octets).unwrap();
+        let head = read(&record(PACKET_CHECKSUM_VALID, 2, &[8, 9]), &mut octets).unwrap();
         let expected = Head {
             monotonic_ns: 5,
             owner: NonZeroU64::new(42 << 32 | 7),

@@ -15,8 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapError, PerCpuHashMap};
 use net_traffic_common::{
-    CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, WIRE_RX, WIRE_TX, WireCounters,
-    WireKey,
+    CLASS_FORWARDED, CLASS_KERNEL, CLASS_PROCESS, CLASS_UNKNOWN, CLASSES, DIRECTION_RX, DIRECTION_TX,
+    IfaceBytes, IfaceKey,
 };
 use nix::sys::socket::SockProtocol;
 
@@ -77,7 +77,7 @@ struct Link {
 
 /// The directions, in the order of the slots in the plan.
 const CROSSINGS: [(Crossing, u16, Direction); 2] =
-    [(Crossing::In, WIRE_RX, Direction::Rx), (Crossing::Out, WIRE_TX, Direction::Tx)];
+    [(Crossing::In, DIRECTION_RX, Direction::Rx), (Crossing::Out, DIRECTION_TX, Direction::Tx)];
 
 /// Attaches the program to the loopback interface of the namespace, and detaches it.
 ///
@@ -256,11 +256,11 @@ impl InterfaceAccounting {
         if let Some(xdp_rx) = &mut self.xdp_rx {
             xdp_rx.forget(ifindex)?;
         }
-        let mut rows: PerCpuHashMap<_, WireKey, WireCounters> =
+        let mut rows: PerCpuHashMap<_, IfaceKey, IfaceBytes> =
             PerCpuHashMap::try_from(&mut self.counters).map_err(io::Error::other)?;
-        for direction in [WIRE_RX, WIRE_TX] {
+        for direction in [DIRECTION_RX, DIRECTION_TX] {
             for class in 0..CLASSES {
-                match rows.remove(&WireKey { ifindex, direction, class }) {
+                match rows.remove(&IfaceKey { ifindex, direction, class }) {
                     Ok(()) | Err(MapError::KeyNotFound) => {}
                     Err(MapError::SyscallError(error))
                         if error.io_error.kind() == io::ErrorKind::NotFound => {}
@@ -273,12 +273,12 @@ impl InterfaceAccounting {
 
     /// The counters of the programs for an interface, summed over all CPUs.
     fn passed(&self, ifindex: u32) -> io::Result<[[Passed; CLASSES as usize]; 2]> {
-        let rows: PerCpuHashMap<_, WireKey, WireCounters> =
+        let rows: PerCpuHashMap<_, IfaceKey, IfaceBytes> =
             PerCpuHashMap::try_from(&self.counters).map_err(io::Error::other)?;
         let mut passed = [[Passed::default(); CLASSES as usize]; 2];
         for (classes, (_, direction, _)) in passed.iter_mut().zip(CROSSINGS) {
             for (sum, class) in classes.iter_mut().zip(0..) {
-                match rows.get(&WireKey { ifindex, direction, class }, 0) {
+                match rows.get(&IfaceKey { ifindex, direction, class }, 0) {
                     Ok(cpus) => cpus.iter().for_each(|row| add(sum, row)),
                     Err(MapError::KeyNotFound) => {}
                     Err(error) => return Err(io::Error::other(error)),
@@ -355,8 +355,8 @@ fn left_out(kind: Option<&str>, direction: Direction) -> u32 {
     }
 }
 
-fn add(sum: &mut Passed, row: &WireCounters) {
-    let WireCounters { packets, bytes, segments, segment_bytes, payload, tagged, tagged_segments } = *row;
+fn add(sum: &mut Passed, row: &IfaceBytes) {
+    let IfaceBytes { packets, bytes, segments, segment_bytes, payload, tagged, tagged_segments } = *row;
     sum.packets += packets;
     sum.bytes += bytes;
     sum.segments += segments;

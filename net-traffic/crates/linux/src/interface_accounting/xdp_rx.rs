@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{MapError, PerCpuHashMap};
-use net_traffic_common::ArrivalCounters;
+use net_traffic_common::XdpRxCounters;
 
 use super::programs::XdpRxProgram;
 use crate::bpf::{XdpLink, XdpMode};
@@ -26,7 +26,7 @@ struct Attached {
     _link: XdpLink,
     mode: XdpMode,
     /// The counters at the first reading, which is also the first of the interface's own counters.
-    base: Option<ArrivalCounters>,
+    base: Option<XdpRxCounters>,
 }
 
 /// Attaches the program to the loopback interface of the namespace, and detaches it.
@@ -70,7 +70,7 @@ impl XdpRx {
     pub(super) fn forget(&mut self, ifindex: u32) -> io::Result<()> {
         self.links.remove(&ifindex);
         self.refusals.remove(&ifindex);
-        let mut rows: PerCpuHashMap<_, u32, ArrivalCounters> =
+        let mut rows: PerCpuHashMap<_, u32, XdpRxCounters> =
             PerCpuHashMap::try_from(&mut self.program.counters).map_err(io::Error::other)?;
         match rows.remove(&ifindex) {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
@@ -100,10 +100,10 @@ impl XdpRx {
     }
 
     /// The sum over all CPUs.
-    fn counted(&self, ifindex: u32) -> io::Result<ArrivalCounters> {
-        let rows: PerCpuHashMap<_, u32, ArrivalCounters> =
+    fn counted(&self, ifindex: u32) -> io::Result<XdpRxCounters> {
+        let rows: PerCpuHashMap<_, u32, XdpRxCounters> =
             PerCpuHashMap::try_from(&self.program.counters).map_err(io::Error::other)?;
-        let mut sum = ArrivalCounters::default();
+        let mut sum = XdpRxCounters::default();
         match rows.get(&ifindex, 0) {
             Ok(cpus) => cpus.iter().for_each(|row| {
                 sum.packets += row.packets;

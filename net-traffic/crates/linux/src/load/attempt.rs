@@ -38,7 +38,7 @@ impl TierAttempt<'_> {
         let storage = tiers.first().map_or(Storage::InSocket, |tier| Storage::of(*tier));
         let usage = MapUse { options, storage: Some(storage), interfaces: netns.is_some(), owners: true };
         let mut bpf = object::open(constants, &usage)?;
-        make_own_rows(&mut bpf).map_err(|cause| LoadError::Map { map: "PROCESSES", cause })?;
+        make_own_rows(&mut bpf).map_err(|cause| LoadError::Map { map: "nt_processes", cause })?;
         let attacher = Attacher { bpf, btf, netns, sockets: None, descriptors: None };
         let mut slot_filler = Filler { attacher, tiers, storage, tried: StdHashMap::new() };
         let mut slots = Vec::new();
@@ -98,11 +98,11 @@ impl Filler<'_> {
         let xdp_rx = if with_xdp {
             let slot = self.fill(&plan::XDP_RX);
             let program = self.program_of(&slot)?;
-            Some(XdpRxProgram { slot, program, counters: self.take_map("ARRIVALS")? })
+            Some(XdpRxProgram { slot, program, counters: self.take_map("nt_xdp_rx_bytes")? })
         } else {
             None
         };
-        let (counters, addresses) = (self.take_map("WIRE")?, self.take_map("OWN_ADDRESSES")?);
+        let (counters, addresses) = (self.take_map("nt_iface_bytes")?, self.take_map("nt_own_macs")?);
         Ok(InterfacePrograms { slots, programs, counters, addresses, xdp_rx })
     }
 
@@ -119,7 +119,7 @@ impl Filler<'_> {
 
 /// Inserts the rows that belong to no process. They must have room before any program runs.
 fn make_own_rows(bpf: &mut Ebpf) -> Result<(), MapError> {
-    let Some(map) = bpf.map_mut("PROCESSES") else { return Ok(()) };
+    let Some(map) = bpf.map_mut("nt_processes") else { return Ok(()) };
     let mut rows: HashMap<_, ProcessKey, ProcessCounters> = HashMap::try_from(map)?;
     for row in [UNOWNED, OTHER] {
         rows.insert(row, ProcessCounters::default(), 0)?;

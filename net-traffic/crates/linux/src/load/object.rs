@@ -40,8 +40,8 @@ pub(super) fn open(constants: &Constants, usage: &MapUse) -> Result<Ebpf, LoadEr
         .override_global("ANCESTOR", lasting(ancestor), true)
         .override_global("CAPTURE", lasting(options.capture.unwrap_or_default()), true)
         .override_global("BY_ADDRESS", lasting(by_address), true)
-        .override_global("BEHIND_XDP", lasting(u32::from(options.xdp_rx)), true)
-        .override_global("LOSE_ONE_IN", lasting(options.lose_one_in), true);
+        .override_global("COUNTS_XDP_RX", lasting(u32::from(options.xdp_rx)), true)
+        .override_global("DROP_ONE_IN", lasting(options.lose_one_in), true);
     for map in MAPS {
         loader.map_max_entries(map.name, (map.entries)(usage));
     }

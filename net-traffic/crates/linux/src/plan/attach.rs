@@ -80,7 +80,7 @@ impl Attach {
         match self {
             Self::Descriptors => Some("task_file"),
             Self::Connections => Some("tcp"),
-            Self::Map("SOCKETS") => Some("bpf_sk_storage_map"),
+            Self::Map("nt_sockets") => Some("bpf_sk_storage_map"),
             Self::Map(_) => Some("bpf_map_elem"),
             _ => None,
         }

@@ -93,20 +93,20 @@ pub struct MapPlan {
 
 /// The maps whose size depends on what is loaded. The object declares the size of the others.
 pub const MAPS: &[MapPlan] = &[
-    map("PROCESSES", |load| one_unless(load.owners, load.options.processes)),
-    map("FAMILY", |load| load.options.descendants.max(1)),
-    map("CLOSED_SOCKETS", |load| load.options.ring_bytes),
-    map("OPEN_SOCKETS", |load| load.options.walk_bytes),
-    map("SOCKETS_BY_ADDR", |load| one_unless(load.by_address(), load.options.sockets_by_address)),
-    map("CALLS", |load| one_unless(load.by_address(), MANY)),
-    map("WIRE", |load| one_unless(load.interfaces, load.options.interface_rows)),
-    map("FORWARDED", |load| one_unless(load.interfaces, MANY)),
-    map("FRAGMENTED", |load| one_unless(load.interfaces, 4096)),
-    map("ARRIVALS", |load| one_unless(load.options.xdp_rx, 1024)),
-    map("FLOWS", |load| one_unless(load.flows(), MANY)),
-    map("INSIDE", |load| one_unless(load.flows(), 8192)),
-    map("TRANSLATED", |load| one_unless(load.flows(), MANY)),
-    map("LOST", |load| one_unless(load.options.capture.is_some(), 1024)),
+    map("nt_processes", |load| one_unless(load.owners, load.options.processes)),
+    map("nt_descendants", |load| load.options.descendants.max(1)),
+    map("nt_closed_socks", |load| load.options.ring_bytes),
+    map("nt_open_socks", |load| load.options.walk_bytes),
+    map("nt_socks_addr", |load| one_unless(load.by_address(), load.options.sockets_by_address)),
+    map("nt_calls", |load| one_unless(load.by_address(), MANY)),
+    map("nt_iface_bytes", |load| one_unless(load.interfaces, load.options.interface_rows)),
+    map("nt_forwarded", |load| one_unless(load.interfaces, MANY)),
+    map("nt_fragments", |load| one_unless(load.interfaces, 4096)),
+    map("nt_xdp_rx_bytes", |load| one_unless(load.options.xdp_rx, 1024)),
+    map("nt_flow_owners", |load| one_unless(load.flows(), MANY)),
+    map("nt_addr_netns", |load| one_unless(load.flows(), 8192)),
+    map("nt_nat_flows", |load| one_unless(load.flows(), MANY)),
+    map("nt_lost_packets", |load| one_unless(load.options.capture.is_some(), 1024)),
 ];
 
 const fn map(name: &'static str, entries: fn(&MapUse) -> u32) -> MapPlan {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aya_obj::Object;
 use net_traffic_common::packet::{CaptureSettings, Inside};
 use net_traffic_common::{
-    ArrivalCounters, Flow, ProcessCounters, ProcessKey, SocketCounters, WireCounters, WireKey,
+    Flow, IfaceBytes, IfaceKey, ProcessCounters, ProcessKey, SocketCounters, XdpRxCounters,
 };
 
 use super::*;
@@ -13,17 +13,17 @@ use crate::load::OBJECT;
 
 /// The programs that only `capture` loads.
 const CAPTURE: &[&str] = &[
-    "keep_in",
-    "keep_out",
-    "keep_xdp",
-    "learn_in",
-    "creator_cgroup",
-    "glance_send_tp",
-    "glance_recv_tp",
-    "holder_send_tp",
-    "holder_recv_tp",
-    "holders",
-    "chosen_fork_tp",
+    "nt_capture_in",
+    "nt_capture_out",
+    "nt_capture_xdp",
+    "nt_cache_owner",
+    "nt_creator_cg",
+    "nt_own_sfast_tp",
+    "nt_own_rfast_tp",
+    "nt_own_send_tp",
+    "nt_own_recv_tp",
+    "nt_fd_owners",
+    "nt_cap_fork_tp",
 ];
 
 fn slot(name: &str) -> &'static Slot {
@@ -48,23 +48,24 @@ fn refusals(filled: &Filled) -> Vec<String> {
 fn first_attachable_hook_is_taken_refusals_are_kept() {
     let both = [Tier::TpBtf, Tier::Fentry];
     let filled = fill_with("tcp_send", &both, Storage::InSocket, &[]);
-    assert_eq!(filled.hook.unwrap().programs[0].name, "send_peek_tp");
+    assert_eq!(filled.hook.unwrap().programs[0].name, "nt_send_fast_tp");
     assert!(filled.refusals.is_empty());
 
-    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_peek_tp"]);
-    assert_eq!(filled.hook.unwrap().programs[0].name, "send_tp");
+    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["nt_send_fast_tp"]);
+    assert_eq!(filled.hook.unwrap().programs[0].name, "nt_send_tp");
     assert_eq!(refusals(&filled), ["send_peek_tp: no send_peek_tp"]);
 
-    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_peek_tp", "send_tp"]);
-    assert_eq!(filled.hook.unwrap().programs[0].name, "tcp_send_fx");
+    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["nt_send_fast_tp", "nt_send_tp"]);
+    assert_eq!(filled.hook.unwrap().programs[0].name, "nt_tcp_send_fx");
 
-    let filled = fill_with("tcp_send", &both, Storage::InSocket, &["send_peek_tp", "send_tp", "tcp_send_fx"]);
+    let filled =
+        fill_with("tcp_send", &both, Storage::InSocket, &["nt_send_fast_tp", "nt_send_tp", "nt_tcp_send_fx"]);
     assert!(filled.hook.is_none() && !filled.holds());
 }
 
 #[test]
 fn hook_with_one_refused_program_is_skipped() {
-    let filled = fill_with("udp_send", &[Tier::Fentry], Storage::InSocket, &["udp6_send_fx"]);
+    let filled = fill_with("udp_send", &[Tier::Fentry], Storage::InSocket, &["nt_udp6_send_fx"]);
     assert!(filled.hook.is_none());
     assert_eq!(filled.refusals.len(), 1);
 }
@@ -72,14 +73,14 @@ fn hook_with_one_refused_program_is_skipped() {
 #[test]
 fn storage_selects_the_walk_program() {
     let filled = fill_with("sockets", &[Tier::Kprobe], Storage::ByAddress, &[]);
-    assert_eq!(filled.hook.unwrap().programs[0].name, "harvest_addr");
+    assert_eq!(filled.hook.unwrap().programs[0].name, "nt_iter_by_addr");
     let filled = fill_with("sockets", &[Tier::TpBtf], Storage::InSocket, &[]);
-    assert_eq!(filled.hook.unwrap().programs[0].name, "harvest");
+    assert_eq!(filled.hook.unwrap().programs[0].name, "nt_iter_sockets");
 }
 
 #[test]
 fn empty_optional_slot_holds() {
-    assert!(fill_with("process_exit", &[Tier::TpBtf], Storage::InSocket, &["exit_tp"]).holds());
+    assert!(fill_with("process_exit", &[Tier::TpBtf], Storage::InSocket, &["nt_exit_tp"]).holds());
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn refused_tcx_falls_back_to_clsact() {
         });
     let status = filled.status();
     assert_eq!(status.tier.as_deref(), Some("clsact"));
-    assert_eq!(status.reason.as_deref(), Some("wire_ingress: invalid argument"));
+    assert_eq!(status.reason.as_deref(), Some("nt_ingress: invalid argument"));
 }
 
 #[test]
@@ -118,13 +119,13 @@ fn object_programs_equal_planned_programs() {
 fn object_maps_have_the_shared_types() {
     let object = Object::parse(OBJECT).unwrap();
     let sizes = |name: &str| (object.maps[name].key_size() as usize, object.maps[name].value_size() as usize);
-    assert_eq!(sizes("PROCESSES"), (size_of::<ProcessKey>(), size_of::<ProcessCounters>()));
-    assert_eq!(sizes("SOCKETS"), (size_of::<i32>(), size_of::<SocketCounters>()));
-    assert_eq!(sizes("SOCKETS_BY_ADDR"), (size_of::<u64>(), size_of::<SocketCounters>()));
-    assert_eq!(sizes("WIRE"), (size_of::<WireKey>(), size_of::<WireCounters>()));
-    assert_eq!(sizes("ARRIVALS"), (size_of::<u32>(), size_of::<ArrivalCounters>()));
-    assert_eq!(sizes("INSIDE"), (size_of::<Inside>(), size_of::<u32>()));
-    assert_eq!(sizes("TRANSLATED"), (size_of::<Flow>(), size_of::<Flow>()));
+    assert_eq!(sizes("nt_processes"), (size_of::<ProcessKey>(), size_of::<ProcessCounters>()));
+    assert_eq!(sizes("nt_sockets"), (size_of::<i32>(), size_of::<SocketCounters>()));
+    assert_eq!(sizes("nt_socks_addr"), (size_of::<u64>(), size_of::<SocketCounters>()));
+    assert_eq!(sizes("nt_iface_bytes"), (size_of::<IfaceKey>(), size_of::<IfaceBytes>()));
+    assert_eq!(sizes("nt_xdp_rx_bytes"), (size_of::<u32>(), size_of::<XdpRxCounters>()));
+    assert_eq!(sizes("nt_addr_netns"), (size_of::<NetnsAddress>(), size_of::<u32>()));
+    assert_eq!(sizes("nt_nat_flows"), (size_of::<Flow>(), size_of::<Flow>()));
 }
 
 #[test]
@@ -135,11 +136,11 @@ fn unused_map_has_one_entry() {
     };
     assert!(MAPS.iter().all(|map| object.maps.contains_key(map.name)));
     let bare = entries(&MapUse::capture(CaptureSettings::default(), false));
-    assert_eq!(bare, [("CLOSED_SOCKETS", 65_536), ("OPEN_SOCKETS", 65_536), ("LOST", 1024)]);
+    assert_eq!(bare, [("nt_closed_socks", 65_536), ("nt_open_socks", 65_536), ("nt_lost_packets", 1024)]);
     let options = LoadOptions { descendants: 5, ..LoadOptions::default() };
     let counting = MapUse { options, storage: Some(Storage::ByAddress), interfaces: false, owners: true };
     let names: Vec<_> = entries(&counting).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["PROCESSES", "FAMILY", "CLOSED_SOCKETS", "OPEN_SOCKETS", "SOCKETS_BY_ADDR", "CALLS"]);
+    assert_eq!(names, ["nt_processes", "nt_descendants", "nt_closed_socks", "nt_open_socks", "nt_socks_addr", "nt_calls"]);
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn missing_function_takes_no_slot() {
     let names: Vec<_> = optional_slots(|name| name == "ip_append_page").map(|slot| slot.name).collect();
     assert_eq!(names, ["udp_pages"]);
     let slot = optional_slots(|name| name == "tcp_sendpage").next().unwrap();
-    for (storage, program) in [(Storage::InSocket, "tcp_page_fx"), (Storage::ByAddress, "tcp_page_kp")] {
+    for (storage, program) in [(Storage::InSocket, "nt_tcp_page_fx"), (Storage::ByAddress, "nt_tcp_page_kp")] {
         let filled = fill(slot, &[Tier::Kprobe], storage, &mut |_| Ok(()));
         assert_eq!(filled.hook.unwrap().programs[0].name, program);
     }

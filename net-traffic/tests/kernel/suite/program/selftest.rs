@@ -9,13 +9,13 @@ use super::Check;
 use net_traffic_testing::report::equal;
 
 pub(super) const CHECKS: &[(&str, Check)] =
-    &[("selftest::passes", passes), ("selftest::sabotaged", sabotaged)];
+    &[("selftest::passes", passes), ("selftest::faults_fail_the_test", faults_fail_the_test)];
 
-fn selftest(arguments: &[&str], sabotage: bool) -> Result<(Output, Value), Failed> {
+fn selftest(arguments: &[&str], injects_faults: bool) -> Result<(Output, Value), Failed> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_net-traffic"));
     command.args(["selftest", "--json", "--duration", "0.2"]).args(arguments);
-    if sabotage {
-        command.env("NET_TRAFFIC_SABOTAGE", "1");
+    if injects_faults {
+        command.env("NET_TRAFFIC_FAULT_INJECT", "1");
     }
     let output = command.output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -44,7 +44,7 @@ fn passes() -> Result<(), Failed> {
 }
 
 /// One tier only: the test of the program covers all tiers.
-fn sabotaged() -> Result<(), Failed> {
+fn faults_fail_the_test() -> Result<(), Failed> {
     for tier in ["fentry", "tp-btf"] {
         let Ok((output, report)) = selftest(&["--tier", tier], true) else { continue };
         equal("status", &output.status.code(), &Some(1), &report)?;

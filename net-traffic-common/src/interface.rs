@@ -3,8 +3,8 @@
 use crate::plain;
 
 /// Which way a packet crosses an interface, as the interface's own counters have it.
-pub const WIRE_RX: u16 = 0;
-pub const WIRE_TX: u16 = 1;
+pub const DIRECTION_RX: u16 = 0;
+pub const DIRECTION_TX: u16 = 1;
 
 /// Whose a packet is.
 pub const CLASS_PROCESS: u16 = 0;
@@ -16,7 +16,7 @@ pub const CLASSES: u16 = 4;
 
 plain! {
     /// One row for each interface, direction and class.
-    pub struct WireKey: 8 {
+    pub struct IfaceKey: 8 {
         pub ifindex: u32,
         pub direction: u16,
         pub class: u16,
@@ -26,7 +26,7 @@ plain! {
 plain! {
     /// What passed. A packet of the hook may be many on the wire: the stack and the card join and split segments
     /// (GSO, GRO) on the other side of the hook.
-    pub struct WireCounters: 56 {
+    pub struct IfaceBytes: 56 {
         /// As the hook saw them, with the link header.
         pub packets: u64,
         pub bytes: u64,
@@ -44,7 +44,7 @@ plain! {
 
 plain! {
     /// What an interface received, as the driver or the beginning of the stack saw it.
-    pub struct ArrivalCounters: 16 {
+    pub struct XdpRxCounters: 16 {
         pub packets: u64,
         pub bytes: u64,
     }
