@@ -1,9 +1,10 @@
-//! Who speaks with whom, as far as it takes to find a socket: a key of the capture's maps.
+//! The flow of a packet, by which its socket is found: a key of the capture's maps.
 
 use crate::plain;
 
 plain! {
-    /// Addresses and ports in network order, IPv4 in the first word; the identifier of an echo in place of both ports.
+    /// Addresses and ports in network order, an IPv4 address in the first word. An echo has its identifier in both
+    /// ports.
     pub struct Flow: 40 {
         pub source: [u32; 4],
         pub destination: [u32; 4],
@@ -11,7 +12,7 @@ plain! {
         pub destination_port: u16,
         pub protocol: u8,
         pub is_v6: u8,
-        /// Of one packet: 0 in a key.
+        /// The flags of one packet; 0 in a key.
         pub tcp_flags: u8,
         pub reserved: u8,
     }
@@ -19,7 +20,7 @@ plain! {
 
 #[expect(clippy::inline_always, reason = "on the kernel side a call would cost the verifier and the packet")]
 impl Flow {
-    /// The same for the way back.
+    /// The flow of the replies.
     #[must_use]
     #[inline(always)]
     pub fn reversed(&self) -> Self {
@@ -32,7 +33,7 @@ impl Flow {
         }
     }
 
-    /// A number that hardly any other flow has.
+    /// A hash of the flow.
     #[must_use]
     #[inline(always)]
     pub fn fold(&self) -> u64 {
@@ -49,7 +50,7 @@ impl Flow {
         folded
     }
 
-    /// As a key of a map.
+    /// The flow as a key of a map.
     #[must_use]
     #[inline(always)]
     pub fn key(&self) -> Self {

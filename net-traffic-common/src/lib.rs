@@ -1,7 +1,7 @@
-//! What crosses the boundary between the kernel's and the user's side: keys, values and records, and nothing else.
+//! The keys, values and records that the programs in the kernel share with user space.
 //!
-//! Every struct here is `repr(C)` with fixed-width fields, explicit padding and a pinned size, so that both
-//! sides, built by different compilers, agree on each byte.
+//! Every struct here is `repr(C)` with fixed-width fields, explicit padding and a pinned size ([`plain!`]), so that
+//! both sides, built by different compilers, agree on each byte.
 #![no_std]
 
 mod flow;

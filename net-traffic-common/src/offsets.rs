@@ -20,8 +20,8 @@ pub enum Unit {
     Bits,
 }
 
-/// One line per member: the field of [`Offsets`], the member by its kernel name (`struct.member`, with `/` into a nested
-/// struct), and `or` the value that stands for a member that some kernels lack.
+/// One line per member: the field of [`Offsets`], the member by its kernel name (`struct.member`, with `/` into a
+/// nested struct), and `or` the value that stands for a member that some kernels lack.
 macro_rules! offsets {
     ($($(#[$doc:meta])* $field:ident: $($struct:ident.$member:ident)/+ $(in $unit:ident)? $(or $absent:expr)?,)+) => {
         /// Offsets of members of the kernel's structs, filled in by the loader from the kernel's own BTF.

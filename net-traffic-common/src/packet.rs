@@ -1,50 +1,55 @@
-//! A packet on its way from the kernel to user space: the head of its record, and how packets are chosen.
+//! Captured packets: the head of a packet's record, and the settings and maps of the capture.
 
 use crate::{ProcessKey, plain};
 
 plain! {
-    /// The head of a record; the packet's octets follow, as many as `captured` says.
+    /// The head of a record. `captured` octets of the packet follow.
     pub struct PacketRecord: 40 {
         /// On the monotonic clock.
         pub time_ns: u64,
-        /// Whose socket it is; 0 if that is not known.
+        /// The owner of the packet's socket; 0 if unknown.
         pub owner: ProcessKey,
-        /// How long the packet is.
+        /// The packet's length on the interface.
         pub length: u32,
         pub captured: u32,
         pub ifindex: u32,
         /// `PACKET_*`.
         pub flags: u32,
-        /// The VLAN tag that was taken out of the packet, and the type that announced it, in host order.
+        /// The VLAN tag that the stack keeps outside the packet ([`skb->vlan_tci`][vlan]), and its Ethernet protocol,
+        /// in host order.
+        ///
+        /// [vlan]: https://github.com/gregkh/linux/blob/v6.12.117/include/linux/skbuff.h#L1035-L1036
         pub vlan_tag: u16,
         pub vlan_type: u16,
-        /// Where the packet is several on the wire: how many, and how much each carries.
+        /// GSO/GRO: the number of segments, and the payload bytes per segment.
         pub segments: u16,
         pub segment_size: u16,
     }
 }
 
-/// The packet goes out: a bit of [`PacketRecord::flags`].
+/// The packet is outgoing: a bit of [`PacketRecord::flags`].
 pub const PACKET_OUT: u32 = 1;
-/// A VLAN tag was taken out of it.
+/// The packet has a VLAN tag.
 pub const PACKET_TAGGED: u32 = 2;
-/// The checksum of its transport is still to be computed.
+/// The transport checksum is not computed yet ([`CHECKSUM_PARTIAL`][partial]).
+///
+/// [partial]: https://github.com/gregkh/linux/blob/v6.12.117/include/linux/skbuff.h#L250
 pub const PACKET_CHECKSUM_PARTIAL: u32 = 4;
-/// That checksum was found to be right.
+/// The transport checksum was verified (`CHECKSUM_UNNECESSARY`).
 pub const PACKET_CHECKSUM_VALID: u32 = 8;
 
 plain! {
-    /// What the programs are told before they are loaded.
+    /// The settings of a capture, a constant of the programs.
     pub struct CaptureSettings: 40 {
-        /// The most octets of a packet that are kept.
+        /// The most octets of a packet that are captured.
         pub snaplen: u32,
-        /// Whose packets are wanted: `CHOOSE_*`; 0 for everybody's.
+        /// The processes whose packets are captured: `FILTER_*`; 0 for all packets.
         pub process_filter: u32,
         /// The name for [`FILTER_NAME`].
         pub name: [u8; 16],
-        /// How much may lie in a ring before the reader is woken.
+        /// The fill level of a ring at which the reader is woken.
         pub wake_bytes: u32,
-        /// How to find out whose the packets are: `OWNERS_*`; 0 for not at all.
+        /// The source of owners: `OWNERS_*`; 0 for none.
         pub owners: u32,
         /// The user for [`FILTER_UID`].
         pub uid: u32,
@@ -52,31 +57,32 @@ plain! {
     }
 }
 
-/// Only processes that the map `CHOSEN_PIDS` has.
+/// Only processes in the map `nt_filter_pids`.
 pub const FILTER_PID: u32 = 1;
 /// Only processes of this name.
 pub const FILTER_NAME: u32 = 2;
-/// Only processes in cgroups that the map `CHOSEN_CGROUPS` has.
+/// Only processes in the cgroups of the map `nt_filter_cgrps`.
 pub const FILTER_CGROUP: u32 = 4;
 /// Only processes of this user.
 pub const FILTER_UID: u32 = 8;
 
-/// By what is stored for the capture alone.
+/// Owner from capture's socket storage.
 pub const OWNERS_FROM_SOCKETS: u32 = 1;
-/// By the accounting, and else as before.
+/// Owner from the byte counters, else from capture's socket storage.
 pub const OWNERS_FROM_COUNTERS: u32 = 2;
 
-/// In the map `CHOSEN_PIDS`: the children of the process are chosen, too.
+/// In the map `nt_filter_pids`: children of the process are selected too.
 pub const FILTER_CHILDREN: u32 = 1;
 
-/// The indices of the map `CAPTURED`: what became of the packets that the filter accepted.
+/// The indices of the map `nt_captured`, which counts the packets that the packet filter accepted.
 pub mod captured {
-    /// The filter accepted the packet, and it is of a chosen process.
+    /// The process filter selected the packet.
     pub const RECEIVED: u32 = 0;
-    /// The ring had no room.
+    /// The ring was full.
     pub const RING_FULL: u32 = 1;
     /// The packet's octets could not be read.
     pub const COPY_FAILED: u32 = 2;
+    /// The number of indices.
     pub const COUNTERS: u32 = 3;
 }
 
@@ -89,8 +95,10 @@ plain! {
 }
 
 plain! {
-    /// Where an address is: behind this interface, or one of them, in another network namespace. The key of the map
-    /// `INSIDE`, whose values are the kernel's numbers of those.
+    /// Key of the map `nt_addr_netns`: an address in another network namespace, reachable through `ifindex`. The
+    /// value is the namespace's ID ([`netnsid`][id]).
+    ///
+    /// [id]: https://man7.org/linux/man-pages/man8/ip-netns.8.html
     pub struct NetnsAddress: 24 {
         /// In network order, IPv4 in the first word.
         pub address: [u32; 4],
@@ -100,17 +108,18 @@ plain! {
     }
 }
 
-/// Behind whichever interface.
+/// The address is reachable through some interface.
 pub const ANY_INTERFACE: u32 = 0;
 
-/// The indices of the map `NEXT`: what a filter calls with a packet that it accepts.
+/// The indices of the map `nt_tail_calls`: the program that a filter calls with an accepted packet.
 pub mod tail_call {
     pub const CAPTURE_IN: u32 = 0;
     pub const CAPTURE_OUT: u32 = 1;
+    /// The number of indices.
     pub const PROGRAMS: u32 = 2;
-    /// The one of the map `NEXT_XDP`.
+    /// The only index of the map `nt_tail_xdp`.
     pub const CAPTURE_XDP: u32 = 0;
 }
 
-/// The most processors whose packets have a ring.
+/// The most CPUs that have a ring.
 pub const MAX_CPUS: u32 = 1024;

@@ -1,4 +1,4 @@
-//! Types that cross the boundary between kernel and user space byte by byte.
+//! Types that the kernel and user space copy byte by byte.
 
 /// A type of which any bytes are a value, and whose values have no padding.
 ///
@@ -25,8 +25,8 @@ unsafe impl Plain for u64 {}
 // SAFETY: elements follow each other without padding.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
-/// Declares a struct that both sides share, of a pinned size: `repr(C)`, with members that are [`Plain`] and no padding
-/// between or behind them, which the compiler checks.
+/// Declares a struct that both sides share, of a pinned size: `repr(C)`, with members that are [`Plain`] and no
+/// padding between or behind them, which the compiler checks.
 #[macro_export]
 macro_rules! plain {
     (
@@ -60,7 +60,7 @@ macro_rules! plain {
 #[cfg(all(feature = "user", target_os = "linux"))]
 macro_rules! loadable {
     ($name:ty) => {
-        // SAFETY: what is asked for is what `Plain` promises.
+        // SAFETY: `Plain` has the same requirements.
         unsafe impl aya::Pod for $name where $name: $crate::Plain {}
     };
 }

@@ -12,8 +12,8 @@ pub trait Cell {
     fn compare_exchange(&self, old: u64, new: u64) -> bool;
 }
 
-/// Sets the cell to the word that `next` returns for its present one, or leaves it where that is `None`, and returns the
-/// other half of the result of `next`; `None` after [`ATTEMPTS`] failures.
+/// Sets the cell to the word that `next` returns for its present one, or leaves it where that is `None`, and returns
+/// the other half of the result of `next`; `None` after [`ATTEMPTS`] failures.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the kernel side cannot call it")]
 pub fn update<T>(cell: &impl Cell, mut next: impl FnMut(u64) -> (Option<u64>, T)) -> Option<T> {

@@ -29,7 +29,7 @@ pub(crate) static HIERARCHY: Hierarchy = Hierarchy { id: 0, subsystem: 0 };
 #[unsafe(no_mangle)]
 static BY_ADDRESS: u32 = 0;
 
-/// The offset of one member, as a constant that the verifier knows and the compiler does not fold.
+/// The offset of one member, as a constant for the verifier that the compiler does not fold.
 macro_rules! offset {
     ($member:ident) => {
         $crate::kernel::constant(&$crate::kernel::OFFSETS.$member)
@@ -53,7 +53,7 @@ pub(crate) fn by_address() -> bool {
     constant(&BY_ADDRESS) != 0
 }
 
-/// How a program reads kernel memory, which follows from what the verifier knows of the pointer.
+/// How a program reads kernel memory, which follows from the type that the verifier has for the pointer.
 pub(crate) trait Memory: Copy {
     /// Whether the helper for socket storage refuses the pointer.
     const BY_ADDRESS: bool;
@@ -77,7 +77,7 @@ pub(crate) trait Memory: Copy {
     unsafe fn cookie(sk: *const c_void) -> u64;
 }
 
-/// A pointer whose BTF type the verifier knows: every read is a load, and the kernel's exception table makes a faulting one
+/// A pointer with a BTF type: every read is a load, and the kernel's exception table makes a faulting one
 /// read zero ([`BPF_PROBE_MEM`]).
 ///
 /// [`BPF_PROBE_MEM`]: https://github.com/gregkh/linux/blob/v6.12.117/include/linux/filter.h#L71

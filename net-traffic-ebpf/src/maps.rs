@@ -21,21 +21,22 @@ use net_traffic_common::{
 
 use crate::packet::{Datagram, Flow};
 
-/// Counters of a socket, in the socket's storage ([`BPF_MAP_TYPE_SK_STORAGE`][storage]): the map needs no size, a look-up
-/// no hash, and the kernel frees the value with the socket.
+/// Counters of a socket, in the socket's storage ([`BPF_MAP_TYPE_SK_STORAGE`][storage]): the map needs no size, a
+/// look-up no hash, and the kernel frees the value with the socket.
 ///
 /// [storage]: https://github.com/gregkh/linux/blob/v6.12.117/Documentation/bpf/map_sk_storage.rst
 #[btf_map(name = "nt_sockets")]
 pub(crate) static SOCKETS: SkStorage<SocketCounters> = SkStorage::new();
 
-/// The same by the socket's address, for kprobes, which [are not given][kprobe] the storage helper. An entry is removed
-/// when its socket is destroyed. The loader shrinks the map to one entry where it is not used.
+/// The same by the socket's address, for kprobes, which [are not given][kprobe] the storage helper. An entry is
+/// removed when its socket is destroyed. The loader shrinks the map to one entry where it is not used.
 ///
 /// [kprobe]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/trace/bpf_trace.c#L1563-L1585
 #[btf_map(name = "nt_socks_addr")]
 pub(crate) static SOCKETS_BY_ADDRESS: HashMap<u64, SocketCounters, 131_072> = HashMap::new();
 
-/// Counters of a process. Never LRU: an eviction would lose counts. Bytes that find the map full go to the row `OTHER`.
+/// Counters of a process. Never LRU: an eviction would lose counts. Bytes that find the map full go to the row
+/// `OTHER`.
 #[btf_map(name = "nt_processes")]
 pub(crate) static PROCESSES: HashMap<ProcessKey, ProcessCounters, 16_384> = HashMap::new();
 
@@ -43,8 +44,8 @@ pub(crate) static PROCESSES: HashMap<ProcessKey, ProcessCounters, 16_384> = Hash
 #[btf_map(name = "nt_descendants")]
 pub(crate) static DESCENDANTS: HashMap<ProcessKey, u32, 65_536> = HashMap::new();
 
-/// Paths of the cgroups that were made last, by ID: a cgroup may be gone before user space reads. LRU, because user space
-/// finds the paths of living cgroups by itself.
+/// Paths of the cgroups that were made last, by ID: a cgroup may be gone before user space reads. LRU, because user
+/// space finds the paths of living cgroups by itself.
 #[btf_map(name = "nt_cgroup_paths")]
 pub(crate) static CGROUP_PATHS: LruHashMap<u64, CgroupPath, 1024> = LruHashMap::new();
 
@@ -58,10 +59,10 @@ pub(crate) static PATH_BUFFER: PerCpuArray<CgroupPath, 1> = PerCpuArray::new();
 #[btf_map(name = "nt_closed_socks")]
 pub(crate) static CLOSED_SOCKETS: RingBuf<SocketRecord, 4_194_304> = RingBuf::new();
 
-/// The records of a socket walk. A full ring pauses the walk, which resumes after the reader made room. Small, because the
-/// kernel [maps a ring's pages twice][twice] and the reader touches all of them.
+/// The records of a socket walk. A full ring pauses the walk, which resumes after the reader made room. Small,
+/// because the kernel [maps a ring's pages twice][twice] and the reader touches all of them.
 ///
-/// [twice]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/ringbuf.c#L100-L119
+/// [twice]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/ringbuf.c#L101-L117
 #[btf_map(name = "nt_open_socks")]
 pub(crate) static OPEN_SOCKETS: RingBuf<SocketRecord, 524_288> = RingBuf::new();
 
@@ -85,8 +86,8 @@ pub(crate) struct Call {
 #[btf_map(name = "nt_calls")]
 pub(crate) static CALLS: HashMap<u64, Call, 16_384> = HashMap::new();
 
-/// Bytes that crossed each interface; per CPU, because every packet adds to a row. The loader shrinks this and the next
-/// five maps to one entry where interfaces are not counted.
+/// Bytes that crossed each interface; per CPU, because every packet adds to a row. The loader shrinks this and the
+/// next five maps to one entry where interfaces are not counted.
 #[btf_map(name = "nt_iface_bytes")]
 pub(crate) static INTERFACES: PerCpuHashMap<IfaceKey, IfaceBytes, 8192> = PerCpuHashMap::new();
 
@@ -98,15 +99,15 @@ pub(crate) static XDP_RX: PerCpuHashMap<u32, XdpRxCounters, 1024> = PerCpuHashMa
 #[btf_map(name = "nt_tcp_streams")]
 pub(crate) static STREAMS: SkStorage<Streams> = SkStorage::new();
 
-/// Flows that this host forwarded out of an interface, after NAT. Replies to masqueraded flows are addressed to this host,
-/// but are forwarded too. LRU: an evicted flow costs a classification and no bytes.
+/// Flows that this host forwarded out of an interface, after NAT. Replies to masqueraded flows are addressed to this
+/// host, but are forwarded too. LRU: an evicted flow costs a classification and no bytes.
 #[btf_map(name = "nt_forwarded")]
 pub(crate) static FORWARDED: LruHashMap<Flow, u32, 16_384> = LruHashMap::new();
 
-/// MAC addresses of this namespace's interfaces, encoded as [`crate::packet::destination_mac`] does. On a bridge port, the
-/// kernel marks a frame for the bridge itself as [`PACKET_OTHERHOST`][otherhost]. User space fills the map.
+/// MAC addresses of this namespace's interfaces, encoded as [`crate::packet::destination_mac`] does. On a bridge
+/// port, the kernel marks a frame for the bridge itself as [`PACKET_OTHERHOST`][otherhost]. User space fills the map.
 ///
-/// [otherhost]: https://github.com/gregkh/linux/blob/v6.12.117/net/ethernet/eth.c#L155-L164
+/// [otherhost]: https://github.com/gregkh/linux/blob/v6.12.117/net/ethernet/eth.c#L155-L165
 #[btf_map(name = "nt_own_macs")]
 pub(crate) static OWN_MACS: HashMap<u64, u32, 8192> = HashMap::new();
 
@@ -148,8 +149,8 @@ pub(crate) static CAPTURED: PerCpuArray<u64, { captured::COUNTERS as usize }> = 
 #[btf_map(name = "nt_lost_packets")]
 pub(crate) static LOST_PACKETS: PerCpuHashMap<u32, LostPackets, 1024> = PerCpuHashMap::new();
 
-/// Capture: the programs that a filter tail-calls with an accepted packet, by `tail_call::*`. Filters are generated at run
-/// time.
+/// Capture: the programs that a filter tail-calls with an accepted packet, by `tail_call::*`. Filters are generated
+/// at run time.
 #[btf_map(name = "nt_tail_calls")]
 pub(crate) static TAIL_CALLS: ProgramArray<{ tail_call::PROGRAMS as usize }> = ProgramArray::new();
 
@@ -185,8 +186,8 @@ pub(crate) static FLOW_OWNERS: LruHashMap<CapturedFlow, ProcessKey, 16_384> = Lr
 #[btf_map(name = "nt_addr_netns")]
 pub(crate) static ADDR_TO_NETNS: HashMap<NetnsAddress, u32, 8192> = HashMap::new();
 
-/// Capture: flows with a translated destination as they arrive, and as the receiver gets them. Programs add an entry when
-/// a translated packet leaves; user space adds entries too. LRU, as above.
+/// Capture: flows with a translated destination as they arrive, and as the receiver gets them. Programs add an entry
+/// when a translated packet leaves; user space adds entries too. LRU, as above.
 #[btf_map(name = "nt_nat_flows")]
 pub(crate) static NAT_FLOWS: LruHashMap<CapturedFlow, CapturedFlow, 16_384> = LruHashMap::new();
 
@@ -226,7 +227,7 @@ unsafe impl<T> Sync for InheritedSkStorage<T> {}
 pub(crate) trait SocketStorage {
     type Value;
 
-    /// The map's address, by which the kernel knows it.
+    /// The address of the kernel's `struct bpf_map`, by relocation.
     #[inline(always)]
     fn address(&self) -> *const c_void {
         ptr::from_ref(self).cast()
@@ -235,14 +236,15 @@ pub(crate) trait SocketStorage {
     /// The value in a socket, if the socket has one.
     ///
     /// # Safety
-    /// `sk` is a socket in full, whose type the verifier knows.
+    /// `sk` is a socket in full, with a type that the verifier tracks.
     #[inline(always)]
     unsafe fn get(&self, sk: *const c_void) -> Option<NonNull<Self::Value>> {
         // SAFETY: as the caller promises.
         unsafe { self.helper(sk, ptr::null(), 0) }
     }
 
-    /// The value in a socket; a copy of `initial`, or zeros for null, if the socket had none. `None` if the kernel refuses.
+    /// The value in a socket; a copy of `initial`, or zeros for null, if the socket had none. `None` if the kernel
+    /// refuses.
     ///
     /// # Safety
     /// As for [`Self::get`]; `initial` is null or readable.

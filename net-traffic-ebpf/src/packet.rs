@@ -80,11 +80,12 @@ pub(crate) fn read(skb: Skb) -> Option<Packet> {
 #[unsafe(no_mangle)]
 static COUNTS_XDP_RX: u32 = 0;
 
-/// The length of the MAC header where it is missing in a received packet's length. That is so after generic XDP has
-/// [copied the packet][copy]: the copy begins with the MAC header, and [`mac_len`][len] is reset later.
+/// The length of the MAC header where it is missing in a received packet's length. Before the hook runs, the kernel
+/// [prepends][push] `skb->mac_len` octets. Generic XDP [copies the packet][copy] if there is too little headroom, and
+/// the copy's `mac_len` is 0.
 ///
-/// [copy]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L5216-L5234
-/// [len]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L5659
+/// [push]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L4200
+/// [copy]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L5216-L5221
 #[inline(always)]
 pub(crate) fn missing_mac_header(skb: Skb) -> u32 {
     if constant(&COUNTS_XDP_RX) == 0 {
@@ -265,8 +266,8 @@ fn read_transport(skb: Skb, mut packet: Packet, at: u32) -> Option<Packet> {
     Some(packet)
 }
 
-/// The bytes from the IP header on, for a GSO packet whose length does not fit into the header. `None` where the header is
-/// not found.
+/// The bytes from the IP header on, for a GSO packet whose length does not fit into the header. `None` where the
+/// header is not found.
 #[inline(always)]
 fn bytes_from<T: Plain + Default + PartialEq>(skb: Skb, header: &T) -> Option<u32> {
     if skb.gso_size() == 0 {

@@ -100,8 +100,8 @@ impl Skb {
         }
     }
 
-    /// Reads octets from the beginning of the packet; zeros if the packet is too short. There is no branch on the helper's
-    /// result, which older verifiers do not track.
+    /// Reads octets from the beginning of the packet; zeros if the packet is too short. There is no branch on the
+    /// helper's result, which older verifiers do not track.
     #[inline(always)]
     pub(crate) fn load_or_zeros<T: Plain + Default>(self, at: u32) -> T {
         let mut value = T::default();

@@ -1,4 +1,4 @@
-//! Sockets as programs of packets know them: the socket of a packet, or found by addresses and ports.
+//! Sockets of packet programs: the socket of a packet, or a socket found by addresses and ports.
 
 use core::{ffi::c_void, mem, ptr::NonNull};
 
@@ -18,8 +18,8 @@ use crate::{
     skb::Skb,
 };
 
-/// A socket that the kernel holds while the program runs: in full, or one of the small ones of handshakes and `TIME_WAIT`
-/// ([`sk_fullsock`][full]).
+/// A socket that the kernel holds while the program runs: in full, or one of the small ones of handshakes and
+/// `TIME_WAIT` ([`sk_fullsock`][full]).
 ///
 /// [full]: https://github.com/gregkh/linux/blob/v6.12.117/include/net/sock.h#L2834-L2840
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ pub(crate) struct AnySk(NonNull<bpf_sock>);
 
 impl AnySk {
     /// # Safety
-    /// `sk` is null or a socket that the verifier knows and the kernel holds.
+    /// `sk` is null or a socket that the verifier tracks and the kernel holds.
     #[inline(always)]
     pub(crate) unsafe fn new(sk: *mut bpf_sock) -> Option<Self> {
         NonNull::new(sk).map(Self)
@@ -114,14 +114,14 @@ impl FoundSk {
         AnySk(self.0)
     }
 
-    /// The socket in full, without a check: the caller knows from the state, or from the kind of look-up.
+    /// The socket in full, without a check: the state, or the kind of look-up, implies one.
     #[inline(always)]
     pub(crate) fn assume_full(&self) -> FullSk {
         FullSk(self.0)
     }
 
-    /// Whether the kernel itself takes the packets of a UDP socket ([`encap_rcv`][encap]): a tunnel's. Such a socket stays in
-    /// the namespace where it was created, also when its interface is moved to another.
+    /// Whether the kernel itself takes the packets of a UDP socket ([`encap_rcv`][encap]): a tunnel's. Such a socket
+    /// stays in the namespace where it was created, also when its interface is moved to another.
     ///
     /// [encap]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/udp.c#L2185-L2208
     #[inline(always)]
@@ -167,7 +167,7 @@ pub(crate) fn find_udp(skb: Skb, tuple: &mut Tuple, netns: u64) -> Option<FoundS
     NonNull::new(sk).map(FoundSk)
 }
 
-/// The key of a look-up. Its size tells the helper the family.
+/// The key of a look-up. Its size gives the family.
 pub(crate) struct Tuple {
     tuple: bpf_sock_tuple,
     size: u32,

@@ -7,13 +7,13 @@ use net_traffic_common::{KERNEL_COUNTS, ProcessKey, SocketCounters, TX_FINAL, UN
 use super::{add, process, replace, tcp, update};
 use crate::kernel::{Task, TcpSk, Typed, current_pid};
 
-/// A socket's counters: a map value, which stays allocated while the program runs, because the kernel frees it
-/// [after an RCU grace period][rcu].
+/// A socket's counters: a map value, which stays allocated while the program runs. The kernel frees socket storage
+/// [after an RCU grace period][rcu], and never the entries of a preallocated hash.
 ///
-/// Several CPUs call on one socket at once. They change the owner, the sums and what is posted by atomic operations; all
-/// other members change under the socket's lock or, of sockets without one, to the same values.
+/// Programs on several CPUs use the counters of one socket at once. The owner, the sums and the posted parts change by
+/// atomic operations. All other members change under the socket's lock, or to the same values on each CPU.
 ///
-/// [rcu]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/bpf_local_storage.c#L183-L228
+/// [rcu]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/bpf_local_storage.c#L199-L207
 #[derive(Clone, Copy)]
 pub(crate) struct Counters(NonNull<SocketCounters>);
 
@@ -45,8 +45,8 @@ impl Counters {
 
     /// Whether the current process owns the socket (the common case).
     ///
-    /// Only the PID is compared: a socket does not outlive its owner long enough for a process with the same PID to get
-    /// that very socket.
+    /// Only the PID is compared: a socket does not outlive its owner long enough for a process with the same PID to
+    /// get that very socket.
     #[inline(always)]
     pub(crate) fn is_of_current(self) -> bool {
         self.owner().pid() == current_pid()
@@ -99,10 +99,12 @@ impl Counters {
         replace(owner, UNOWNED.0, process.0)
     }
 
-    /// Posts bytes to the row of the current process, which is not the owner, and subtracts them from the owner's part.
+    /// Posts bytes to the row of the current process, which is not the owner, and subtracts them from the owner's
+    /// part.
     #[inline(never)]
     pub(crate) fn post_to_caller(self, rx: u64, tx: u64) {
-        // Kernel threads read ahead for the owner, for example to decrypt: `tls_strp_work` calls the stack's reader.
+        // Kernel threads read ahead for the owner. TLS, for one, reads records in a worker:
+        // <https://github.com/gregkh/linux/blob/v6.12.117/net/tls/tls_strp.c#L580>.
         if Task::current().is_kernel_thread() && self.owner() != UNOWNED {
             return;
         }
@@ -112,8 +114,8 @@ impl Counters {
         process::post(process::current(), rx, tx);
     }
 
-    /// Posts the owner's bytes that are in no row yet. While the owner is unknown, this waits until the socket is destroyed
-    /// (`is_last`): a walk over descriptors may still find an owner. `rx` and `tx` are the socket's totals.
+    /// Posts the owner's bytes that are in no row yet. While the owner is unknown, this waits until the socket is
+    /// destroyed (`is_last`): a walk over descriptors may still find an owner. `rx` and `tx` are the socket's totals.
     #[inline(always)]
     pub(crate) fn flush_owner_bytes(self, rx: u64, tx: u64, is_last: bool) {
         if self.owner() == UNOWNED && !is_last {
@@ -143,8 +145,9 @@ impl Counters {
     }
 }
 
-/// Atomically raises `posted` to `total` and returns the bytes that this CPU must post: 0 if another CPU raised it first,
-/// if `posted` is ahead of TCP's counters because another process's bytes were posted, or if the loss was counted.
+/// Atomically raises `posted` to `total` and returns the bytes that this CPU must post: 0 if another CPU raised it
+/// first, if `posted` is ahead of TCP's counters because another process's bytes were posted, or if the loss was
+/// counted.
 #[inline(always)]
 fn take_unposted(posted: *mut u64, total: u64) -> u64 {
     update(posted, |old| if old < total { (Some(total), total - old) } else { (None, 0) }).unwrap_or(0)

@@ -15,8 +15,8 @@ pub(crate) fn count(cause: u32) {
     }
 }
 
-/// Counts a failed insertion by the cause that its error names, and logs the error itself. An entry that another CPU has
-/// inserted meanwhile is no failure.
+/// Counts a failed insertion by the cause that its error names, and logs the error itself. An entry that another CPU
+/// has inserted meanwhile is no failure.
 #[inline(always)]
 pub(crate) fn count_failed(inserted: Result<(), i32>) {
     if let Err(error) = inserted

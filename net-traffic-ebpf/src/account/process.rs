@@ -80,7 +80,8 @@ pub(crate) fn current() -> ProcessKey {
     key
 }
 
-/// Adds bytes to the row of a process, or of `OTHER` if there is no room for a new row: the sum over all rows is exact.
+/// Adds bytes to the row of a process, or of `OTHER` if there is no room for a new row: the sum over all rows is
+/// exact.
 #[inline(always)]
 pub(crate) fn post(key: ProcessKey, rx: u64, tx: u64) {
     if rx | tx == 0 {
@@ -95,8 +96,8 @@ pub(crate) fn post(key: ProcessKey, rx: u64, tx: u64) {
     }
 }
 
-/// Inserts the row of a process that is not the current one, or completes an existing row. `leader` is the process's first
-/// thread.
+/// Inserts the row of a process that is not the current one, or completes an existing row. `leader` is the process's
+/// first thread.
 #[inline(always)]
 pub(crate) fn describe(key: ProcessKey, leader: Task<Typed>) {
     let row = ProcessCounters {

@@ -9,8 +9,8 @@ use crate::{
     maps::{CLOSED_SOCKETS, OPEN_SOCKETS},
 };
 
-/// Flushes the owner's bytes and writes what the socket and its counters are now to `record`. `sk` is `None` where only
-/// the counters are readable.
+/// Flushes the owner's bytes and writes what the socket and its counters are now to `record`. `sk` is `None` where
+/// only the counters are readable.
 ///
 /// # Safety
 /// `record` can be written.
@@ -67,8 +67,8 @@ unsafe fn flush_into<M: Memory>(
     unsafe { record.write(written) };
 }
 
-/// Flushes the owner's bytes and sends the socket's record to the socket walk. False, and nothing is done, if the ring is
-/// full.
+/// Flushes the owner's bytes and sends the socket's record to the socket walk. False, and nothing is done, if the
+/// ring is full.
 #[inline(always)]
 pub(crate) fn send_open<M: Memory>(sk: Sk<M>, counters: Counters) -> bool {
     let Some(mut entry) = OPEN_SOCKETS.reserve(0) else { return false };

@@ -1,8 +1,8 @@
 //! How a socket's counters begin.
 //!
-//! The bytes of a process that is not the owner are posted to its row at once. The rest is the owner's, posted when the
-//! counters are flushed (by a socket walk, and when the socket is destroyed), so that the owner's calls need no second
-//! map.
+//! The bytes of a process that is not the owner are posted to its row at once. The rest is the owner's, posted when
+//! the counters are flushed (by a socket walk, and when the socket is destroyed), so that the owner's calls need no
+//! second map.
 
 use net_traffic_common::{FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_TCP, SocketCounters};
 
@@ -26,8 +26,8 @@ pub(crate) fn counters_of<M: Memory>(sk: Sk<M>) -> Option<Counters> {
     storage::of_tier(sk).or_else(|| init_counters(sk))
 }
 
-/// The counters of a socket that has none yet, as [`counters_of`] returns them. A function of its own, so that the code of
-/// each call fits into a few cache lines.
+/// The counters of a socket that has none yet, as [`counters_of`] returns them. A function of its own, so that the
+/// code of each call fits into a few cache lines.
 #[inline(never)]
 pub(crate) fn init_counters<M: Memory>(sk: Sk<M>) -> Option<Counters> {
     let mut initial = SocketCounters::default();

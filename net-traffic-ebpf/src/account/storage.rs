@@ -21,8 +21,8 @@ pub(crate) fn get<M: Memory>(sk: Sk<M>) -> Option<Counters> {
     if by_address() { of_address(sk) } else { of_tier(sk) }
 }
 
-/// The same for programs of one tier only: how they read decides where the counters are, and no constant is read on each
-/// call.
+/// The same for programs of one tier only: how they read decides where the counters are, and no constant is read on
+/// each call.
 #[inline(always)]
 pub(crate) fn of_tier<M: Memory>(sk: Sk<M>) -> Option<Counters> {
     if M::BY_ADDRESS { of_address(sk) } else { in_socket(sk, ptr::null(), false) }
@@ -37,7 +37,7 @@ fn of_address<M: Memory>(sk: Sk<M>) -> Option<Counters> {
 
 #[inline(always)]
 fn in_socket<M: Memory>(sk: Sk<M>, initial: *const SocketCounters, creates: bool) -> Option<Counters> {
-    // SAFETY: the verifier knows the type of the socket, or refuses the program; `initial` is null or the caller's.
+    // SAFETY: the verifier tracks the type of the socket, or refuses the program; `initial` is null or the caller's.
     unsafe {
         let value =
             if creates { SOCKETS.get_or_create(sk.address(), initial) } else { SOCKETS.get(sk.address()) };
@@ -104,13 +104,13 @@ impl Cached {
     }
 }
 
-/// Reads the socket's storage cache ([`bpf_local_storage.cache`][cache]) directly. `None` is a cache miss: the caller then
-/// calls `bpf_sk_storage_get`, [which reads the same cache first][lookup].
+/// Reads the socket's storage cache ([`bpf_local_storage.cache`][cache]) directly. `None` is a cache miss: the caller
+/// then calls `bpf_sk_storage_get`, [which reads the same cache first][lookup].
 ///
-/// The layout is private to the kernel. It is read because the hooks of send and receive run on every call, and a few loads
-/// cost less than the helper call that they replace. If this kernel lacks one of the members, the verifier refuses the
-/// program, and the loader attaches its sibling that only calls the helper. If the kernel no longer fills the cache, every
-/// look-up is a miss.
+/// The layout is private to the kernel. It is read because the hooks of send and receive run on every call, and a few
+/// loads cost less than the helper call that they replace. If this kernel lacks one of the members, the verifier
+/// refuses the program, and the loader attaches its sibling that only calls the helper. If the kernel no longer fills
+/// the cache, every look-up is a miss.
 ///
 /// [cache]: https://github.com/gregkh/linux/blob/v6.12.117/include/linux/bpf_local_storage.h#L85-L86
 /// [lookup]: https://github.com/gregkh/linux/blob/v6.12.117/include/linux/bpf_local_storage.h#L141-L145
@@ -122,10 +122,11 @@ pub(crate) fn storage_cache_lookup(sk: Sk<Typed>, map: &impl SocketStorage) -> O
     if storage.is_null() {
         return None;
     }
-    // Each map gets one of 16 cache slots at creation, the first of the least used (`bpf_local_storage_cache_idx_get`,
-    // <https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/bpf_local_storage.c#L639-L659>). The first 8 are read: a
-    // host with more than 8 such maps is rare, and each slot costs a miss two more loads. One by one, because the verifier
-    // accepts constant offsets only.
+    // Each map gets one of 16 cache slots at creation, the first of the least used
+    // (`bpf_local_storage_cache_idx_get`,
+    // <https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/bpf_local_storage.c#L639-L659>). The first 8 are
+    // read: a host with more than 8 such maps is rare, and each slot costs a miss two more loads. One by one, because
+    // the verifier accepts constant offsets only.
     //
     // SAFETY: the pointer is to a `struct bpf_local_storage`.
     unsafe {

@@ -14,8 +14,9 @@ use crate::{
 
 /// The bytes of the segment that had not passed this interface in this direction.
 ///
-/// Counted are the bytes up to the highest sequence number seen, without the gaps below it. A segment below that number
-/// fills gaps, as long as some are left. So the sum is exact once all gaps are filled, wherever segments were lost.
+/// Counted are the bytes up to the highest sequence number seen, without the gaps below it. A segment below that
+/// number fills gaps, as long as some are left. So the sum is exact once all gaps are filled, wherever segments were
+/// lost.
 #[inline(always)]
 pub(crate) fn first_time(sk: FullSk, packet: &Packet, ifindex: u32, direction: u16) -> u32 {
     let is_syn = packet.tcp_flags & SYN != 0;
@@ -139,7 +140,7 @@ impl From<Position> for u64 {
 /// The socket's streams, created if it has none; `None` was counted as a loss.
 #[inline(always)]
 fn streams_of(sk: FullSk) -> Option<NonNull<Streams>> {
-    // SAFETY: a socket in full, whose type the verifier knows; null creates zeros.
+    // SAFETY: a socket in full, with a type that the verifier tracks; null creates zeros.
     let streams = unsafe { STREAMS.get_or_create(sk.address(), ptr::null()) };
     if streams.is_none() {
         loss::count(causes::STORAGE_FAILED);

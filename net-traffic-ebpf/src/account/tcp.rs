@@ -51,8 +51,8 @@ pub(crate) fn rebase<M: Memory>(tp: TcpSk<M>, counters: &mut SocketCounters, rx:
 
 /// Payload that the application received and sent since the connection began.
 ///
-/// `bytes_acked` [counts sequence numbers][acked], and so the SYN of an active opener; the count of sent bytes does not.
-/// The smaller of the two sums is free of the SYN.
+/// `bytes_acked` [counts sequence numbers][acked], and so the SYN of an active opener; the count of sent bytes does
+/// not. The smaller of the two sums is free of the SYN.
 ///
 /// [acked]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp_input.c#L3665-L3671
 #[inline(always)]
@@ -75,7 +75,7 @@ pub(crate) fn lifetime<M: Memory>(tp: TcpSk<M>) -> (u64, u64) {
     (rx, if by_ack < by_send { by_ack } else { by_send })
 }
 
-/// Whether the application has closed its side: what it wrote is final, and a FIN follows.
+/// Whether the application has closed its side: the bytes that it wrote are final, and a FIN follows.
 #[inline(always)]
 pub(crate) fn is_closing(state: u8) -> bool {
     matches!(state, FIN_WAIT1 | FIN_WAIT2 | CLOSE | LAST_ACK | CLOSING)

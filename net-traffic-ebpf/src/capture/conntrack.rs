@@ -13,7 +13,8 @@ use crate::{
 };
 
 plain! {
-    /// [`struct nf_conntrack_tuple`][tuple]: the packets of one direction as their sender sends them, in network order.
+    /// [`struct nf_conntrack_tuple`][tuple]: the packets of one direction as their sender sends them, in network
+    /// order.
     ///
     /// [tuple]: https://github.com/gregkh/linux/blob/v6.12.117/include/net/netfilter/nf_conntrack_tuple.h#L37-L76
     struct Tuple: 40 {

@@ -1,9 +1,10 @@
 //! The owner of a packet: the process that owns its socket.
 //!
-//! An outgoing packet carries its socket. The socket of an incoming packet is looked up by the packet's addresses and ports,
-//! as the stack does later. Some packets have no socket (echoes, the last packets of a connection, the way back to a
-//! container): their owner is cached by flow when another packet of the flow has a socket. A forwarded packet belongs to the
-//! socket in the network namespace behind another interface, found by the addresses that the packet has there.
+//! An outgoing packet carries its socket. The socket of an incoming packet is looked up by the packet's addresses and
+//! ports, as the stack does later. Some packets have no socket (echoes, the last packets of a connection, the way
+//! back to a container): their owner is cached by flow when another packet of the flow has a socket. A forwarded
+//! packet belongs to the socket in the network namespace behind another interface, found by the addresses that the
+//! packet has there.
 
 use core::ptr::{self, NonNull};
 
@@ -36,8 +37,8 @@ struct Known {
 const UNKNOWN: Known = Known { owner: UNOWNED, stored: ptr::null_mut() };
 
 impl Known {
-    /// Caches the owner of a flow, unless that is what was cached last for this socket. Once a second the entry is renewed,
-    /// because the map evicts entries that are not used.
+    /// Caches the owner of a flow, unless that is what was cached last for this socket. Once a second the entry is
+    /// renewed, because the map evicts entries that are not used.
     #[inline(always)]
     fn cache(self, flow: &Flow, now_ns: u64) {
         if !self.stored.is_null() {
@@ -216,7 +217,7 @@ fn of_udp(skb: Skb, flow: &Flow, netns: u64) -> ProcessKey {
 #[inline(always)]
 fn of_socket(sk: FullSk) -> Known {
     let are_counted = setting!(owners) == OWNERS_FROM_COUNTERS;
-    // SAFETY: a socket in full, whose type the verifier knows, and live map values.
+    // SAFETY: a socket in full, with a type that the verifier tracks, and live map values.
     unsafe {
         let stored = SOCKET_OWNERS.get(sk.address()).map_or(ptr::null_mut(), NonNull::as_ptr);
         if are_counted && let Some(counters) = SOCKETS.get(sk.address()) {

@@ -1,7 +1,7 @@
 //! Writes a packet to the ring of the current CPU.
 //!
-//! One ring per CPU: no CPU waits for another, and the ring's pages are in that CPU's cache. The verifier demands a constant
-//! record size, so that there are classes of sizes.
+//! One ring per CPU: no CPU waits for another, and the ring's pages are in that CPU's cache. The verifier demands a
+//! constant record size, so that there are classes of sizes.
 
 use core::ffi::c_void;
 
@@ -83,12 +83,12 @@ fn write<const BEGIN: u32, const WIDTH: u32>(
     Ok(())
 }
 
-/// The length, computed so that the verifier sees that it is within the class: the verifier tracks masks, and comparisons
-/// only in a form that the compiler does not keep.
+/// The length, computed so that the verifier can prove that it is within the class: the verifier tracks masks, and
+/// comparisons only in a form that the compiler does not keep.
 #[inline(always)]
 fn bounded<const BEGIN: u32, const WIDTH: u32>(length: &u32) -> u32 {
-    // SAFETY: a reference is readable. The read is volatile because the compiler would omit the mask if it knew the value's
-    // range. An empty packet gets a length of 64, and the copy fails.
+    // SAFETY: a reference is readable. The read is volatile because the compiler would omit the mask if it knew the
+    // value's range. An empty packet gets a length of 64, and the copy fails.
     let length = unsafe { core::ptr::read_volatile(length) };
     (length.wrapping_sub(BEGIN + 1) & (WIDTH - 1)) + BEGIN + 1
 }

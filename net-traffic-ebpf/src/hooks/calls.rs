@@ -1,10 +1,10 @@
 //! Calls between their entry probe and their return probe.
 //!
 //! A return probe does not get the arguments: the entry probe stores them in the map `CALLS`. The kernel skips return
-//! probes while more calls of one function are in progress than [it has instances for][maxactive] (ten on small machines),
-//! and [counts a miss][missed] that programs cannot read. Receivers of datagrams block within the call, so their datagrams
-//! are counted when they leave the queue. For all other calls, the next call of the thread, or its exit, finds the entry
-//! of the missed return and counts it in the loss ledger.
+//! probes while more calls of one function are in progress than [it has instances for][maxactive] (ten on small
+//! machines), and [counts a miss][missed] that programs cannot read. Receivers of datagrams block within the call, so
+//! their datagrams are counted when they leave the queue. For all other calls, the next call of the thread, or its
+//! exit, finds the entry of the missed return and counts it in the loss ledger.
 //!
 //! [maxactive]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/kprobes.c#L2247-L2248
 //! [missed]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/kprobes.c#L2146-L2150
@@ -52,7 +52,8 @@ pub(super) fn enter_probe(kind: Kind, ctx: &ProbeContext, flags: u32) -> u32 {
     0
 }
 
-/// The same for a stream, whose bytes the stack counts: only a call of a process that is not the owner needs the result.
+/// The same for a stream, whose bytes the stack counts: only a call of a process that is not the owner needs the
+/// result.
 #[inline(always)]
 pub(super) fn enter_stream(kind: Kind, ctx: &ProbeContext) -> u32 {
     let Some(sk) = first_argument(ctx) else { return 0 };

@@ -45,8 +45,8 @@ fn nt_capture_out(ctx: TcContext) -> i32 {
 }
 
 /// Attached to the ingress of a bridge port, since Linux 4.5. The sender's socket is known here only: behind it,
-/// [br_netfilter][bridge] and [the IP layer][ip] orphan the packet. The program caches the flow's owner for the interfaces
-/// behind.
+/// [br_netfilter][bridge] and [the IP layer][ip] orphan the packet. The program caches the flow's owner for the
+/// interfaces behind.
 ///
 /// [bridge]: https://github.com/gregkh/linux/blob/v6.12.117/net/bridge/br_netfilter_hooks.c#L498-L499
 /// [ip]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/ip_input.c#L538-L540
@@ -56,8 +56,8 @@ fn nt_cache_owner(ctx: TcContext) -> i32 {
     CONTINUE
 }
 
-/// Tail-called by a filter, for a frame that has arrived at an interface, since Linux 5.18. XDP runs before any socket is
-/// known.
+/// Tail-called by a filter, for a frame that has arrived at an interface, since Linux 5.18. XDP runs before any
+/// socket is known.
 #[xdp]
 fn nt_capture_xdp(ctx: XdpContext) -> u32 {
     let frame = record::XdpFrame::of(&ctx);
@@ -65,8 +65,8 @@ fn nt_capture_xdp(ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
-/// Runs when a socket in a cgroup is created, since Linux 4.10. So the first packet has an owner, which the byte counters
-/// know only after the first call returns.
+/// Runs when a socket in a cgroup is created, since Linux 4.10. So the first packet has an owner, which the byte
+/// counters have only after the first call returns.
 #[cgroup_sock(sock_create)]
 fn nt_creator_cg(ctx: SockContext) -> i32 {
     let creator = process::current();
@@ -91,8 +91,8 @@ fn nt_own_rfast_tp(ctx: BtfTracePointContext) -> i32 {
     if is_cached_as_used(sk) { 0 } else { used(sk) }
 }
 
-/// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3. The process that first uses a
-/// socket becomes the owner of its packets, in the place of the process that created or accepted the socket.
+/// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3. The process that first
+/// uses a socket becomes the owner of its packets, in the place of the process that created or accepted the socket.
 #[btf_tracepoint(function = "sock_send_length")]
 fn nt_own_send_tp(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's prototype.
@@ -122,7 +122,7 @@ extern "C" fn nt_fd_owners(ctx: *const TaskFile) -> i32 {
 #[inline(always)]
 fn created(sk: Sk<Typed>, creator: ProcessKey) {
     let initial = SocketOwner { owner: creator, ..SocketOwner::default() };
-    // SAFETY: a socket whose type the verifier knows.
+    // SAFETY: a socket with a type that the verifier tracks.
     let _stored = unsafe { SOCKET_OWNERS.get_or_create(sk.address(), &raw const initial) };
 }
 
@@ -137,7 +137,7 @@ fn is_cached_as_used(sk: Sk<Typed>) -> bool {
 
 #[inline(never)]
 fn used(sk: Sk<Typed>) -> i32 {
-    // SAFETY: a socket whose type the verifier knows, and live map values.
+    // SAFETY: a socket with a type that the verifier tracks, and live map values.
     unsafe {
         let known = SOCKET_OWNERS.get(sk.address());
         if known.is_some_and(|known| (*known.as_ptr()).is_used != 0) {

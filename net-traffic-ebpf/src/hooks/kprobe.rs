@@ -37,8 +37,8 @@ fn nt_tcp_recv_kp(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// `int udp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, since Linux 4.1. `udpv6_sendmsg` calls it for mapped
-/// addresses and counts those itself.
+/// `int udp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, since Linux 4.1. `udpv6_sendmsg` calls it for
+/// mapped addresses and counts those itself.
 #[kprobe(function = "udp_sendmsg")]
 fn nt_udp4_send_kp(ctx: ProbeContext) -> u32 {
     if let Some(sk) = first_argument(&ctx) {
@@ -89,9 +89,9 @@ fn nt_udp6_recv_kr(ctx: RetProbeContext) -> u32 {
     leave_recv(Kind::Udp6Recv, ctx.ret())
 }
 
-/// `void skb_consume_udp(struct sock *sk, struct sk_buff *skb, int len)`, since Linux 4.10; [a negative length][peek] for
-/// `MSG_PEEK`. On kernels whose compiler inlined the function into its callers, the probe never runs, and the returns
-/// count.
+/// `void skb_consume_udp(struct sock *sk, struct sk_buff *skb, int len)`, since Linux 4.10; [a negative length][peek]
+/// for `MSG_PEEK`. On kernels whose compiler inlined the function into its callers, the probe never runs, and the
+/// returns count.
 ///
 /// [peek]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/udp.c#L1980
 #[kprobe(function = "skb_consume_udp")]
@@ -130,7 +130,8 @@ fn nt_mptcp_rcv_kr(ctx: RetProbeContext) -> u32 {
     leave_recv(Kind::MptcpRecv, ctx.ret())
 }
 
-/// `int packet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)`, since Linux 4.1. The socket is not needed.
+/// `int packet_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)`, since Linux 4.1. The socket is not
+/// needed.
 #[kretprobe(function = "packet_sendmsg")]
 fn nt_pkt_send_kr(ctx: RetProbeContext) -> u32 {
     frames_sent(ctx.ret()) as u32

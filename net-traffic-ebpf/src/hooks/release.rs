@@ -12,8 +12,8 @@ use crate::{
     kernel::{Memory, Sk, Socket, Typed, Untyped},
 };
 
-/// Runs when the last descriptor of a socket in a cgroup is closed, [from `inet_release`][release], since Linux 5.9. The
-/// context is the socket. The verifier knows it as `struct bpf_sock`, which lacks most members.
+/// Runs when the last descriptor of a socket in a cgroup is closed, [from `inet_release`][release], since Linux 5.9.
+/// The context is the socket. The verifier has it as a `struct bpf_sock`, which lacks most members.
 ///
 /// [release]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/af_inet.c#L411-L419
 #[cgroup_sock(sock_release)]
@@ -43,8 +43,8 @@ pub(super) fn inet_release<M: Memory>(socket: Socket<M>) {
     }
 }
 
-/// Runs when a socket in a cgroup is created, since Linux 4.10. The program makes the socket's cookie, which a kprobe can
-/// read but not make.
+/// Runs when a socket in a cgroup is created, since Linux 4.10. The program makes the socket's cookie, which a kprobe
+/// can read but not make.
 #[cgroup_sock(sock_create)]
 fn nt_sock_cookie(ctx: SockContext) -> i32 {
     // SAFETY: the socket of the context.
@@ -58,7 +58,7 @@ fn nt_sock_cookie(ctx: SockContext) -> i32 {
 fn released<M: Memory, R: Memory>(sk: Sk<M>, readable: Sk<R>) {
     let Some(mut counters) = storage::of_tier(sk) else { return };
     if counters.owner() == UNOWNED {
-        // All bytes of the socket moved by calls that no hook sees, or none did. The process that closes it held it.
+        // The socket's bytes, if any, moved by calls without a hook. The process that closes the socket owned it.
         counters.set_owner(process::current());
     }
     if counters.flags() & KERNEL_COUNTS == 0 {

@@ -1,5 +1,5 @@
-//! A process sends pages by sendfile or splice, on kernels with functions for that: up to Linux 6.4. From 6.5 on, such a
-//! send is a message like any other.
+//! A process sends pages by sendfile or splice, on kernels with functions for that: up to Linux 6.4. From 6.5 on,
+//! such a send is a message like any other.
 
 use aya_ebpf::{
     macros::{fexit, kprobe, kretprobe},
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::kernel::{Sk, Typed};
 
-/// `int tcp_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)`, [Linux 2.6 to 6.4][tcp].
+/// `int tcp_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)`, [Linux 2.6 to
+/// 6.4][tcp].
 ///
 /// [tcp]: https://github.com/gregkh/linux/blob/v6.1.192/net/ipv4/tcp.c#L1156
 #[fexit(function = "tcp_sendpage")]
@@ -33,9 +34,9 @@ fn nt_tcp_page_kr(ctx: RetProbeContext) -> u32 {
 }
 
 /// `ssize_t ip_append_page(struct sock *sk, struct flowi4 *fl4, struct page *page, int offset, size_t size, int flags)`,
-/// [Linux 2.6 to 6.4][append]; 0 if the page is in the datagram. `udp_sendpage` appends its page by this function. Later
-/// kernels of these, and all where the interface cannot gather fragments, call `udp_sendmsg` [instead][instead], which
-/// counts.
+/// [Linux 2.6 to 6.4][append]; 0 if the page is in the datagram. `udp_sendpage` appends its page by this function.
+/// Later kernels of these, and all where the interface cannot gather fragments, call `udp_sendmsg`
+/// [instead][instead], which counts.
 ///
 /// [append]: https://github.com/gregkh/linux/blob/v6.1.192/net/ipv4/ip_output.c#L1365
 /// [instead]: https://github.com/gregkh/linux/blob/v6.1.192/net/ipv4/udp.c#L1428-L1439

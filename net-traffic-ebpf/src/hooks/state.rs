@@ -80,8 +80,8 @@ fn sent_with_syn(tp: TcpSk<Typed>) -> u64 {
     (tp.bytes_acked() + u64::from(in_flight)).saturating_sub(1)
 }
 
-/// A process has read from the connection and still holds the socket's lock: the bytes read since the lock was held last
-/// are the process's.
+/// A process has read from the connection and still holds the socket's lock: the bytes read since the lock was held
+/// last are the process's.
 #[inline(always)]
 pub(crate) fn tcp_read<M: Memory>(sk: Sk<M>) -> i32 {
     // In a softirq no process holds the lock, and the current process is not the reader.

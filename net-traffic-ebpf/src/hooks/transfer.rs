@@ -1,5 +1,5 @@
-//! A process sends or receives: the hot path. Found out are the caller and, for protocols without counters of their own,
-//! the bytes.
+//! A process sends or receives: the hot path. Found out are the caller and, for protocols without counters of their
+//! own, the bytes.
 
 use aya_ebpf::{
     macros::{btf_tracepoint, fentry, fexit},
@@ -31,8 +31,8 @@ fn nt_recv_fast_tp(ctx: BtfTracePointContext) -> i32 {
     if is_owners_stream(sk) { 0 } else { received(sk, ctx.arg(1), ctx.arg(2)) }
 }
 
-/// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3; [after the call][send] of the
-/// protocol's `sendmsg`.
+/// `void sock_send_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3; [after the call][send]
+/// of the protocol's `sendmsg`.
 ///
 /// [send]: https://github.com/gregkh/linux/blob/v6.12.117/net/socket.c#L710-L720
 #[btf_tracepoint(function = "sock_send_length")]
@@ -42,8 +42,8 @@ fn nt_send_tp(ctx: BtfTracePointContext) -> i32 {
     sent(sk, ctx.arg(1))
 }
 
-/// `void sock_recv_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3; [after the call][recv] of the
-/// protocol's `recvmsg`. A splice from a socket does not pass it.
+/// `void sock_recv_length(struct sock *sk, int ret, int flags)`, tracepoint, since Linux 6.3; [after the call][recv]
+/// of the protocol's `recvmsg`. A splice from a socket does not pass it.
 ///
 /// [recv]: https://github.com/gregkh/linux/blob/v6.12.117/net/socket.c#L1032-L1042
 #[btf_tracepoint(function = "sock_recv_length")]
@@ -61,8 +61,8 @@ fn nt_tcp_send_fx(ctx: FExitContext) -> i32 {
     sent(sk, ctx.ret::<i32>().unwrap_or(0))
 }
 
-/// `void tcp_cleanup_rbuf(struct sock *sk, int copied)`, since Linux 2.6; called under the socket's lock after each kind of
-/// read: [`recvmsg`][recvmsg], [splice][splice], [zero-copy][zerocopy].
+/// `void tcp_cleanup_rbuf(struct sock *sk, int copied)`, since Linux 2.6; called under the socket's lock after each
+/// kind of read: [`recvmsg`][recvmsg], [splice][splice], [zero-copy][zerocopy].
 ///
 /// [recvmsg]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp.c#L2840
 /// [splice]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp.c#L1640
@@ -135,8 +135,8 @@ fn nt_pkt_send_fx(ctx: FExitContext) -> i32 {
     frames_sent(ctx.ret::<i32>().unwrap_or(0))
 }
 
-/// Whether the storage cache shows that the stack counts the socket's bytes and the current process is the owner, so that
-/// the call needs no update.
+/// Whether the storage cache shows that the stack counts the socket's bytes and the current process is the owner, so
+/// that the call needs no update.
 #[inline(always)]
 fn is_owners_stream(sk: Sk<Typed>) -> bool {
     storage::cached_owner(sk)
@@ -156,8 +156,8 @@ pub(crate) fn sent<M: Memory>(sk: Sk<M>, ret: i32) -> i32 {
     }
 }
 
-/// The same for a socket without counters, without an owner, or of another owner. A function of its own, because such calls
-/// are rare: the code of the common call stays small and needs no stack.
+/// The same for a socket without counters, without an owner, or of another owner. A function of its own, because such
+/// calls are rare: the code of the common call stays small and needs no stack.
 #[inline(never)]
 fn sent_by_other<M: Memory>(sk: Sk<M>, ret: i32, counters: Option<Counters>) -> i32 {
     if ret <= 0 || fault_injection::should_drop() {
@@ -171,8 +171,8 @@ fn sent_by_other<M: Memory>(sk: Sk<M>, ret: i32, counters: Option<Counters>) -> 
     0
 }
 
-/// The current process wrote frames to an interface by a packet socket. Such a socket has no counters: no hook sees its
-/// end, and the frames that it receives are copies.
+/// The current process wrote frames to an interface by a packet socket. Such a socket has no counters: no hook runs at
+/// its end, and the frames that it receives are copies.
 #[inline(always)]
 pub(crate) fn frames_sent(ret: i32) -> i32 {
     if ret > 0 {

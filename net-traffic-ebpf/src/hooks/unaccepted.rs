@@ -1,5 +1,5 @@
-//! A walk over the TCP sockets of a network namespace, for connections that no process holds: they wait in a listener's
-//! queue or in a message (`SCM_RIGHTS`), so that a walk over descriptors does not find them.
+//! A walk over the TCP sockets of a network namespace, for connections that no process holds: they wait in a
+//! listener's queue or in a message (`SCM_RIGHTS`), so that a walk over descriptors does not find them.
 
 use core::ffi::c_void;
 
@@ -20,8 +20,8 @@ struct TcpSocket {
     sk: *const c_void,
 }
 
-/// Runs after the hooks are attached: a socket without counters has moved no byte since. Bytes that it moved before do not
-/// count. The kernel [holds the socket's lock][lock].
+/// Runs after the hooks are attached: a socket without counters has moved no byte since. Bytes that it moved before
+/// do not count. The kernel [holds the socket's lock][lock].
 ///
 /// [lock]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/tcp_ipv4.c#L3366-L3367
 #[unsafe(no_mangle)]

@@ -1,4 +1,5 @@
-//! Walks of BPF iterators: over all descriptors before the hooks are attached, and over all sockets when user space reads.
+//! Walks of BPF iterators: over all descriptors before the hooks are attached, and over all sockets when user space
+//! reads.
 
 use core::ffi::c_void;
 
@@ -61,9 +62,9 @@ struct MapElement {
     value: *mut SocketCounters,
 }
 
-/// Walks over all descriptors. Before the hooks run, the walk begins the counters of all sockets that are older than the
-/// tracer. Later it sets the owners of sockets whose bytes move by calls that no hook sees (splice): the process that
-/// holds the descriptor.
+/// Walks over all descriptors. Before the hooks run, the walk begins the counters of all sockets that are older than
+/// the tracer. Later it sets the owners of sockets whose bytes move by calls without a hook (splice): the process
+/// that holds the descriptor.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task_file")]
 extern "C" fn nt_baseline(ctx: *const TaskFile) -> i32 {
@@ -114,7 +115,7 @@ const AGAIN: i32 = 1;
 ///
 /// [pages]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/bpf_iter.c#L106
 /// [skip]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/bpf_sk_storage.c#L739-L750
-/// [buckets]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/bpf_local_storage.c#L779-L783
+/// [buckets]: https://github.com/gregkh/linux/blob/v6.12.117/kernel/bpf/bpf_local_storage.c#L780-L783
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_sk_storage_map")]
 extern "C" fn nt_iter_sockets(ctx: *const StorageElement) -> i32 {

@@ -1,4 +1,5 @@
-//! Pointers to the kernel's structs. Each type states once what its pointer points to; members are read without `unsafe`.
+//! Pointers to the kernel's structs. Each type states once what its pointer points to; members are read without
+//! `unsafe`.
 
 use core::{ffi::c_void, marker::PhantomData};
 
@@ -19,8 +20,8 @@ macro_rules! kernel_struct {
 
         impl<M: Memory> $name<M> {
             /// # Safety
-            /// `address` points to such a struct, which lives while the program runs, and `M` can read it: the verifier
-            /// knows the type, or the memory is probed.
+            /// `address` points to such a struct, which lives while the program runs, and `M` can read it: the
+            /// verifier tracks the type, or the memory is probed.
             #[inline(always)]
             pub(crate) unsafe fn new(address: *const c_void) -> Self {
                 Self { address, memory: PhantomData }
@@ -39,8 +40,8 @@ macro_rules! kernel_struct {
 }
 
 kernel_struct! {
-    /// A pointer to a `struct sock`, or to the `struct sock_common` of a smaller socket. The verifier refuses programs that
-    /// read `sk_*` of the latter.
+    /// A pointer to a `struct sock`, or to the `struct sock_common` of a smaller socket. The verifier refuses
+    /// programs that read `sk_*` of the latter.
     Sk {
         skc_family: u16,
         skc_state: u8,
@@ -191,7 +192,7 @@ impl Task<Typed> {
     /// The thread that runs now.
     #[inline(always)]
     pub(crate) fn current() -> Self {
-        // SAFETY: the helper returns the current task, whose type the verifier knows.
+        // SAFETY: the helper returns the current task, with a type that the verifier tracks.
         unsafe { Self::new(bpf_get_current_task_btf().cast()) }
     }
 

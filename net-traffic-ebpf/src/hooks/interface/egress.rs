@@ -85,6 +85,6 @@ fn is_raw_of(protocol: u32, packet: &Packet) -> bool {
 #[inline(always)]
 fn has_counters(sk: FullSk) -> bool {
     let sk: *const c_void = sk.address();
-    // SAFETY: a socket in full, whose type the verifier knows.
+    // SAFETY: a socket in full, with a type that the verifier tracks.
     unsafe { SOCKETS.get(sk) }.is_some()
 }

@@ -23,7 +23,8 @@ use crate::{
 /// [next]: https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/bpf.h#L6425-L6432
 pub(super) const CONTINUE: i32 = -1;
 
-/// Runs for every packet that the stack passes to an interface, [before the queueing discipline][egress], since Linux 4.5.
+/// Runs for every packet that the stack passes to an interface, [before the queueing discipline][egress], since Linux
+/// 4.5.
 ///
 /// [egress]: https://github.com/gregkh/linux/blob/v6.12.117/net/core/dev.c#L4536
 #[classifier]
