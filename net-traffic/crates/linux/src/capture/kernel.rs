@@ -86,8 +86,10 @@ impl Kernel {
         let counters = Counters::new(take(object, "nt_captured")?, take(object, "nt_lost_packets")?)
             .map_err(|error| refused("count packets", &error))?;
         let chosen = ChosenProcesses::new(take(object, "nt_filter_pids")?, take(object, "nt_filter_cgrps")?);
-        let address_maps =
-            Some(AddressMaps { nsid_by_address: take(object, "nt_addr_netns")?, is_used: take(object, "nt_peers_known")? });
+        let address_maps = Some(AddressMaps {
+            nsid_by_address: take(object, "nt_addr_netns")?,
+            is_used: take(object, "nt_peers_known")?,
+        });
         let translation_map = Some(take(object, "nt_nat_flows")?);
         let mut it = Self {
             programs,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aya_obj::Object;
-use net_traffic_common::packet::{CaptureSettings, Inside};
+use net_traffic_common::packet::{CaptureSettings, NetnsAddress};
 use net_traffic_common::{
     Flow, IfaceBytes, IfaceKey, ProcessCounters, ProcessKey, SocketCounters, XdpRxCounters,
 };
@@ -140,7 +140,10 @@ fn unused_map_has_one_entry() {
     let options = LoadOptions { descendants: 5, ..LoadOptions::default() };
     let counting = MapUse { options, storage: Some(Storage::ByAddress), interfaces: false, owners: true };
     let names: Vec<_> = entries(&counting).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["nt_processes", "nt_descendants", "nt_closed_socks", "nt_open_socks", "nt_socks_addr", "nt_calls"]);
+    assert_eq!(
+        names,
+        ["nt_processes", "nt_descendants", "nt_closed_socks", "nt_open_socks", "nt_socks_addr", "nt_calls"]
+    );
 }
 
 #[test]
@@ -149,7 +152,8 @@ fn missing_function_takes_no_slot() {
     let names: Vec<_> = optional_slots(|name| name == "ip_append_page").map(|slot| slot.name).collect();
     assert_eq!(names, ["udp_pages"]);
     let slot = optional_slots(|name| name == "tcp_sendpage").next().unwrap();
-    for (storage, program) in [(Storage::InSocket, "nt_tcp_page_fx"), (Storage::ByAddress, "nt_tcp_page_kp")] {
+    for (storage, program) in [(Storage::InSocket, "nt_tcp_page_fx"), (Storage::ByAddress, "nt_tcp_page_kp")]
+    {
         let filled = fill(slot, &[Tier::Kprobe], storage, &mut |_| Ok(()));
         assert_eq!(filled.hook.unwrap().programs[0].name, program);
     }
