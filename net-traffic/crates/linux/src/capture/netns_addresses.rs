@@ -64,8 +64,8 @@ impl NetnsAddresses {
         self.update_map(&map_entries(&locations));
     }
 
-    /// The addresses of an interface's peer. The key has the captured interface of a packet to the address: the
-    /// interface itself, or the bridge of the interface. A routed packet is captured on any interface.
+    /// The addresses of an interface's peer. A packet to such an address is captured on the interface or on its bridge,
+    /// so that both have an entry. The programs find routed packets by the entry for [`ANYWHERE`].
     fn locations(
         &self,
         found: &CaptureInterface,
