@@ -155,7 +155,7 @@ impl Session {
             live: net_traffic_view::live(model, state.screen, &state.options),
             details: state.opened().and_then(|id| net_traffic_view::details(model, id)),
         };
-        state.settle(&picture);
+        state.update_selection(&picture);
         loop {
             let (hits, bytes) = full_screen.frame(state, &picture)?;
             state.hits = hits;
@@ -170,7 +170,7 @@ impl Session {
                     Next::Event(event) => event,
                 };
                 match update(state, event) {
-                    Change::Nothing | Change::Frame => state.settle(&picture),
+                    Change::Nothing | Change::Frame => state.update_selection(&picture),
                     change => return Ok(Outdated::Change(change)),
                 }
                 // Keys that are queued share the next frame.

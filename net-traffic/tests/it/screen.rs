@@ -78,7 +78,7 @@ impl TestScreen {
             live: net_traffic_view::live(model, state.screen, &state.options),
             details: state.opened().and_then(|id| net_traffic_view::details(model, id)),
         };
-        state.settle(&picture);
+        state.update_selection(&picture);
         // A new terminal each time, so that the frame does not depend on earlier ones.
         *terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
         let mut hits = None;

@@ -81,7 +81,7 @@ impl Printer {
     /// Appends the first line, or with `-v` all header lines.
     pub(super) fn textual(&self, text: &mut String, protocol: Textual, data: &[u8], length: usize) {
         if protocol == SSH {
-            return version(text, data);
+            return ssh_version(text, data);
         }
         let Textual { name, .. } = protocol;
         let verbose = self.settings.verbose > 0;
@@ -94,7 +94,7 @@ impl Printer {
         }
         let mut rest = data;
         let mut separator = if verbose { "\n\t" } else { ": " };
-        while let Some(line) = Line::first(rest) {
+        while let Some(line) = TextLine::first(rest) {
             text.push_str(separator);
             text.extend(line.words.iter().copied().map(char::from));
             if !line.is_whole {
@@ -109,7 +109,7 @@ impl Printer {
     }
 
     /// Appends an authentication header (AH); returns its length.
-    pub(super) fn signed(&self, text: &mut String, data: &[u8]) -> Option<usize> {
+    pub(super) fn authentication_header(&self, text: &mut String, data: &[u8]) -> Option<usize> {
         let words = *data.get(1)?;
         let length = (usize::from(words) + 2) * 4;
         text.push_str("AH(");
@@ -125,14 +125,15 @@ impl Printer {
 }
 
 /// Appends the version line of SSH.
-fn version(text: &mut String, data: &[u8]) {
-    if let Some(line) = Line::first(data).filter(|line| line.is_whole && line.words.starts_with(b"SSH-")) {
+fn ssh_version(text: &mut String, data: &[u8]) {
+    if let Some(line) = TextLine::first(data).filter(|line| line.is_whole && line.words.starts_with(b"SSH-"))
+    {
         text.push_str(": SSH: ");
         text.extend(line.words.iter().copied().map(char::from));
     }
 }
 
-pub(super) fn time_protocol(text: &mut String, data: &[u8], length: usize) -> Option<()> {
+pub(super) fn ntp(text: &mut String, data: &[u8], length: usize) -> Option<()> {
     const MODES: [&str; 8] = [
         "unspecified",
         "symmetric active",
@@ -149,7 +150,7 @@ pub(super) fn time_protocol(text: &mut String, data: &[u8], length: usize) -> Op
     Some(())
 }
 
-pub(super) fn host_configuration(text: &mut String, data: &[u8], length: usize) -> Option<()> {
+pub(super) fn dhcp(text: &mut String, data: &[u8], length: usize) -> Option<()> {
     const ADDRESS: usize = 28;
     text.push_str("BOOTP/DHCP, ");
     let (operation, hardware, size) = (*data.first()?, *data.get(1)?, *data.get(2)?);
@@ -168,7 +169,7 @@ pub(super) fn host_configuration(text: &mut String, data: &[u8], length: usize) 
 }
 
 /// Appends an ESP header: SPI, sequence number and length.
-pub(super) fn encrypted(text: &mut String, data: &[u8], length: usize) -> Option<()> {
+pub(super) fn esp(text: &mut String, data: &[u8], length: usize) -> Option<()> {
     let (association, sequence) = (u32_at(data, 0)?, u32_at(data, 4)?);
     push(text, format_args!("ESP(spi=0x{association:08x},seq=0x{sequence:x}), length {length}"));
     Some(())
@@ -177,7 +178,7 @@ pub(super) fn encrypted(text: &mut String, data: &[u8], length: usize) -> Option
 impl Textual {
     /// Whether the bytes start a message.
     fn begins(self, data: &[u8]) -> bool {
-        let Some(line) = Line::first(data) else { return false };
+        let Some(line) = TextLine::first(data) else { return false };
         if self.methods.is_empty() {
             return true;
         }
@@ -189,7 +190,7 @@ impl Textual {
     }
 }
 
-struct Line<'a> {
+struct TextLine<'a> {
     words: &'a [u8],
     /// The line with its terminator.
     length: usize,
@@ -197,7 +198,7 @@ struct Line<'a> {
     is_whole: bool,
 }
 
-impl<'a> Line<'a> {
+impl<'a> TextLine<'a> {
     /// `None` at the end of the data, and for binary data.
     fn first(data: &'a [u8]) -> Option<Self> {
         if data.is_empty() {

@@ -185,19 +185,19 @@ impl Reader<'_> {
         match kind {
             1 if length == 4 => push(self.text, format_args!(" {}", ipv4(self.data, self.at)?)),
             28 if length == 16 => push(self.text, format_args!(" {}", ipv6(self.data, self.at)?)),
-            2 | 5 | 12 | 39 => self.name_behind(0)?,
+            2 | 5 | 12 | 39 => self.append_name(0)?,
             // A SOA record is printed in full only with `-v`.
             6 if self.verbose == 0 => {}
             6 => {
-                self.name_behind(0)?;
-                self.name_behind(0)?;
+                self.append_name(0)?;
+                self.append_name(0)?;
                 for place in 0..5 {
                     push(self.text, format_args!(" {}", u32_at(self.data, self.at + place * 4)?));
                 }
             }
             15 => {
                 let preference = u16_at(self.data, self.at)?;
-                self.name_behind(2)?;
+                self.append_name(2)?;
                 push(self.text, format_args!(" {preference}"));
             }
             16 => {
@@ -214,7 +214,7 @@ impl Reader<'_> {
             33 => {
                 let word = |at| u16_at(self.data, self.at + at);
                 let (priority, weight, port) = (word(0)?, word(2)?, word(4)?);
-                self.name_behind(6)?;
+                self.append_name(6)?;
                 push(self.text, format_args!(":{port} {priority} {weight}"));
             }
             OPT => {
@@ -228,7 +228,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    fn name_behind(&mut self, offset: usize) -> Option<()> {
+    fn append_name(&mut self, offset: usize) -> Option<()> {
         self.at += offset;
         let mut name = String::new();
         self.name(&mut name)?;

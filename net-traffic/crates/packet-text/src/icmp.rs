@@ -12,14 +12,14 @@ impl Printer {
         message(&mut words, kind, code, data)?;
         push(text, format_args!("ICMP {words}, length {}", ip.length));
         if self.settings.verbose > 0 && !ip.is_fragment {
-            self.icmp_more(text, kind, data, ip)
+            self.icmp_verbose(text, kind, data, ip)
         } else {
             Some(())
         }
     }
 
     /// Appends the checksum and the quoted packet.
-    fn icmp_more(&mut self, text: &mut String, kind: u8, data: &[u8], ip: &Ip<'_>) -> Option<()> {
+    fn icmp_verbose(&mut self, text: &mut String, kind: u8, data: &[u8], ip: &Ip<'_>) -> Option<()> {
         if let Some(message) = data.get(..ip.length) {
             let sum = checksum(&[message]);
             if sum != 0 && !self.settings.unchecked {

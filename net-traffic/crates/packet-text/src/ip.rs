@@ -5,7 +5,7 @@ mod parts;
 use std::net::IpAddr;
 
 use self::parts::{hop_by_hop, options, protocol_name, routing};
-use super::routing::{OSPF, PIM, VRRP, routers};
+use super::routing::{OSPF, PIM, VRRP, routing_protocol};
 use super::{Printer, application, push};
 use crate::dissect::{ICMP, ICMPV6, IPV4, IPV6, TCP, UDP, checksum, ipv4, ipv6, should_be, u16_at, u32_at};
 
@@ -265,10 +265,10 @@ impl Printer {
             (ICMPV6, IpAddr::V6(_)) => self.icmp6(text, data, ip).ok_or("icmp6"),
             (IGMP, IpAddr::V4(_)) => self.igmp(text, data, ip).ok_or("igmp"),
             (SCTP, _) => self.sctp(text, data, ip).ok_or("sctp"),
-            (OSPF | PIM | VRRP, _) => routers(text, protocol, data, ip),
+            (OSPF | PIM | VRRP, _) => routing_protocol(text, protocol, data, ip),
             (GRE, _) => self.gre(text, data, ip.length).ok_or("gre"),
-            (ESP, _) => application::encrypted(text, data, ip.length).ok_or("esp"),
-            (AH, _) => match self.signed(text, data) {
+            (ESP, _) => application::esp(text, data, ip.length).ok_or("esp"),
+            (AH, _) => match self.authentication_header(text, data) {
                 Some(length) => {
                     let Some(next) = data.first() else { return };
                     let upper = Ip { is_next: false, length: ip.length.saturating_sub(length), ..*ip };

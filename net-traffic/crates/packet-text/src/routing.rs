@@ -9,7 +9,12 @@ pub(super) const PIM: u8 = 103;
 pub(super) const VRRP: u8 = 112;
 
 /// Appends one of these protocols; returns its name if the captured bytes end within it.
-pub(super) fn routers(text: &mut String, protocol: u8, data: &[u8], ip: &Ip<'_>) -> Result<(), &'static str> {
+pub(super) fn routing_protocol(
+    text: &mut String,
+    protocol: u8,
+    data: &[u8],
+    ip: &Ip<'_>,
+) -> Result<(), &'static str> {
     match protocol {
         OSPF if ip.source.is_ipv4() => ospf(text, data, ip).ok_or("ospf2"),
         OSPF => ospf(text, data, ip).ok_or("ospf3"),

@@ -4,9 +4,9 @@ use super::{mac, push};
 use crate::dissect::{u16_at, u32_at};
 
 /// The place of the version 3 length in an MSTP unit.
-const MORE: usize = 36;
+const VERSION3_LENGTH: usize = 36;
 /// The least size of an MSTP unit.
-const LEAST_OF_SEVERAL: usize = 102;
+const MSTP_MIN: usize = 102;
 
 /// Appends a unit. `length` is its size, captured or not; a shorter one than its type requires is malformed.
 pub(super) fn spanning_tree(text: &mut String, unit: &[u8], length: usize, verbose: bool) -> Option<()> {
@@ -28,7 +28,7 @@ pub(super) fn spanning_tree(text: &mut String, unit: &[u8], length: usize, verbo
     push(text, format_args!("STP {standard}, "));
     let is_long_enough = match (kind, version) {
         (0x00, _) => length >= 35,
-        (0x02, 3 | 4) => is_of_several(unit, length)?,
+        (0x02, 3 | 4) => mstp_is_consistent(unit, length)?,
         (0x02, _) => length >= 36,
         _ => true,
     };
@@ -43,13 +43,13 @@ pub(super) fn spanning_tree(text: &mut String, unit: &[u8], length: usize, verbo
         return Some(());
     }
     match (kind, version) {
-        (0x02, 3 | 4) => several(text, unit, length),
-        (0x00 | 0x02, _) => one(text, unit, length, verbose),
+        (0x02, 3 | 4) => multiple_trees(text, unit, length),
+        (0x00 | 0x02, _) => single_tree(text, unit, length, verbose),
         _ => Some(()),
     }
 }
 
-fn one(text: &mut String, unit: &[u8], length: usize, verbose: bool) -> Option<()> {
+fn single_tree(text: &mut String, unit: &[u8], length: usize, verbose: bool) -> Option<()> {
     let flags = *unit.get(4)?;
     push(text, format_args!(", Flags [{}], bridge-id ", names(flags)));
     bridge(text, unit.get(17..25)?);
@@ -71,18 +71,18 @@ fn one(text: &mut String, unit: &[u8], length: usize, verbose: bool) -> Option<(
 }
 
 /// Appends the flags of the common tree of an MSTP unit.
-fn several(text: &mut String, unit: &[u8], length: usize) -> Option<()> {
+fn multiple_trees(text: &mut String, unit: &[u8], length: usize) -> Option<()> {
     push(text, format_args!(", CIST Flags [{}], length {length}", names(*unit.get(4)?)));
     Some(())
 }
 
 /// Whether the length fields of an MSTP unit are consistent.
-fn is_of_several(unit: &[u8], length: usize) -> Option<bool> {
-    if length < LEAST_OF_SEVERAL {
+fn mstp_is_consistent(unit: &[u8], length: usize) -> Option<bool> {
+    if length < MSTP_MIN {
         return Some(false);
     }
-    let (old, more) = (*unit.get(35)?, usize::from(u16_at(unit, MORE)?));
-    Some(old == 0 && length >= MORE + 2 + more)
+    let (old, more) = (*unit.get(35)?, usize::from(u16_at(unit, VERSION3_LENGTH)?));
+    Some(old == 0 && length >= VERSION3_LENGTH + 2 + more)
 }
 
 fn names(flags: u8) -> String {

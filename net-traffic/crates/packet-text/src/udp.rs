@@ -57,8 +57,8 @@ impl Printer {
                 dns::print(text, payload, length, is(5353) && !is(53), self.settings.verbose);
                 return Some(());
             }
-            () if is(67) || is(68) => ("bootp", application::host_configuration(text, payload, length)),
-            () if is(123) => ("ntp", application::time_protocol(text, payload, length)),
+            () if is(67) || is(68) => ("bootp", application::dhcp(text, payload, length)),
+            () if is(123) => ("ntp", application::ntp(text, payload, length)),
             () if destination == 4789 => ("vxlan", self.vxlan(text, payload, within.min(length))),
             () if destination == 4790 => ("vxlan-gpe", self.vxlan_gpe(text, payload, within.min(length))),
             () if destination == 6081 => ("geneve", self.geneve(text, payload, within.min(length))),

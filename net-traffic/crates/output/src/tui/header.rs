@@ -65,7 +65,7 @@ fn traffic(canvas: &mut Canvas<'_, '_>, area: Rect, picture: &Picture<'_>) {
     let texts: usize = parts.iter().map(|(before, after, ..)| width_of(before) + width_of(after)).sum();
     // The graphs share the width that the numbers leave.
     let bars = usize::from(area.width).saturating_sub(width_of(&name_shown) + texts) / parts.len();
-    let mut places = Places { left: area };
+    let mut places = LinePlaces { left: area };
     canvas.draw(Span::styled(name_shown.clone(), theme.title()), places.next(width_of(&name_shown)));
     for (before, after, rate, style) in parts {
         canvas.draw(Span::styled(before.clone(), style), places.next(width_of(&before)));
@@ -83,11 +83,11 @@ const RATE: usize = 11;
 const TOTAL: usize = 7;
 
 /// Hands out the places of a line from left to right.
-struct Places {
+struct LinePlaces {
     left: Rect,
 }
 
-impl Places {
+impl LinePlaces {
     fn next(&mut self, width: usize) -> Rect {
         let width = u16::try_from(width).unwrap_or(u16::MAX).min(self.left.width);
         let place = Rect { width, ..self.left };

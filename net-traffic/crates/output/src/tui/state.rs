@@ -125,7 +125,7 @@ impl State {
     }
 
     /// Updates the selection for a picture. Call it with every new picture, and after every event.
-    pub fn settle(&mut self, picture: &Picture<'_>) {
+    pub fn update_selection(&mut self, picture: &Picture<'_>) {
         let rows = &picture.live.rows;
         self.rows = rows.len();
         if rows.table() == TableId::Interface && self.followed.is_none() && !self.moved {

@@ -36,13 +36,13 @@ fn on_key(state: &mut State, key: KeyEvent) -> Change {
         };
     }
     match state.mode {
-        Mode::Filter { .. } => in_filter(state, key.code),
-        Mode::Help | Mode::Details { .. } => in_text(state, key.code),
-        Mode::List => in_list(state, key.code),
+        Mode::Filter { .. } => filter_key(state, key.code),
+        Mode::Help | Mode::Details { .. } => text_key(state, key.code),
+        Mode::List => list_key(state, key.code),
     }
 }
 
-fn in_list(state: &mut State, key: KeyCode) -> Change {
+fn list_key(state: &mut State, key: KeyCode) -> Change {
     let page = state.hits.page.max(1);
     match key {
         KeyCode::Char('q') => Change::Quit,
@@ -87,18 +87,18 @@ fn in_list(state: &mut State, key: KeyCode) -> Change {
             state.options.totals = !state.options.totals;
             sort(state, None)
         }
-        KeyCode::Char('j') | KeyCode::Down => go(state, state.selected.saturating_add(1)),
-        KeyCode::Char('k') | KeyCode::Up => go(state, state.selected.saturating_sub(1)),
-        KeyCode::Char('g') | KeyCode::Home => go(state, 0),
-        KeyCode::Char('G') | KeyCode::End => go(state, usize::MAX),
-        KeyCode::PageDown => go(state, state.selected.saturating_add(page)),
-        KeyCode::PageUp => go(state, state.selected.saturating_sub(page)),
-        other => everywhere(state, other),
+        KeyCode::Char('j') | KeyCode::Down => select(state, state.selected.saturating_add(1)),
+        KeyCode::Char('k') | KeyCode::Up => select(state, state.selected.saturating_sub(1)),
+        KeyCode::Char('g') | KeyCode::Home => select(state, 0),
+        KeyCode::Char('G') | KeyCode::End => select(state, usize::MAX),
+        KeyCode::PageDown => select(state, state.selected.saturating_add(page)),
+        KeyCode::PageUp => select(state, state.selected.saturating_sub(page)),
+        other => common_key(state, other),
     }
 }
 
 /// Keys of help and details, which scroll.
-fn in_text(state: &mut State, key: KeyCode) -> Change {
+fn text_key(state: &mut State, key: KeyCode) -> Change {
     let page = state.hits.page.max(1);
     match key {
         KeyCode::Char('q') => Change::Quit,
@@ -110,11 +110,12 @@ fn in_text(state: &mut State, key: KeyCode) -> Change {
         KeyCode::Char('G') | KeyCode::End => scroll(state, usize::MAX),
         KeyCode::PageDown => scroll(state, state.scroll.saturating_add(page)),
         KeyCode::PageUp => scroll(state, state.scroll.saturating_sub(page)),
-        other => everywhere(state, other),
+        other => common_key(state, other),
     }
 }
 
-fn everywhere(state: &mut State, key: KeyCode) -> Change {
+/// Keys of every mode.
+fn common_key(state: &mut State, key: KeyCode) -> Change {
     match key {
         KeyCode::Char(' ') => {
             state.paused = !state.paused;
@@ -129,7 +130,7 @@ fn everywhere(state: &mut State, key: KeyCode) -> Change {
     }
 }
 
-fn in_filter(state: &mut State, key: KeyCode) -> Change {
+fn filter_key(state: &mut State, key: KeyCode) -> Change {
     let text = state.options.filter.text();
     match key {
         KeyCode::Char(letter) => filter(state, &format!("{text}{letter}")),
@@ -155,8 +156,8 @@ fn on_mouse(state: &mut State, mouse: MouseEvent) -> Change {
     const NOTCH: usize = 3;
     let in_list = matches!(state.mode, Mode::List | Mode::Filter { .. });
     match mouse.kind {
-        MouseEventKind::ScrollDown if in_list => go(state, state.selected.saturating_add(NOTCH)),
-        MouseEventKind::ScrollUp if in_list => go(state, state.selected.saturating_sub(NOTCH)),
+        MouseEventKind::ScrollDown if in_list => select(state, state.selected.saturating_add(NOTCH)),
+        MouseEventKind::ScrollUp if in_list => select(state, state.selected.saturating_sub(NOTCH)),
         MouseEventKind::ScrollDown => scroll(state, state.scroll.saturating_add(NOTCH)),
         MouseEventKind::ScrollUp => scroll(state, state.scroll.saturating_sub(NOTCH)),
         MouseEventKind::Down(MouseButton::Left) if in_list => click(state, mouse.column, mouse.row),
@@ -190,7 +191,7 @@ fn click(state: &mut State, x: u16, y: u16) -> Change {
     }
     let below = y.checked_sub(state.hits.heading.saturating_add(1)).map(usize::from);
     match below.filter(|line| *line < state.hits.page) {
-        Some(line) if state.hits.offset + line < state.rows => go(state, state.hits.offset + line),
+        Some(line) if state.hits.offset + line < state.rows => select(state, state.hits.offset + line),
         _ => Change::Nothing,
     }
 }
@@ -229,7 +230,7 @@ fn changed_list(state: &mut State) -> Change {
     Change::Picture
 }
 
-fn go(state: &mut State, place: usize) -> Change {
+fn select(state: &mut State, place: usize) -> Change {
     state.selected = place.min(state.rows.saturating_sub(1));
     state.moved = true;
     Change::Frame

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 pub use self::details::{Details, RateSeries, details};
 pub use self::rows::{RowId, Rows};
 
-use super::rows::usage::Usage;
+use super::rows::usage::ProcessUsage;
 use super::rows::{containers, interfaces, ledger, usage};
 use super::top::with_traffic_or_state;
 use super::{Bandwidth, Options, Report, TableId, View};
@@ -127,7 +127,7 @@ fn list<'m>(model: &'m Model, flows: &[AttributedFlow<'m>], by: TableId, options
 }
 
 /// Keeps the processes that match the filter and, if the filter has criteria for connections, own a matching one.
-fn retain_matching(usages: &mut Vec<Usage<'_>>, flows: &[AttributedFlow<'_>], options: &Options) {
+fn retain_matching(usages: &mut Vec<ProcessUsage<'_>>, flows: &[AttributedFlow<'_>], options: &Options) {
     let criteria = options.filter.selection();
     let owners: Option<HashSet<ProcessId>> = criteria.splits_processes().then(|| {
         let wanted = flows.iter().filter(|flow| criteria.wants_flow(flow));

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::rows::containers::ContainerUsage;
-use crate::rows::usage::{HostUsage, Usage};
+use crate::rows::usage::{HostUsage, ProcessUsage};
 use crate::rows::{connections, containers, destinations, interfaces, processes};
 use crate::{Column, ColumnSpec, TableId, Value};
 use net_traffic_model::{AttributedFlow, InterfaceState, ProcessId, SocketId};
@@ -33,7 +33,7 @@ pub struct Rows<'m> {
 #[derive(Debug)]
 pub(super) enum Items<'m> {
     Connections(Vec<AttributedFlow<'m>>),
-    Processes(Vec<Usage<'m>>),
+    Processes(Vec<ProcessUsage<'m>>),
     Containers(Vec<ContainerUsage<'m>>),
     Destinations(Vec<(Option<IpAddr>, HostUsage<'m>)>),
     Interfaces(Vec<&'m InterfaceState>),

@@ -9,7 +9,7 @@ use super::Rows;
 use super::rows::Items;
 use crate::order::SortKey;
 use crate::rows::containers::ContainerUsage;
-use crate::rows::usage::{HostUsage, Usage};
+use crate::rows::usage::{HostUsage, ProcessUsage};
 use crate::{ColumnKind, Options, Value};
 use net_traffic_model::{AttributedFlow, Bytes, InterfaceState, Model, Rates};
 
@@ -21,7 +21,7 @@ pub(super) fn connections<'m>(flows: Vec<AttributedFlow<'m>>, options: &Options)
     arrange(Items::Connections(flows), total, options)
 }
 
-pub(super) fn processes<'m>(mut usages: Vec<Usage<'m>>, total: usize, options: &Options) -> Rows<'m> {
+pub(super) fn processes<'m>(mut usages: Vec<ProcessUsage<'m>>, total: usize, options: &Options) -> Rows<'m> {
     // The processes arrive sorted by rate; a stable sort keeps that order among equal totals.
     if options.totals {
         usages.sort_by_key(|usage| busiest(usage.rates, usage.bytes, true));

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::usage::{Usage, add_bytes, add_rates};
+use super::usage::{ProcessUsage, add_bytes, add_rates};
 use crate::{Column, ColumnSpec, Table, Value};
 use net_traffic_model::{Bytes, Model, Rates};
 
@@ -56,7 +56,7 @@ pub(crate) struct ContainerUsage<'m> {
 }
 
 /// The table of the containers of these processes.
-pub(crate) fn table<'m>(model: &'m Model, usages: &[Usage<'m>]) -> Table<'m> {
+pub(crate) fn table<'m>(model: &'m Model, usages: &[ProcessUsage<'m>]) -> Table<'m> {
     let containers = sums(model, usages);
     let title = format!("Containers: {}", containers.len());
     Table {
@@ -71,7 +71,7 @@ pub(crate) fn table<'m>(model: &'m Model, usages: &[Usage<'m>]) -> Table<'m> {
 }
 
 /// The containers of these processes, the busiest first.
-pub(crate) fn sums<'m>(model: &'m Model, usages: &[Usage<'m>]) -> Vec<ContainerUsage<'m>> {
+pub(crate) fn sums<'m>(model: &'m Model, usages: &[ProcessUsage<'m>]) -> Vec<ContainerUsage<'m>> {
     let mut containers: BTreeMap<&str, ContainerUsage<'m>> = BTreeMap::new();
     for usage in usages {
         let Some(id) = usage.state.process.container.as_deref() else { continue };

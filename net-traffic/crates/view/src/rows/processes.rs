@@ -1,6 +1,6 @@
 //! The table of processes.
 
-use super::usage::Usage;
+use super::usage::ProcessUsage;
 use crate::{Column, ColumnSpec, Table, Value};
 
 pub(crate) const COLUMNS: &[Column] = &[
@@ -51,7 +51,7 @@ const MARKDOWN: &[ColumnSpec] = &[
 ];
 
 /// The table of these processes, in the given order.
-pub(crate) fn table<'m>(usages: &[Usage<'m>]) -> Table<'m> {
+pub(crate) fn table<'m>(usages: &[ProcessUsage<'m>]) -> Table<'m> {
     let mut cells = Vec::with_capacity(usages.len() * COLUMNS.len());
     for usage in usages {
         cells.extend(row(usage));
@@ -69,7 +69,7 @@ pub(crate) fn table<'m>(usages: &[Usage<'m>]) -> Table<'m> {
 }
 
 /// The cells of one process, in the order of the columns.
-pub(crate) fn row<'m>(usage: &Usage<'m>) -> [Value<'m>; COLUMNS.len()] {
+pub(crate) fn row<'m>(usage: &ProcessUsage<'m>) -> [Value<'m>; COLUMNS.len()] {
     let process = &usage.state.process;
     [
         Value::of(usage.state.pid(), |pid| Value::Count(u64::from(pid))),

@@ -8,7 +8,7 @@ use net_traffic_model::{AttributedFlow, Bytes, Model, ProcessId, ProcessState, R
 
 /// Traffic of one process since the start.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Usage<'m> {
+pub(crate) struct ProcessUsage<'m> {
     pub state: &'m ProcessState,
     /// Open connections.
     pub connections: u64,
@@ -28,10 +28,10 @@ pub(crate) struct HostUsage<'m> {
 }
 
 /// The selected processes, the busiest first.
-pub(crate) fn processes<'m>(model: &'m Model, flows: &[AttributedFlow<'m>]) -> Vec<Usage<'m>> {
+pub(crate) fn processes<'m>(model: &'m Model, flows: &[AttributedFlow<'m>]) -> Vec<ProcessUsage<'m>> {
     let owners = by_owner(flows);
     let split = model.selection().splits_processes();
-    let mut usages: Vec<Usage<'m>> = model
+    let mut usages: Vec<ProcessUsage<'m>> = model
         .processes()
         .filter(|state| model.selection().wants_process(state))
         .map(|state| {
@@ -42,7 +42,7 @@ pub(crate) fn processes<'m>(model: &'m Model, flows: &[AttributedFlow<'m>]) -> V
             } else {
                 (state.process.counted, state.rates)
             };
-            Usage { state, connections: held.connections, bytes, rates }
+            ProcessUsage { state, connections: held.connections, bytes, rates }
         })
         .filter(|usage| usage.connections > 0 || usage.bytes.is_some_and(|bytes| bytes != Bytes::default()))
         .collect();
