@@ -1,7 +1,7 @@
 //! Expressions compile to a program that a kernel would take and that ends on any packet, or are refused with a place.
 
 use pcap_filter::bpf::{JA, JMP, MAX_INSNS, RET};
-use pcap_filter::ebpf::{Lowering, translate};
+use pcap_filter::ebpf::{Hook, translate};
 use pcap_filter::{CompileOptions, Insn, LinkType, Metadata, NameTable, Packet, compile, run};
 
 /// More instructions than this no kernel takes.
@@ -13,8 +13,8 @@ const SNAPLEN: u32 = 262_144;
 /// The link type, what else the meaning depends on, the expression up to a 0, a packet.
 pub fn check(input: &[u8]) {
     let [link, switches, rest @ ..] = input else { return };
-    let end = rest.iter().position(|octet| *octet == 0).unwrap_or(rest.len());
-    let (text, octets) = rest.split_at(end);
+    let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+    let (text, data) = rest.split_at(end);
     let Ok(text) = str::from_utf8(text) else { return };
     let names = NameTable::parse("domain 53/tcp\ndomain 53/udp\nhttp 80/tcp\n", "icmp 1\ntcp 6\nudp 17\n");
     let has = |bit: u8| switches & bit != 0;
@@ -30,7 +30,7 @@ pub fn check(input: &[u8]) {
         Ok(program) => {
             check_program(&program.insns);
             let metadata = has(2).then_some(Metadata { packet_type: 4, ifindex: 2, vlan_tci: Some(0x2064) });
-            let packet = Packet { octets, wire_length: 1500, metadata };
+            let packet = Packet { data, wire_length: 1500, metadata };
             assert!(matches!(run(&program.insns, packet), 0 | SNAPLEN));
         }
         Err(error) => {
@@ -49,7 +49,7 @@ fn check_program(insns: &[Insn]) {
             assert!(at + 1 + usize::from(insn.jt.max(insn.jf)) < insns.len());
         }
     }
-    for lowering in [Lowering::TcIngress, Lowering::TcEgress, Lowering::Xdp] {
-        assert!(translate(insns, lowering).is_ok_and(|program| program.len() < MAX_EBPF_INSNS));
+    for hook in [Hook::TcIngress, Hook::TcEgress, Hook::Xdp] {
+        assert!(translate(insns, hook).is_ok_and(|program| program.len() < MAX_EBPF_INSNS));
     }
 }

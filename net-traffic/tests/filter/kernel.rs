@@ -1,39 +1,40 @@
-//! The translated programs in the running kernel, by test runs: loaded, attached to nothing, run on the oracle's frames.
+//! The eBPF translation in the running kernel: programs are loaded, attached nowhere, and test-run on the stored frames
+//! (`BPF_PROG_TEST_RUN`, <https://docs.kernel.org/bpf/bpf_prog_run.html>).
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use pcap_filter::ebpf::{EbpfInsn, Lowering, translate};
+use pcap_filter::ebpf::{EbpfInsn, Hook, translate};
 use pcap_filter::{Packet, compile, run};
 
-use super::oracle::{self, Frame};
+use super::data::{self, Frame};
 
-/// Every so many frames are run, and other ones for each program.
+/// Each program runs on a third of the frames, another third than the program before.
 const STRIDE: usize = 3;
-/// The kernel runs no shorter frames, and gives the program no longer ones in one piece.
+/// The kernel test-runs no frame shorter than an Ethernet header, and no frame longer than a page without fragments.
 const SIZES: std::ops::RangeInclusive<usize> = 14..=3000;
 
 #[test]
-fn tc_programs_agree_with_classic_ones() {
-    agree(Lowering::TcIngress, SCHED_CLS);
+fn tc_programs_return_what_the_interpreter_returns() {
+    compare(Hook::TcIngress, SCHED_CLS);
 }
 
 #[test]
-fn xdp_programs_agree_with_classic_ones() {
-    agree(Lowering::Xdp, XDP);
+fn xdp_programs_return_what_the_interpreter_returns() {
+    compare(Hook::Xdp, XDP);
 }
 
 /// Compiles all stored expressions, and compares each test run with the interpreter.
-fn agree(lowering: Lowering, program_type: u32) {
-    let names = oracle::names();
+fn compare(hook: Hook, program_type: u32) {
+    let names = data::names();
     let frames: HashMap<&str, Vec<Frame>> =
-        ["EN10MB", "RAW", "LINUX_SLL2"].map(|linktype| (linktype, oracle::frames(linktype))).into();
+        ["EN10MB", "RAW", "LINUX_SLL2"].map(|linktype| (linktype, data::frames(linktype))).into();
     let (mut programs, mut runs, mut accepted) = (0, 0, 0);
     let mut differences = Vec::new();
-    for (index, case) in oracle::cases().iter().enumerate() {
-        let options = oracle::options(oracle::linktype(&case.linktype), &names);
+    for (index, case) in data::cases().iter().enumerate() {
+        let options = data::options(data::linktype(&case.linktype), &names);
         let Ok(program) = compile(&case.expression, &options) else { continue };
-        let translated = translate(&program.insns, lowering).unwrap();
+        let translated = translate(&program.insns, hook).unwrap();
         let loaded = match load(program_type, &translated) {
             Ok(loaded) => loaded,
             Err((error, _)) if programs == 0 && error.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -43,15 +44,15 @@ fn agree(lowering: Lowering, program_type: u32) {
         };
         programs += 1;
         for frame in frames[case.linktype.as_str()].iter().skip(index % STRIDE).step_by(STRIDE) {
-            if !SIZES.contains(&frame.octets.len()) {
+            if !SIZES.contains(&frame.data.len()) {
                 continue;
             }
-            if program_type == SCHED_CLS && ends_in_ip_header(&frame.octets) {
+            if program_type == SCHED_CLS && ends_in_ip_header(&frame.data) {
                 continue;
             }
-            let wire_length = u32::try_from(frame.octets.len()).unwrap();
-            let expected = run(&program.insns, Packet { octets: &frame.octets, wire_length, metadata: None });
-            let returned = test_run(&loaded, &frame.octets);
+            let wire_length = u32::try_from(frame.data.len()).unwrap();
+            let expected = run(&program.insns, Packet { data: &frame.data, wire_length, metadata: None });
+            let returned = test_run(&loaded, &frame.data);
             runs += 1;
             accepted += usize::from(returned != 0);
             if returned != expected {
@@ -61,14 +62,14 @@ fn agree(lowering: Lowering, program_type: u32) {
         }
     }
     println!(
-        "{lowering:?}: {programs} programs, {runs} runs, {accepted} accepted, {} differences",
+        "{hook:?}: {programs} programs, {runs} runs, {accepted} accepted, {} differences",
         differences.len()
     );
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     assert!(accepted > 0 && accepted < runs);
 }
 
-/// Of such a frame the kernel makes no socket buffer.
+/// The kernel refuses to test-run a socket buffer that ends within its IP header.
 fn ends_in_ip_header(frame: &[u8]) -> bool {
     match frame.get(12..14) {
         Some([0x08, 0x00]) => frame.len() < 14 + 20,
@@ -107,7 +108,7 @@ struct RunAttributes {
     duration: u32,
 }
 
-/// The loaded program, or the error and what the verifier says.
+/// The loaded program, or the error and the end of the verifier's log.
 fn load(program_type: u32, insns: &[EbpfInsn]) -> Result<OwnedFd, (std::io::Error, String)> {
     let code: Vec<[u8; 8]> = insns.iter().map(|insn| insn.to_bytes()).collect();
     let mut log = vec![0u8; 1 << 16];
@@ -121,20 +122,20 @@ fn load(program_type: u32, insns: &[EbpfInsn]) -> Result<OwnedFd, (std::io::Erro
         log: 0,
     };
     let error = match bpf(PROG_LOAD, &mut attributes) {
-        // SAFETY: the kernel has just made this descriptor, and nobody else has it.
+        // SAFETY: the call returned a new descriptor, which nothing else owns.
         Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         Err(error) => error,
     };
     (attributes.log_level, attributes.log_size) = (1, u32::try_from(log.len()).unwrap());
     attributes.log = log.as_mut_ptr() as u64;
     drop(bpf(PROG_LOAD, &mut attributes));
-    let end = log.iter().position(|octet| *octet == 0).unwrap_or(log.len());
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
     let text = String::from_utf8_lossy(&log[..end]);
     let last: Vec<&str> = text.lines().rev().take(20).collect();
     Err((error, last.into_iter().rev().collect::<Vec<_>>().join("\n")))
 }
 
-/// What the program returns for a frame.
+/// The return value of the program for a frame.
 fn test_run(program: &OwnedFd, frame: &[u8]) -> u32 {
     let mut attributes = RunAttributes {
         program: u32::try_from(program.as_raw_fd()).unwrap(),
@@ -147,12 +148,12 @@ fn test_run(program: &OwnedFd, frame: &[u8]) -> u32 {
         duration: 0,
     };
     let result = bpf(PROG_TEST_RUN, &mut attributes);
-    assert!(result.is_ok(), "{} octets: {result:?}: {frame:02x?}", frame.len());
+    assert!(result.is_ok(), "{} bytes: {result:?}: {frame:02x?}", frame.len());
     attributes.returned
 }
 
 fn bpf<T>(command: i32, attributes: &mut T) -> std::io::Result<i32> {
-    // SAFETY: the attributes are as large as is said, and what they point to outlives the call.
+    // SAFETY: the size is that of the attributes, and the memory that they point to outlives the call.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };
     if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(i32::try_from(result).unwrap()) }

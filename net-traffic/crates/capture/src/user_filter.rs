@@ -101,7 +101,7 @@ impl UserFilter {
         let Some(interface) = interfaces.get(packet.interface) else { return Ok(false) };
         self.compile(interface.link)?;
         let Some(program) = self.programs.get(&interface.link) else { return Ok(true) };
-        let packet = pcap_filter::Packet { octets: packet.data, wire_length: packet.length, metadata: None };
+        let packet = pcap_filter::Packet { data: packet.data, wire_length: packet.length, metadata: None };
         Ok(pcap_filter::run(&program.insns, packet) != 0)
     }
 }

@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use super::bpf::{self, Insn};
 
-/// One line an instruction, each with its line break.
+/// Prints a program, an instruction a line. Each line ends with a line break.
 #[must_use]
 pub fn disassemble(insns: &[Insn]) -> String {
     let mut text = String::new();
     for (at, insn) in insns.iter().enumerate() {
-        let (name, operand) = words(*insn, at);
+        let (name, operand) = format_insn(*insn, at);
         let conditional = insn.class() == bpf::JMP && insn.op() != bpf::JA;
         // Writing to a string cannot fail.
         let written = if conditional {
@@ -23,8 +23,8 @@ pub fn disassemble(insns: &[Insn]) -> String {
     text
 }
 
-/// Mnemonic and operand.
-fn words(insn: Insn, at: usize) -> (&'static str, String) {
+/// The mnemonic and the operand.
+fn format_insn(insn: Insn, at: usize) -> (&'static str, String) {
     let k = insn.k;
     match insn.class() {
         bpf::LD => {
@@ -41,9 +41,9 @@ fn words(insn: Insn, at: usize) -> (&'static str, String) {
         bpf::STX => ("stx", format!("M[{k}]")),
         bpf::ALU => calculation(insn),
         bpf::JMP => jump(insn, at),
-        bpf::RET if insn.code & 0x18 == 0x10 => ("ret", String::new()),
+        bpf::RET if insn.returns_a() => ("ret", String::new()),
         bpf::RET => ("ret", format!("#{k}")),
-        _ if insn.code & 0xf8 == bpf::TXA => ("txa", String::new()),
+        _ if insn.copies_to_a() => ("txa", String::new()),
         _ => ("tax", String::new()),
     }
 }

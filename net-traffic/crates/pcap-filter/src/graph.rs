@@ -1,5 +1,4 @@
-//! A program as blocks that end in a two-way jump or a return. Without `protochain` it has no loops between blocks, and
-//! never any that the jumps at the ends of blocks make.
+//! A program as a graph of basic blocks, without cycles. The loop of `protochain` is inside one block.
 
 use super::bpf::{self, Insn};
 use super::generate::Generated;
@@ -11,13 +10,13 @@ pub(super) struct BlockId(pub(super) usize);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Block {
     pub(super) stmts: Vec<Insn>,
-    pub(super) end: End,
+    pub(super) terminator: Terminator,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum End {
+pub(super) enum Terminator {
     Return(u32),
-    /// A conditional jump's code and constant, and where it leads.
+    /// A conditional jump: its code, its constant and its successors.
     Branch {
         code: u16,
         k: u32,
@@ -28,17 +27,17 @@ pub(super) enum End {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Graph {
-    /// Every block stands behind those that its end leads to.
+    /// In reverse topological order: the successors of a block precede it.
     pub(super) blocks: Vec<Block>,
     pub(super) entry: BlockId,
 }
 
 impl Graph {
-    /// A graph that returns `accept` where the conditions hold, and 0 elsewhere.
+    /// A graph that returns `accept` for packets that fulfil the conditions, and 0 for the others.
     pub(super) fn new(generated: &Generated, accept: u32) -> Self {
         let mut graph = Self { blocks: Vec::new(), entry: BlockId(0) };
-        let yes = graph.add(Block { stmts: Vec::new(), end: End::Return(accept) });
-        let no = graph.add(Block { stmts: Vec::new(), end: End::Return(0) });
+        let yes = graph.add(Block { stmts: Vec::new(), terminator: Terminator::Return(accept) });
+        let no = graph.add(Block { stmts: Vec::new(), terminator: Terminator::Return(0) });
         graph.entry = graph.branches(&generated.conditions, generated.root, yes, no);
         if let Some(entry) = graph.blocks.get_mut(graph.entry.0) {
             entry.stmts.splice(0..0, generated.prelude.iter().copied());
@@ -50,7 +49,7 @@ impl Graph {
         &self.blocks[id.0]
     }
 
-    /// Adds the blocks of a condition, and returns the first of them. Recurses as deep as the source nests.
+    /// Adds the blocks of a condition, and returns their entry. The recursion is as deep as the expression nests.
     fn branches(
         &mut self,
         conditions: &Conditions,
@@ -61,8 +60,8 @@ impl Graph {
         loop {
             id = match conditions.get(id) {
                 Condition::Test(test) => {
-                    let end = End::Branch { code: test.code, k: test.k, yes, no };
-                    return self.add(Block { stmts: test.stmts.clone(), end });
+                    let terminator = Terminator::Branch { code: test.code, k: test.k, yes, no };
+                    return self.add(Block { stmts: test.stmts.clone(), terminator });
                 }
                 Condition::Not(inner) => {
                     (yes, no) = (no, yes);
@@ -85,19 +84,19 @@ impl Graph {
         BlockId(self.blocks.len() - 1)
     }
 
-    /// The blocks that can be reached, each before those that it leads to.
-    pub(super) fn order(&self) -> Vec<BlockId> {
+    /// The reachable blocks in topological order: a block precedes its successors.
+    pub(super) fn topological_order(&self) -> Vec<BlockId> {
         let mut reached = vec![false; self.blocks.len()];
         let mut finished = Vec::new();
-        // Depth first without recursion: a block comes up twice, to be entered and to be left.
+        // Depth-first search without recursion: each block is popped twice, on entry and on exit.
         let mut pending = vec![(self.entry, false)];
         while let Some((id, entered)) = pending.pop() {
             if entered {
                 finished.push(id);
             } else if !std::mem::replace(&mut reached[id.0], true) {
                 pending.push((id, true));
-                if let End::Branch { yes, no, .. } = self.block(id).end {
-                    // The last one pushed is finished first, and so stands last in the program.
+                if let Terminator::Branch { yes, no, .. } = self.block(id).terminator {
+                    // `no` is pushed last, finishes first, and so is last in the program.
                     pending.extend([(yes, false), (no, false)]);
                 }
             }
@@ -106,16 +105,16 @@ impl Graph {
         finished
     }
 
-    /// Drops the blocks that cannot be reached, and puts each behind those that it leads to.
+    /// Removes unreachable blocks and restores the order of `blocks`.
     pub(super) fn renumber(&mut self) {
-        let mut order = self.order();
+        let mut order = self.topological_order();
         order.reverse();
         let mut new_ids = vec![BlockId(0); self.blocks.len()];
         let mut blocks = Vec::with_capacity(order.len());
         for id in order {
             new_ids[id.0] = BlockId(blocks.len());
             let mut block = self.block(id).clone();
-            if let End::Branch { yes, no, .. } = &mut block.end {
+            if let Terminator::Branch { yes, no, .. } = &mut block.terminator {
                 (*yes, *no) = (new_ids[yes.0], new_ids[no.0]);
             }
             blocks.push(block);
@@ -124,18 +123,18 @@ impl Graph {
         self.blocks = blocks;
     }
 
-    /// The program. A jump too far for eight bits goes over an unconditional one.
+    /// The program. Conditional jumps have 8-bit distances; a longer one leads to an unconditional jump.
     pub(super) fn layout(&self) -> Vec<Insn> {
-        let order = self.order();
-        // From the end, so that the distances forward are known.
+        let order = self.topological_order();
+        // From the end, so that the distance to each successor is known.
         let mut reversed: Vec<Insn> = Vec::new();
         let mut end_of = vec![0; self.blocks.len()];
         for id in order.into_iter().rev() {
             let block = self.block(id);
-            match block.end {
-                End::Return(value) => reversed.push(Insn::stmt(bpf::RET | bpf::K, value)),
-                End::Branch { code, k, yes, no } => {
-                    // How many instructions lie between the jump and its target.
+            match block.terminator {
+                Terminator::Return(value) => reversed.push(Insn::stmt(bpf::RET | bpf::K, value)),
+                Terminator::Branch { code, k, yes, no } => {
+                    // The number of instructions between the jump and its target.
                     let to_yes = reversed.len() - end_of[yes.0];
                     let to_no = reversed.len() - end_of[no.0];
                     reversed.extend(branch(code, k, to_yes, to_no).into_iter().rev());
@@ -149,12 +148,12 @@ impl Graph {
     }
 }
 
-/// A conditional jump over so many instructions, with unconditional ones behind it where eight bits are too few.
+/// A conditional jump over so many instructions, followed by unconditional jumps for distances of more than 8 bits.
 fn branch(code: u16, k: u32, to_yes: usize, to_no: usize) -> Vec<Insn> {
     const NEAR: usize = u8::MAX as usize;
     let ja = |distance: usize| Insn::stmt(bpf::JMP | bpf::JA, u32::try_from(distance).unwrap_or(u32::MAX));
     let near = |distance: usize| u8::try_from(distance).unwrap_or(u8::MAX);
-    // An unconditional jump in between makes the other way one longer.
+    // An unconditional jump makes the other distance longer by one.
     let far_no = to_no > NEAR - 1;
     let far_yes = to_yes + usize::from(far_no) > NEAR;
     match (far_yes, far_no) {
@@ -170,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn far_jumps_reach_as_far_as_near_ones() {
+    fn far_jump_reaches_its_target() {
         for (to_yes, to_no) in [(0, 300), (300, 0), (255, 255), (254, 254), (300, 400), (255, 254)] {
             let insns = branch(bpf::JMP | bpf::JEQ, 1, to_yes, to_no);
             let target = |first: u8| {

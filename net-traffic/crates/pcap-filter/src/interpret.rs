@@ -1,29 +1,32 @@
-//! Runs classic BPF programs. What a kernel would do, on octets and with lengths that the caller gives.
+//! Runs classic BPF programs as a kernel does.
 
 use super::bpf::{self, Insn, MAX_BACKWARD_JUMPS, MEMORY_WORDS};
 
 /// A packet to run a program on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Packet<'a> {
-    /// What was captured. A load beyond it rejects the packet.
-    pub octets: &'a [u8],
-    /// How long the packet was.
+    /// The captured bytes. A load beyond them rejects the packet.
+    pub data: &'a [u8],
+    /// The length of the packet, of which the capture may have kept less.
     pub wire_length: u32,
-    /// What Linux knows about the packet. Without it, loads of metadata reject.
+    /// What Linux knows of the packet. With `None`, a load of metadata rejects the packet.
     pub metadata: Option<Metadata>,
 }
 
-/// What Linux knows about a packet besides its octets.
+/// What Linux knows of a packet besides its bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Metadata {
-    /// 4 is an outgoing packet.
+    /// The packet type, `PACKET_OUTGOING` (4) for an outgoing packet:
+    /// <https://man7.org/linux/man-pages/man7/packet.7.html>.
     pub packet_type: u8,
+    /// The index of the interface.
     pub ifindex: u32,
     /// The tag control information of a VLAN tag that was taken out of the frame.
     pub vlan_tci: Option<u16>,
 }
 
-/// What a program returns for a packet: 0 rejects it. Anything that is not right with the program rejects, too.
+/// Runs a program on a packet, and returns what the program returns. 0 rejects the packet. An invalid program rejects
+/// every packet that reaches the invalid instruction.
 #[must_use]
 pub fn run(insns: &[Insn], packet: Packet<'_>) -> u32 {
     let machine = Machine { packet, a: 0, x: 0, memory: [0; MEMORY_WORDS] };
@@ -38,7 +41,7 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    /// `None` where the packet is rejected before the program returns.
+    /// `None` if the packet is rejected before the program returns.
     fn run(mut self, insns: &[Insn]) -> Option<u32> {
         let mut at: usize = 0;
         let mut backward = 0;
@@ -60,8 +63,8 @@ impl Machine<'_> {
                     }
                 }
                 bpf::JMP => at += usize::from(if self.compare(insn)? { insn.jt } else { insn.jf }),
-                bpf::RET => return Some(if insn.code & 0x18 == 0x10 { self.a } else { insn.k }),
-                _ if insn.code & 0xf8 == bpf::TXA => self.a = self.x,
+                bpf::RET => return Some(if insn.returns_a() { self.a } else { insn.k }),
+                _ if insn.copies_to_a() => self.a = self.x,
                 _ => self.x = self.a,
             }
         }
@@ -73,29 +76,29 @@ impl Machine<'_> {
             bpf::LEN => Some(self.packet.wire_length),
             bpf::MEM => self.memory.get(insn.k as usize).copied(),
             bpf::ABS if insn.k >= bpf::METADATA => self.metadata(insn.k),
-            bpf::ABS => self.octets(insn.k, insn.size()),
-            bpf::IND => self.octets(self.x.checked_add(insn.k)?, insn.size()),
+            bpf::ABS => self.packet_bytes(insn.k, insn.size()),
+            bpf::IND => self.packet_bytes(self.x.checked_add(insn.k)?, insn.size()),
             _ => None,
         }
     }
 
     fn load_x(&self, insn: Insn) -> Option<u32> {
         match insn.mode() {
-            bpf::MSH => self.octets(insn.k, bpf::B).map(|octet| (octet & 0xf) << 2),
+            bpf::MSH => self.packet_bytes(insn.k, bpf::B).map(|byte| (byte & 0xf) << 2),
             bpf::IMM | bpf::LEN | bpf::MEM => self.load(insn),
             _ => None,
         }
     }
 
-    fn octets(&self, at: u32, size: u16) -> Option<u32> {
+    fn packet_bytes(&self, at: u32, size: u16) -> Option<u32> {
         let at = at as usize;
         let width = match size {
             bpf::W => 4,
             bpf::H => 2,
             _ => 1,
         };
-        let octets = self.packet.octets.get(at..at.checked_add(width)?)?;
-        Some(octets.iter().fold(0, |value, octet| value << 8 | u32::from(*octet)))
+        let bytes = self.packet.data.get(at..at.checked_add(width)?)?;
+        Some(bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
     }
 
     fn metadata(&self, k: u32) -> Option<u32> {
@@ -118,7 +121,7 @@ impl Machine<'_> {
     }
 }
 
-/// The result of an arithmetic operation; `None` for a division by zero. A shift by more than 31 gives 0.
+/// The result of an arithmetic operation. `None` for a division by zero. A shift by more than 31 gives 0.
 pub(super) fn calculate(op: u16, a: u32, b: u32) -> Option<u32> {
     Some(match op {
         bpf::ADD => a.wrapping_add(b),
@@ -136,7 +139,7 @@ pub(super) fn calculate(op: u16, a: u32, b: u32) -> Option<u32> {
     })
 }
 
-/// The outcome of a conditional jump.
+/// Whether a conditional jump's condition is true.
 pub(super) fn compare(op: u16, a: u32, b: u32) -> Option<bool> {
     Some(match op {
         bpf::JEQ => a == b,

@@ -1,4 +1,4 @@
-//! Expression text → tokens. As in the original language, the longest match wins, so `len-14` is one word.
+//! Expression text → tokens. As in libpcap's scanner the longest match wins, so `len-14` is one word.
 
 use std::net::Ipv6Addr;
 
@@ -16,7 +16,7 @@ pub(super) struct Token {
 pub(super) enum TokenKind {
     Keyword(Keyword),
     Protocol(Protocol),
-    /// A keyword of other kinds of link, which no expression for ours can hold.
+    /// A keyword of link types that the compiler does not support.
     Foreign,
     Number(u32),
     /// Two to four numbers with dots between them.
@@ -24,11 +24,11 @@ pub(super) enum TokenKind {
     Ipv6(Ipv6Addr),
     Ether([u8; 6]),
     Word(String),
-    /// `! && ||` are keywords; all other punctuation is itself.
+    /// Punctuation, except for `! && ||`, which are keywords.
     Symbol(&'static str),
 }
 
-/// Cuts a whole expression into tokens.
+/// The tokens of an expression.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, FilterError> {
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -51,12 +51,12 @@ const SYMBOLS: [&str; 26] = [
     "*", "/", ":", "=", "%", "^", "$",
 ];
 
-/// Makes a token of the text that a rule matched.
+/// Makes a token of the text that a rule has matched.
 type Make = fn(&str) -> Result<TokenKind, FilterErrorKind>;
 
-/// The first token of `rest`, which is not empty, and its length in octets.
+/// The first token of `rest`, which is not empty, and its length in bytes.
 fn token(rest: &str) -> (usize, Result<TokenKind, FilterErrorKind>) {
-    // In the order of precedence for matches of equal length.
+    // Of matches of equal length the first counts.
     let candidates: [(usize, Make); 7] = [
         (ether_length(rest), ether),
         (number_length(rest), number),
@@ -98,7 +98,7 @@ fn word_length(rest: &str) -> usize {
     rest.get(..run).unwrap_or_default().trim_end_matches(['-', '_']).len()
 }
 
-/// A backslash, which makes a word of a keyword, and what follows it.
+/// A backslash, which makes a keyword a plain word, and the keyword.
 fn escaped_length(rest: &str) -> usize {
     let Some(word) = rest.strip_prefix('\\') else { return 0 };
     match run(word, |c| !b" !()\n\t".contains(&c)) {
@@ -126,12 +126,12 @@ fn number(text: &str) -> Result<TokenKind, FilterErrorKind> {
     if radix == 8 && digits.contains(['8', '9']) {
         return Err(FilterErrorKind::Number(NumberError::NotOctal));
     }
-    // Only the size can be wrong now.
+    // The digits are valid, so the only error is overflow.
     let number = u32::from_str_radix(digits, radix).ok();
     number.map(TokenKind::Number).ok_or(FilterErrorKind::Number(NumberError::Overflow))
 }
 
-/// Two to four numbers with dots between them; each may be hexadecimal, which the meaning refuses later.
+/// Two to four numbers with dots between them. Hexadecimal ones match here and are refused by the generator.
 fn dotted_length(rest: &str) -> usize {
     let (mut length, mut parts) = (0, 0);
     loop {
@@ -145,7 +145,7 @@ fn dotted_length(rest: &str) -> usize {
         }
         length += 1;
     }
-    // A dot that no number follows, or a fifth number: what stands before that dot.
+    // The last dot has no number after it, or a fifth one: the match ends before the dot.
     if parts >= 2 { length - 1 } else { 0 }
 }
 
@@ -161,7 +161,7 @@ fn ipv6(text: &str) -> Result<TokenKind, FilterErrorKind> {
     text.parse().map(TokenKind::Ipv6).map_err(invalid)
 }
 
-/// What a word is: reserved, a constant, or just a word.
+/// A keyword, a protocol, a constant, or a plain word.
 fn word(word: &str) -> TokenKind {
     if let Some(keyword) = keyword(word) {
         TokenKind::Keyword(keyword)
@@ -205,16 +205,16 @@ fn parts_length(rest: &str, separator: &str, count: usize, digits: std::ops::Ran
 fn ether(text: &str) -> Result<TokenKind, FilterErrorKind> {
     let invalid = || FilterErrorKind::InvalidAddress { what: "Ethernet address", text: text.to_owned() };
     let parts: Vec<&str> = text.split([':', '-', '.']).collect();
-    let octets: Option<Vec<u8>> = if parts.len() == 6 {
+    let bytes: Option<Vec<u8>> = if parts.len() == 6 {
         parts.iter().map(|part| u8::from_str_radix(part, 16).ok()).collect()
     } else {
         let digits = parts.concat();
         (0..6).map(|at| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()).collect()
     };
-    octets.and_then(|octets| octets.try_into().ok()).map(TokenKind::Ether).ok_or_else(invalid)
+    bytes.and_then(|bytes| bytes.try_into().ok()).map(TokenKind::Ether).ok_or_else(invalid)
 }
 
-/// `0:2:` and the like: parts and colons, with a colon at the end.
+/// `0:2:` and the like: two or more parts, each followed by colons.
 fn bogus_ether_length(rest: &str) -> usize {
     let (mut at, mut parts, mut length) = (0, 0, 0);
     loop {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_match_wins() {
+    fn longest_match_wins() {
         assert_eq!(kinds("len-14"), [TokenKind::Word("len-14".into())]);
         assert_eq!(
             kinds("2:2]"),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_decimal_octal_or_hexadecimal() {
+    fn number_is_decimal_octal_or_hexadecimal() {
         assert_eq!(
             kinds("80 0120 0x50"),
             [TokenKind::Number(80), TokenKind::Number(80), TokenKind::Number(80)]
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn ethernet_addresses_have_five_forms() {
+    fn ethernet_address_has_five_forms() {
         let address = TokenKind::Ether([0, 0x50, 0x56, 0xab, 0xcd, 0xef]);
         for text in
             ["0:50:56:ab:cd:ef", "00-50-56-ab-cd-ef", "00.50.56.ab.cd.ef", "0050.56ab.cdef", "005056abcdef"]
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_takes_as_much_as_is_an_address() {
+    fn ipv6_token_is_the_longest_valid_address() {
         assert_eq!(kinds("::ffff:10.0.0.1"), [TokenKind::Ipv6("::ffff:10.0.0.1".parse().unwrap())]);
         assert_eq!(kinds("2001:db8::/32").len(), 3);
     }

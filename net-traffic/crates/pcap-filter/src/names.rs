@@ -1,16 +1,16 @@
-//! Names in an expression: the questions that the compiler asks, and tables made from the text of the usual files.
-//! Reading the files is the caller's affair.
+//! Names in an expression: the trait that resolves them, and a table made of the text of `/etc/services` and its like.
+//! The caller reads the files.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// Answers what a name in an expression stands for.
+/// Resolves the names in an expression.
 pub trait Names {
     /// The ports of a service, as in `/etc/services`.
     fn service(&self, name: &str) -> Service;
     /// The number of an IP protocol, as in `/etc/protocols`.
     fn protocol(&self, name: &str) -> Option<u32>;
-    /// The addresses of a host.
+    /// The addresses of a host. Empty: the name is unknown.
     fn host(&self, _name: &str) -> Vec<IpAddr> {
         Vec::new()
     }
@@ -24,14 +24,16 @@ pub trait Names {
     }
 }
 
-/// The ports that a service name stands for.
+/// The ports of a service. A service without any is unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Service {
+    /// The TCP port.
     pub tcp: Option<u16>,
+    /// The UDP port.
     pub udp: Option<u16>,
 }
 
-/// Names from the text of the usual files, and hosts as the caller finds them.
+/// Names from the text of files, and hosts from a function of the caller.
 #[derive(Debug, Clone, Default)]
 pub struct NameTable {
     services: HashMap<String, Service>,
@@ -41,11 +43,12 @@ pub struct NameTable {
     hosts: Option<FindHost>,
 }
 
-/// Gives the addresses of a host by its name.
+/// Resolves the name of a host.
 pub type FindHost = fn(&str) -> Vec<IpAddr>;
 
 impl NameTable {
-    /// Reads what `/etc/services` and `/etc/protocols` hold. Lines that are neither are skipped; the first entry counts.
+    /// Parses the text of `/etc/services` and `/etc/protocols`. Malformed lines are skipped. Of several entries for a
+    /// name the first counts.
     #[must_use]
     pub fn parse(services: &str, protocols: &str) -> Self {
         let mut table = Self::default();
@@ -70,7 +73,7 @@ impl NameTable {
         table
     }
 
-    /// Adds what `/etc/networks` and `/etc/ethers` hold.
+    /// Adds the text of `/etc/networks` and `/etc/ethers`.
     #[must_use]
     pub fn with_places(mut self, networks: &str, ethers: &str) -> Self {
         for (names, value) in networks.lines().filter_map(entry) {
@@ -79,7 +82,7 @@ impl NameTable {
                 self.networks.entry(name.to_owned()).or_insert(number);
             }
         }
-        // Here the address comes first.
+        // In this file the address precedes the name.
         for (names, value) in ethers.lines().filter_map(entry) {
             if let Some(address) = names.first().and_then(|address| ether_address(address)) {
                 self.ethers.entry(value.to_owned()).or_insert(address);
@@ -88,7 +91,7 @@ impl NameTable {
         self
     }
 
-    /// Asks for hosts.
+    /// Adds a function that resolves hosts.
     #[must_use]
     pub fn with_hosts(self, find: FindHost) -> Self {
         Self { hosts: Some(find), ..self }
@@ -117,25 +120,25 @@ impl Names for NameTable {
     }
 }
 
-/// Up to four numbers with dots; what is missing at the end is 0.
+/// Up to four numbers with dots. Missing numbers at the end are 0.
 fn network_number(text: &str) -> Option<u32> {
-    let mut octets = [0; 4];
+    let mut bytes = [0; 4];
     for (place, number) in text.split('.').enumerate() {
-        *octets.get_mut(place)? = number.parse().ok()?;
+        *bytes.get_mut(place)? = number.parse().ok()?;
     }
-    Some(u32::from_be_bytes(octets))
+    Some(u32::from_be_bytes(bytes))
 }
 
 fn ether_address(text: &str) -> Option<[u8; 6]> {
-    let mut octets = [0; 6];
+    let mut bytes = [0; 6];
     let mut digits = text.split(':');
-    for octet in &mut octets {
-        *octet = u8::from_str_radix(digits.next()?, 16).ok()?;
+    for byte in &mut bytes {
+        *byte = u8::from_str_radix(digits.next()?, 16).ok()?;
     }
-    digits.next().is_none().then_some(octets)
+    digits.next().is_none().then_some(bytes)
 }
 
-/// A line `name value alias…` as its names and its value.
+/// The names and the value of a line `name value alias…`.
 fn entry(line: &str) -> Option<(Vec<&str>, &str)> {
     let mut words = line.split('#').next()?.split_whitespace();
     let (name, value) = (words.next()?, words.next()?);
@@ -147,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_have_aliases_and_comments() {
+    fn services_file_resolves_names_and_aliases() {
         let table = NameTable::parse("# none\nsmtp 25/tcp mail # post\ndomain 53/tcp\ndomain 53/udp\n", "");
         assert_eq!(table.service("mail"), Service { tcp: Some(25), udp: None });
         assert_eq!(table.service("domain"), Service { tcp: Some(53), udp: Some(53) });
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_and_ethernet_addresses_have_names() {
+    fn networks_ethers_and_hosts_resolve() {
         let table = NameTable::default()
             .with_places("loopback 127.0.0.0\nlink-local 169.254\nbad 300\n", "2:0:0:0:0:a gate\n1:2 no\n");
         assert_eq!(table.network("loopback"), Some(0x7f00_0000));
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn protocols_have_numbers() {
+    fn protocols_file_resolves_names_and_aliases() {
         let table = NameTable::parse("", "tcp\t6\tTCP\t# it\nbad line\n");
         assert_eq!((table.protocol("TCP"), table.protocol("bad")), (Some(6), None));
     }

@@ -1,4 +1,4 @@
-//! The syntax tree. It knows no link type and no octet of a packet.
+//! The syntax tree. Independent of the link type.
 
 use std::net::Ipv6Addr;
 
@@ -7,24 +7,24 @@ use super::error::Span;
 /// An expression that is true or false of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expr {
-    /// Terms that `and` and `or` join. Both bind alike, from left to right.
+    /// Terms joined by `and` and `or`, which have equal precedence and associate to the left.
     Chain {
         first: Box<Self>,
-        rest: Vec<(Joint, Self)>,
+        rest: Vec<(Connective, Self)>,
     },
     Not(Box<Self>),
     Primitive(Primitive, Span),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Joint {
+pub(super) enum Connective {
     And,
     Or,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Primitive {
-    /// `src host 10.0.0.1`, or only `10.0.0.1` where the qualifiers are those of the identifier before it.
+    /// `src host 10.0.0.1`, or only `10.0.0.1` with the qualifiers of the identifier before it.
     Id(Qualifiers, Id),
     /// A protocol by itself.
     Protocol(Protocol),
@@ -53,7 +53,7 @@ pub(super) enum Primitive {
     Llc(Option<String>),
 }
 
-/// What says how an identifier is meant.
+/// The qualifiers of an identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Qualifiers {
     pub(super) protocol: Option<Protocol>,
@@ -71,8 +71,8 @@ pub(super) enum Direction {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Only a protocol or a direction was given, which means a host.
-    Unsaid,
+    /// Only a protocol or a direction is written. Means a host.
+    Default,
     Host,
     Net,
     Port,
@@ -87,17 +87,17 @@ pub(super) enum Id {
     Number(u32),
     /// `10.0.0.1`, `192.168`
     Dotted(String),
-    /// `10.0.0.0/8`: the text before the slash, and the number behind it
+    /// `10.0.0.0/8`: the text before the slash, and the number after it
     DottedPrefix(String, u32),
     /// `10.0.0.0 mask 255.0.0.0`
     DottedMask(String, String),
-    /// The prefix length is 128 unless it was given.
+    /// The prefix length is 128 if none is written.
     Ipv6(Ipv6Addr, u32),
     Ether([u8; 6]),
     Word(String),
 }
 
-/// Arithmetic in the order of evaluation (postfix), each step with its place.
+/// Arithmetic in postfix order, each step with its place in the expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Arithmetic {
     pub(super) steps: Vec<(Step, Span)>,
@@ -107,7 +107,7 @@ pub(super) struct Arithmetic {
 pub(super) enum Step {
     Number(u32),
     Len,
-    /// Takes the offset, gives what is there.
+    /// Replaces an offset by the bytes of the packet there.
     Load {
         protocol: Protocol,
         size: u32,
@@ -151,7 +151,7 @@ pub(super) enum ByteTest {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// `ether`, `link`, and the names of other links
+    /// `ether`, `link`, and the names of other link layers
     Link,
     Ip,
     Ip6,
@@ -194,7 +194,7 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    /// As it is written.
+    /// The keyword.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Link => "ether",

@@ -33,11 +33,11 @@ pub(super) enum Keyword {
     Pppoes,
     Geneve,
     Llc,
-    /// A keyword of packet filter logs, but also an LLC frame type.
+    /// A keyword of packet filter logs, and also an LLC frame type.
     Rnr,
 }
 
-/// The keyword that a word is.
+/// The keyword of this spelling.
 pub(super) fn keyword(word: &str) -> Option<Keyword> {
     Some(match word {
         "and" => Keyword::And,
@@ -73,7 +73,7 @@ pub(super) fn keyword(word: &str) -> Option<Keyword> {
     })
 }
 
-/// The protocol that a word is.
+/// The protocol of this spelling.
 pub(super) fn protocol(word: &str) -> Option<Protocol> {
     Some(match word {
         "link" | "ether" | "ppp" | "slip" | "fddi" | "tr" | "wlan" => Protocol::Link,
@@ -119,7 +119,7 @@ pub(super) fn protocol(word: &str) -> Option<Protocol> {
     })
 }
 
-/// Names of numbers: offsets, ICMP types, TCP flags.
+/// Named constants: offsets, ICMP types, TCP flags.
 pub(super) const CONSTANTS: [(&str, u32); 57] = [
     ("icmptype", 0),
     ("icmpcode", 1),
@@ -180,7 +180,7 @@ pub(super) const CONSTANTS: [(&str, u32); 57] = [
     ("tcp-cwr", 0x80),
 ];
 
-/// Reserved for Wi-Fi, ATM, SS7 and packet filter logs.
+/// Keywords for Wi-Fi, ATM, SS7 and packet filter logs, which the compiler does not support.
 pub(super) const FOREIGN: [&str; 51] = [
     "type",
     "subtype",

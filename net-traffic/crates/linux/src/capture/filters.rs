@@ -9,7 +9,7 @@ use net_traffic_common::packet::tail_call as stage;
 use super::interfaces::CaptureInterface;
 use super::program::{self, ProgramError};
 use crate::plan::Crossing;
-use pcap_filter::ebpf::Lowering;
+use pcap_filter::ebpf::Hook;
 use pcap_filter::{CompileOptions, FilterErrorKind, LinkType, NameTable, Program};
 
 /// The hook point of a filter.
@@ -68,12 +68,12 @@ impl Filters {
         let loaded: &OwnedFd = match self.loaded.entry((variant, hook)) {
             std::collections::hash_map::Entry::Occupied(loaded) => loaded.into_mut(),
             std::collections::hash_map::Entry::Vacant(missing) => {
-                let (lowering, next) = match hook {
-                    HookPoint::Stack(Crossing::In) => (Lowering::TcIngress, stage::CAPTURE_IN),
-                    HookPoint::Stack(Crossing::Out) => (Lowering::TcEgress, stage::CAPTURE_OUT),
-                    HookPoint::Xdp => (Lowering::Xdp, stage::CAPTURE_XDP),
+                let (hook, next) = match hook {
+                    HookPoint::Stack(Crossing::In) => (Hook::TcIngress, stage::CAPTURE_IN),
+                    HookPoint::Stack(Crossing::Out) => (Hook::TcEgress, stage::CAPTURE_OUT),
+                    HookPoint::Xdp => (Hook::Xdp, stage::CAPTURE_XDP),
                 };
-                let filter = program::load(&program, lowering, stages, next).map_err(io::Error::other)?;
+                let filter = program::load(&program, hook, stages, next).map_err(io::Error::other)?;
                 missing.insert(filter)
             }
         };

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_prog_type};
-use pcap_filter::ebpf::{EbpfInsn, Lowering, TranslateError, translate};
+use pcap_filter::ebpf::{EbpfInsn, Hook, TranslateError, translate};
 use pcap_filter::{FilterError, Program};
 
 /// Continues with the next program on the interface
@@ -31,13 +31,13 @@ pub(super) enum ProgramError {
 /// Loads the filter for one hook point. An accepted packet continues at entry `next` of the program array `stages`.
 pub(super) fn load(
     program: &Program,
-    lowering: Lowering,
+    hook: Hook,
     stages: BorrowedFd<'_>,
     next: u32,
 ) -> Result<OwnedFd, ProgramError> {
-    let is_xdp = lowering == Lowering::Xdp;
+    let is_xdp = hook == Hook::Xdp;
     let rejected = if is_xdp { XDP_PASS } else { TC_ACT_UNSPEC };
-    let code = assemble(&translate(&program.insns, lowering)?, stages.as_raw_fd(), next, rejected)?;
+    let code = assemble(&translate(&program.insns, hook)?, stages.as_raw_fd(), next, rejected)?;
     load_program(&code, is_xdp).map_err(ProgramError::Load)
 }
 
@@ -137,8 +137,7 @@ mod tests {
 
     #[test]
     fn every_exit_becomes_jump_to_end() {
-        let filter =
-            translate(&[Insn::stmt(RET | K, 0), Insn::stmt(RET | K, 96)], Lowering::TcIngress).unwrap();
+        let filter = translate(&[Insn::stmt(RET | K, 0), Insn::stmt(RET | K, 96)], Hook::TcIngress).unwrap();
         let code = assemble(&filter, 7, 1, TC_ACT_UNSPEC).unwrap();
         let exits: Vec<usize> = (0..code.len()).filter(|at| code[*at][0] == EXIT).collect();
         assert_eq!(exits, [code.len() - 1]);

@@ -1,17 +1,24 @@
-//! eBPF instructions: the encoding, and constructors for those that the translation needs.
+//! eBPF instructions: the encoding of
+//! <https://www.kernel.org/doc/html/v6.12/bpf/standardization/instruction-set.html>, and constructors for those that the
+//! translation emits.
 
-/// One eBPF instruction, before the registers are packed.
+/// One eBPF instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EbpfInsn {
+    /// The opcode.
     pub code: u8,
+    /// The destination register.
     pub dst: Register,
+    /// The source register.
     pub src: Register,
+    /// The distance of a jump, or the offset of a memory access.
     pub offset: i16,
+    /// The immediate operand.
     pub imm: i32,
 }
 
 impl EbpfInsn {
-    /// As `struct bpf_insn` lies in memory, on the machine that this runs on.
+    /// The bytes of `struct bpf_insn`, in the byte order of this machine.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 8] {
         let [dst, src] = [self.dst as u8, self.src as u8];
@@ -22,7 +29,9 @@ impl EbpfInsn {
     }
 }
 
+/// A register of eBPF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the instruction set numbers its registers")]
 #[repr(u8)]
 pub enum Register {
     R0,
@@ -60,20 +69,20 @@ const TO_BIG_ENDIAN: u8 = 0xdc;
 pub(super) enum Width {
     Word = 0x00,
     Half = 0x08,
-    Octet = 0x10,
+    Byte = 0x10,
 }
 
 impl Width {
-    pub(super) fn octets(self) -> i32 {
+    pub(super) fn bytes(self) -> i32 {
         match self {
             Self::Word => 4,
             Self::Half => 2,
-            Self::Octet => 1,
+            Self::Byte => 1,
         }
     }
 }
 
-/// Comparisons, by their jump operations.
+/// Comparisons, with the values of their jump operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compare {
     Equal = 0x10,
@@ -89,7 +98,7 @@ fn insn(code: u8, dst: Register, src: Register, offset: i16, imm: i32) -> EbpfIn
     EbpfInsn { code, dst, src, offset, imm }
 }
 
-/// `dst = imm`, 32 bits wide; the upper half becomes zero.
+/// `dst = imm`, 32 bits wide. The upper half becomes zero.
 pub(super) fn set(dst: Register, imm: u32) -> EbpfInsn {
     insn(ALU32 | MOV, dst, Register::R0, 0, imm.cast_signed())
 }
@@ -98,7 +107,7 @@ pub(super) fn copy(dst: Register, src: Register) -> EbpfInsn {
     insn(ALU64 | MOV | FROM_REGISTER, dst, src, 0, 0)
 }
 
-/// `dst = dst op imm`, 32 bits wide. Operations have the same numbers in classic BPF.
+/// `dst = dst op imm`, 32 bits wide. The operations have the values of classic BPF.
 pub(super) fn calculate_imm(op: u16, dst: Register, imm: u32) -> EbpfInsn {
     insn(ALU32 | operation(op), dst, Register::R0, 0, imm.cast_signed())
 }
@@ -107,7 +116,7 @@ pub(super) fn calculate(op: u16, dst: Register, src: Register) -> EbpfInsn {
     insn(ALU32 | operation(op) | FROM_REGISTER, dst, src, 0, 0)
 }
 
-/// 64 bits wide, as pointers need it.
+/// `dst = dst + imm`, 64 bits wide, for pointers.
 pub(super) fn add_imm(dst: Register, imm: i32) -> EbpfInsn {
     insn(ALU64, dst, Register::R0, 0, imm)
 }
@@ -144,9 +153,9 @@ pub(super) fn store_zero_double(offset: i16) -> EbpfInsn {
     insn(ST_DOUBLE, Register::R10, Register::R0, offset, 0)
 }
 
-/// What was loaded in network order becomes a number.
+/// Converts a value in network byte order to a number.
 pub(super) fn from_network_order(dst: Register, width: Width) -> EbpfInsn {
-    insn(TO_BIG_ENDIAN, dst, Register::R0, 0, width.octets() * 8)
+    insn(TO_BIG_ENDIAN, dst, Register::R0, 0, width.bytes() * 8)
 }
 
 pub(super) fn jump() -> EbpfInsn {
@@ -180,6 +189,6 @@ pub(super) fn exit() -> EbpfInsn {
 }
 
 fn operation(op: u16) -> u8 {
-    // Operations fill the upper half of an octet.
+    // An operation is the upper half of a byte.
     u8::try_from(op & 0xf0).unwrap_or(0)
 }

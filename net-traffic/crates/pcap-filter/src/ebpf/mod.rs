@@ -1,9 +1,9 @@
-//! Classic BPF → eBPF: instructions for a Linux kernel, which nothing here loads.
+//! Translates classic BPF to eBPF for a Linux kernel. The caller loads the result.
 //!
-//! The result is one complete function: R1 holds the context (`struct __sk_buff` or `struct xdp_md`), R0 returns what
-//! the classic program returns, 0 for "reject". It refers to no map, and its jumps are relative, so that it can be
-//! loaded as a program of its own or stand behind another program as a function that one calls. It needs 88 octets of
-//! stack.
+//! The result is one function. R1 holds the context (`struct __sk_buff` or `struct xdp_md`,
+//! <https://github.com/gregkh/linux/blob/v6.12.117/include/uapi/linux/bpf.h#L6240>). R0 returns what the classic program
+//! returns, 0 for "reject". The function refers to no map and its jumps are relative, so a caller can load it as a
+//! program, or append it to a program that calls it. It uses 88 bytes of stack.
 
 mod insn;
 mod packet;
@@ -18,22 +18,25 @@ use insn::{
     load_double, set, store_double, store_word, store_zero_double, store_zero_word,
 };
 
-/// Where the function will run: what the context is, and how it reaches the packet.
+/// The hook that the program runs at. It determines the context and the access to the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lowering {
-    /// A TC or TCX program for packets that come in.
+pub enum Hook {
+    /// TC or TCX, received packets.
     TcIngress,
-    /// A TC or TCX program for packets that go out. The kernel has not marked them as outgoing yet; this does.
+    /// TC or TCX, sent packets. At this hook the kernel has not set the packet type to `PACKET_OUTGOING` yet; the
+    /// translation treats each packet as outgoing.
     TcEgress,
-    /// An XDP program. It sees only what comes in, and no VLAN tag that hardware took out of the frame.
+    /// XDP: received packets, without a VLAN tag that the hardware took out of the frame.
     Xdp,
 }
 
-/// Why a program was not translated.
+/// Why a program is not translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TranslateError {
+    /// The instruction at this index is invalid.
     #[error("instruction {0} is not classic BPF, or jumps out of the program")]
     Invalid(usize),
+    /// The jump at this index does not fit the 16-bit offset of eBPF.
     #[error("the jump of instruction {0} is too far for eBPF")]
     TooFar(usize),
 }
@@ -41,10 +44,10 @@ pub enum TranslateError {
 /// Translates a program.
 ///
 /// # Errors
-/// For instructions that no compiler here makes, and for jumps over more than 32767 eBPF instructions.
-pub fn translate(insns: &[Insn], lowering: Lowering) -> Result<Vec<EbpfInsn>, TranslateError> {
+/// If an instruction is invalid, jumps out of the program, or jumps over more than 32767 eBPF instructions.
+pub fn translate(insns: &[Insn], hook: Hook) -> Result<Vec<EbpfInsn>, TranslateError> {
     let mut translation = Translation {
-        lowering,
+        hook,
         is_long: insns.len() > LONG,
         code: Vec::new(),
         starts: Vec::with_capacity(insns.len()),
@@ -58,38 +61,39 @@ pub fn translate(insns: &[Insn], lowering: Lowering) -> Result<Vec<EbpfInsn>, Tr
     translation.finish()
 }
 
-/// Where each thing is. R0 to R5 are for the moment; calls destroy them.
+/// The use of the registers. R0 to R5 are temporary; a helper call overwrites them.
 const CONTEXT: Register = Register::R6;
 const A: Register = Register::R7;
 const X: Register = Register::R8;
-/// The beginning of the packet, for XDP.
+/// The start of the packet, for XDP.
 const DATA: Register = Register::R9;
 const FRAME: Register = Register::R10;
 
-/// The stack from the top: what was loaded, how often a loop went back, scratch memory.
+/// The stack from the top: the bytes of a load by helper, the count of backward jumps, scratch memory.
 const LOADED: i16 = -8;
-/// Within what was loaded, when that is not needed any more.
-const FORGETFUL: i16 = -4;
+/// A part of `LOADED`, which is free between loads. For X, to drop what the verifier tracks of it.
+const UNTRACKED: i16 = -4;
 const BACKWARD_JUMPS: i16 = -16;
 const MEMORY_TOP: i16 = -16;
 
-/// Longer filters are kept short: the jumps of eBPF do not reach farther, and the verifier follows every way.
+/// A filter of more instructions gets shorter code for each load: its jumps stay within 16 bits, and the verifier has
+/// fewer paths to follow.
 const LONG: usize = 512;
 
 struct Translation {
-    lowering: Lowering,
+    hook: Hook,
     is_long: bool,
     code: Vec<EbpfInsn>,
-    /// Where each classic instruction begins.
+    /// The eBPF index of each classic instruction.
     starts: Vec<usize>,
     jumps: Vec<Jump>,
 }
 
-/// A jump whose distance is not known yet.
+/// A jump whose offset is filled in at the end.
 struct Jump {
-    /// The eBPF instruction.
+    /// The index of the eBPF instruction.
     at: usize,
-    /// The classic instruction that it is part of.
+    /// The index of the classic instruction that it belongs to.
     within: usize,
     target: Target,
 }
@@ -101,10 +105,10 @@ enum Target {
 }
 
 impl Translation {
-    /// Everything begins as zero, which the verifier wants to see for what is read.
+    /// Sets A, X and the scratch words that the program reads to zero. The verifier refuses a read of uninitialized stack.
     fn prologue(&mut self, insns: &[Insn]) {
         self.code.extend([copy(CONTEXT, Register::R1), set(A, 0), set(X, 0)]);
-        if self.lowering == Lowering::Xdp {
+        if self.hook == Hook::Xdp {
             self.code.push(load(DATA, insn::Width::Word, CONTEXT, packet::XDP_DATA));
         }
         let reads = |insn: &&Insn| matches!(insn.class(), bpf::LD | bpf::LDX) && insn.mode() == bpf::MEM;
@@ -132,12 +136,12 @@ impl Translation {
             bpf::JMP => self.branch(at, insn),
             bpf::RET => {
                 let returned =
-                    if insn.code & 0x18 == 0x10 { copy(Register::R0, A) } else { set(Register::R0, insn.k) };
+                    if insn.returns_a() { copy(Register::R0, A) } else { set(Register::R0, insn.k) };
                 self.code.extend([returned, exit()]);
                 Ok(())
             }
             _ => {
-                self.code.push(if insn.code & 0xf8 == bpf::TXA { copy(A, X) } else { copy(X, A) });
+                self.code.push(if insn.copies_to_a() { copy(A, X) } else { copy(X, A) });
                 Ok(())
             }
         }
@@ -191,7 +195,7 @@ impl Translation {
                 self.code.push(calculate(op, A, X));
             }
             (_, true) if shifts => {
-                // A wide shift gives zero here, and in eBPF a shift by the lower bits.
+                // A shift by more than 31 gives 0 in classic BPF. eBPF shifts by the lower five bits.
                 let mut over = jump_if_imm(Compare::LessEqual, X, 31);
                 over.offset = 2;
                 let mut done = jump();
@@ -237,15 +241,15 @@ impl Translation {
         Ok(())
     }
 
-    /// A loop that has gone back too often rejects; so the verifier knows that it ends.
+    /// Counts a backward jump, and rejects after the last one, so that the verifier finds an end of the loop.
     fn count_backward_jump(&mut self, at: usize) {
-        let most = i32::try_from(MAX_BACKWARD_JUMPS).unwrap_or(i32::MAX);
+        let limit = i32::try_from(MAX_BACKWARD_JUMPS).unwrap_or(i32::MAX);
         self.code.extend([load_double(Register::R1, FRAME, BACKWARD_JUMPS), insn::add_imm(Register::R1, 1)]);
-        self.jump_to_reject(at, jump_if_wide_imm(Compare::Greater, Register::R1, most));
+        self.jump_to_reject(at, jump_if_wide_imm(Compare::Greater, Register::R1, limit));
         self.code.push(store_double(BACKWARD_JUMPS, Register::R1));
-        // A round trip through a word that is not aligned to eight makes the verifier forget what X can be. So all ways
-        // through the loop look the same to it, and it follows one of them, not every combination.
-        self.code.extend([store_word(FORGETFUL, X), load(X, insn::Width::Word, FRAME, FORGETFUL)]);
+        // The verifier tracks no value that is stored at an offset not aligned to eight. After this store and load X is
+        // unknown on each path through the loop, so the verifier prunes all but one of them.
+        self.code.extend([store_word(UNTRACKED, X), load(X, insn::Width::Word, FRAME, UNTRACKED)]);
     }
 
     fn reject(&mut self, within: usize) {
@@ -261,7 +265,7 @@ impl Translation {
         self.code.push(insn);
     }
 
-    /// Puts the rejecting end behind the program, where a jump leads there, and the distances into the jumps.
+    /// Appends the rejecting end, if a jump leads there, and fills in the offsets of the jumps.
     fn finish(mut self) -> Result<Vec<EbpfInsn>, TranslateError> {
         let reject = self.code.len();
         if self.jumps.iter().any(|jump| matches!(jump.target, Target::Reject)) {
@@ -282,7 +286,7 @@ impl Translation {
     }
 }
 
-/// Where a word of scratch memory is on the stack.
+/// The stack offset of a word of scratch memory.
 fn memory(word: u32) -> Option<i16> {
     let word = i16::try_from(word)
         .ok()

@@ -1,16 +1,15 @@
-//! Identifiers as hosts and networks, and which meaning an identifier has.
+//! Identifiers: the choice by their kind, hosts and networks.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::super::bpf;
 use super::super::error::FilterErrorKind;
 use super::super::syntax::{Direction, Id, Kind, Protocol, Qualifiers};
 use super::condition::CondId;
 use super::link::{ETHERTYPE_ARP, ETHERTYPE_DECNET, ETHERTYPE_IP, ETHERTYPE_IP6, ETHERTYPE_RARP};
-use super::offset::Place;
+use super::offset::Origin;
 use super::{Generator, Result};
 
-/// An IPv4 address in host order and the bits of it that count.
+/// An IPv4 address and its mask, in host order.
 #[derive(Clone, Copy)]
 struct Net {
     address: u32,
@@ -23,7 +22,7 @@ impl Generator<'_> {
             Kind::Gateway => Err(FilterErrorKind::Gateway),
             Kind::Port | Kind::PortRange => self.port_id(qualifiers, id),
             Kind::Proto | Kind::ProtoChain => self.proto_id(qualifiers, id),
-            Kind::Unsaid | Kind::Host | Kind::Net => self.host_id(qualifiers, id),
+            Kind::Default | Kind::Host | Kind::Net => self.host_id(qualifiers, id),
         }
     }
 
@@ -129,7 +128,7 @@ impl Generator<'_> {
         match qualifiers.protocol {
             None => {
                 let ip = self.ipv4_addresses(net, direction, ETHERTYPE_IP)?;
-                if self.layers.labels > 0 {
+                if self.layers.mpls_labels > 0 {
                     return Ok(ip);
                 }
                 let arp = self.ipv4_addresses(net, direction, ETHERTYPE_ARP)?;
@@ -153,7 +152,7 @@ impl Generator<'_> {
         self.either_end(direction, |generator, is_source| {
             let offset = if is_source { source } else { destination };
             let carried = generator.linktype(kind)?;
-            let address = generator.masked_equal(Place::Network, offset, bpf::W, net.address, net.mask);
+            let address = generator.masked_equal(Origin::Network.word(offset), net.address, net.mask);
             Ok(generator.conditions.and(carried, address))
         })
     }
@@ -175,7 +174,7 @@ impl Generator<'_> {
             let mut joined = generator.linktype(ETHERTYPE_IP6)?;
             let mut offset = if source { 8 } else { 24 };
             for (bits, mask) in bits.into_iter().zip(mask) {
-                let word = generator.masked_equal(Place::Network, offset, bpf::W, bits, mask);
+                let word = generator.masked_equal(Origin::Network.word(offset), bits, mask);
                 joined = generator.conditions.and(joined, word);
                 offset += 4;
             }
@@ -183,9 +182,9 @@ impl Generator<'_> {
         })
     }
 
-    /// A `DECnet` address, in the header with short or long addresses, with or without an octet of padding.
+    /// A `DECnet` address, in the header with short or long addresses, with or without a byte of padding.
     fn decnet_host(&mut self, address: u32, direction: Option<Direction>) -> Result<CondId> {
-        // The lower half, little-endian on the wire.
+        // 16 bits, little-endian on the wire.
         let [low, high, _, _] = address.to_le_bytes();
         let on_wire = u32::from(u16::from_be_bytes([low, high]));
         self.either_end(direction, |generator, source| {
@@ -195,12 +194,12 @@ impl Generator<'_> {
             for (flags, at) in [(2, short), (6, long)] {
                 for padded in [false, true] {
                     let format = if padded {
-                        generator.masked_equal(Place::Network, 2, bpf::H, 0x8100 | flags, 0xff07)
+                        generator.masked_equal(Origin::Network.half(2), 0x8100 | flags, 0xff07)
                     } else {
-                        generator.masked_equal(Place::Network, 2, bpf::B, flags, 0x07)
+                        generator.masked_equal(Origin::Network.byte(2), flags, 0x07)
                     };
                     let at = 2 + at + u32::from(padded);
-                    let node = generator.equal(Place::Network, at, bpf::H, on_wire);
+                    let node = generator.equal(Origin::Network.half(at), on_wire);
                     let form = generator.conditions.and(format, node);
                     any = Some(match any {
                         None => form,
@@ -220,7 +219,7 @@ fn exactly(address: u32) -> Net {
     Net { address, mask: u32::MAX }
 }
 
-/// A plain number as a network: leading zero octets are not meant.
+/// A plain number as a network: `10` is 10.0.0.0/8. The mask covers the bytes from the first that is not zero.
 fn promoted(mut address: u32) -> Net {
     let mut mask = u32::MAX;
     while address != 0 && address & 0xff00_0000 == 0 {
@@ -230,23 +229,23 @@ fn promoted(mut address: u32) -> Net {
     Net { address, mask }
 }
 
-/// One to four decimal octets from the left; those that are missing do not count.
+/// One to four decimal bytes from the left. The mask covers the bytes that are written.
 fn dotted(text: &str) -> Result<Net> {
     let invalid = || FilterErrorKind::InvalidAddress { what: "IPv4 address", text: text.to_owned() };
     let mut net = Net { address: 0, mask: 0 };
     let mut shift = 32;
     for part in text.split('.') {
         let decimal = part.bytes().all(|c| c.is_ascii_digit());
-        let octet: Option<u8> = if decimal { part.parse().ok() } else { None };
-        let octet = octet.ok_or_else(invalid)?;
+        let byte: Option<u8> = if decimal { part.parse().ok() } else { None };
+        let byte = byte.ok_or_else(invalid)?;
         shift -= 8;
-        net.address |= u32::from(octet) << shift;
+        net.address |= u32::from(byte) << shift;
         net.mask |= 0xff << shift;
     }
     Ok(net)
 }
 
-/// `area.node`, or the number that both make.
+/// `area.node`, or the number of both.
 fn decnet_address(id: &Id) -> Result<u32> {
     const AREAS: u32 = 0xfc00;
     const NODES: u32 = 0x03ff;
@@ -264,6 +263,6 @@ fn decnet_address(id: &Id) -> Result<u32> {
 }
 
 fn words(bits: u128) -> [u32; 4] {
-    let octets = bits.to_be_bytes();
-    [0, 4, 8, 12].map(|at| u32::from_be_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]))
+    let bytes = bits.to_be_bytes();
+    [0, 4, 8, 12].map(|at| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]))
 }

@@ -1,14 +1,14 @@
-//! Arithmetic and comparisons. Every intermediate result has a scratch word; the optimizer removes most of them.
+//! Arithmetic and comparisons. Each intermediate result has a word of scratch memory; the optimizer removes most.
 
 use super::super::bpf::{self, Insn, MEMORY_WORDS};
 use super::super::error::{FilterError, FilterErrorKind};
 use super::super::syntax::{Arithmetic, Operator, Protocol, Relation, Step};
 use super::condition::{CondId, Test};
-use super::offset::{Place, load_a, load_x, store_a};
+use super::offset::{Field, Origin, load_a, load_x, store_a};
 use super::protocol::ICMP6;
 use super::{Generator, Result};
 
-/// Which scratch words hold something. Freed words are given out again, the one last looked at first.
+/// The words of scratch memory in use. The search for a free one begins at the word that was found last.
 #[derive(Debug, Default)]
 pub(super) struct Registers {
     used: [bool; MEMORY_WORDS],
@@ -34,7 +34,8 @@ impl Registers {
     }
 }
 
-/// A value on the way: how to compute it, where it will be, and what must be true for it to mean anything.
+/// An intermediate result: the statements that compute it, the scratch word that holds it, and the condition under which
+/// it is defined.
 struct Value {
     stmts: Vec<Insn>,
     register: u32,
@@ -120,7 +121,7 @@ impl Generator<'_> {
         Ok(operand)
     }
 
-    /// Both operands' values, but only the left one's guard.
+    /// Computes with both operands. Only the left one's guard is kept, as in libpcap.
     fn binary(&mut self, operator: Operator, left: Value, right: Value) -> Result<Value> {
         check_constant(operator, &right)?;
         let op = match operator {
@@ -161,7 +162,7 @@ impl Generator<'_> {
             Protocol::Radio | Protocol::Ah | Protocol::Esp => {
                 return Err(FilterErrorKind::NotIndexable(protocol.name()));
             }
-            Protocol::Link => (offset.guard, self.load_indexed(Place::LinkHeader, offset.register, size)),
+            Protocol::Link => (offset.guard, self.load_indexed(Origin::LinkHeader, offset.register, size)),
             Protocol::Ip
             | Protocol::Ip6
             | Protocol::Arp
@@ -174,7 +175,7 @@ impl Generator<'_> {
             | Protocol::Mopdl => {
                 let carried = self.protocol_alone(protocol)?;
                 let guard = self.guarded(offset.guard, carried);
-                (Some(guard), self.load_indexed(Place::Network, offset.register, size))
+                (Some(guard), self.load_indexed(Origin::Network, offset.register, size))
             }
             Protocol::Sctp
             | Protocol::Tcp
@@ -191,14 +192,14 @@ impl Generator<'_> {
                 let guard = self.guarded(offset.guard, guard);
                 let ip = self.protocol_alone(Protocol::Ip)?;
                 let guard = self.conditions.and(ip, guard);
-                (Some(guard), self.load_indexed(Place::Ipv4Payload, offset.register, size))
+                (Some(guard), self.load_indexed(Origin::Ipv4Payload, offset.register, size))
             }
             Protocol::Icmp6 => {
                 let ip6 = self.protocol_alone(Protocol::Ip6)?;
                 let guard = self.guarded(offset.guard, ip6);
-                let next = self.equal(Place::Network, 6, bpf::B, ICMP6);
+                let next = self.equal(Origin::Network.byte(6), ICMP6);
                 let guard = self.conditions.and(guard, next);
-                (Some(guard), self.load_indexed(Place::Ipv6Payload, offset.register, size))
+                (Some(guard), self.load_indexed(Origin::Ipv6Payload, offset.register, size))
             }
             _ => return Err(FilterErrorKind::NotIndexable(protocol.name())),
         };
@@ -207,16 +208,16 @@ impl Generator<'_> {
         Ok(Value { stmts, register, guard })
     }
 
-    /// Loads into A what is at an offset that a scratch word holds.
-    fn load_indexed(&self, place: Place, offset: u32, size: u16) -> Vec<Insn> {
+    /// Statements that load into A from an offset that is in a scratch word.
+    fn load_indexed(&self, origin: Origin, offset: u32, size: u16) -> Vec<Insn> {
         let add = [
             load_a(offset),
             Insn::stmt(bpf::ALU | bpf::ADD | bpf::X, 0),
             Insn::stmt(bpf::MISC | bpf::TAX, 0),
         ];
-        let load = self.load(place, 0, size);
+        let load = self.load(Field { origin, offset: 0, size });
         match load.split_last() {
-            // What makes X the beginning of the header, then the load itself.
+            // First the statements that set X to the header, last the load.
             Some((last, before)) if !before.is_empty() => {
                 before.iter().copied().chain(add).chain([*last]).collect()
             }
@@ -228,8 +229,8 @@ impl Generator<'_> {
     }
 }
 
-/// Refuses division by zero and shifts that are too wide. Only the operand's first instruction is looked at, so that
-/// `0 + 2` and `ip[0]` count as zero: libpcap does so too.
+/// Refuses a division by zero and a shift by more than 31. The check reads the first instruction of the operand only, as
+/// libpcap's does, so `0 + 2` and `ip[0]` count as zero.
 fn check_constant(operator: Operator, right: &Value) -> Result<()> {
     let Some(first) = right.stmts.first().filter(|insn| insn.code == bpf::LD | bpf::IMM) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `protochain`: a loop over extension headers, the only one in the language.
+//! `protochain`: a loop over extension headers, the only loop of the language.
 
 use super::super::bpf::{self, Insn};
 use super::super::error::FilterErrorKind;
@@ -9,7 +9,7 @@ use super::offset::{load_a, store_a};
 use super::protocol::AH;
 use super::{Generator, Result};
 
-/// IPv6 extension headers whose length is in units of 8 octets: hop-by-hop, destination options, routing, fragment.
+/// IPv6 extension headers with a length in units of 8 bytes: hop-by-hop, destination options, routing, fragment.
 const IPV6_EXTENSIONS: [u32; 4] = [0, 60, 43, 44];
 const NO_NEXT_HEADER: u32 = 59;
 
@@ -41,12 +41,13 @@ impl Generator<'_> {
     }
 }
 
-/// Leaves in A the number of the header where the search ended. X is the offset of a header, A its number.
+/// Statements that leave in A the protocol number at which the search ended. In the loop X is the offset of a header and
+/// A its number.
 ///
-/// Two quirks are libpcap's and kept: behind an authentication header X holds the header's length and not its end, so
-/// that the search goes on from the beginning of the packet; and so it may go in circles.
+/// One error of libpcap is kept: after an authentication header X is the length of the header and not its end. The
+/// search continues near the beginning of the packet and may never end.
 fn header_loop(number: u32, kind: u32, base: u32, register: u32) -> Vec<Insn> {
-    let octet = |offset: u32| Insn::stmt(bpf::LD | bpf::IND | bpf::B, base.wrapping_add(offset));
+    let byte = |offset: u32| Insn::stmt(bpf::LD | bpf::IND | bpf::B, base.wrapping_add(offset));
     let add = |k| Insn::stmt(bpf::ALU | bpf::ADD | bpf::K, k);
     let multiply = |k| Insn::stmt(bpf::ALU | bpf::MUL | bpf::K, k);
     let to_x = Insn::stmt(bpf::MISC | bpf::TAX, 0);
@@ -54,9 +55,9 @@ fn header_loop(number: u32, kind: u32, base: u32, register: u32) -> Vec<Insn> {
     let equal = |k, jt, jf| Insn::jump(bpf::JMP | bpf::JEQ | bpf::K, k, jt, jf);
 
     let extension = [
-        octet(0),
+        byte(0),
         store_a(register),
-        octet(1),
+        byte(1),
         add(1),
         multiply(8),
         Insn::stmt(bpf::ALU | bpf::ADD | bpf::X, 0),
@@ -65,18 +66,18 @@ fn header_loop(number: u32, kind: u32, base: u32, register: u32) -> Vec<Insn> {
     ];
     let authentication = [
         to_a,
-        octet(0),
+        byte(0),
         store_a(register),
         to_a,
         add(1),
         to_x,
-        octet(0),
+        byte(0),
         add(2),
         multiply(4),
         to_x,
         load_a(register),
     ];
-    // Jumps are within one list of known size, so their distances are small.
+    // The list has less than 256 instructions.
     let distance = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
     let mut list = if kind == ETHERTYPE_IP {
         vec![

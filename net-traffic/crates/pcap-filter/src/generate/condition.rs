@@ -1,4 +1,4 @@
-//! Tests, and what joins them: a tree in one vector, so that a long chain is no deep recursion.
+//! The tree of tests. Its nodes are in one vector, so that dropping a long chain does not recurse.
 
 use super::super::bpf::{self, Insn, MAX_INSNS};
 use super::super::error::FilterErrorKind;
@@ -6,11 +6,11 @@ use super::super::error::FilterErrorKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct CondId(usize);
 
-/// Statements that end in one comparison of A.
+/// Statements, and a comparison of A after them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Test {
     pub(in super::super) stmts: Vec<Insn>,
-    /// A conditional jump's code, its class and source included.
+    /// The code of a conditional jump, with class and source.
     pub(in super::super) code: u16,
     pub(in super::super) k: u32,
 }
@@ -31,7 +31,7 @@ impl Test {
 pub(in super::super) enum Condition {
     Test(Test),
     Not(CondId),
-    /// The first is tested first.
+    /// The first condition is tested first.
     And(CondId, CondId),
     Or(CondId, CondId),
 }
@@ -78,10 +78,10 @@ impl Conditions {
         self.test(Test::new(vec![Insn::stmt(bpf::LD | bpf::IMM, value)], bpf::JEQ, 0))
     }
 
-    /// Bounds the work of the optimizer, which might still make a program short enough.
+    /// Bounds the time of the optimizer. A program of more than [`MAX_INSNS`] may still become short enough.
     pub(super) fn check_size(&self) -> Result<(), FilterErrorKind> {
-        const MOST: usize = 16 * MAX_INSNS;
-        if self.insns > MOST { Err(FilterErrorKind::TooLong(MAX_INSNS)) } else { Ok(()) }
+        const LIMIT: usize = 16 * MAX_INSNS;
+        if self.insns > LIMIT { Err(FilterErrorKind::TooLong(MAX_INSNS)) } else { Ok(()) }
     }
 
     fn add(&mut self, condition: Condition) -> CondId {

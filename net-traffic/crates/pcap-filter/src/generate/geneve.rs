@@ -1,20 +1,21 @@
-//! `geneve`: a tunnel in UDP. Its header has a variable length, so what follows is found through scratch words.
+//! `geneve`: a tunnel in UDP (RFC 8926). Its header has a variable length, so scratch words hold the offsets of the inner
+//! headers.
 
 use super::super::bpf::{self, Insn};
 use super::super::error::FilterErrorKind;
 use super::condition::{CondId, Test};
 use super::layers::{Base, Link};
 use super::link::{ETHERTYPE_IP, ETHERTYPE_IP6};
-use super::offset::{Place, load_x, store_a};
+use super::offset::{Origin, load_x, store_a};
 use super::{Generator, Result};
 
 const PORT: u32 = 6081;
-/// Behind the UDP header.
+/// The length of the UDP header, and of the fixed part of the Geneve header.
 const HEADER: u32 = 8;
-/// The payload is an Ethernet frame.
+/// The protocol type of an inner Ethernet frame.
 const ETHERNET: u32 = 0x6558;
 
-/// Scratch words that hold where the inner headers are.
+/// The scratch words with the offsets of the inner headers.
 #[derive(Clone, Copy)]
 struct Inner {
     kind: u32,
@@ -39,7 +40,7 @@ impl Generator<'_> {
         let found = self.find_inner(inner);
         let layers = &mut self.layers;
         layers.link = Link::Ethernet;
-        layers.kind = Base::in_register(inner.kind);
+        layers.type_field = Base::in_register(inner.kind);
         layers.header = Base::in_register(inner.header);
         layers.payload = Base::in_register(inner.payload);
         layers.network = 0;
@@ -48,14 +49,14 @@ impl Generator<'_> {
         Ok(self.conditions.and(outer, found))
     }
 
-    /// Geneve over one IP version. A true outcome leaves in A where, from [`Self::ipv4_load_constant`], UDP begins.
+    /// Geneve over one IP version. If it matches, A plus [`Self::ipv4_load_constant`] is the offset of the UDP header.
     fn geneve_over(&mut self, kind: u32, vni: Option<u32>) -> Result<CondId> {
-        let place = if kind == ETHERTYPE_IP { Place::Ipv4Payload } else { Place::Ipv6Payload };
+        let origin = if kind == ETHERTYPE_IP { Origin::Ipv4Payload } else { Origin::Ipv6Payload };
         let port = self.udp_destination(PORT, kind)?;
-        let version = self.masked_equal(place, HEADER, bpf::B, 0, 0xc0);
+        let version = self.masked_equal(origin.byte(HEADER), 0, 0xc0);
         let mut matched = self.conditions.and(port, version);
         if let Some(vni) = vni {
-            let number = self.masked_equal(place, HEADER + 4, bpf::W, vni << 8, 0xffff_ff00);
+            let number = self.masked_equal(origin.word(HEADER + 4), vni << 8, 0xffff_ff00);
             matched = self.conditions.and(matched, number);
         }
         let udp = if kind == ETHERTYPE_IP {
@@ -73,7 +74,7 @@ impl Generator<'_> {
         Ok(self.conditions.and(matched, udp))
     }
 
-    /// Stores where the inner link type, link header and payload begin. A holds where UDP begins.
+    /// Stores the offsets of the inner type field, link header and payload. A is as [`Self::geneve_over`] leaves it.
     fn find_inner(&mut self, inner: Inner) -> CondId {
         let alu = |op, k| Insn::stmt(bpf::ALU | op | bpf::K, k);
         let to_x = Insn::stmt(bpf::MISC | bpf::TAX, 0);
@@ -82,10 +83,10 @@ impl Generator<'_> {
         let locate = vec![
             alu(bpf::ADD, header),
             to_x,
-            // The type of the payload is in the third and fourth octet.
+            // The type of the payload is at offset 2.
             alu(bpf::ADD, 2),
             store_a(inner.kind),
-            // The options' length is in units of four octets.
+            // The length of the options is in units of 4 bytes.
             Insn::stmt(bpf::LD | bpf::IND | bpf::B, 0),
             alu(bpf::AND, 0x3f),
             alu(bpf::MUL, 4),

@@ -1,8 +1,8 @@
-//! Where the headers are: the state that moves as encapsulations are named.
+//! The offsets of the headers. Each encapsulation in an expression moves them.
 
 use super::super::LinkType;
 
-/// A place in the packet: octets from its beginning, and perhaps a scratch word that is added at run time.
+/// An offset into the packet: a constant, and the value of a scratch word that is added at run time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Base {
     /// Modulo 2³².
@@ -19,19 +19,19 @@ impl Base {
         Self { constant: 0, register: Some(register) }
     }
 
-    pub(super) fn plus(self, octets: u32) -> Self {
-        Self { constant: self.constant.wrapping_add(octets), ..self }
+    pub(super) fn plus(self, bytes: u32) -> Self {
+        Self { constant: self.constant.wrapping_add(bytes), ..self }
     }
 }
 
-/// How a link header says what it carries.
+/// The format of the link header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
     Ethernet,
     Raw,
     LinuxSll,
     LinuxSll2,
-    /// Behind `pppoes`.
+    /// After `pppoes`.
     Ppp,
 }
 
@@ -50,22 +50,24 @@ impl Link {
 pub(super) struct Layers {
     pub(super) link: Link,
     pub(super) header: Base,
-    /// The field with the type of the payload. Raw IP has none, and asks the IP version.
-    pub(super) kind: Base,
+    /// The field with the type of the payload. Raw IP has none; the IP version is tested instead.
+    pub(super) type_field: Base,
     pub(super) payload: Base,
-    /// From the payload to the network header.
+    /// The distance from the payload to the network header.
     pub(super) network: u32,
-    /// The same for protocols over 802.2 without SNAP.
+    /// The distance for protocols over 802.2 without SNAP.
     pub(super) network_over_llc: u32,
-    pub(super) labels: u32,
-    /// Whether a VLAN tag was named already.
-    pub(super) tagged: bool,
+    /// How many `mpls` precede.
+    pub(super) mpls_labels: u32,
+    /// Whether `vlan` precedes.
+    pub(super) in_vlan: bool,
+    /// Whether `geneve` precedes, and no other link header after it.
     pub(super) in_geneve: bool,
 }
 
 impl Layers {
     pub(super) fn new(linktype: LinkType) -> Self {
-        let (link, kind, payload, network_over_llc) = match linktype {
+        let (link, type_field, payload, network_over_llc) = match linktype {
             LinkType::Ethernet => (Link::Ethernet, 12, 14, 3),
             LinkType::Raw => (Link::Raw, 0, 0, 0),
             LinkType::LinuxSll => (Link::LinuxSll, 14, 16, 0),
@@ -74,12 +76,12 @@ impl Layers {
         Self {
             link,
             header: Base::fixed(0),
-            kind: Base::fixed(kind),
+            type_field: Base::fixed(type_field),
             payload: Base::fixed(payload),
             network: 0,
             network_over_llc,
-            labels: 0,
-            tagged: false,
+            mpls_labels: 0,
+            in_vlan: false,
             in_geneve: false,
         }
     }

@@ -1,11 +1,11 @@
-//! What the link header says: the type of its payload, link addresses, direction.
+//! Tests of the link header: the type of the payload, link addresses, direction.
 
 use super::super::bpf::{self, Insn, METADATA_IFINDEX, METADATA_PACKET_TYPE};
 use super::super::error::FilterErrorKind;
 use super::super::syntax::{Direction, Protocol};
 use super::condition::{CondId, Test};
 use super::layers::Link;
-use super::offset::{Place, load_a, load_x};
+use super::offset::{Origin, load_a, load_x};
 use super::{Generator, Result};
 
 pub(super) const ETHERTYPE_IP: u32 = 0x0800;
@@ -26,20 +26,20 @@ pub(super) const ETHERTYPE_MPLS: u32 = 0x8847;
 const ETHERTYPE_IPX: u32 = 0x8137;
 const ETHERTYPE_XNS: u32 = 0x0600;
 
-/// SAPs of 802.2; below every `EtherType`, so that one number space holds both.
+/// SAPs of 802.2. All are below every `EtherType`, so that one number space holds both.
 pub(super) const SAP_ISO: u32 = 0xfe;
 pub(super) const SAP_STP: u32 = 0x42;
 pub(super) const SAP_IPX: u32 = 0xe0;
 pub(super) const SAP_NETBEUI: u32 = 0xf0;
 const SAP_IP: u32 = 0x06;
 
-/// The type field holds a length up to here.
+/// A type field up to this value is a length.
 pub(super) const LARGEST_LENGTH: u32 = 1500;
 
 impl Generator<'_> {
     /// A test for the type of the payload: an `EtherType` or a SAP.
     pub(super) fn linktype(&mut self, kind: u32) -> Result<CondId> {
-        if self.layers.labels > 0 {
+        if self.layers.mpls_labels > 0 {
             return self.linktype_behind_mpls(kind);
         }
         Ok(match self.layers.link {
@@ -50,23 +50,23 @@ impl Generator<'_> {
                 _ => self.conditions.never(),
             },
             Link::LinuxSll => self.cooked_linktype(kind),
-            Link::LinuxSll2 => self.equal(Place::LinkKind, 0, bpf::H, kind),
-            Link::Ppp => self.equal(Place::LinkKind, 0, bpf::H, ppp_protocol(kind)),
+            Link::LinuxSll2 => self.equal(Origin::TypeField.half(0), kind),
+            Link::Ppp => self.equal(Origin::TypeField.half(0), ppp_protocol(kind)),
         })
     }
 
     fn ip_version(&mut self, version: u32) -> CondId {
-        self.masked_equal(Place::Network, 0, bpf::B, version << 4, 0xf0)
+        self.masked_equal(Origin::Network.byte(0), version << 4, 0xf0)
     }
 
-    /// MPLS does not say what it carries: the bottom of the stack, and the IP version, must do.
+    /// An MPLS label does not name its payload. The test is for the bottom of the stack and the IP version.
     fn linktype_behind_mpls(&mut self, kind: u32) -> Result<CondId> {
         let version = match kind {
             ETHERTYPE_IP => 4,
             ETHERTYPE_IP6 => 6,
             _ => return Err(FilterErrorKind::NotBehindMpls),
         };
-        let bottom = self.masked_equal(Place::PreviousLabel, 2, bpf::B, 1, 1);
+        let bottom = self.masked_equal(Origin::PreviousLabel.byte(2), 1, 1);
         let version = self.ip_version(version);
         Ok(self.conditions.and(bottom, version))
     }
@@ -75,15 +75,15 @@ impl Generator<'_> {
         match kind {
             SAP_ISO | SAP_IP | SAP_NETBEUI => {
                 let length = self.has_length();
-                let saps = self.equal(Place::Llc, 0, bpf::H, kind << 8 | kind);
+                let saps = self.equal(Origin::Llc.half(0), kind << 8 | kind);
                 self.conditions.and(length, saps)
             }
             SAP_IPX => {
-                let kind = self.equal(Place::LinkKind, 0, bpf::H, ETHERTYPE_IPX);
+                let kind = self.equal(Origin::TypeField.half(0), ETHERTYPE_IPX);
                 let length = self.has_length();
                 let snap = self.snap(0, ETHERTYPE_IPX);
-                let with_sap = self.equal(Place::Llc, 0, bpf::B, SAP_IPX);
-                let novell = self.equal(Place::Llc, 0, bpf::H, 0xffff);
+                let with_sap = self.equal(Origin::Llc.byte(0), SAP_IPX);
+                let novell = self.equal(Origin::Llc.half(0), 0xffff);
                 let without_snap = self.conditions.or(with_sap, novell);
                 let payload = self.conditions.or(snap, without_snap);
                 let framed = self.conditions.and(length, payload);
@@ -91,7 +91,7 @@ impl Generator<'_> {
             }
             ETHERTYPE_ATALK | ETHERTYPE_AARP => {
                 let organization = if kind == ETHERTYPE_ATALK { 0x08_0007 } else { 0 };
-                let plain = self.equal(Place::LinkKind, 0, bpf::H, kind);
+                let plain = self.equal(Origin::TypeField.half(0), kind);
                 let length = self.has_length();
                 let snap = self.snap(organization, kind);
                 let framed = self.conditions.and(length, snap);
@@ -99,28 +99,28 @@ impl Generator<'_> {
             }
             0..=LARGEST_LENGTH => {
                 let length = self.has_length();
-                let sap = self.equal(Place::Llc, 0, bpf::B, kind);
+                let sap = self.equal(Origin::Llc.byte(0), kind);
                 self.conditions.and(length, sap)
             }
-            _ => self.equal(Place::LinkKind, 0, bpf::H, kind),
+            _ => self.equal(Origin::TypeField.half(0), kind),
         }
     }
 
-    /// The first cooked header has numbers of its own for frames with a length.
+    /// The version 1 cooked header marks frames with a length by numbers of its own.
     fn cooked_linktype(&mut self, kind: u32) -> CondId {
         const NOVELL: u32 = 1;
         const WITH_LLC: u32 = 4;
         match kind {
             SAP_ISO | SAP_IP | SAP_NETBEUI => {
-                let framed = self.equal(Place::LinkKind, 0, bpf::H, WITH_LLC);
-                let saps = self.equal(Place::Llc, 0, bpf::H, kind << 8 | kind);
+                let framed = self.equal(Origin::TypeField.half(0), WITH_LLC);
+                let saps = self.equal(Origin::Llc.half(0), kind << 8 | kind);
                 self.conditions.and(framed, saps)
             }
             SAP_IPX => {
-                let plain = self.equal(Place::LinkKind, 0, bpf::H, ETHERTYPE_IPX);
-                let novell = self.equal(Place::LinkKind, 0, bpf::H, NOVELL);
-                let framed = self.equal(Place::LinkKind, 0, bpf::H, WITH_LLC);
-                let with_sap = self.equal(Place::Llc, 0, bpf::B, SAP_IPX);
+                let plain = self.equal(Origin::TypeField.half(0), ETHERTYPE_IPX);
+                let novell = self.equal(Origin::TypeField.half(0), NOVELL);
+                let framed = self.equal(Origin::TypeField.half(0), WITH_LLC);
+                let with_sap = self.equal(Origin::Llc.byte(0), SAP_IPX);
                 let snap = self.snap(0, ETHERTYPE_IPX);
                 let inside = self.conditions.or(with_sap, snap);
                 let framed = self.conditions.and(framed, inside);
@@ -129,31 +129,31 @@ impl Generator<'_> {
             }
             ETHERTYPE_ATALK | ETHERTYPE_AARP => {
                 let organization = if kind == ETHERTYPE_ATALK { 0x08_0007 } else { 0 };
-                let plain = self.equal(Place::LinkKind, 0, bpf::H, kind);
-                let framed = self.equal(Place::LinkKind, 0, bpf::H, WITH_LLC);
+                let plain = self.equal(Origin::TypeField.half(0), kind);
+                let framed = self.equal(Origin::TypeField.half(0), WITH_LLC);
                 let snap = self.snap(organization, kind);
                 let framed = self.conditions.and(framed, snap);
                 self.conditions.or(plain, framed)
             }
             0..=LARGEST_LENGTH => {
-                let framed = self.equal(Place::LinkKind, 0, bpf::H, WITH_LLC);
-                let sap = self.equal(Place::Llc, 0, bpf::B, kind);
+                let framed = self.equal(Origin::TypeField.half(0), WITH_LLC);
+                let sap = self.equal(Origin::Llc.byte(0), kind);
                 self.conditions.and(framed, sap)
             }
-            _ => self.equal(Place::LinkKind, 0, bpf::H, kind),
+            _ => self.equal(Origin::TypeField.half(0), kind),
         }
     }
 
-    /// Whether the type field holds a length, so that an 802.2 header follows.
+    /// A test whether the type field is a length, which means that an 802.2 header follows.
     pub(super) fn has_length(&mut self) -> CondId {
-        let kind = self.compare(Place::LinkKind, 0, bpf::H, bpf::JGT, LARGEST_LENGTH, u32::MAX);
+        let kind = self.compare(Origin::TypeField.half(0), bpf::JGT, LARGEST_LENGTH);
         self.conditions.not(kind)
     }
 
     fn snap(&mut self, organization: u32, kind: u32) -> CondId {
         let [_, o1, o2, o3] = organization.to_be_bytes();
         let [_, _, k1, k2] = kind.to_be_bytes();
-        self.octets_equal(Place::Llc, 0, &[0xaa, 0xaa, 0x03, o1, o2, o3, k1, k2])
+        self.bytes_equal(Origin::Llc, 0, &[0xaa, 0xaa, 0x03, o1, o2, o3, k1, k2])
     }
 
     /// `ether host`, `ether src`, `ether dst`.
@@ -161,7 +161,7 @@ impl Generator<'_> {
         self.ethernet_only("ether host")?;
         let guard = self.geneve_link_guard();
         let addresses = self.either_end(direction, |generator, source| {
-            Ok(generator.octets_equal(Place::LinkHeader, if source { 6 } else { 0 }, &address))
+            Ok(generator.bytes_equal(Origin::LinkHeader, if source { 6 } else { 0 }, &address))
         })?;
         Ok(self.guarded(guard, addresses))
     }
@@ -171,14 +171,14 @@ impl Generator<'_> {
             None | Some(Protocol::Link) => {
                 self.ethernet_only("broadcast")?;
                 let guard = self.geneve_link_guard();
-                let all = self.octets_equal(Place::LinkHeader, 0, &[0xff; 6]);
+                let all = self.bytes_equal(Origin::LinkHeader, 0, &[0xff; 6]);
                 Ok(self.guarded(guard, all))
             }
             Some(Protocol::Ip) => {
                 let mask = self.options.netmask.ok_or(FilterErrorKind::NetmaskUnknown)?;
                 let ip = self.linktype(ETHERTYPE_IP)?;
-                let zeros = self.masked_equal(Place::Network, 16, bpf::W, 0, !mask);
-                let ones = self.masked_equal(Place::Network, 16, bpf::W, !mask, !mask);
+                let zeros = self.masked_equal(Origin::Network.word(16), 0, !mask);
+                let ones = self.masked_equal(Origin::Network.word(16), !mask, !mask);
                 let host_part = self.conditions.or(zeros, ones);
                 Ok(self.conditions.and(ip, host_part))
             }
@@ -191,36 +191,36 @@ impl Generator<'_> {
             None | Some(Protocol::Link) => {
                 self.ethernet_only("multicast")?;
                 let guard = self.geneve_link_guard();
-                let group = self.compare(Place::LinkHeader, 0, bpf::B, bpf::JSET, 1, u32::MAX);
+                let group = self.compare(Origin::LinkHeader.byte(0), bpf::JSET, 1);
                 Ok(self.guarded(guard, group))
             }
             Some(Protocol::Ip) => {
                 let ip = self.linktype(ETHERTYPE_IP)?;
-                let group = self.compare(Place::Network, 16, bpf::B, bpf::JGE, 224, u32::MAX);
+                let group = self.compare(Origin::Network.byte(16), bpf::JGE, 224);
                 Ok(self.conditions.and(ip, group))
             }
             Some(Protocol::Ip6) => {
                 let ip6 = self.linktype(ETHERTYPE_IP6)?;
-                let group = self.equal(Place::Network, 24, bpf::B, 0xff);
+                let group = self.equal(Origin::Network.byte(24), 0xff);
                 Ok(self.conditions.and(ip6, group))
             }
             Some(other) => Err(FilterErrorKind::Qualifier { qualifier: other.name(), what: "multicast" }),
         }
     }
 
-    /// Whether the packet leaves the host: the cooked header says it, or Linux does.
+    /// A test whether the packet is outgoing, by the cooked header or by metadata.
     pub(super) fn outbound(&mut self, word: &'static str) -> Result<CondId> {
         const OUTGOING: u32 = 4;
         match self.layers.link {
-            Link::LinuxSll => Ok(self.equal(Place::LinkHeader, 0, bpf::H, OUTGOING)),
-            Link::LinuxSll2 => Ok(self.equal(Place::LinkHeader, 10, bpf::B, OUTGOING)),
+            Link::LinuxSll => Ok(self.equal(Origin::LinkHeader.half(0), OUTGOING)),
+            Link::LinuxSll2 => Ok(self.equal(Origin::LinkHeader.byte(10), OUTGOING)),
             _ => self.metadata(word, bpf::H, METADATA_PACKET_TYPE, OUTGOING),
         }
     }
 
     pub(super) fn ifindex(&mut self, index: u32) -> Result<CondId> {
         if self.layers.link == Link::LinuxSll2 {
-            return Ok(self.equal(Place::LinkHeader, 4, bpf::W, index));
+            return Ok(self.equal(Origin::LinkHeader.word(4), index));
         }
         self.metadata("ifindex", bpf::W, METADATA_IFINDEX, index)
     }
@@ -240,7 +240,7 @@ impl Generator<'_> {
         }
     }
 
-    /// Inside Geneve there may be no Ethernet header at all: then it would begin where its payload does.
+    /// Inside Geneve a test that there is an Ethernet header. Without one, header and payload have the same offset.
     fn geneve_link_guard(&mut self) -> Option<CondId> {
         let (header, payload) = (self.layers.header.register?, self.layers.payload.register?);
         if !self.layers.in_geneve {
@@ -257,7 +257,7 @@ impl Generator<'_> {
         }
     }
 
-    /// A test of the source, the destination, or both, as the direction says. `one` gets true for the source.
+    /// A test of the source, the destination, or both. `one` generates the test of one; `true` stands for the source.
     pub(super) fn either_end(
         &mut self,
         direction: Option<Direction>,
@@ -278,7 +278,7 @@ impl Generator<'_> {
     }
 }
 
-/// The PPP protocol number for what Ethernet knows under an `EtherType` or a SAP.
+/// The PPP protocol number of an `EtherType` or a SAP.
 fn ppp_protocol(kind: u32) -> u32 {
     match kind {
         ETHERTYPE_IP => 0x21,

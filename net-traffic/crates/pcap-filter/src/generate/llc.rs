@@ -4,10 +4,10 @@ use super::super::bpf;
 use super::super::error::FilterErrorKind;
 use super::condition::CondId;
 use super::layers::Link;
-use super::offset::Place;
+use super::offset::Origin;
 use super::{Generator, Result};
 
-/// Where the control field is.
+/// The offset of the control field.
 const CONTROL: u32 = 2;
 
 impl Generator<'_> {
@@ -16,24 +16,24 @@ impl Generator<'_> {
             return Err(FilterErrorKind::NotOnThisLink { what: "llc", linktype: self.layers.link.name() });
         }
         let length = self.has_length();
-        // Novell's frames have no 802.2 header, and a checksum of all ones there.
-        let novell = self.equal(Place::Llc, 0, bpf::H, 0xffff);
+        // A raw 802.3 frame of Novell has no 802.2 header: it begins with a checksum of all ones.
+        let novell = self.equal(Origin::Llc.half(0), 0xffff);
         let not_novell = self.conditions.not(novell);
         let llc = self.conditions.and(length, not_novell);
         let Some(name) = name else { return Ok(llc) };
         let control = if name.eq_ignore_ascii_case("i") {
-            let other = self.compare(Place::Llc, CONTROL, bpf::B, bpf::JSET, 1, u32::MAX);
+            let other = self.compare(Origin::Llc.byte(CONTROL), bpf::JSET, 1);
             self.conditions.not(other)
         } else {
             let (value, mask) = control(name)
                 .ok_or_else(|| FilterErrorKind::UnknownName { what: "LLC type", name: name.to_owned() })?;
-            self.masked_equal(Place::Llc, CONTROL, bpf::B, value, mask)
+            self.masked_equal(Origin::Llc.byte(CONTROL), value, mask)
         };
         Ok(self.conditions.and(llc, control))
     }
 }
 
-/// The control field of a frame type, and the bits of it that tell.
+/// The control field of a frame type, and its mask.
 fn control(name: &str) -> Option<(u32, u32)> {
     const KIND: u32 = 0x03;
     const SUPERVISORY: u32 = 0x0f;

@@ -1,7 +1,7 @@
-//! Syntax tree → tests and how they are joined, in the order and with the offsets of libpcap 1.10.
+//! Syntax tree → a tree of tests, in the order and with the offsets of libpcap 1.10.
 //!
-//! The order matters: a load behind the captured end rejects the whole packet. `vlan`, `mpls`, `pppoes` and `geneve`
-//! move the offsets of all that comes after them in the text, whichever operator stands between.
+//! The order matters: a load beyond the captured bytes rejects the packet. `vlan`, `mpls`, `pppoes` and `geneve` move the
+//! offsets of all primitives to their right, whatever the operator between them is.
 
 mod address;
 mod arithmetic;
@@ -19,21 +19,21 @@ mod protocol;
 use super::CompileOptions;
 use super::bpf::{self, Insn};
 use super::error::{FilterError, FilterErrorKind};
-use super::syntax::{ByteTest, Expr, Joint, Primitive};
+use super::syntax::{ByteTest, Connective, Expr, Primitive};
 use arithmetic::Registers;
 use condition::{CondId, Conditions, Test};
 use layers::{Base, Layers};
-use offset::Place;
+use offset::Origin;
 
 pub(super) type Result<T> = std::result::Result<T, FilterErrorKind>;
 
-/// What the generator made of an expression.
+/// The tests of an expression.
 pub(super) struct Generated {
     pub(super) conditions: Conditions,
     pub(super) root: CondId,
-    /// What is done before the first test.
+    /// Statements before the first test.
     pub(super) prelude: Vec<Insn>,
-    /// Whether a test has a loop in it.
+    /// Whether a test has a loop.
     pub(super) loops: bool,
 }
 
@@ -69,11 +69,11 @@ impl Generator<'_> {
         match expr {
             Expr::Chain { first, rest } => {
                 let mut joined = self.expr(first)?;
-                for (joint, expr) in rest {
+                for (connective, expr) in rest {
                     let next = self.expr(expr)?;
-                    joined = match joint {
-                        Joint::And => self.conditions.and(joined, next),
-                        Joint::Or => self.conditions.or(joined, next),
+                    joined = match connective {
+                        Connective::And => self.conditions.and(joined, next),
+                        Connective::Or => self.conditions.or(joined, next),
                     };
                 }
                 Ok(joined)
@@ -99,7 +99,7 @@ impl Generator<'_> {
         match primitive {
             Primitive::Id(qualifiers, id) => self.id(*qualifiers, id),
             Primitive::Protocol(protocol) => self.protocol_alone(*protocol),
-            // Handled by the caller, which knows the places inside it.
+            // The caller handles relations, because their errors have places of their own.
             Primitive::Relation { .. } => Ok(self.conditions.never()),
             Primitive::Broadcast(protocol) => self.broadcast(*protocol),
             Primitive::Multicast(protocol) => self.multicast(*protocol),
@@ -129,13 +129,13 @@ impl Generator<'_> {
         self.conditions.test(Test::new(vec![load], op, length))
     }
 
-    /// `byte 9 > 17`, which the manual does not mention. With `&` and `|` the octet is never loaded.
+    /// `byte 9 > 17`, which is not in the manual. With `&` and `|` libpcap does not load the byte, and so it is here.
     fn byte(&mut self, offset: u32, test: ByteTest, value: u32) -> CondId {
         let op = match test {
             ByteTest::Equal => bpf::JEQ,
             ByteTest::Greater => bpf::JGT,
             ByteTest::Less => {
-                let at_least = self.compare(Place::LinkHeader, offset, bpf::B, bpf::JGE, value, u32::MAX);
+                let at_least = self.compare(Origin::LinkHeader.byte(offset), bpf::JGE, value);
                 return self.conditions.not(at_least);
             }
             ByteTest::And | ByteTest::Or => {
@@ -145,6 +145,6 @@ impl Generator<'_> {
                 return self.conditions.not(zero);
             }
         };
-        self.compare(Place::LinkHeader, offset, bpf::B, op, value, u32::MAX)
+        self.compare(Origin::LinkHeader.byte(offset), op, value)
     }
 }

@@ -1,15 +1,15 @@
-//! Ports and ranges of ports, of TCP, UDP and SCTP over both IP versions.
+//! Ports and port ranges of TCP, UDP and SCTP, over both IP versions.
 
 use super::super::bpf;
 use super::super::error::FilterErrorKind;
 use super::super::syntax::{Direction, Id, Kind, Protocol, Qualifiers};
 use super::condition::CondId;
 use super::link::{ETHERTYPE_IP, ETHERTYPE_IP6};
-use super::offset::Place;
+use super::offset::Origin;
 use super::protocol::{SCTP, TCP, UDP};
 use super::{Generator, Result};
 
-/// Ports from `first` to `last`, of one transport protocol or of all that have ports.
+/// Ports from `first` to `last`, of one transport protocol or of all three.
 #[derive(Clone, Copy)]
 struct Ports {
     first: u32,
@@ -44,7 +44,7 @@ impl Generator<'_> {
         Ok(self.conditions.or(ip6, ip))
     }
 
-    /// A service name that only one protocol has restricts the match to it.
+    /// A service with a port of one protocol only restricts the match to that protocol.
     fn named_ports(&self, name: &str, qualifiers: Qualifiers, transport: Option<u32>) -> Result<Ports> {
         let (first, last) = if qualifiers.kind == Kind::PortRange {
             let unknown = || FilterErrorKind::UnknownName { what: "port range", name: name.to_owned() };
@@ -61,12 +61,12 @@ impl Generator<'_> {
         };
         let named = if first.transport == last.transport { first.transport } else { None };
         let transport = match (transport, named) {
-            (Some(asked), Some(named)) if asked != named => {
+            (Some(wanted), Some(named)) if wanted != named => {
                 let what = if named == TCP { "a port that only TCP has" } else { "a port that only UDP has" };
                 let qualifier = qualifiers.protocol.map_or("port", Protocol::name);
                 return Err(FilterErrorKind::Qualifier { qualifier, what });
             }
-            (asked, named) => asked.or(named),
+            (wanted, named) => wanted.or(named),
         };
         Ok(Ports { first: first.first, last: last.first, transport })
     }
@@ -106,7 +106,8 @@ impl Generator<'_> {
         Ok(self.conditions.and(carried, any))
     }
 
-    /// The ports of one transport protocol. Only the first fragment has them; IPv6 is taken as unfragmented.
+    /// The ports of one transport protocol. Only the first fragment of an IPv4 packet has them. libpcap treats an IPv6
+    /// packet as unfragmented.
     fn transport_ports(
         &mut self,
         ports: Ports,
@@ -115,41 +116,41 @@ impl Generator<'_> {
         direction: Option<Direction>,
         as_range: bool,
     ) -> Result<CondId> {
-        let (guard, place) = if kind == ETHERTYPE_IP {
-            let protocol = self.equal(Place::Network, 9, bpf::B, transport);
+        let (guard, origin) = if kind == ETHERTYPE_IP {
+            let protocol = self.equal(Origin::Network.byte(9), transport);
             let first_fragment = self.first_fragment();
-            (self.conditions.and(protocol, first_fragment), Place::Ipv4Payload)
+            (self.conditions.and(protocol, first_fragment), Origin::Ipv4Payload)
         } else {
-            (self.equal(Place::Network, 6, bpf::B, transport), Place::Ipv6Payload)
+            (self.equal(Origin::Network.byte(6), transport), Origin::Ipv6Payload)
         };
         let (first, last) = (ports.first.min(ports.last), ports.first.max(ports.last));
         let matched = self.either_end(direction, |generator, source| {
             let offset = if source { 0 } else { 2 };
             if !as_range {
-                return Ok(generator.equal(place, offset, bpf::H, first));
+                return Ok(generator.equal(origin.half(offset), first));
             }
-            let from = generator.compare(place, offset, bpf::H, bpf::JGE, first, u32::MAX);
-            let beyond = generator.compare(place, offset, bpf::H, bpf::JGT, last, u32::MAX);
+            let from = generator.compare(origin.half(offset), bpf::JGE, first);
+            let beyond = generator.compare(origin.half(offset), bpf::JGT, last);
             let to = generator.conditions.not(beyond);
             Ok(generator.conditions.and(from, to))
         })?;
         Ok(self.conditions.and(guard, matched))
     }
 
-    /// One UDP destination port over one IP version, as Geneve has it.
+    /// One UDP destination port over one IP version.
     pub(super) fn udp_destination(&mut self, port: u32, kind: u32) -> Result<CondId> {
         let ports = Ports { first: port, last: port, transport: Some(UDP) };
         self.ports(ports, kind, Some(Direction::Dst), false)
     }
 
-    /// Whether an IPv4 packet is unfragmented or the first fragment.
+    /// A test whether an IPv4 packet is unfragmented or the first fragment.
     pub(super) fn first_fragment(&mut self) -> CondId {
-        let later = self.compare(Place::Network, 6, bpf::H, bpf::JSET, 0x1fff, u32::MAX);
+        let later = self.compare(Origin::Network.half(6), bpf::JSET, 0x1fff);
         self.conditions.not(later)
     }
 }
 
-/// `80-90`: two decimal numbers; what follows them is not looked at.
+/// `80-90`: two decimal numbers. Text after them is ignored, as in libpcap.
 fn leading_numbers(name: &str) -> Option<(u32, u32)> {
     let (first, rest) = name.split_once('-')?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();

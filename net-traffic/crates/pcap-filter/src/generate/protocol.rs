@@ -1,6 +1,5 @@
 //! Protocols by number and by name.
 
-use super::super::bpf;
 use super::super::error::FilterErrorKind;
 use super::super::syntax::{Id, Kind, Protocol, Qualifiers};
 use super::condition::CondId;
@@ -9,7 +8,7 @@ use super::link::{
     ETHERTYPE_LAT, ETHERTYPE_LOOPBACK, ETHERTYPE_MOPDL, ETHERTYPE_MOPRC, ETHERTYPE_RARP, ETHERTYPE_SCA,
     SAP_IPX, SAP_ISO, SAP_NETBEUI, SAP_STP,
 };
-use super::offset::Place;
+use super::offset::Origin;
 use super::{Generator, Result};
 
 pub(super) const TCP: u32 = 6;
@@ -46,7 +45,7 @@ impl Generator<'_> {
         }
     }
 
-    /// The number of a name, in the number space of the protocol that carries it.
+    /// The number of a name, in the number space of the carrying protocol.
     fn protocol_number(&self, name: &str, carrier: Option<Protocol>) -> Option<u32> {
         match carrier {
             None | Some(Protocol::Ip | Protocol::Ip6) => self.options.names.protocol(name),
@@ -79,7 +78,7 @@ impl Generator<'_> {
         }
     }
 
-    /// A protocol number in what carries it: IPv4 or IPv6 if nothing is said.
+    /// A test for a protocol number in the header of the carrying protocol. `None`: IPv4 or IPv6.
     fn encapsulated(&mut self, number: u32, carrier: Option<Protocol>) -> Result<CondId> {
         match carrier {
             None => {
@@ -90,34 +89,34 @@ impl Generator<'_> {
             Some(Protocol::Link) => self.linktype(number),
             Some(Protocol::Ip) => {
                 let ip = self.linktype(ETHERTYPE_IP)?;
-                let protocol = self.equal(Place::Network, 9, bpf::B, number);
+                let protocol = self.equal(Origin::Network.byte(9), number);
                 Ok(self.conditions.and(ip, protocol))
             }
             Some(Protocol::Ip6) => {
-                // The header may be the first, or stand behind a fragment header.
+                // Either the first header, or the one after a fragment header.
                 let ip6 = self.linktype(ETHERTYPE_IP6)?;
-                let direct = self.equal(Place::Network, 6, bpf::B, number);
-                let fragment = self.equal(Place::Network, 6, bpf::B, IPV6_FRAGMENT);
-                let behind = self.equal(Place::Network, 40, bpf::B, number);
+                let direct = self.equal(Origin::Network.byte(6), number);
+                let fragment = self.equal(Origin::Network.byte(6), IPV6_FRAGMENT);
+                let behind = self.equal(Origin::Network.byte(40), number);
                 let fragmented = self.conditions.and(fragment, behind);
                 let either = self.conditions.or(direct, fragmented);
                 Ok(self.conditions.and(ip6, either))
             }
             Some(Protocol::Iso) => {
                 let iso = self.linktype(SAP_ISO)?;
-                let protocol = self.equal(Place::NetworkOverLlc, 0, bpf::B, number);
+                let protocol = self.equal(Origin::NetworkOverLlc.byte(0), number);
                 Ok(self.conditions.and(iso, protocol))
             }
             Some(Protocol::Isis) => {
                 let isis = self.encapsulated(ISIS, Some(Protocol::Iso))?;
-                let packet_type = self.equal(Place::NetworkOverLlc, 4, bpf::B, number);
+                let packet_type = self.equal(Origin::NetworkOverLlc.byte(4), number);
                 Ok(self.conditions.and(isis, packet_type))
             }
             Some(other) => Err(FilterErrorKind::Qualifier { qualifier: other.name(), what: "`proto`" }),
         }
     }
 
-    /// A protocol that stands alone.
+    /// A test for a protocol that is written alone.
     pub(super) fn protocol_alone(&mut self, protocol: Protocol) -> Result<CondId> {
         let (number, carrier) = match protocol {
             Protocol::Ip => return self.linktype(ETHERTYPE_IP),
@@ -163,7 +162,7 @@ impl Generator<'_> {
         self.encapsulated(number, carrier)
     }
 
-    /// Any of some IS-IS packet types.
+    /// A test for any of these IS-IS packet types.
     fn isis(&mut self, packet_types: &[u32]) -> Result<CondId> {
         let mut joined = None;
         for packet_type in packet_types {

@@ -1,11 +1,11 @@
-//! Rewrites blocks with what is known, and drops what nothing needs.
+//! Rewrites statements by the known values, and removes dead statements.
 
 use super::super::bpf::{self, Insn};
-use super::super::graph::{Block, BlockId, End, Graph};
+use super::super::graph::{Block, BlockId, Graph, Terminator};
 use super::state::{State, analyze, comparison};
 use super::values::{Registers, Risk, Slot, Values};
 
-/// A statement, and whether it may be dropped when nothing needs its result.
+/// A statement, and whether it may be removed if its result is dead.
 struct Rewritten {
     insn: Insn,
     droppable: bool,
@@ -14,28 +14,28 @@ struct Rewritten {
 pub(super) fn simplify(graph: &mut Graph) {
     let mut values = Values::default();
     let states = analyze(graph, &mut values);
-    let mut needed = vec![0; graph.blocks.len()];
+    let mut live = vec![0; graph.blocks.len()];
     for id in 0..graph.blocks.len() {
         let Some(state) = &states[id] else { continue };
         let block = graph.block(BlockId(id));
-        let (stmts, end) = rewrite(block, state.clone(), &mut values);
-        let behind = match end {
-            End::Return(_) => 0,
-            End::Branch { yes, no, .. } => needed[yes.0] | needed[no.0],
+        let (stmts, terminator) = rewrite(block, state.clone(), &mut values);
+        let live_out = match terminator {
+            Terminator::Return(_) => 0,
+            Terminator::Branch { yes, no, .. } => live[yes.0] | live[no.0],
         };
-        let (block, at_entry) = drop_unneeded(stmts, end, behind);
-        needed[id] = at_entry;
+        let (block, at_entry) = remove_dead(stmts, terminator, live_out);
+        live[id] = at_entry;
         graph.blocks[id] = block;
     }
 }
 
-/// The block with known values put in.
-fn rewrite(block: &Block, mut state: State, values: &mut Values) -> (Vec<Rewritten>, End) {
+/// The block's statements and terminator, rewritten by the known values.
+fn rewrite(block: &Block, mut state: State, values: &mut Values) -> (Vec<Rewritten>, Terminator) {
     let mut stmts: Vec<Rewritten> = Vec::new();
     for insn in &block.stmts {
         let step = values.step(&state.registers, *insn);
         if step.risk == Risk::Certain {
-            return (Vec::new(), End::Return(0));
+            return (Vec::new(), Terminator::Return(0));
         }
         if state.registers.get(step.slot) == step.value {
             continue;
@@ -43,14 +43,16 @@ fn rewrite(block: &Block, mut state: State, values: &mut Values) -> (Vec<Rewritt
         let rewritten = rewrite_insn(*insn, &state.registers, values);
         let hides = insn.class() == bpf::ALU && values.as_constant(step.value) == Some(0);
         if hides && let Some(before) = stmts.last_mut().filter(|before| is_fixed_load(before.insn)) {
-            // What the mask hides need not be loaded.
+            // The loaded value has no effect on the result.
             before.droppable = true;
             state.not_loaded(state.registers.a);
         }
         stmts.push(Rewritten { insn: rewritten, droppable: state.is_safe(step.risk) });
         state.advance(values, *insn);
     }
-    let End::Branch { mut code, mut k, mut yes, mut no } = block.end else { return (stmts, block.end) };
+    let Terminator::Branch { mut code, mut k, mut yes, mut no } = block.terminator else {
+        return (stmts, block.terminator);
+    };
     let comparison = comparison(values, &state.registers, code, k);
     match state.outcome(values, comparison) {
         Some(true) => no = yes,
@@ -60,15 +62,15 @@ fn rewrite(block: &Block, mut state: State, values: &mut Values) -> (Vec<Rewritt
     if let Some(x) = values.as_constant(state.registers.x).filter(|_| code & bpf::X != 0) {
         (code, k) = (code & !bpf::X, x);
     }
-    (stmts, End::Branch { code, k, yes, no })
+    (stmts, Terminator::Branch { code, k, yes, no })
 }
 
-/// Whether a statement loads from a fixed offset. Where X moves the offset, libpcap keeps the load.
+/// Whether a statement loads from a fixed offset. libpcap keeps a load whose offset depends on X.
 fn is_fixed_load(insn: Insn) -> bool {
     insn.class() == bpf::LD && insn.mode() == bpf::ABS
 }
 
-/// The cheapest statement that does the same.
+/// The cheapest statement with the same effect.
 fn rewrite_insn(insn: Insn, registers: &Registers, values: &mut Values) -> Insn {
     let step = values.step(registers, insn);
     let constant = values.as_constant(step.value);
@@ -78,7 +80,7 @@ fn rewrite_insn(insn: Insn, registers: &Registers, values: &mut Values) -> Insn 
         (bpf::LDX | bpf::MISC, Slot::X, Some(constant)) => Insn::stmt(bpf::LDX | bpf::IMM, constant),
         (bpf::LD, ..) if from_memory && registers.x == step.value => Insn::stmt(bpf::MISC | bpf::TXA, 0),
         (bpf::LDX, ..) if from_memory && registers.a == step.value => Insn::stmt(bpf::MISC | bpf::TAX, 0),
-        (bpf::LD, ..) if insn.mode() == bpf::IND => match values.as_octets(step.value) {
+        (bpf::LD, ..) if insn.mode() == bpf::IND => match values.load_offset(step.value) {
             Some(at) => Insn::stmt(bpf::LD | bpf::ABS | insn.size(), at),
             None => insn,
         },
@@ -90,31 +92,32 @@ fn rewrite_insn(insn: Insn, registers: &Registers, values: &mut Values) -> Insn 
     }
 }
 
-/// The block without what nobody needs, and the slots that it needs itself. `behind` are those needed after it.
-fn drop_unneeded(stmts: Vec<Rewritten>, mut end: End, behind: u32) -> (Block, u32) {
-    let mut stmts = stmts;
-    fuse(&mut stmts, &mut end, behind);
-    let mut needed = behind | needed_by_end(end);
+/// The block without dead statements, and the slots that are live at its entry. `live_out`: those live at its end.
+fn remove_dead(mut stmts: Vec<Rewritten>, mut terminator: Terminator, live_out: u32) -> (Block, u32) {
+    fuse(&mut stmts, &mut terminator, live_out);
+    let mut live = live_out | terminator_uses(terminator);
     let mut kept = Vec::new();
     for Rewritten { insn, droppable } in stmts.into_iter().rev() {
-        let written = written_by(insn).bit();
-        if droppable && needed & written == 0 {
+        let written = defines(insn).bit();
+        if droppable && live & written == 0 {
             continue;
         }
-        needed = needed & !written | needed_by(insn);
+        live = live & !written | uses(insn);
         kept.push(insn);
     }
     kept.reverse();
-    (Block { stmts: kept, end }, needed)
+    (Block { stmts: kept, terminator }, live)
 }
 
-/// Lets the jump do the last subtraction or mask, where nobody needs its result.
-fn fuse(stmts: &mut Vec<Rewritten>, end: &mut End, behind: u32) {
+/// Moves the last subtraction or mask into the jump, if its result is dead after the jump.
+fn fuse(stmts: &mut Vec<Rewritten>, terminator: &mut Terminator, live_out: u32) {
     const SUB_K: u16 = bpf::ALU | bpf::SUB | bpf::K;
     const SUB_X: u16 = bpf::ALU | bpf::SUB | bpf::X;
     const AND_K: u16 = bpf::ALU | bpf::AND | bpf::K;
-    let (Some(last), End::Branch { code, k, yes, no }) = (stmts.last(), &mut *end) else { return };
-    if behind & Slot::A.bit() != 0 || *code != bpf::JMP | bpf::JEQ | bpf::K {
+    let (Some(last), Terminator::Branch { code, k, yes, no }) = (stmts.last(), &mut *terminator) else {
+        return;
+    };
+    if live_out & Slot::A.bit() != 0 || *code != bpf::JMP | bpf::JEQ | bpf::K {
         return;
     }
     match last.insn.code {
@@ -129,17 +132,18 @@ fn fuse(stmts: &mut Vec<Rewritten>, end: &mut End, behind: u32) {
     stmts.pop();
 }
 
-/// The slots that a jump reads. One whose ways are the same reads none.
-pub(super) fn needed_by_end(end: End) -> u32 {
-    match end {
-        End::Branch { code, yes, no, .. } if yes != no => {
+/// The slots that a terminator reads. A jump with equal successors reads none.
+pub(super) fn terminator_uses(terminator: Terminator) -> u32 {
+    match terminator {
+        Terminator::Branch { code, yes, no, .. } if yes != no => {
             Slot::A.bit() | if code & bpf::X != 0 { Slot::X.bit() } else { 0 }
         }
         _ => 0,
     }
 }
 
-pub(super) fn needed_by(insn: Insn) -> u32 {
+/// The slots that a statement reads.
+pub(super) fn uses(insn: Insn) -> u32 {
     let word = Slot::Memory(insn.k as usize % bpf::MEMORY_WORDS).bit();
     match insn.class() {
         bpf::LD | bpf::LDX => match insn.mode() {
@@ -149,17 +153,18 @@ pub(super) fn needed_by(insn: Insn) -> u32 {
         },
         bpf::STX => Slot::X.bit(),
         bpf::ALU if insn.uses_x() && insn.op() != bpf::NEG => Slot::A.bit() | Slot::X.bit(),
-        bpf::MISC if insn.code & 0xf8 == bpf::TXA => Slot::X.bit(),
-        // Calculations with constants, stores and copies of A.
+        bpf::MISC if insn.copies_to_a() => Slot::X.bit(),
+        // Arithmetic with a constant, stores and copies of A.
         _ => Slot::A.bit(),
     }
 }
 
-pub(super) fn written_by(insn: Insn) -> Slot {
+/// The slot that a statement writes.
+pub(super) fn defines(insn: Insn) -> Slot {
     match insn.class() {
         bpf::LDX => Slot::X,
         bpf::ST | bpf::STX => Slot::Memory(insn.k as usize % bpf::MEMORY_WORDS),
-        bpf::MISC if insn.code & 0xf8 == bpf::TAX => Slot::X,
+        bpf::MISC if !insn.copies_to_a() => Slot::X,
         _ => Slot::A,
     }
 }

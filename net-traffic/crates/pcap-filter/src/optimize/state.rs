@@ -1,11 +1,12 @@
-//! What is known at the entry of each block: register values, outcomes of tests, loads that were done.
+//! Data flow: the facts at the entry of each block. These are register values, outcomes of tests, and loads that
+//! precede.
 
 use super::super::bpf::{self, Insn};
-use super::super::graph::{BlockId, End, Graph};
+use super::super::graph::{BlockId, Graph, Terminator};
 use super::super::interpret;
 use super::values::{Registers, Risk, Slot, Value, Values};
 
-/// Knowledge is forgotten beyond so many facts, which bounds the work for very long programs.
+/// The most facts to keep. The oldest is dropped, which bounds the time for very long programs.
 const MAX_FACTS: usize = 64;
 
 /// The outcome of a comparison.
@@ -39,7 +40,7 @@ impl State {
         }
     }
 
-    /// Does a statement.
+    /// The effect of a statement.
     pub(super) fn advance(&mut self, values: &mut Values, insn: Insn) {
         let step = values.step(&self.registers, insn);
         self.registers.set(step.slot, step.value);
@@ -57,39 +58,39 @@ impl State {
         }
     }
 
-    /// Forgets that a load was done.
+    /// Drops the fact that a load precedes.
     pub(super) fn not_loaded(&mut self, value: Value) {
         self.loaded.retain(|loaded| *loaded != value);
     }
 
-    /// Where the outcome of a comparison is known, that.
-    pub(super) fn outcome(&self, values: &Values, asked: Comparison) -> Option<bool> {
-        let Comparison { op, left, right } = asked;
+    /// The outcome of a comparison, if it is known.
+    pub(super) fn outcome(&self, values: &Values, wanted: Comparison) -> Option<bool> {
+        let Comparison { op, left, right } = wanted;
         if left == right && op != bpf::JSET {
             return Some(op != bpf::JGT);
         }
-        self.outcome_by_equality(values, asked).or_else(|| {
+        self.outcome_by_equality(values, wanted).or_else(|| {
             let right = values.as_constant(right)?;
             Range::new(values, &self.facts, left).outcome(op, right)
         })
     }
 
-    /// Where the outcome is known because the same was asked before, or because the value is another constant.
-    pub(super) fn outcome_by_equality(&self, values: &Values, asked: Comparison) -> Option<bool> {
-        if let Some(fact) = self.facts.iter().find(|fact| fact.comparison == asked) {
+    /// The outcome, if the same comparison precedes, or the value is known to equal another constant.
+    pub(super) fn outcome_by_equality(&self, values: &Values, wanted: Comparison) -> Option<bool> {
+        if let Some(fact) = self.facts.iter().find(|fact| fact.comparison == wanted) {
             return Some(fact.outcome);
         }
         let is_other = |fact: &Fact| {
             let Comparison { op, left, right } = fact.comparison;
-            fact.outcome && op == bpf::JEQ && left == asked.left && values.as_constant(right).is_some()
+            fact.outcome && op == bpf::JEQ && left == wanted.left && values.as_constant(right).is_some()
         };
-        let unequal = asked.op == bpf::JEQ
-            && values.as_constant(asked.right).is_some()
+        let unequal = wanted.op == bpf::JEQ
+            && values.as_constant(wanted.right).is_some()
             && self.facts.iter().any(is_other);
         unequal.then_some(false)
     }
 
-    /// The state behind a comparison with this outcome.
+    /// The state after a comparison with this outcome.
     pub(super) fn behind(&self, comparison: Comparison, outcome: bool) -> Self {
         let mut state = self.clone();
         state.facts.push(Fact { comparison, outcome });
@@ -99,7 +100,7 @@ impl State {
         state
     }
 
-    /// What is known wherever it comes from.
+    /// Keeps the facts that are in both states.
     fn meet(&mut self, other: &Self, values: &mut Values) {
         for slot in Slot::all() {
             if self.registers.get(slot) != other.registers.get(slot) {
@@ -112,12 +113,14 @@ impl State {
     }
 }
 
-/// What the facts leave possible for a value.
+/// The values that the facts allow.
 struct Range {
     least: u32,
     greatest: u32,
     excluded: Vec<u32>,
+    /// Bits that are zero.
     clear_bits: u32,
+    /// Masks of which at least one bit is set.
     set_any: Vec<u32>,
 }
 
@@ -159,39 +162,39 @@ impl Range {
     }
 }
 
-/// The comparison that a branch makes with these registers.
+/// The comparison of a branch, with these registers.
 pub(super) fn comparison(values: &mut Values, registers: &Registers, code: u16, k: u32) -> Comparison {
     let branch = Insn::stmt(code, k);
     let right = if branch.uses_x() { registers.x } else { values.constant(k) };
     Comparison { op: branch.op(), left: registers.a, right }
 }
 
-/// The state at the entry of every block that can be reached.
+/// The state at the entry of each reachable block.
 pub(super) fn analyze(graph: &Graph, values: &mut Values) -> Vec<Option<State>> {
     let mut states: Vec<Option<State>> = vec![None; graph.blocks.len()];
-    let start = State { registers: values.at_start(), facts: Vec::new(), loaded: Vec::new() };
-    let arrive =
+    let start = State { registers: values.entry_registers(), facts: Vec::new(), loaded: Vec::new() };
+    let propagate =
         |states: &mut Vec<Option<State>>, values: &mut Values, id: BlockId, state: State| match &mut states
             [id.0]
         {
             Some(known) => known.meet(&state, values),
             unknown => *unknown = Some(state),
         };
-    arrive(&mut states, values, graph.entry, start);
+    propagate(&mut states, values, graph.entry, start);
     for id in (0..graph.blocks.len()).rev() {
         let Some(mut state) = states[id].clone() else { continue };
         let block = graph.block(BlockId(id));
         for insn in &block.stmts {
             state.advance(values, *insn);
         }
-        let End::Branch { code, k, yes, no } = block.end else { continue };
+        let Terminator::Branch { code, k, yes, no } = block.terminator else { continue };
         let comparison = comparison(values, &state.registers, code, k);
         let outcome = state.outcome(values, comparison);
         if outcome != Some(false) {
-            arrive(&mut states, values, yes, state.behind(comparison, true));
+            propagate(&mut states, values, yes, state.behind(comparison, true));
         }
         if outcome != Some(true) {
-            arrive(&mut states, values, no, state.behind(comparison, false));
+            propagate(&mut states, values, no, state.behind(comparison, false));
         }
     }
     states

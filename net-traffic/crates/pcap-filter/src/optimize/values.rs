@@ -1,4 +1,4 @@
-//! Values by number: equal numbers are equal values. A packet does not change, so equal loads are equal values, too.
+//! Value numbering: equal numbers are equal values. A packet does not change, so equal loads are equal values.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ pub(super) struct Value(u32);
 enum Expr {
     Constant(u32),
     Length,
-    Octets { size: u16, at: u32 },
-    OctetsFrom { size: u16, x: Value, k: u32 },
-    HeaderLength(u32),
+    Load { size: u16, at: u32 },
+    IndirectLoad { size: u16, x: Value, k: u32 },
+    Ipv4HeaderLength(u32),
     Calculation(u16, Value, Value),
     Unknown(u32),
 }
 
-/// A place that holds a value.
+/// A register or a word of scratch memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     A,
@@ -28,7 +28,7 @@ pub(super) enum Slot {
 }
 
 impl Slot {
-    /// A bit of its own, for sets of slots.
+    /// The bit of this slot in a set of slots.
     pub(super) fn bit(self) -> u32 {
         match self {
             Self::A => 1,
@@ -67,7 +67,7 @@ impl Registers {
     }
 }
 
-/// What a statement does.
+/// The effect of a statement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
     pub(super) slot: Slot,
@@ -75,15 +75,15 @@ pub(super) struct Step {
     pub(super) risk: Risk,
 }
 
-/// How a statement may reject the packet.
+/// Whether a statement may reject the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Risk {
     None,
-    /// Where this load was not yet done.
+    /// Unless the same load precedes.
     Load(Value),
-    /// By a division.
+    /// A division by an unknown value.
     Unknown,
-    /// It does reject it.
+    /// A division by zero.
     Certain,
 }
 
@@ -95,8 +95,8 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// A and X begin as zero; scratch memory holds anything.
-    pub(super) fn at_start(&mut self) -> Registers {
+    /// At the entry of a program A and X are zero, and scratch memory is unknown.
+    pub(super) fn entry_registers(&mut self) -> Registers {
         let zero = self.constant(0);
         let memory = [(); MEMORY_WORDS].map(|()| self.unknown());
         Registers { a: zero, x: zero, memory }
@@ -118,15 +118,15 @@ impl Values {
         }
     }
 
-    /// Where in the packet the value was loaded from, if that is fixed.
-    pub(super) fn as_octets(&self, value: Value) -> Option<u32> {
+    /// The offset of a load whose offset is fixed.
+    pub(super) fn load_offset(&self, value: Value) -> Option<u32> {
         match self.expr(value) {
-            Expr::Octets { at, .. } => Some(at),
+            Expr::Load { at, .. } => Some(at),
             _ => None,
         }
     }
 
-    /// The least and the greatest that a value can be.
+    /// The least and the greatest possible value.
     pub(super) fn bounds(&self, value: Value) -> (u32, u32) {
         let by_size = |size| match size {
             bpf::B => (0, 0xff),
@@ -135,16 +135,16 @@ impl Values {
         };
         match self.expr(value) {
             Expr::Constant(constant) => (constant, constant),
-            // Metadata is as wide as it is, whatever the load says.
-            Expr::Octets { size, at } if at < bpf::METADATA => by_size(size),
-            Expr::OctetsFrom { size, .. } => by_size(size),
-            Expr::HeaderLength(_) => (0, 60),
+            // A load of metadata ignores its size.
+            Expr::Load { size, at } if at < bpf::METADATA => by_size(size),
+            Expr::IndirectLoad { size, .. } => by_size(size),
+            Expr::Ipv4HeaderLength(_) => (0, 60),
             Expr::Calculation(bpf::AND, _, mask) => (0, self.as_constant(mask).unwrap_or(u32::MAX)),
             _ => (0, u32::MAX),
         }
     }
 
-    /// What a statement does with these registers. It is none that jumps.
+    /// The effect of a statement, which is no jump, on these registers.
     pub(super) fn step(&mut self, registers: &Registers, insn: Insn) -> Step {
         let k = insn.k;
         let word = Slot::Memory(k as usize % MEMORY_WORDS);
@@ -155,18 +155,18 @@ impl Values {
                 bpf::LEN => plain(Slot::A, self.number(Expr::Length)),
                 bpf::MEM => plain(Slot::A, registers.get(word)),
                 bpf::IND => self.load(Slot::A, self.indirect(registers.x, insn)),
-                _ => self.load(Slot::A, Expr::Octets { size: insn.size(), at: k }),
+                _ => self.load(Slot::A, Expr::Load { size: insn.size(), at: k }),
             },
             bpf::LDX => match insn.mode() {
                 bpf::IMM => plain(Slot::X, self.constant(k)),
                 bpf::LEN => plain(Slot::X, self.number(Expr::Length)),
                 bpf::MEM => plain(Slot::X, registers.get(word)),
-                _ => self.load(Slot::X, Expr::HeaderLength(k)),
+                _ => self.load(Slot::X, Expr::Ipv4HeaderLength(k)),
             },
             bpf::ST => plain(word, registers.a),
             bpf::STX => plain(word, registers.x),
             bpf::ALU => self.calculation(registers, insn),
-            _ if insn.code & 0xf8 == bpf::TXA => plain(Slot::A, registers.x),
+            _ if insn.copies_to_a() => plain(Slot::A, registers.x),
             _ => plain(Slot::X, registers.a),
         }
     }
@@ -176,12 +176,12 @@ impl Values {
         Step { slot, value, risk: Risk::Load(value) }
     }
 
-    /// A load relative to X, which is absolute where X is known and the sum is an offset.
+    /// A load relative to X. Absolute, if X is known and the sum is an offset into the packet.
     fn indirect(&self, x: Value, insn: Insn) -> Expr {
         let at = self.as_constant(x).and_then(|x| x.checked_add(insn.k)).filter(|at| *at < bpf::METADATA);
         match at {
-            Some(at) => Expr::Octets { size: insn.size(), at },
-            None => Expr::OctetsFrom { size: insn.size(), x, k: insn.k },
+            Some(at) => Expr::Load { size: insn.size(), at },
+            None => Expr::IndirectLoad { size: insn.size(), x, k: insn.k },
         }
     }
 

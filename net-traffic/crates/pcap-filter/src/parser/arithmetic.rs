@@ -1,5 +1,5 @@
-//! Arithmetic, with the precedence that the language really has: `%` and `^` have none. What stands to their right
-//! belongs to them, and an operator to their left waits for them.
+//! Arithmetic, with the precedence of libpcap's grammar, which gives none to `%` and `^`: their right operand extends as
+//! far as possible, and an operator to their left takes their result.
 
 use super::super::error::FilterError;
 use super::super::lexer::TokenKind;
@@ -19,18 +19,18 @@ impl Parser<'_> {
         self.operators(left, None)
     }
 
-    /// Folds operators into `left` as long as `waiting`, the operator before it, lets them come first.
-    fn operators(&mut self, mut left: Arithmetic, waiting: Option<u8>) -> Result<Arithmetic, FilterError> {
+    /// Folds operators into `left`, as long as they bind tighter than `pending`, the operator before `left`.
+    fn operators(&mut self, mut left: Arithmetic, pending: Option<u8>) -> Result<Arithmetic, FilterError> {
         while let Some(operator) = self.peek_operator() {
-            let strength = strength(operator);
-            if !comes_first(strength, waiting) {
+            let own = precedence(operator);
+            if !binds_tighter(own, pending) {
                 break;
             }
             let span = self.next_span();
             self.next += 1;
             let right = self.nested(|parser| {
                 let right = parser.arithmetic_operand()?;
-                parser.operators(right, Some(strength))
+                parser.operators(right, Some(own))
             })?;
             left.steps.extend(right.steps);
             left.steps.push((Step::Binary(operator), span));
@@ -106,12 +106,12 @@ impl Parser<'_> {
     }
 }
 
-const UNORDERED: u8 = 0;
+const NO_PRECEDENCE: u8 = 0;
 const NEGATION: u8 = 6;
 
-fn strength(operator: Operator) -> u8 {
+fn precedence(operator: Operator) -> u8 {
     match operator {
-        Operator::Mod | Operator::Xor => UNORDERED,
+        Operator::Mod | Operator::Xor => NO_PRECEDENCE,
         Operator::Or => 1,
         Operator::And => 2,
         Operator::Lsh | Operator::Rsh => 3,
@@ -120,10 +120,10 @@ fn strength(operator: Operator) -> u8 {
     }
 }
 
-/// Whether an operator takes its operands before the operator that waits on its left does.
-fn comes_first(strength: u8, waiting: Option<u8>) -> bool {
-    match waiting {
+/// Whether an operator of this precedence takes the operand between it and the pending operator.
+fn binds_tighter(precedence: u8, pending: Option<u8>) -> bool {
+    match pending {
         None => true,
-        Some(waiting) => strength == UNORDERED || waiting == UNORDERED || strength > waiting,
+        Some(pending) => precedence == NO_PRECEDENCE || pending == NO_PRECEDENCE || precedence > pending,
     }
 }

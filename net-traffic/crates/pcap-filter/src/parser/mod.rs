@@ -1,21 +1,21 @@
 //! Tokens → syntax tree.
 //!
-//! The language has three kinds of operand that only what follows tells apart: a *term* (`tcp`, `host h`, `len > 9`),
-//! an *identifier* (`10.0.0.1`, `80`), which takes the qualifiers of the one before it, and *arithmetic*. `(80` may
-//! become any of them, so operands are read first and judged afterwards.
+//! The language has three kinds of operand: a *term* (`tcp`, `host h`, `len > 9`), an *identifier* (`10.0.0.1`, `80`),
+//! which takes the qualifiers of the identifier before it, and *arithmetic*. `(80` may begin any of them. The parser
+//! reads an operand first and decides its kind by the tokens after it.
 
 mod arithmetic;
 mod primitive;
 
 use super::error::{FilterError, FilterErrorKind, Span};
 use super::lexer::{Token, TokenKind, tokens};
-use super::syntax::{Arithmetic, Expr, Id, Joint, Primitive, Qualifiers};
+use super::syntax::{Arithmetic, Connective, Expr, Id, Primitive, Qualifiers};
 use super::words::Keyword;
 
-/// How deep parentheses, indices, signs and `%` may nest.
+/// The most levels of nested parentheses, indices, signs and operators. Bounds the recursion of the parser.
 pub(super) const MAX_DEPTH: usize = 100;
 
-/// The tree of a whole expression; `None` for the empty one, which accepts everything.
+/// The tree of an expression. `None` for the empty one, which accepts every packet.
 pub(super) fn parse(text: &str) -> Result<Option<Expr>, FilterError> {
     let mut parser = Parser { text, tokens: tokens(text)?, next: 0, depth: 0 };
     if parser.tokens.is_empty() {
@@ -36,19 +36,19 @@ struct Parser<'t> {
     depth: usize,
 }
 
-/// What an operand may be besides a term.
+/// Which operands besides terms are valid here.
 #[derive(Clone, Copy)]
 struct Accept {
     ids: bool,
-    /// Arithmetic that a parenthesis closes before the relation comes.
+    /// Arithmetic that a parenthesis closes before its relation.
     numbers: bool,
 }
 
-/// An operand, with the qualifiers that an identifier after it takes over.
+/// An operand, with the qualifiers for an identifier after it.
 enum Operand {
     Term(Expr, Option<Qualifiers>),
     Id(Expr, Option<Qualifiers>),
-    /// A number alone, in parentheses or not: an identifier or the beginning of arithmetic.
+    /// A single number, in parentheses or not: an identifier or the beginning of arithmetic.
     Number(u32, Span),
     Arithmetic(Arithmetic, Span),
 }
@@ -60,19 +60,19 @@ impl Parser<'_> {
     }
 
     fn terms_and_qualifiers(&mut self, first: Operand) -> Result<(Expr, Option<Qualifiers>), FilterError> {
-        let (first, mut qualifiers) = self.settled(first, None)?;
+        let (first, mut qualifiers) = self.resolved(first, None)?;
         let mut rest = Vec::new();
-        while let Some(joint) = self.joint() {
+        while let Some(connective) = self.connective() {
             let operand = self.operand(qualifiers, Accept { ids: true, numbers: false })?;
-            let (expr, its_qualifiers) = self.settled(operand, qualifiers)?;
-            qualifiers = its_qualifiers;
-            rest.push((joint, expr));
+            let (expr, new_qualifiers) = self.resolved(operand, qualifiers)?;
+            qualifiers = new_qualifiers;
+            rest.push((connective, expr));
         }
         Ok((chain(first, rest), qualifiers))
     }
 
-    /// A term or identifier; a number alone becomes an identifier.
-    fn settled(
+    /// A term or an identifier. A single number becomes an identifier.
+    fn resolved(
         &self,
         operand: Operand,
         qualifiers: Option<Qualifiers>,
@@ -86,7 +86,7 @@ impl Parser<'_> {
         }
     }
 
-    /// One operand. `inherited` are the qualifiers that an identifier gets here.
+    /// One operand. `inherited`: the qualifiers for an identifier here.
     fn operand(&mut self, inherited: Option<Qualifiers>, accept: Accept) -> Result<Operand, FilterError> {
         let mut negations = 0;
         while self.take_keyword(Keyword::Not) {
@@ -100,7 +100,7 @@ impl Parser<'_> {
         Ok(match operand {
             Operand::Term(expr, qualifiers) => Operand::Term(negate(expr), qualifiers),
             operand => {
-                let (expr, qualifiers) = self.settled(operand, inherited)?;
+                let (expr, qualifiers) = self.resolved(operand, inherited)?;
                 Operand::Id(negate(expr), qualifiers)
             }
         })
@@ -131,12 +131,12 @@ impl Parser<'_> {
         self.compared(operand, accept)
     }
 
-    /// Completes arithmetic to a comparison where one follows.
+    /// Completes arithmetic to a comparison, if a relation follows.
     fn compared(&mut self, operand: Operand, accept: Accept) -> Result<Operand, FilterError> {
         let (left, start) = match operand {
             Operand::Number(number, ref span) => {
                 let number_alone = self.peek_operator().is_none() && self.peek_relation().is_none();
-                // Behind parentheses the number may still be an operand of arithmetic.
+                // After the closing parenthesis the number may still become an operand of arithmetic.
                 if number_alone && (accept.ids || (accept.numbers && self.at_symbol(")"))) {
                     return Ok(operand);
                 }
@@ -176,12 +176,12 @@ impl Parser<'_> {
         Ok(operand)
     }
 
-    /// The rest of a chain of identifiers, in which no term may stand.
+    /// The rest of a chain of identifiers. A term is an error in it.
     fn ids(&mut self, first: Operand, qualifiers: Option<Qualifiers>) -> Result<Expr, FilterError> {
-        let (first, _) = self.settled(first, qualifiers)?;
+        let (first, _) = self.resolved(first, qualifiers)?;
         let mut rest = Vec::new();
-        while let Some(joint) = self.joint() {
-            rest.push((joint, self.id(qualifiers)?));
+        while let Some(connective) = self.connective() {
+            rest.push((connective, self.id(qualifiers)?));
         }
         Ok(chain(first, rest))
     }
@@ -199,8 +199,8 @@ impl Parser<'_> {
                 parser.next += 1;
                 let first = parser.id(qualifiers)?;
                 let mut rest = Vec::new();
-                while let Some(joint) = parser.joint() {
-                    rest.push((joint, parser.id(qualifiers)?));
+                while let Some(connective) = parser.connective() {
+                    rest.push((connective, parser.id(qualifiers)?));
                 }
                 parser.close(")", "`and`, `or` or `)`")?;
                 Ok(chain(first, rest))
@@ -218,14 +218,14 @@ impl Parser<'_> {
     }
 
     /// `and` or `or`, if one is next.
-    fn joint(&mut self) -> Option<Joint> {
-        let joint = match self.peek()?.kind {
-            TokenKind::Keyword(Keyword::And) => Joint::And,
-            TokenKind::Keyword(Keyword::Or) => Joint::Or,
+    fn connective(&mut self) -> Option<Connective> {
+        let connective = match self.peek()?.kind {
+            TokenKind::Keyword(Keyword::And) => Connective::And,
+            TokenKind::Keyword(Keyword::Or) => Connective::Or,
             _ => return None,
         };
         self.next += 1;
-        Some(joint)
+        Some(connective)
     }
 
     fn peek(&self) -> Option<&Token> {
@@ -276,7 +276,7 @@ impl Parser<'_> {
         self.next.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(0, |token| token.span.end)
     }
 
-    /// The error that something else than `expected` is next.
+    /// The error for a next token other than `expected`.
     fn unexpected(&self, expected: &'static str) -> FilterError {
         let span = self.next_span();
         let found = self.text.get(span.clone()).unwrap_or_default();
@@ -291,7 +291,7 @@ impl Parser<'_> {
     }
 }
 
-/// An identifier with the qualifiers of the one before it, which there must be.
+/// An identifier with the qualifiers of the identifier before it. Without any it is an error.
 fn identifier(id: Id, qualifiers: Option<Qualifiers>, span: Span) -> Result<Expr, FilterError> {
     match qualifiers {
         Some(qualifiers) => Ok(Expr::Primitive(Primitive::Id(qualifiers, id), span)),
@@ -299,7 +299,7 @@ fn identifier(id: Id, qualifiers: Option<Qualifiers>, span: Span) -> Result<Expr
     }
 }
 
-fn chain(first: Expr, rest: Vec<(Joint, Expr)>) -> Expr {
+fn chain(first: Expr, rest: Vec<(Connective, Expr)>) -> Expr {
     if rest.is_empty() { first } else { Expr::Chain { first: Box::new(first), rest } }
 }
 

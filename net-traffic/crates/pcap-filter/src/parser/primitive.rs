@@ -1,9 +1,9 @@
-//! Primitives that begin with a word: protocols, qualifiers and the identifier after them, tags, lengths.
+//! Primitives that begin with a word: protocols, qualifiers with their identifier, tags, lengths.
 
 use super::super::error::{FilterError, Span};
 use super::super::lexer::TokenKind;
 use super::super::syntax::{
-    ByteTest, Direction, Expr, Id, Joint, Kind, Primitive, Protocol, Qualifiers, Step,
+    ByteTest, Connective, Direction, Expr, Id, Kind, Primitive, Protocol, Qualifiers, Step,
 };
 use super::super::words::Keyword;
 use super::{Operand, Parser, identifier};
@@ -49,7 +49,7 @@ impl Parser<'_> {
         Ok(Operand::Term(Expr::Primitive(primitive, span.start..self.end_of_last()), None))
     }
 
-    /// Direction and kind, where at least one of them stands.
+    /// Direction and kind, if at least one of them is next.
     fn qualifiers(&mut self, protocol: Option<Protocol>) -> Result<Option<Qualifiers>, FilterError> {
         let direction = self.direction()?;
         let kind = match self.peek().map(|token| &token.kind) {
@@ -61,7 +61,7 @@ impl Parser<'_> {
             Some(TokenKind::Keyword(Keyword::Proto)) if direction.is_none() => Kind::Proto,
             Some(TokenKind::Keyword(Keyword::ProtoChain)) if direction.is_none() => Kind::ProtoChain,
             _ if direction.is_some() => {
-                return Ok(Some(Qualifiers { protocol, direction, kind: Kind::Unsaid }));
+                return Ok(Some(Qualifiers { protocol, direction, kind: Kind::Default }));
             }
             _ => return Ok(None),
         };
@@ -77,11 +77,11 @@ impl Parser<'_> {
         } else {
             return Ok(None);
         };
-        let Some(joint) = self.joint() else { return Ok(Some(direction)) };
+        let Some(connective) = self.connective() else { return Ok(Some(direction)) };
         if !self.take_keyword(other) {
-            return Err(self.unexpected("`src` or `dst`, whichever was not named yet"));
+            return Err(self.unexpected("the other one of `src` and `dst`"));
         }
-        Ok(Some(if joint == Joint::Or { Direction::SrcOrDst } else { Direction::SrcAndDst }))
+        Ok(Some(if connective == Connective::Or { Direction::SrcOrDst } else { Direction::SrcAndDst }))
     }
 
     /// An address or a name, with its prefix length or mask.
@@ -189,7 +189,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A number, perhaps in parentheses, if one is next.
+    /// A number, in parentheses or not, if one is next.
     fn optional_number(&mut self) -> Result<Option<u32>, FilterError> {
         let mut parentheses = 0;
         while self.take_symbol("(") {
@@ -205,7 +205,7 @@ impl Parser<'_> {
         Ok(Some(number))
     }
 
-    /// `[offset]` or `[offset:size]` after a protocol, whose place is `span`.
+    /// `[offset]` or `[offset:size]` after a protocol. `span` is the place of the protocol.
     pub(super) fn load(
         &mut self,
         protocol: Protocol,

@@ -1,62 +1,47 @@
-//! The manual page pcap-filter(7) of libpcap 1.10, from its beginning to its end: whatever it names is accepted where
-//! libpcap accepts it, and means the same.
+//! The primitives and examples of the manual page pcap-filter(7) of libpcap 1.10, in its order: the verdicts and the
+//! refusals of the installed libpcap.
 
-use net_traffic_capture::names;
-use pcap_filter::{CompileOptions, compile};
+use std::net::{IpAddr, ToSocketAddrs};
 
-use super::generated::frame_that_differs;
+use pcap_filter::compile;
+
+use super::data;
 use super::libpcap::Libpcap;
-use super::oracle;
+use super::random::{Comparison, LINKTYPES, system_names};
 
 #[test]
-fn the_manual_page_means_what_libpcap_makes_of_it() {
-    // The same names as libpcap finds on this machine; a host by its name is only asked for where a file has it.
-    let names = names();
-    let mut differences = Vec::new();
-    let (mut accepted, mut refused) = (0, 0);
-    for linktype in ["EN10MB", "RAW", "LINUX_SLL", "LINUX_SLL2"] {
+fn manual_expressions_have_libpcaps_verdicts() {
+    let networks = std::fs::read_to_string("/etc/networks").unwrap_or_default();
+    let ethers = std::fs::read_to_string("/etc/ethers").unwrap_or_default();
+    let names = system_names().with_places(&networks, &ethers).with_hosts(addresses);
+    let mut comparison = Comparison::default();
+    for linktype in LINKTYPES {
         let libpcap = match Libpcap::open(linktype) {
-            Ok(libpcap) if libpcap.version().contains("version 1.10.3") => libpcap,
-            Ok(libpcap) => {
-                return crate::skip(&format!(
-                    "the semantics are those of 1.10.3, not of {}",
-                    libpcap.version()
-                ));
-            }
-            Err(reason) => return crate::skip(&format!("libpcap0.8 is not installed: {reason}")),
+            Ok(libpcap) => libpcap,
+            Err(reason) => return crate::skip(&reason),
         };
-        let frames = oracle::frames(linktype);
-        let options = CompileOptions { names: &names, ..oracle::options(oracle::linktype(linktype), &names) };
+        let frames = data::frames(linktype);
+        let options = data::options(data::linktype(linktype), &names);
         for expression in EXPRESSIONS {
-            match (libpcap.compile(expression, false), compile(expression, &options)) {
-                (Err(_), Err(_)) => refused += 1,
-                (Err(error), Ok(_)) => {
-                    differences.push(format!("{linktype} {expression:?}: accepted, libpcap: {error}"));
-                }
-                (Ok(_), Err(error)) => {
-                    differences.push(format!("{linktype} {expression:?}: refused: {error}"));
-                }
-                (Ok(unoptimized), Ok(program)) => {
-                    accepted += 1;
-                    let optimized = libpcap.compile(expression, true).ok();
-                    let differs =
-                        frame_that_differs(&libpcap, &frames, &program, &unoptimized, optimized.as_deref());
-                    if let Some(frame) = differs {
-                        differences.push(format!("{linktype} {expression:?}: frame {frame} differs"));
-                    }
-                }
-            }
+            comparison.add(&libpcap, expression, &options, &frames);
         }
     }
-    println!("{accepted} accepted, {refused} refused, {} differences", differences.len());
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
-    assert!(accepted > 400 && refused > 200, "{accepted} accepted, {refused} refused");
+    comparison.assert_equal();
+    assert!(comparison.accepted > 400 && comparison.refused > 200);
+}
+
+/// The addresses of a host. The only host in the expressions is localhost, which `/etc/hosts` resolves.
+fn addresses(host: &str) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> =
+        (host, 0).to_socket_addrs().map_or_else(|_| Vec::new(), |found| found.map(|a| a.ip()).collect());
+    addresses.dedup();
+    addresses
 }
 
 #[test]
-fn a_broadcast_is_known_by_the_netmask() {
-    let names = oracle::names();
-    let mut options = oracle::options(oracle::linktype("EN10MB"), &names);
+fn ip_broadcast_depends_on_the_netmask() {
+    let names = data::names();
+    let mut options = data::options(data::linktype("EN10MB"), &names);
     assert!(compile("ip broadcast", &options).is_err());
     options.netmask = Some(0xffff_ff00);
     let program = compile("ip broadcast", &options).unwrap();
@@ -67,8 +52,8 @@ fn a_broadcast_is_known_by_the_netmask() {
         frame
     };
     for (last, is_broadcast) in [(0, true), (255, true), (1, false), (127, false)] {
-        let frame = oracle::Frame { octets: to(last).to_vec(), wire_length: 34 };
-        assert_eq!(oracle::verdict(&program, &[frame]), [is_broadcast], "10.0.7.{last}");
+        let frame = data::Frame { data: to(last).to_vec(), wire_length: 34 };
+        assert_eq!(data::verdict(&program, &[frame]), [is_broadcast], "10.0.7.{last}");
     }
 }
 

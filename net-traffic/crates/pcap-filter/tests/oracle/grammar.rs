@@ -1,7 +1,7 @@
-//! Random expressions: well-formed ones from a grammar, and damaged ones. They hold no name that would be looked up in
-//! the network.
+//! Random expressions: well-formed ones from a grammar, and damaged ones. None has a name that libpcap resolves in the
+//! network.
 
-/// A small generator of numbers (`SplitMix64`): the same seed, the same expressions, everywhere.
+/// A generator of random numbers (`SplitMix64`). A seed gives the same expressions on every machine.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -150,7 +150,7 @@ const SOUP: [&str; 76] = [
     "tcp-syn",
 ];
 
-/// An expression. Most are well-formed.
+/// A random expression, mostly well-formed.
 pub(crate) fn expression(random: &mut Random, corpus: &[String]) -> String {
     match random.below(10) {
         0 => (0..=random.below(7)).map(|_| random.pick(&SOUP)).collect::<Vec<_>>().join(" "),
@@ -163,7 +163,7 @@ pub(crate) fn expression(random: &mut Random, corpus: &[String]) -> String {
     }
 }
 
-/// A stored expression with a token left out, doubled or exchanged, or two stored expressions joined.
+/// A stored expression with a token removed, doubled or replaced, or two stored expressions joined.
 fn damaged(random: &mut Random, corpus: &[String]) -> String {
     let stored = corpus[random.below(corpus.len())].clone();
     if random.one_in(2) {
@@ -188,7 +188,7 @@ fn chain(random: &mut Random, depth: usize) -> String {
     let mut text = operand(random, depth);
     for _ in 0..random.below(3) {
         let joint = random.pick(&[" and ", " or ", " && ", " || ", " and not ", " or not "]);
-        // Sometimes only an identifier, which takes the qualifiers of the one before it.
+        // An identifier alone takes the qualifiers of the identifier before it.
         let next = if random.one_in(6) { identifier(random) } else { operand(random, depth) };
         text = format!("{text}{joint}{next}");
     }
@@ -219,7 +219,7 @@ fn protocol(random: &mut Random) -> &'static str {
     if random.one_in(3) { random.pick(&PROTOCOLS) } else { random.pick(&COMMON) }
 }
 
-/// A primitive. Three of four are such as every link type but raw IP takes.
+/// A random primitive. Three of four are valid on every link type but raw IP.
 fn primitive(random: &mut Random) -> String {
     if random.one_in(4) { wild_primitive(random) } else { tame_primitive(random) }
 }

@@ -1,11 +1,12 @@
-//! The installed libpcap, loaded at run time. It compiles and runs filters; it opens no device.
+//! The installed libpcap, loaded at run time. It compiles and runs filters and captures nothing.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::path::PathBuf;
 
 use libloading::Library;
 use pcap_filter::Insn;
 
-use super::oracle;
+use super::data;
 
 #[repr(C)]
 struct Program {
@@ -22,18 +23,21 @@ struct RawInsn {
     k: u32,
 }
 
-/// libpcap with one capture file open, whose link type counts.
+/// libpcap with an open handle, which determines the link type.
 pub(crate) struct Libpcap {
     library: Library,
     handle: *mut c_void,
 }
 
 impl Libpcap {
-    /// `Err` says why there is none.
+    /// Opens a capture file of this link type. `Err`: libpcap is not installed, or is of another version than 1.10.3.
     pub(crate) fn open(linktype: &str) -> Result<Self, String> {
-        // SAFETY: libpcap's initializers do nothing that other threads could notice.
-        let library = unsafe { Library::new("libpcap.so.0.8") }.map_err(|error| error.to_string())?;
-        let path = CString::new(oracle::frames_path(linktype).to_str().unwrap()).unwrap();
+        let library = load()?;
+        let thread = std::thread::current().id();
+        let name = format!("frames-{linktype}-{}-{thread:?}.pcap", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&path, data::capture_file(linktype)).unwrap();
+        let name = CString::new(path.to_str().unwrap()).unwrap();
         let mut error: [c_char; 256] = [0; 256];
         // SAFETY: the prototype is pcap_open_offline(3PCAP)'s.
         let open = unsafe {
@@ -41,16 +45,15 @@ impl Libpcap {
                 .get::<unsafe extern "C" fn(*const c_char, *mut c_char) -> *mut c_void>(b"pcap_open_offline")
         };
         // SAFETY: both strings outlive the call; the buffer is PCAP_ERRBUF_SIZE long.
-        let handle = unsafe { open.unwrap()(path.as_ptr(), error.as_mut_ptr()) };
-        assert!(!handle.is_null(), "{}", path.to_string_lossy());
+        let handle = unsafe { open.unwrap()(name.as_ptr(), error.as_mut_ptr()) };
+        assert!(!handle.is_null(), "{}", path.display());
+        std::fs::remove_file(&path).unwrap();
         Ok(Self { library, handle })
     }
 
-    /// libpcap on the loopback interface, whose link type is Ethernet. Nothing is captured; what counts is that programs
-    /// are then made for Linux.
+    /// Opens the loopback interface, whose link type is Ethernet. For a live handle libpcap compiles with metadata.
     pub(crate) fn open_live() -> Result<Self, String> {
-        // SAFETY: libpcap's initializers do nothing that other threads could notice.
-        let library = unsafe { Library::new("libpcap.so.0.8") }.map_err(|error| error.to_string())?;
+        let library = load()?;
         let mut error: [c_char; 256] = [0; 256];
         // SAFETY: the prototype is pcap_create(3PCAP)'s.
         let create = unsafe {
@@ -68,32 +71,23 @@ impl Libpcap {
         if status < 0 { Err(live.error()) } else { Ok(live) }
     }
 
-    /// One instruction as libpcap prints it.
+    /// The text that libpcap prints for an instruction.
     pub(crate) fn image(&self, insn: Insn, at: usize) -> String {
         type Image = unsafe extern "C" fn(*const RawInsn, c_int) -> *const c_char;
         let raw = RawInsn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
         // SAFETY: the prototype is bpf_image(3PCAP)'s.
         let image = unsafe { self.library.get::<Image>(b"bpf_image") }.unwrap();
-        // SAFETY: the text is in a buffer that only the next call changes; this is copied before.
+        // SAFETY: the text is in a static buffer, and is copied before the next call.
         let text = unsafe { CStr::from_ptr(image(&raw const raw, c_int::try_from(at).unwrap())) };
         text.to_string_lossy().into_owned()
     }
 
-    /// The version that answers.
-    pub(crate) fn version(&self) -> String {
-        // SAFETY: the prototype is pcap_lib_version(3PCAP)'s.
-        let version =
-            unsafe { self.library.get::<unsafe extern "C" fn() -> *const c_char>(b"pcap_lib_version") };
-        // SAFETY: the string is static.
-        unsafe { CStr::from_ptr(version.unwrap()()) }.to_string_lossy().into_owned()
-    }
-
-    /// The program, or why the expression was refused; with the netmask unknown.
+    /// Compiles with an unknown netmask. `Err`: the message of libpcap.
     pub(crate) fn compile(&self, expression: &str, optimize: bool) -> Result<Vec<Insn>, String> {
         self.compile_within(expression, optimize, None)
     }
 
-    /// The same on a network that has this netmask.
+    /// Compiles for a network with this netmask.
     pub(crate) fn compile_within(
         &self,
         expression: &str,
@@ -119,13 +113,13 @@ impl Libpcap {
         // SAFETY: the prototype is pcap_freecode(3PCAP)'s.
         let free =
             unsafe { self.library.get::<unsafe extern "C" fn(*mut Program)>(b"pcap_freecode") }.unwrap();
-        // SAFETY: the program came from pcap_compile and is not used any more.
+        // SAFETY: pcap_compile made the program, and nothing uses it after this call.
         unsafe { free(&raw mut program) };
         Ok(insns)
     }
 
-    /// libpcap's own interpreter. It does not end where the program does not.
-    pub(crate) fn run(&self, insns: &[Insn], frame: &oracle::Frame) -> u32 {
+    /// Runs a program in the interpreter of libpcap, which does not end if the program loops.
+    pub(crate) fn run(&self, insns: &[Insn], frame: &data::Frame) -> u32 {
         type Filter = unsafe extern "C" fn(*const RawInsn, *const u8, c_uint, c_uint) -> c_uint;
         let raw: Vec<RawInsn> = insns
             .iter()
@@ -133,9 +127,9 @@ impl Libpcap {
             .collect();
         // SAFETY: the prototype is bpf_filter(3PCAP)'s.
         let filter = unsafe { self.library.get::<Filter>(b"bpf_filter") }.unwrap();
-        let captured = c_uint::try_from(frame.octets.len()).unwrap();
-        // SAFETY: the program is libpcap's own, and the frame is as long as is said.
-        unsafe { filter(raw.as_ptr(), frame.octets.as_ptr(), frame.wire_length, captured) }
+        let captured = c_uint::try_from(frame.data.len()).unwrap();
+        // SAFETY: the program is libpcap's own, and the frame is as long as its length says.
+        unsafe { filter(raw.as_ptr(), frame.data.as_ptr(), frame.wire_length, captured) }
     }
 
     fn error(&self) -> String {
@@ -147,11 +141,31 @@ impl Libpcap {
     }
 }
 
+/// Loads libpcap, if it is the version that the compiler agrees with.
+fn load() -> Result<Library, String> {
+    // SAFETY: the initializers of libpcap have no effect on other threads.
+    let library = unsafe { Library::new("libpcap.so.0.8") };
+    let library = library.map_err(|error| format!("libpcap0.8 is not installed: {error}"))?;
+    let version = version(&library);
+    if version.contains("version 1.10.3") {
+        Ok(library)
+    } else {
+        Err(format!("the reference is libpcap 1.10.3, not {version}"))
+    }
+}
+
+fn version(library: &Library) -> String {
+    // SAFETY: the prototype is pcap_lib_version(3PCAP)'s.
+    let version = unsafe { library.get::<unsafe extern "C" fn() -> *const c_char>(b"pcap_lib_version") };
+    // SAFETY: the string is static.
+    unsafe { CStr::from_ptr(version.unwrap()()) }.to_string_lossy().into_owned()
+}
+
 impl Drop for Libpcap {
     fn drop(&mut self) {
         // SAFETY: the prototype is pcap_close(3PCAP)'s.
         let close = unsafe { self.library.get::<unsafe extern "C" fn(*mut c_void)>(b"pcap_close") };
-        // SAFETY: the handle is open, and not used any more.
+        // SAFETY: the handle is open, and nothing uses it after this call.
         unsafe { close.unwrap()(self.handle) };
     }
 }

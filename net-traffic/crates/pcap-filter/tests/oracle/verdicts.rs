@@ -1,17 +1,17 @@
-//! The same verdict as libpcap on every frame, and the same expressions refused.
+//! The stored verdicts and refusals of libpcap.
 
 use std::collections::HashMap;
 
 use pcap_filter::compile;
 
-use super::oracle::{self, Answer, Frame};
+use super::data::{self, Answer, Frame};
 
 #[test]
-fn agrees_with_libpcap_on_every_stored_verdict() {
-    let names = oracle::names();
+fn every_stored_verdict_is_libpcaps() {
+    let names = data::names();
     let frames: HashMap<&str, Vec<Frame>> =
-        ["EN10MB", "RAW", "LINUX_SLL2"].map(|linktype| (linktype, oracle::frames(linktype))).into();
-    let cases = oracle::cases();
+        ["EN10MB", "RAW", "LINUX_SLL2"].map(|linktype| (linktype, data::frames(linktype))).into();
+    let cases = data::cases();
     assert_eq!(cases.len(), 1071);
     let mut differences = Vec::new();
     let (mut as_optimized, mut ours, mut theirs) = (0, 0, 0);
@@ -22,7 +22,7 @@ fn agrees_with_libpcap_on_every_stored_verdict() {
             variants.push((Some(mask), answer, None));
         }
         for (netmask, answer, unoptimized) in variants {
-            let mut options = oracle::options(oracle::linktype(&case.linktype), &names);
+            let mut options = data::options(data::linktype(&case.linktype), &names);
             options.netmask = netmask;
             let program = compile(&case.expression, &options);
             let difference = match &program {
@@ -32,7 +32,7 @@ fn agrees_with_libpcap_on_every_stored_verdict() {
                     Some("accepted".to_owned())
                 }
                 Ok(program) => {
-                    let verdict = oracle::verdict(program, &frames[case.linktype.as_str()]);
+                    let verdict = data::verdict(program, &frames[case.linktype.as_str()]);
                     as_optimized += usize::from(
                         verdict.iter().enumerate().all(|(i, accepted)| *accepted == answer.accepts(i)),
                     );
@@ -40,7 +40,7 @@ fn agrees_with_libpcap_on_every_stored_verdict() {
                         ours += program.insns.len();
                         theirs += len;
                     }
-                    frame_that_differs(&verdict, answer, unoptimized)
+                    differing_frame(&verdict, answer, unoptimized)
                         .map(|frame| format!("frame {frame} differs"))
                 }
             };
@@ -59,8 +59,8 @@ fn agrees_with_libpcap_on_every_stored_verdict() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// A frame on which a verdict is neither libpcap's nor, where that differs, libpcap's without its optimizer.
-fn frame_that_differs(verdict: &[bool], answer: &Answer, unoptimized: Option<&Answer>) -> Option<usize> {
+/// The first frame with a verdict that is neither libpcap's nor that of libpcap without its optimizer.
+fn differing_frame(verdict: &[bool], answer: &Answer, unoptimized: Option<&Answer>) -> Option<usize> {
     let agrees = |index: usize, accepted: bool| {
         accepted == answer.accepts(index)
             || unoptimized.is_some_and(|unoptimized| accepted == unoptimized.accepts(index))
