@@ -91,7 +91,7 @@ fn exit_codes_equal_those_on_linux() {
         ("-i no-such-interface", 2, "no such interface"),
         ("-p 4294967295", 2, "no such process"),
         ("--netns 1", 2, "no network namespaces"),
-        ("--tier kprobe -d 1 -c 1", 2, "no such thing"),
+        ("--tier kprobe -d 1 -c 1", 2, "exists on Linux only"),
         ("selftest", 2, "Linux only"),
         ("--replay no-such-file", 2, "cannot read it"),
         ("--help", 0, ""),

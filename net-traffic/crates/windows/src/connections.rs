@@ -1,47 +1,46 @@
-//! Sockets and their owners: from the tables, and from events where there are any.
+//! Lists sockets and processes: from the tables of IP Helper, and from ETW events if a session runs.
 
 use std::collections::{HashMap, HashSet};
 
-use super::descendants;
 use super::estats::Statistics;
-use super::etw::Counting;
-use super::host;
+use super::etw::EtwCounter;
 use super::ip_helper;
 use super::processes::Processes;
 use crate::events::Entry;
+use crate::platform::{descendants, host};
 use net_traffic_snapshot::{CollectError, Collector, SocketFilter};
 use net_traffic_snapshot::{Endpoint, Protocol, Snapshot, Socket, State, Status};
 
-/// Lists sockets and processes.
+/// The collector of sockets and processes.
 #[derive(Debug)]
 pub(super) struct Connections {
     wanted: SocketFilter,
-    counting: Option<Counting>,
+    counting: Option<EtwCounter>,
     statistics: Statistics,
     processes: Processes,
-    /// Mark those that descend from this program.
+    /// Report the descendants of this program in `Snapshot.traced`.
     traced: bool,
 }
 
 const NAME: &str = "sockets";
 
 impl Connections {
-    pub(super) fn new(wanted: SocketFilter, counting: Option<Counting>, traced: bool) -> Self {
+    pub(super) fn new(wanted: SocketFilter, counting: Option<EtwCounter>, traced: bool) -> Self {
         let statistics = Statistics::new();
         Self { wanted, counting, statistics, processes: Processes::default(), traced }
     }
 
     fn sockets(&mut self, snapshot: &Snapshot) -> std::io::Result<Vec<Socket>> {
         let Self { wanted, counting, statistics, processes, .. } = self;
-        // Events are told apart by all tables, whatever is shown of them.
+        // Events are assigned to sockets by all tables, whatever the view shows.
         let read = if counting.is_some() { SocketFilter::default() } else { *wanted };
         let mut rows = Rows::default();
         let mut tables = || {
             let entries = ip_helper::read(read)?;
-            rows.learn(&entries);
+            rows.add(&entries);
             Ok(entries)
         };
-        // What one source has counted is never continued by another.
+        // The byte counts of ETW and of TCP ESTATS start at different times and are never mixed.
         let counts = counting.is_none();
         let mut sockets = match counting {
             Some(counting) => {
@@ -67,10 +66,10 @@ impl Collector for Connections {
     }
 
     fn collect(&mut self, snapshot: &mut Snapshot) -> Result<(), CollectError> {
-        for newcomer in descendants::newcomers() {
-            self.processes.adopt(newcomer);
+        for process in descendants::take_new() {
+            self.processes.insert_new(process);
         }
-        self.processes.begin();
+        self.processes.begin_snapshot();
         let sockets = self.sockets(snapshot);
         let failed = |cause| CollectError { collector: NAME, attempt: "read the tables of sockets", cause };
         snapshot.sockets = sockets.map_err(failed)?;
@@ -79,7 +78,7 @@ impl Collector for Connections {
         }
         let mut owners: HashSet<_> = snapshot.sockets.iter().filter_map(|socket| socket.owner).collect();
         owners.extend(&snapshot.traced);
-        let counted = self.counting.as_ref().and_then(Counting::processes);
+        let counted = self.counting.as_ref().and_then(EtwCounter::processes);
         snapshot.processes = self.processes.report(&owners, counted);
         snapshot.status.push(status());
         snapshot.status.push(self.processes.status());
@@ -92,37 +91,38 @@ impl Collector for Connections {
     }
 }
 
-/// What the rows of the tables say that sockets of a snapshot do not.
+/// Table rows by socket: creation times and scope IDs, which a snapshot lacks.
 #[derive(Debug, Default)]
-struct Rows(HashMap<Place, Entry>);
+struct Rows(HashMap<RowKey, Entry>);
 
-/// With the owner where there is no peer: sockets without one share their address with those of other processes.
-type Place = (Protocol, Endpoint, Option<Endpoint>, u32);
+/// Protocol, local and remote endpoint, and the owner's PID if there is no remote endpoint: several processes may bind
+/// the same address.
+type RowKey = (Protocol, Endpoint, Option<Endpoint>, u32);
 
 impl Rows {
-    fn learn(&mut self, entries: &[Entry]) {
+    fn add(&mut self, entries: &[Entry]) {
         for entry in entries {
             let Entry { protocol, local, remote, pid, .. } = *entry;
-            self.0.insert(place(protocol, local, remote, pid), *entry);
+            self.0.insert(row_key(protocol, local, remote, pid), *entry);
         }
     }
 
     fn of(&self, socket: &Socket) -> Option<&Entry> {
         let pid = socket.owner.map_or(0, |owner| owner.pid);
-        self.0.get(&place(socket.protocol, socket.local, socket.remote, pid))
+        self.0.get(&row_key(socket.protocol, socket.local, socket.remote, pid))
     }
 }
 
-fn place(protocol: Protocol, local: Endpoint, remote: Option<Endpoint>, pid: u32) -> Place {
+fn row_key(protocol: Protocol, local: Endpoint, remote: Option<Endpoint>, pid: u32) -> RowKey {
     (protocol, local, remote, if remote.is_some() { 0 } else { pid })
 }
 
 fn listed(entry: &Entry, processes: &mut Processes) -> Socket {
-    let owner = (entry.pid != 0).then(|| processes.now(entry.pid));
+    let owner = (entry.pid != 0).then(|| processes.current_id(entry.pid));
     Socket { owner, ..entry.socket() }
 }
 
-/// The system says when a socket was made, on the clock that people read.
+/// Converts the creation time, a `FILETIME`, to the monotonic clock.
 fn opened_ns(created: i64, snapshot: &Snapshot) -> Option<u64> {
     let age = snapshot.at.unix_ns.saturating_sub(host::unix_ns(created));
     snapshot.at.monotonic_ns.checked_sub(u64::try_from(age).ok()?)
@@ -140,7 +140,8 @@ fn status() -> Status {
         tier: Some("polling".to_owned()),
         program: Some("GetExtendedTcpTable".to_owned()),
         covers: Some(
-            "every TCP and UDP socket that exists when it is asked, with state and owner".to_owned(),
+            "every TCP and UDP socket that exists at the time of the reading, with state and owner"
+                .to_owned(),
         ),
         reason: None,
         remedy: None,
@@ -153,7 +154,7 @@ mod tests {
     use net_traffic_snapshot::ProcessId;
 
     #[test]
-    fn sockets_of_two_processes_at_one_address_were_made_at_their_own_times() {
+    fn sockets_sharing_an_address_keep_their_creation_times() {
         let end = |port| Endpoint { address: std::net::Ipv4Addr::UNSPECIFIED.into(), port };
         let row = |protocol, remote, pid, created| {
             let state = State::Established;
@@ -167,13 +168,13 @@ mod tests {
             row(tcp, Some(end(1)), 7, 90),
         ];
         let mut rows = Rows::default();
-        rows.learn(&entries);
+        rows.add(&entries);
         let of = |row: &Entry, pid| {
             let owner = Some(ProcessId { pid, start_ticks: 1 });
             rows.of(&Socket { owner, ..row.socket() }).map(|row| row.created)
         };
         assert_eq!([7, 8, 9, 10].map(|pid| of(&entries[0], pid)), [Some(70), Some(80), Some(0), None]);
-        // The row of a connection that is over names nobody, and its owner is known from before.
+        // The row of a closed connection has no PID; the socket keeps its owner.
         assert_eq!((of(&entries[3], 7), rows.of(&entries[3].socket())), (Some(90), Some(&entries[3])));
     }
 }

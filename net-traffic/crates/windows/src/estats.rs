@@ -1,4 +1,7 @@
-//! What the TCP stack keeps of a connection once it is told to: an administrator may tell it.
+//! Reads TCP ESTATS: round-trip times, retransmissions and bytes of a connection.
+//!
+//! The stack collects them per connection after `SetPerTcpConnectionEStats`, which needs an administrator
+//! (<https://learn.microsoft.com/en-us/windows/win32/api/iphlpapi/nf-iphlpapi-setpertcpconnectionestats>).
 
 use std::collections::HashMap;
 use std::io;
@@ -16,26 +19,26 @@ use std::net::IpAddr;
 use super::{check, rights, size};
 use net_traffic_snapshot::{Bytes, Endpoint, Protocol, Socket, SocketId, State, Status, TcpInfo};
 
-/// Asks for each established connection, unless it is known that nobody would answer.
+/// The statistics of all established connections.
 #[derive(Debug, Default)]
 pub(super) struct Statistics {
-    /// What the stack had counted of each live connection when it was first asked.
-    begin: HashMap<SocketId, Bytes>,
-    /// Why nobody is asked any more, or ever was.
+    /// The counters of each connection at its first reading.
+    baselines: HashMap<SocketId, Bytes>,
+    /// Why no statistics are read.
     refused: Option<Refusal>,
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Refusal {
-    #[error("the statistics of TCP need an administrator")]
+    #[error("TCP ESTATS need an administrator")]
     Privilege,
-    #[error("this Windows has no statistics of TCP")]
+    #[error("this Windows has no TCP ESTATS")]
     Missing,
 }
 
-/// The stack, as much as is asked of it; a test has one of its own.
+/// The calls to the TCP stack. Tests have another implementation.
 trait Stack {
-    /// Has it count what is read here.
+    /// Enables the collection.
     fn enable(&self, row: &Row) -> io::Result<()>;
     fn data(&self, row: &Row) -> io::Result<TCP_ESTATS_DATA_ROD_v0>;
     fn path(&self, row: &Row) -> io::Result<TCP_ESTATS_PATH_ROD_v0>;
@@ -55,11 +58,11 @@ impl Statistics {
             (true, false) => Some(Refusal::Privilege),
             (true, true) => None,
         };
-        Self { begin: HashMap::new(), refused }
+        Self { baselines: HashMap::new(), refused }
     }
 
-    /// Adds what the stack knows of each connection; its bytes since we began only where it `counts`. `scopes` are the
-    /// zones of its addresses, without which the stack does not know it.
+    /// Adds the statistics of each connection, and its bytes since the first reading if `counts`. `scopes` returns the
+    /// scope IDs of the local and the remote address, which are part of an IPv6 connection's identity.
     pub(super) fn add(&mut self, sockets: &mut [Socket], counts: bool, scopes: impl Fn(&Socket) -> [u32; 2]) {
         self.add_from(&System, sockets, counts, scopes);
     }
@@ -71,8 +74,8 @@ impl Statistics {
         counts: bool,
         scopes: impl Fn(&Socket) -> [u32; 2],
     ) {
-        // Those that are not asked for this time have ended.
-        let before = std::mem::take(&mut self.begin);
+        // Connections that are absent from this reading have ended.
+        let before = std::mem::take(&mut self.baselines);
         for socket in sockets {
             if self.refused.is_some() {
                 return;
@@ -81,9 +84,9 @@ impl Statistics {
                 socket.protocol == Protocol::Tcp && socket.state == State::Established && !socket.closed;
             let Some(remote) = socket.remote.filter(|_| is_live) else { continue };
             let Some(row) = Row::of(socket.local, remote, scopes(socket)) else { continue };
-            match describe(stack, &row, before.get(&socket.id).copied(), socket) {
+            match read(stack, &row, before.get(&socket.id).copied(), socket) {
                 Ok((begin, moved)) => {
-                    self.begin.insert(socket.id, begin);
+                    self.baselines.insert(socket.id, begin);
                     if counts {
                         socket.counted = Some(moved);
                     }
@@ -91,9 +94,9 @@ impl Statistics {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     self.refused = Some(Refusal::Privilege);
                 }
-                // It ended in between, or is one that the stack does not count, or fails once: what it began with is
-                // kept for as long as it is listed. The others are asked all the same.
-                Err(_) => self.begin.extend(before.get(&socket.id).map(|begin| (socket.id, *begin))),
+                // The connection has just ended, or the stack has no statistics of it. The baseline stays: the next
+                // reading may succeed.
+                Err(_) => self.baselines.extend(before.get(&socket.id).map(|begin| (socket.id, *begin))),
             }
         }
     }
@@ -103,7 +106,7 @@ impl Statistics {
             slot: SLOT.to_owned(),
             tier: self.refused.is_none().then(|| "polling".to_owned()),
             program: Some("GetPerTcpConnectionEStats".to_owned()),
-            covers: Some("round-trip time and retransmissions of established connections; their bytes since each was first seen".to_owned()),
+            covers: Some("round-trip time and retransmissions of established connections; their bytes since the first reading".to_owned()),
             reason: self.refused.map(|refusal| refusal.to_string()),
             remedy: self.refused.and_then(Refusal::remedy),
         }
@@ -116,9 +119,8 @@ impl Refusal {
     }
 }
 
-/// Adds to the socket what the stack says of it; returns what had been counted when it was first asked, and what was
-/// moved since.
-fn describe(
+/// Reads the statistics of one connection into the socket; returns its baseline and the bytes since then.
+fn read(
     stack: &impl Stack,
     row: &Row,
     begin: Option<Bytes>,
@@ -137,11 +139,12 @@ fn describe(
     Ok((begin, moved))
 }
 
-/// The stack measures in milliseconds, and counts since it was told to.
+/// Converts path statistics. Times are in milliseconds
+/// (<https://learn.microsoft.com/en-us/windows/win32/api/tcpestats/ns-tcpestats-tcp_estats_path_rod_v0>).
 fn tcp_info(path: &TCP_ESTATS_PATH_ROD_v0) -> TcpInfo {
-    /// Nothing was measured yet.
-    const NEVER: u32 = u32::MAX;
-    let us = |ms: u32| (ms != NEVER).then(|| ms.saturating_mul(1000));
+    /// The value before the first measurement.
+    const NO_SAMPLE: u32 = u32::MAX;
+    let us = |ms: u32| (ms != NO_SAMPLE).then(|| ms.saturating_mul(1000));
     TcpInfo {
         rtt_us: us(path.SmoothedRtt),
         rtt_var_us: us(path.RttVar),
@@ -153,23 +156,23 @@ fn tcp_info(path: &TCP_ESTATS_PATH_ROD_v0) -> TcpInfo {
     }
 }
 
-/// A connection as the functions want it named.
+/// The table row that identifies a connection to the functions.
 enum Row {
     V4(MIB_TCPROW_LH),
     V6(MIB_TCP6ROW),
 }
 
-/// What a kind of statistics is read into: numbers only.
+/// A structure of one kind of statistics.
 ///
 /// # Safety
-/// To be implemented for structures of numbers only.
+/// All members must be integers, so that every bit pattern is valid.
 unsafe trait Plain: Default {}
-// SAFETY: numbers only.
+// SAFETY: all members are integers.
 unsafe impl Plain for TCP_ESTATS_DATA_ROD_v0 {}
-// SAFETY: numbers only.
+// SAFETY: all members are integers.
 unsafe impl Plain for TCP_ESTATS_PATH_ROD_v0 {}
 
-/// The real one.
+/// The stack of this machine.
 struct System;
 
 impl Stack for System {
@@ -181,11 +184,11 @@ impl Stack for System {
     }
 
     fn data(&self, row: &Row) -> io::Result<TCP_ESTATS_DATA_ROD_v0> {
-        row.read(TcpConnectionEstatsData)
+        row.query(TcpConnectionEstatsData)
     }
 
     fn path(&self, row: &Row) -> io::Result<TCP_ESTATS_PATH_ROD_v0> {
-        row.read(TcpConnectionEstatsPath)
+        row.query(TcpConnectionEstatsPath)
     }
 }
 
@@ -219,23 +222,23 @@ impl Row {
 
     fn set(&self, kind: TCP_ESTATS_TYPE, settings: *const u8, size: u32) -> io::Result<()> {
         check(match self {
-            // SAFETY: the row and the settings are read only, and the settings as large as said.
+            // SAFETY: the row and the settings are only read; the settings have `size` octets.
             Self::V4(row) => unsafe { SetPerTcpConnectionEStats(row, kind, settings, 0, size, 0) },
-            // SAFETY: the same.
+            // SAFETY: as above.
             Self::V6(row) => unsafe { SetPerTcp6ConnectionEStats(row, kind, settings, 0, size, 0) },
         })
     }
 
-    fn read<T: Plain>(&self, kind: TCP_ESTATS_TYPE) -> io::Result<T> {
+    fn query<T: Plain>(&self, kind: TCP_ESTATS_TYPE) -> io::Result<T> {
         let mut read = T::default();
         let (into, size) = ((&raw mut read).cast::<u8>(), size::<T>());
         let none = std::ptr::null_mut;
         check(match self {
-            // SAFETY: the structure is writable and as large as said; nothing else is asked for.
+            // SAFETY: the structure is writable and has `size` octets; null pointers skip the other parts.
             Self::V4(row) => unsafe {
                 GetPerTcpConnectionEStats(row, kind, none(), 0, 0, none(), 0, 0, into, 0, size)
             },
-            // SAFETY: the same.
+            // SAFETY: as above.
             Self::V6(row) => unsafe {
                 GetPerTcp6ConnectionEStats(row, kind, none(), 0, 0, none(), 0, 0, into, 0, size)
             },

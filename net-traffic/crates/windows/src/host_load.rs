@@ -1,10 +1,10 @@
-//! What else may limit a throughput test: not known here, but for what the sockets say.
+//! The load of the host beside a throughput test. Windows offers none of it here.
 
 use std::io;
 
 use net_traffic_snapshot::{Cpu, Queue};
 
-/// Nothing to read from.
+/// An empty source.
 #[derive(Debug)]
 pub struct HostLoad;
 
@@ -16,13 +16,13 @@ impl HostLoad {
     }
 
     /// # Errors
-    /// Always: how busy each processor is, is not read here.
+    /// Always: the load of each CPU is not read on Windows.
     pub fn cpus(&self) -> io::Result<Vec<Cpu>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
     /// # Errors
-    /// None here: an interface's queue cannot be seen.
+    /// None here: Windows has no queueing disciplines, so that the list is empty.
     pub fn queues(&mut self) -> io::Result<Vec<Queue>> {
         Ok(Vec::new())
     }

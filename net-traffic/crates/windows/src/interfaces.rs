@@ -1,4 +1,4 @@
-//! The interfaces of this machine, with their counters and addresses, as Get-NetAdapterStatistics has them.
+//! Reads the network interfaces, their addresses, and the counters that `Get-NetAdapterStatistics` prints.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,7 +14,7 @@ use super::{check, narrow};
 use net_traffic_snapshot::{CollectError, Collector};
 use net_traffic_snapshot::{Interface, InterfaceCounters, Snapshot, Status};
 
-/// Reads the interfaces.
+/// The collector of interfaces.
 #[derive(Debug)]
 pub(super) struct Interfaces;
 
@@ -40,44 +40,45 @@ impl Collector for Interfaces {
     }
 }
 
-/// An interface by its hardware's address.
+/// An interface with its MAC address.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct Adapter {
     pub(super) index: u32,
     pub(super) name: String,
     pub(super) description: String,
-    /// `None` where there is none, or none of this length.
-    pub(super) address: Option<[u8; 6]>,
+    /// `None` unless the address has six octets.
+    pub(super) mac: Option<[u8; 6]>,
 }
 
-/// All interfaces with the addresses of their hardware.
-pub(super) fn hardware() -> io::Result<Vec<Known>> {
-    each(|row| Known {
+/// All interfaces with their MAC addresses.
+pub(super) fn adapters() -> io::Result<Vec<Adapter>> {
+    read_rows(|row| Adapter {
         index: row.InterfaceIndex,
         name: narrow(&row.Alias),
         description: narrow(&row.Description),
-        address: row.PhysicalAddress.first_chunk().copied().filter(|_| row.PhysicalAddressLength == 6),
+        mac: row.PhysicalAddress.first_chunk().copied().filter(|_| row.PhysicalAddressLength == 6),
     })
 }
 
 /// All interfaces with their counters.
 pub(super) fn read() -> io::Result<Vec<Interface>> {
     let addresses = addresses().unwrap_or_default();
-    each(|row| interface(row, &addresses))
+    read_rows(|row| interface(row, &addresses))
 }
 
-/// What is made of each interface; the layers that drivers put above one of them repeat it and are left out.
-fn each<T>(build: impl Fn(&MIB_IF_ROW2) -> T) -> io::Result<Vec<T>> {
+/// Calls `build` for each row of `GetIfTable2` except filter interfaces: a filter driver above an adapter repeats its
+/// counters (<https://learn.microsoft.com/en-us/windows/win32/api/netioapi/ns-netioapi-mib_if_row2>).
+fn read_rows<T>(build: impl Fn(&MIB_IF_ROW2) -> T) -> io::Result<Vec<T>> {
     /// `FilterInterface` of `InterfaceAndOperStatusFlags`.
     const FILTER: u8 = 1 << 1;
     let mut table: *mut MIB_IF_TABLE2 = std::ptr::null_mut();
-    // SAFETY: `table` is writable; what it points to afterwards is freed below.
+    // SAFETY: `table` is writable; the table is freed below.
     check(unsafe { GetIfTable2(&raw mut table) })?;
-    // SAFETY: the system filled the table in; `NumEntries` rows follow each other in it until it is freed.
+    // SAFETY: the call has succeeded: the table has `NumEntries` consecutive rows.
     let rows = unsafe { listed(&raw const (*table).Table, (*table).NumEntries) };
     let wanted = rows.iter().filter(|row| row.InterfaceAndOperStatusFlags._bitfield & FILTER == 0);
     let made = wanted.map(build).collect();
-    // SAFETY: it comes from the system and is not used any more.
+    // SAFETY: the table comes from IP Helper, and no reference to it remains.
     unsafe { FreeMibTable(table.cast()) };
     Ok(made)
 }
@@ -106,35 +107,35 @@ fn interface(row: &MIB_IF_ROW2, addresses: &[(u32, IpAddr)]) -> Interface {
     }
 }
 
-/// Which interface holds which address.
+/// Unicast addresses with the index of their interface.
 fn addresses() -> io::Result<Vec<(u32, IpAddr)>> {
     let mut table: *mut MIB_UNICASTIPADDRESS_TABLE = std::ptr::null_mut();
-    // SAFETY: `table` is writable; what it points to afterwards is freed below.
+    // SAFETY: `table` is writable; the table is freed below.
     check(unsafe { GetUnicastIpAddressTable(AF_UNSPEC, &raw mut table) })?;
-    // SAFETY: as for the interfaces.
+    // SAFETY: as in `read_rows`.
     let rows = unsafe { listed(&raw const (*table).Table, (*table).NumEntries) };
     let address = |row: &MIB_UNICASTIPADDRESS_ROW| Some((row.InterfaceIndex, address(&row.Address)?));
     let addresses = rows.iter().filter_map(address).collect();
-    // SAFETY: it comes from the system and is not used any more.
+    // SAFETY: the table comes from IP Helper, and no reference to it remains.
     unsafe { FreeMibTable(table.cast()) };
     Ok(addresses)
 }
 
-/// The rows of a table that is declared with one row and has as many as it says.
+/// The rows of a table whose type declares one row.
 ///
 /// # Safety
-/// So many rows must follow each other there, and stay while they are used.
+/// `count` rows must follow each other, and stay valid for `'t`.
 unsafe fn listed<'t, T>(first: *const [T; 1], count: u32) -> &'t [T] {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees it.
     unsafe { std::slice::from_raw_parts(first.cast(), count as usize) }
 }
 
 fn address(of: &SOCKADDR_INET) -> Option<IpAddr> {
-    // SAFETY: every variant begins with the family.
+    // SAFETY: every member of the union begins with the address family.
     match unsafe { of.si_family } {
-        // SAFETY: the family says which variant it is, and each of its octets is a number.
+        // SAFETY: the family selects the member of the union.
         AF_INET => Some(Ipv4Addr::from(unsafe { of.Ipv4.sin_addr.S_un.S_addr }.to_ne_bytes()).into()),
-        // SAFETY: the same.
+        // SAFETY: as above.
         AF_INET6 => Some(Ipv6Addr::from(unsafe { of.Ipv6.sin6_addr.u.Byte }).into()),
         _ => None,
     }

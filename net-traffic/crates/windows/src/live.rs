@@ -1,45 +1,46 @@
-//! The live source: every collector of this machine behind one snapshot.
+//! The live source: runs all collectors of this machine for each snapshot.
 
 use super::connections::Connections;
-use super::etw::Counting;
-use super::host;
+use super::etw::EtwCounter;
 use super::interfaces::Interfaces;
-use net_traffic_snapshot::{
-    Collector, Counting as Wanted, LiveOptions, OpenError, SourceError, Tier, collect_all,
-};
+use super::platform::host;
+use net_traffic_snapshot::{Collector, Counting, LiveOptions, OpenError, SourceError, Tier, collect_all};
 use net_traffic_snapshot::{Snapshot, Status};
 
 /// The collectors of this machine.
 pub struct Live {
     host: String,
     collectors: Vec<Box<dyn Collector>>,
-    /// What was found when the source was opened and does not change.
+    /// The status entries that are fixed when the source opens.
     status: Vec<Status>,
 }
 
 impl Live {
-    /// Opens what the options ask for. Where bytes are to be counted, counting has begun when this returns.
+    /// Opens the collectors. If the options ask for byte counts, the ETW session runs when this returns.
     ///
     /// # Errors
-    /// When something that was asked for is not there, is not allowed, or failed.
+    /// When an option does not exist on Windows, a privilege is missing, or a call fails.
     pub fn open(options: &LiveOptions) -> Result<Self, OpenError> {
         let LiveOptions { counting: wanted, tier, netns, sockets, survey, .. } = options;
-        let descendants = *wanted == Wanted::Descendants;
+        let descendants = *wanted == Counting::Descendants;
         if netns.is_some() {
             return Err(OpenError::Usage("--netns: Windows has no network namespaces".to_owned()));
         }
         if wanted.xdp().is_some() {
-            return Err(OpenError::Usage("--xdp: Windows has no such thing".to_owned()));
+            return Err(OpenError::Usage("--xdp: Windows has no XDP hook".to_owned()));
         }
         let counts = match tier {
-            Tier::Auto => *wanted != Wanted::No,
+            Tier::Auto => *wanted != Counting::No,
             Tier::Polling => false,
             Tier::TpBtf | Tier::Fentry | Tier::Kprobe => {
-                return Err(OpenError::Usage(format!("--tier {}: Windows has no such thing", tier.name())));
+                return Err(OpenError::Usage(format!(
+                    "--tier {}: this tier exists on Linux only",
+                    tier.name()
+                )));
             }
         };
         let mut status = Vec::new();
-        let counting = match counts.then(Counting::start) {
+        let counting = match counts.then(EtwCounter::start) {
             Some(Ok(counting)) => Some(counting),
             Some(Err(refusal)) if descendants => return Err(refusal.error()),
             Some(Err(refusal)) => {
@@ -57,16 +58,16 @@ impl Live {
         Ok(Self { host, collectors: vec![Box::new(Interfaces), Box::new(connections)], status })
     }
 
-    /// There is one network.
+    /// Always `None`: Windows has no network namespaces.
     #[must_use]
     pub fn scope(&self) -> Option<u32> {
         None
     }
 
-    /// Reads the machine.
+    /// Takes a snapshot.
     ///
     /// # Errors
-    /// Never here: what a single collector cannot read is missing and named in `status`.
+    /// None here: data that a collector cannot read is absent, and `status` has the reason.
     pub fn snapshot(&mut self) -> Result<Snapshot, SourceError> {
         let mut snapshot = Snapshot {
             at: host::now(),

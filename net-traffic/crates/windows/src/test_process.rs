@@ -1,26 +1,25 @@
-//! Processes that tests start.
+//! Starts processes for tests.
 
 use std::process::{Child, Command, Output, Stdio};
 
-/// Wine now and then refuses to start a process while others are started (1359, an internal error).
-const TRIES: usize = 5;
+/// Wine 8 occasionally fails to start a process while others start (`ERROR_INTERNAL_ERROR`, 1359).
+const ATTEMPTS: usize = 5;
 
-/// A process that lists the tests and ends.
+/// A process that lists the tests of this binary and ends.
 pub(super) fn brief() -> Child {
     let mut command = own();
     spawn(command.arg("--list").stdout(Stdio::null()))
 }
 
 pub(super) fn spawn(command: &mut Command) -> Child {
-    (0..TRIES).find_map(|_| command.spawn().ok()).expect("a process starts")
+    (0..ATTEMPTS).find_map(|_| command.spawn().ok()).expect("a process starts")
 }
 
-/// What a command says and how it ends.
 pub(super) fn output(command: &mut Command) -> Output {
-    (0..TRIES).find_map(|_| command.output().ok()).expect("a process starts")
+    (0..ATTEMPTS).find_map(|_| command.output().ok()).expect("a process starts")
 }
 
-/// This program, as a command.
+/// A command that runs this test binary.
 pub(super) fn own() -> Command {
     Command::new(std::env::current_exe().unwrap())
 }

@@ -1,6 +1,5 @@
-//! The functions of PktMonApi.dll, found at run time: there is no library to link, and older systems have none.
-//!
-//! The structures are those of Microsoft's reference of the packet monitor.
+//! The functions of PktMonApi.dll, loaded at run time: mingw has no import library for it, and older versions of Windows have no
+//! such DLL. The structures are those of `PktMonApi.h` in the Windows SDK.
 
 use std::ffi::c_void;
 use std::io;
@@ -18,10 +17,10 @@ pub(super) const VERSION: u32 = 0x0001_0000;
 pub(super) const ADAPTERS: u32 = 1;
 
 pub(super) type Object = *mut c_void;
-/// Negative for a failure.
+/// An `HRESULT`: negative for a failure.
 pub(super) type Outcome = i32;
 
-/// One packet as the callback is given it.
+/// `PACKETMONITOR_STREAM_DATA_DESCRIPTOR`: one packet.
 #[repr(C)]
 pub(super) struct Descriptor {
     pub(super) data: *const u8,
@@ -42,21 +41,21 @@ pub(super) struct StreamConfiguration {
     pub(super) truncation: u16,
 }
 
-/// The kinds of events that are heard.
+/// The kinds of stream events that are handled.
 pub(super) const STOPPED: u32 = 1;
 pub(super) const FATAL_ERROR: u32 = 2;
 pub(super) const PROCESS_INFO: u32 = 3;
 
-/// What comes with these: a sign, and an error code of the system. Of a stop the sign is that it is an error, of the last
-/// kind that it is a warning, and the length of a packet follows.
+/// The data of these events: a flag and a Win32 error code. For `STOPPED` the flag marks an error, for `PROCESS_INFO` a
+/// warning; the length of a packet follows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct StreamEvent {
-    pub(super) sign: u8,
+    pub(super) flag: u8,
     pub(super) reason: u32,
 }
 
-/// Something that reports packets.
+/// `PACKETMONITOR_DATA_SOURCE_SPECIFICATION`: a component that reports packets.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct DataSource {
@@ -66,20 +65,20 @@ pub(super) struct DataSource {
     pub(super) id: u32,
     pub(super) secondary_id: u32,
     pub(super) parent_id: u32,
-    /// What `detail` is; [`HARDWARE`] if it begins with the hardware's address.
+    /// The members that `detail` has; [`HAS_MAC`] if a MAC address.
     pub(super) present: u32,
     padding: u32,
     pub(super) detail: [u8; 16],
 }
 
 /// `IsPresent.MacAddress`.
-pub(super) const HARDWARE: u32 = 1 << 3;
+pub(super) const HAS_MAC: u32 = 1 << 3;
 
 const _: () = assert!(size_of::<DataSource>() == 424);
 
 macro_rules! functions {
     ($($(#[$about:meta])* $field:ident = $name:literal: fn($($argument:ty),*) -> $result:ty;)*) => {
-        /// The library, as long as it is loaded.
+        /// The loaded DLL and its functions.
         pub(super) struct Api {
             _library: Loaded,
             $($(#[$about])* pub(super) $field: unsafe extern "system" fn($($argument),*) -> $result,)*
@@ -87,18 +86,18 @@ macro_rules! functions {
 
         impl Api {
             /// # Errors
-            /// When it is not there, or lacks one of the functions.
+            /// When the DLL does not exist or lacks a function.
             pub(super) fn load() -> io::Result<Self> {
-                let library = library()?;
+                let library = load_library()?;
                 let api = Self {
                     _library: Loaded(library),
                     $($field: {
-                        // SAFETY: the library is loaded; the name has an end.
+                        // SAFETY: the DLL is loaded; the name is null-terminated.
                         let found = unsafe { GetProcAddress(library, concat!($name, "\0").as_ptr()) };
                         let found = found.ok_or_else(|| {
                             io::Error::new(io::ErrorKind::Unsupported, concat!($name, " is missing"))
                         })?;
-                        // SAFETY: the function of this name is documented to be of this type.
+                        // SAFETY: PktMonApi.h declares the function with this type.
                         unsafe {
                             std::mem::transmute::<
                                 unsafe extern "system" fn() -> isize,
@@ -116,7 +115,7 @@ macro_rules! functions {
 functions! {
     initialize = "PacketMonitorInitialize": fn(u32, Object, *mut Object) -> Outcome;
     uninitialize = "PacketMonitorUninitialize": fn(Object) -> ();
-    /// Kind, hidden ones too, size of the buffer, size that it takes, buffer.
+    /// Arguments: kind, whether to list hidden sources, buffer size, needed size, buffer.
     enumerate = "PacketMonitorEnumDataSources": fn(Object, u32, u8, usize, *mut usize, *mut c_void) -> Outcome;
     create_session = "PacketMonitorCreateLiveSession": fn(Object, *const u16, *mut Object) -> Outcome;
     close_session = "PacketMonitorCloseSessionHandle": fn(Object) -> ();
@@ -128,21 +127,21 @@ functions! {
     set_active = "PacketMonitorSetSessionActive": fn(Object, u8) -> Outcome;
 }
 
-/// Loads the library from the system's own directory.
-fn library() -> io::Result<HMODULE> {
+/// Loads the DLL from the System32 directory only.
+fn load_library() -> io::Result<HMODULE> {
     let name = wide("PktMonApi.dll");
     let from = LOAD_LIBRARY_SEARCH_SYSTEM32;
-    // SAFETY: the name has an end; a library of the system runs nothing of anybody else's.
+    // SAFETY: the name is null-terminated; only System32 is searched, so that no other code runs.
     let library = unsafe { LoadLibraryExW(name.as_ptr(), std::ptr::null_mut(), from) };
     if library.is_null() { Err(io::Error::last_os_error()) } else { Ok(library) }
 }
 
-/// Lets go of the library: of the functions, none is used any more.
+/// Unloads the DLL on drop.
 struct Loaded(HMODULE);
 
 impl Drop for Loaded {
     fn drop(&mut self) {
-        // SAFETY: it was loaded once, and nothing of it is used any more.
+        // SAFETY: the DLL was loaded once; the function pointers are dropped with it.
         unsafe { FreeLibrary(self.0) };
     }
 }

@@ -1,14 +1,15 @@
-//! Packets of this machine, through the packet monitor that Windows brings: nothing is to be installed.
+//! Captures packets by the packet monitor of Windows 11 and Server 2022, which needs no installed driver
+//! (<https://learn.microsoft.com/en-us/windows-server/networking/technologies/pktmon/pktmon>).
 //!
-//! The monitor cannot filter by an expression: every packet comes here, and is filtered here.
+//! The monitor has no pcap filters: this process filters every packet.
 
 mod adapters;
 mod api;
 mod callbacks;
 mod monitor;
 mod owners;
-mod passed_over;
 mod refusal;
+mod skipped;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -18,17 +19,17 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use self::adapters::known;
-use self::callbacks::{Packets, Seen};
+use self::callbacks::{PacketQueue, ReportedPacket};
 use self::monitor::{Adapter, Monitor, Session};
-use self::owners::Owners;
-use self::passed_over::{PassedOver, Why};
+use self::owners::PacketOwners;
 use self::refusal::Refusal;
 pub(super) use self::refusal::status;
-use super::children::Children;
-use super::descendants;
-use crate::events::pktmon::{Kind, Once, Sight};
+use self::skipped::{SkipReason, Skipped};
+use crate::events::ends::PacketType;
+use crate::events::pktmon::{Appearance, Deduplicator};
 use crate::events::wifi::to_ethernet;
+use crate::platform::children::Children;
+use crate::platform::{descendants, lookup};
 use net_traffic_capture::{
     CaptureStartError, Ledger, LiveCaptureOptions, StopReason, Take, UserFilter, UserFilterError, now_ns,
 };
@@ -37,37 +38,38 @@ use net_traffic_snapshot::{OpenError, Progress};
 use pcap_io::LinkType;
 use pcap_io::{Interface, Packet};
 
-/// How long to wait for packets before looking at anything else.
-const TURN: Duration = Duration::from_millis(100);
-/// How many packets to hand over before looking at anything else.
-const AT_ONCE: u32 = 1024;
-/// What a command sent last may still be in the monitor's buffers.
+/// How long [`LiveCapture::next`] waits for a packet.
+const WAIT: Duration = Duration::from_millis(100);
+/// The maximum number of packets per call of [`LiveCapture::next`].
+const BATCH: u32 = 1024;
+/// How long the last packets of a command may stay in the monitor's buffers.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// A capture that runs.
+/// A running capture.
 pub struct LiveCapture {
     options: LiveCaptureOptions,
-    /// `None` once it was stopped.
+    /// `None` after the stop.
     session: Option<Session>,
-    packets: Packets,
+    packets: PacketQueue,
     filter: UserFilter,
-    once: Once,
-    owners: Owners,
-    /// The adapters in their order, then those that show another kind of packet once more.
+    deduplicator: Deduplicator,
+    owners: PacketOwners,
+    /// One interface per adapter, then further ones for adapters with packets of another link type.
     interfaces: Vec<Interface>,
-    passed_over: PassedOver,
+    skipped: Skipped,
     children: Option<Children>,
-    /// Who is none of them.
-    strangers: HashSet<ProcessId>,
+    /// Processes that are no descendants of the command.
+    non_descendants: HashSet<ProcessId>,
     received: u64,
     left_over: u64,
 }
 
 impl LiveCapture {
-    /// Begins to capture.
+    /// Starts the capture.
     ///
     /// # Errors
-    /// When the filter has no meaning, an interface does not exist, or there is no packet monitor to be had.
+    /// When the filter does not compile, an option does not exist on Windows, an interface does not exist, or the packet
+    /// monitor cannot be used.
     pub fn start(
         options: &LiveCaptureOptions,
         expression: &str,
@@ -87,18 +89,21 @@ impl LiveCapture {
         if let Some((flag, _)) = unknown.iter().find(|(_, is_wanted)| *is_wanted) {
             return Err(OpenError::Usage(format!("{flag}: not known on Windows")).into());
         }
-        let known = known(&options.interfaces)?;
+        let known = adapters::interfaces(&options.interfaces)?;
         let monitor = Monitor::open().map_err(|cause| Refusal::of(&cause).error())?;
         let (adapters, interfaces) = adapters::choose(monitor.adapters(), &known, options, expression)?;
         let started = monitor.start(&adapters).map_err(|cause| Refusal::of(&cause).error())?;
         let (session, packets) = started;
-        Ok(Self { session: Some(session), ..Self::of(options, packets, filter, &adapters, interfaces) })
+        Ok(Self {
+            session: Some(session),
+            ..Self::with_packets(options, packets, filter, &adapters, interfaces)
+        })
     }
 
-    /// A capture of what comes from anywhere.
-    fn of(
+    /// A capture of queued packets.
+    fn with_packets(
         options: &LiveCaptureOptions,
-        packets: Packets,
+        packets: PacketQueue,
         filter: UserFilter,
         adapters: &[Adapter],
         interfaces: Vec<Interface>,
@@ -109,21 +114,21 @@ impl LiveCapture {
             session: None,
             packets,
             filter,
-            once: Once::new(components),
-            owners: Owners::default(),
+            deduplicator: Deduplicator::new(components),
+            owners: PacketOwners::default(),
             interfaces,
-            passed_over: PassedOver::default(),
+            skipped: Skipped::default(),
             children: None,
-            strangers: HashSet::new(),
+            non_descendants: HashSet::new(),
             received: 0,
             left_over: 0,
         }
     }
 
-    /// Starts a command of which, and of whose children, the packets are wanted.
+    /// Starts a command. The capture keeps the packets of the command and its descendants.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When the command cannot be started.
     pub fn run(&mut self, command: &[OsString]) -> io::Result<()> {
         let mut children = Children::adopt()?;
         children.start(command).map_err(|error| io::Error::other(error.to_string()))?;
@@ -136,55 +141,55 @@ impl LiveCapture {
         &self.interfaces
     }
 
-    /// Packets have the owners that the tables know.
+    /// Always `None`: packets have the owners of the socket tables.
     #[must_use]
     pub fn without_owners(&self) -> Option<&str> {
         None
     }
 
-    /// What was reported by now and is not shown.
+    /// Remarks about the reports that were not shown.
     pub fn remarks(&mut self) -> Vec<String> {
-        self.packets.losses.remark().into_iter().chain(self.passed_over.remarks()).collect()
+        self.packets.losses.remark().into_iter().chain(self.skipped.remarks()).collect()
     }
 
-    /// Waits a moment for packets and hands them over; says if there will be no more.
+    /// Waits briefly for packets, and passes them to `take`. Returns the reason if the capture is to stop.
     pub fn next(&mut self, take: &mut Take<'_>) -> Option<StopReason> {
         if let Some(children) = &mut self.children
             && matches!(children.wait(Duration::ZERO), Ok(Progress::Over) | Err(_))
         {
             std::thread::sleep(LINGER);
-            self.owners.meet(descendants::newcomers());
+            self.owners.insert_new(descendants::take_new());
             return Some(StopReason::CommandExited);
         }
-        self.owners.meet(descendants::newcomers());
-        let mut seen = match self.packets.queue.recv_timeout(TURN) {
-            Ok(seen) => Some(seen),
+        self.owners.insert_new(descendants::take_new());
+        let mut next = match self.packets.queue.recv_timeout(WAIT) {
+            Ok(packet) => Some(packet),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Some(StopReason::ConsumerDone),
         };
-        let mut left = AT_ONCE;
-        while let Some(mut packet) = seen {
-            if let Some(chosen) = self.choose(&mut packet)
-                && self.give(&packet, chosen, take).is_break()
+        let mut left = BATCH;
+        while let Some(mut packet) = next {
+            if let Some(selected) = self.select(&mut packet)
+                && self.pass(&packet, selected, take).is_break()
             {
                 return Some(StopReason::ConsumerDone);
             }
             left -= 1;
-            seen = if left > 0 { self.packets.queue.try_recv().ok() } else { None };
+            next = if left > 0 { self.packets.queue.try_recv().ok() } else { None };
         }
         self.packets.losses.ended().map(|why| StopReason::SourceFailed(why.to_owned()))
     }
 
-    /// Stops the capture and hands over what is still on its way; without a taker it is left over.
+    /// Stops the capture, and passes the queued packets to `take`. Without it they count as left over.
     pub fn finish(&mut self, mut take: Option<&mut Take<'_>>) {
-        // With the session the queue gets its end.
+        // The end of the session drops the sender of the queue.
         self.session = None;
-        while let Ok(mut seen) = self.packets.queue.try_recv() {
-            let Some(chosen) = self.choose(&mut seen) else { continue };
+        while let Ok(mut packet) = self.packets.queue.try_recv() {
+            let Some(selected) = self.select(&mut packet) else { continue };
             match &mut take {
                 None => self.left_over += 1,
-                Some(wanted) => {
-                    if self.give(&seen, chosen, *wanted).is_break() {
+                Some(consumer) => {
+                    if self.pass(&packet, selected, *consumer).is_break() {
                         take = None;
                     }
                 }
@@ -192,12 +197,12 @@ impl LiveCapture {
         }
     }
 
-    /// What became of the packets by now, but for what their taker did with them.
+    /// The numbers of packets by fate, without those that the consumer counts.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let count = |what: &std::sync::atomic::AtomicU64| what.load(Ordering::Relaxed);
         let losses = &self.packets.losses;
-        let copy_failed = count(&losses.unreadable) + self.passed_over.lost();
+        let copy_failed = count(&losses.unreadable) + self.skipped.lost();
         Ledger {
             received: self.received + losses.monitor() + count(&losses.queue_full) + copy_failed,
             captured: 0,
@@ -210,29 +215,30 @@ impl LiveCapture {
         }
     }
 
-    /// Where the packet was seen and whose it is, if it is wanted. What came by air is a frame of Ethernet afterwards.
-    fn choose(&mut self, seen: &mut Seen) -> Option<Chosen> {
+    /// The interface and the owner of a wanted packet. Converts an 802.11 frame to Ethernet.
+    fn select(&mut self, packet: &mut ReportedPacket) -> Option<Selected> {
         let direction = self.options.direction;
-        let wanted = direction.is_none() || direction == seen.metadata.direction;
-        let asked = match self.once.see(&seen.metadata) {
-            Sight::First(adapter) if wanted => self.ask(seen, adapter),
-            Sight::First(_) | Sight::Repeated => return None,
-            Sight::Foreign => Err(Why::Foreign),
+        let wanted = direction.is_none() || direction == packet.metadata.direction;
+        let filtered = match self.deduplicator.classify(&packet.metadata) {
+            Appearance::First(adapter) if wanted => self.apply_filter(packet, adapter),
+            Appearance::First(_) | Appearance::Repeated => return None,
+            Appearance::Foreign => Err(SkipReason::Foreign),
         };
-        let interface = asked.unwrap_or_else(|why| {
-            self.passed_over.count(why);
+        let interface = filtered.unwrap_or_else(|reason| {
+            self.skipped.count(reason);
             None
         })?;
-        let Seen { metadata, octets } = seen;
+        let ReportedPacket { metadata, octets } = packet;
         let LiveCaptureOptions { owners, choice, .. } = &self.options;
-        let chooses = !choice.pids.is_empty() || choice.process.is_some() || choice.command;
-        let owner = if *owners || chooses { self.owners.of(metadata, octets, now_ns()) } else { None };
-        if chooses {
+        let by_process = !choice.pids.is_empty() || choice.process.is_some() || choice.command;
+        let owner = if *owners || by_process { self.owners.find(metadata, octets, now_ns()) } else { None };
+        if by_process {
             let Some(owner) = owner else {
-                self.passed_over.count(Why::Unowned);
+                self.skipped.count(SkipReason::Unowned);
                 return None;
             };
-            let is_descendant = choice.command && descends(owner, &mut self.strangers, &mut self.children);
+            let is_descendant =
+                choice.command && descends(owner, &mut self.non_descendants, &mut self.children);
             let name = self.owners.get(owner).map(|process| &process.name);
             let is_named = choice.process.is_some() && choice.process.as_ref() == name;
             if !is_descendant && !is_named && !choice.pids.contains(&owner.pid) {
@@ -240,66 +246,75 @@ impl LiveCapture {
             }
         }
         self.received += 1;
-        Some(Chosen { interface, owner })
+        Some(Selected { interface, owner })
     }
 
-    /// The taker breaks with the last packet that it wants.
-    fn give(&mut self, seen: &Seen, chosen: Chosen, take: &mut Take<'_>) -> ControlFlow<()> {
-        let Chosen { interface, owner } = chosen;
-        let whole = seen.packet(interface);
+    /// Passes a packet to the consumer, which breaks after the last one that it wants.
+    fn pass(&mut self, packet: &ReportedPacket, selected: Selected, take: &mut Take<'_>) -> ControlFlow<()> {
+        let Selected { interface, owner } = selected;
+        let whole = packet.packet(interface);
         let kept = usize::try_from(self.options.snaplen).unwrap_or(usize::MAX);
         let process = owner.and_then(|owner| self.owners.get(owner));
         let data = whole.data.get(..kept).unwrap_or(whole.data);
         take(&self.interfaces, &Packet { data, process, ..whole })
     }
 
-    /// The interface that shows the packet, if the filter accepts it.
-    fn ask(&mut self, seen: &mut Seen, adapter: usize) -> Result<Option<usize>, Why> {
-        let link = match seen.metadata.kind {
-            Kind::Ethernet => LinkType::ETHERNET,
-            Kind::Wifi => {
-                to_ethernet(&mut seen.metadata, &mut seen.octets).map_err(Why::Air)?;
+    /// The interface of the packet if the filter accepts it.
+    fn apply_filter(
+        &mut self,
+        packet: &mut ReportedPacket,
+        adapter: usize,
+    ) -> Result<Option<usize>, SkipReason> {
+        let link = match packet.metadata.kind {
+            PacketType::Ethernet => LinkType::ETHERNET,
+            PacketType::Wifi => {
+                to_ethernet(&mut packet.metadata, &mut packet.octets).map_err(SkipReason::Wifi)?;
                 LinkType::ETHERNET
             }
-            Kind::Ip => LinkType::RAW,
-            Kind::Other(kind) => return Err(Why::Kind(kind)),
+            PacketType::Ip => LinkType::RAW,
+            PacketType::Other(number) => return Err(SkipReason::PacketType(number)),
         };
         let Some(interface) = self.interface(adapter, link) else { return Ok(None) };
-        let accepted = self.filter.accepts(&self.interfaces, &seen.packet(interface));
-        let accepted = accepted.map_err(|error| Why::Filter(error.to_string()))?;
+        let accepted = self.filter.accepts(&self.interfaces, &packet.packet(interface));
+        let accepted = accepted.map_err(|error| SkipReason::Filter(error.to_string()))?;
         Ok(accepted.then_some(interface))
     }
 
-    /// The place of the adapter's interface; one that shows another kind of packets is another.
+    /// The index of the adapter's interface with this link type. A capture file has one link type per interface.
     fn interface(&mut self, adapter: usize, link: LinkType) -> Option<usize> {
         let first = self.interfaces.get(adapter)?;
         if first.link == link {
             return Some(adapter);
         }
         let interface = Interface { link, ..first.clone() };
-        let place = self.interfaces.iter().position(|known| *known == interface);
-        Some(place.unwrap_or_else(|| {
+        let index = self.interfaces.iter().position(|known| *known == interface);
+        Some(index.unwrap_or_else(|| {
             self.interfaces.push(interface);
             self.interfaces.len() - 1
         }))
     }
 }
 
-/// Whether a process is of the command's. Who is not known yet may have begun a moment ago: the job is asked once.
-fn descends(process: ProcessId, strangers: &mut HashSet<ProcessId>, children: &mut Option<Children>) -> bool {
-    if !descendants::has(process)
-        && strangers.insert(process)
+/// Whether a process descends from the command. The job's messages are read once for each unknown process, because it may
+/// have just started.
+fn descends(
+    process: ProcessId,
+    non_descendants: &mut HashSet<ProcessId>,
+    children: &mut Option<Children>,
+) -> bool {
+    if !descendants::contains(process)
+        && non_descendants.insert(process)
         && let Some(children) = children
     {
-        // How it stands with the command is asked for at the next turn.
+        // The next call of `LiveCapture::next` handles the progress.
         let _progress = children.wait(Duration::ZERO);
     }
-    descendants::has(process)
+    descendants::contains(process)
 }
 
-/// A packet that is wanted.
+/// The interface and the owner of a wanted packet.
 #[derive(Clone, Copy, Debug)]
-struct Chosen {
+struct Selected {
     interface: usize,
     owner: Option<ProcessId>,
 }
@@ -310,10 +325,10 @@ impl std::fmt::Debug for LiveCapture {
     }
 }
 
-/// The link type of an interface, if it is there.
+/// The link type of an interface; `None` if it does not exist.
 #[must_use]
 pub fn link_of(name: &str) -> Option<LinkType> {
-    super::lookup::interface(name)?.then_some(LinkType::ETHERNET)
+    lookup::interface(name)?.then_some(LinkType::ETHERNET)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Why there is no packet monitor, in words, and what to do about it.
+//! Why the packet monitor cannot be used, and the remedy.
 
 use std::io;
 
@@ -67,14 +67,14 @@ impl Refusal {
     }
 }
 
-/// Whether packets can be captured here.
+/// The status of the slot `capture`.
 pub(crate) fn status() -> Status {
     let refusal = Monitor::open().err().map(|cause| Refusal::of(&cause));
     Status {
         slot: SLOT.to_owned(),
         tier: refusal.is_none().then(|| "pktmon".to_owned()),
         program: Some("PktMonApi.dll".to_owned()),
-        covers: Some("the packets of network adapters, with the owners that the tables know".to_owned()),
+        covers: Some("the packets of network adapters, with their owners in the socket tables".to_owned()),
         reason: refusal.as_ref().map(ToString::to_string),
         remedy: refusal.as_ref().and_then(Refusal::remedy),
     }
@@ -88,7 +88,7 @@ mod tests {
     use crate::error;
 
     #[test]
-    fn a_library_that_is_missing_or_old_is_told_with_what_to_use_instead() {
+    fn missing_or_old_dll_has_an_alternative() {
         let old = io::Error::new(io::ErrorKind::Unsupported, "PacketMonitorCreateLiveSession is missing");
         for (cause, words) in [(error(ERROR_MOD_NOT_FOUND), "no PktMonApi.dll"), (old, "is too old")] {
             let error = Refusal::of(&cause).error();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_that_is_missing_is_told_as_one() {
+    fn access_denied_is_a_missing_privilege() {
         let error = Refusal::of(&error(ERROR_ACCESS_DENIED)).error();
         let text = error.to_string();
         assert!(matches!(error, OpenError::Privilege { .. }), "{text}");

@@ -1,12 +1,12 @@
-//! Reports of the packet monitor, made by hand, through the callback, the filter and the ledger.
+//! Passes hand-made reports through the callback, the filter and the ledger.
 
 use super::api::{FATAL_ERROR, PROCESS_INFO};
-use super::callbacks::by_hand::Reporter;
+use super::callbacks::fake_monitor::FakeMonitor;
 use super::*;
-use crate::events::pktmon::MOST;
+use crate::events::pktmon::MAX_SNAPLEN;
 use pcap_io::{Direction, Missed};
 
-/// A report of a component at an edge: the description, then a frame of UDP between these ports.
+/// A report: the metadata, then an Ethernet frame with a UDP datagram between these ports.
 fn report(component: u16, edge: u16, direction: u16, ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
     let mut octets = vec![0; 12];
     for field in [direction, 1, component, edge, 0, 0, 0, 0, 0, 0] {
@@ -23,7 +23,7 @@ fn report(component: u16, edge: u16, direction: u16, ports: [u16; 2], payload: &
     octets
 }
 
-fn capture(options: &LiveCaptureOptions, filter: &str, packets: Packets) -> LiveCapture {
+fn capture(options: &LiveCaptureOptions, filter: &str, packets: PacketQueue) -> LiveCapture {
     let adapter = |component, name: &str| {
         let interface = Interface {
             index: 0,
@@ -37,7 +37,13 @@ fn capture(options: &LiveCaptureOptions, filter: &str, packets: Packets) -> Live
         (Adapter { components: vec![component], ..Adapter::default() }, interface)
     };
     let (adapters, interfaces): (Vec<_>, _) = [adapter(7, "one"), adapter(8, "two")].into_iter().unzip();
-    LiveCapture::of(options, packets, UserFilter::new(filter.to_owned(), true), &adapters, interfaces)
+    LiveCapture::with_packets(
+        options,
+        packets,
+        UserFilter::new(filter.to_owned(), true),
+        &adapters,
+        interfaces,
+    )
 }
 
 fn options() -> LiveCaptureOptions {
@@ -45,17 +51,17 @@ fn options() -> LiveCaptureOptions {
 }
 
 #[test]
-fn each_packet_comes_once_filtered_here_and_the_ledger_adds_up() {
-    let (mut reporter, packets) = Reporter::new(100);
+fn each_packet_is_passed_once() {
+    let (mut monitor, packets) = FakeMonitor::new(100);
     let mut capture = capture(&options(), "udp port 53", packets);
     for number in 0..10_u8 {
-        // At both edges of the adapter, in a filter above it, and on another adapter.
+        // At both edges of the adapter, at a filter driver above, and at another adapter.
         for (component, edge) in [(7, 1), (7, 2), (30, 1), (8, 5)] {
-            reporter.report(&report(component, edge, 4, [4000, 53], &[number]), 0, 0);
-            reporter.report(&report(component, edge, 4, [4000, 54], &[number]), 0, 0);
+            monitor.report(&report(component, edge, 4, [4000, 53], &[number]), 0, 0);
+            monitor.report(&report(component, edge, 4, [4000, 54], &[number]), 0, 0);
         }
     }
-    reporter.report(&report(7, 1, 3, [53, 4000], b"x"), 0, 2);
+    monitor.report(&report(7, 1, 3, [53, 4000], b"x"), 0, 2);
     let mut seen = Vec::new();
     let mut take = |interfaces: &[Interface], packet: &Packet<'_>| {
         assert_eq!(packet.time_ns, 1_655_526_400_000_000_000);
@@ -76,13 +82,13 @@ fn each_packet_comes_once_filtered_here_and_the_ledger_adds_up() {
 }
 
 #[test]
-fn direction_snaplen_and_an_end_hold() {
-    let (mut reporter, packets) = Reporter::new(100);
+fn direction_snaplen_and_break_are_applied() {
+    let (mut monitor, packets) = FakeMonitor::new(100);
     let options = LiveCaptureOptions { snaplen: 20, direction: Some(Direction::In), ..options() };
     let mut capture = capture(&options, "", packets);
     for _ in 0..5 {
-        reporter.report(&report(7, 1, 3, [53, 4000], b"answer"), 0, 0);
-        reporter.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
+        monitor.report(&report(7, 1, 3, [53, 4000], b"answer"), 0, 0);
+        monitor.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
     }
     let mut taken = 0;
     let mut take = |_: &[Interface], packet: &Packet<'_>| {
@@ -96,61 +102,62 @@ fn direction_snaplen_and_an_end_hold() {
 }
 
 #[test]
-fn a_turn_ends_though_packets_keep_coming() {
+fn next_returns_after_a_batch() {
     const PACKETS: usize = 3000;
-    let (mut reporter, packets) = Reporter::new(PACKETS);
+    let (mut monitor, packets) = FakeMonitor::new(PACKETS);
     let mut capture = capture(&options(), "", packets);
     for _ in 0..PACKETS {
-        reporter.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
+        monitor.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
     }
-    let mut turns = Vec::new();
-    while turns.iter().sum::<usize>() < PACKETS {
+    let mut batches = Vec::new();
+    while batches.iter().sum::<usize>() < PACKETS {
         let mut taken = 0;
         let mut take = |_: &[Interface], _: &Packet<'_>| {
             taken += 1;
             ControlFlow::Continue(())
         };
         assert_eq!(capture.next(&mut take), None);
-        turns.push(taken);
+        batches.push(taken);
     }
-    assert_eq!(turns, [1024, 1024, 952]);
+    assert_eq!(batches, [1024, 1024, 952]);
 }
 
 #[test]
-fn packets_of_nobody_are_left_out_where_a_process_is_wanted_and_said() {
-    let (mut reporter, packets) = Reporter::new(10);
+fn unowned_packets_are_skipped_if_a_process_is_selected() {
+    let (mut monitor, packets) = FakeMonitor::new(10);
     let mut wanted = options();
     wanted.choice.pids = [std::process::id()].into();
     let mut capture = capture(&wanted, "", packets);
-    // From addresses that no machine has.
-    reporter.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
-    assert_eq!(capture.next(&mut |_, _| panic!("it is not wanted")), None);
-    assert_eq!(capture.remarks(), ["1 packets are of no process that the tables know, and are left out"]);
+    // The addresses belong to no socket.
+    monitor.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
+    assert_eq!(capture.next(&mut |_, _| panic!("the packet is not wanted")), None);
+    assert_eq!(capture.remarks(), ["1 packets have no owner in the socket tables, and are left out"]);
     assert_eq!((capture.ledger().received, capture.ledger().dropped()), (0, 0));
 }
 
-/// The same report, of another kind of packet.
-fn of_kind(kind: u16, mut octets: Vec<u8>) -> Vec<u8> {
-    octets[14..16].copy_from_slice(&kind.to_le_bytes());
+/// The report with another packet type.
+fn with_type(packet_type: u16, mut octets: Vec<u8>) -> Vec<u8> {
+    octets[14..16].copy_from_slice(&packet_type.to_le_bytes());
     octets
 }
 
-/// The same packet as a wireless driver hands it over: data of a network, with or without the mark of a cipher.
-fn by_air(marked: bool, octets: &[u8]) -> Vec<u8> {
-    let (description, frame) = octets.split_at(40);
-    let header = [&[0x08, if marked { 0x42 } else { 0x02 }, 0, 0], &[2; 6][..], &[3; 6], &[4; 6], &[0x10, 0]];
+/// The report of a wireless adapter: an 802.11 data frame, with or without the Protected Frame bit.
+fn over_wifi(protected: bool, octets: &[u8]) -> Vec<u8> {
+    let (metadata, frame) = octets.split_at(40);
+    let header =
+        [&[0x08, if protected { 0x42 } else { 0x02 }, 0, 0], &[2; 6][..], &[3; 6], &[4; 6], &[0x10, 0]];
     let protocol = [&[0xaa, 0xaa, 3, 0, 0, 0], &frame[12..14]].concat();
-    of_kind(2, [description, &header.concat(), &protocol, &frame[14..]].concat())
+    with_type(2, [metadata, &header.concat(), &protocol, &frame[14..]].concat())
 }
 
 #[test]
-fn a_wireless_adapter_shows_what_a_cable_would_under_any_filter() {
+fn wifi_frames_are_filtered_and_shown_as_ethernet() {
     let shown = |filter: &str, direction: u16| {
-        let (mut reporter, packets) = Reporter::new(100);
+        let (mut monitor, packets) = FakeMonitor::new(100);
         let mut capture = capture(&options(), filter, packets);
-        for marked in [true, false] {
+        for protected in [true, false] {
             for ports in [[4000, 53], [4000, 54]] {
-                reporter.report(&by_air(marked, &report(7, 1, direction, ports, b"question")), 0, 0);
+                monitor.report(&over_wifi(protected, &report(7, 1, direction, ports, b"question")), 0, 0);
             }
         }
         let mut seen = Vec::new();
@@ -163,11 +170,11 @@ fn a_wireless_adapter_shows_what_a_cable_would_under_any_filter() {
         assert_eq!(capture.ledger().received, seen.len() as u64);
         seen
     };
-    let by_cable = report(7, 1, 4, [4000, 53], b"question").split_off(54);
+    let over_ethernet = report(7, 1, 4, [4000, 53], b"question").split_off(54);
     for filter in ["udp port 53", "ether host 04:04:04:04:04:04 and dst port 53", "ip and not port 54"] {
         for (link, length, direction, data) in shown(filter, 4) {
             assert_eq!((link, length, direction), (LinkType::ETHERNET, 50, Some(Direction::Out)), "{filter}");
-            assert_eq!(data, [&[2; 6][..], &[4; 6], &[0x08, 0x00], &by_cable].concat(), "{filter}");
+            assert_eq!(data, [&[2; 6][..], &[4; 6], &[0x08, 0x00], &over_ethernet].concat(), "{filter}");
         }
         assert_eq!(shown(filter, 4).len(), 2, "{filter}");
     }
@@ -176,11 +183,11 @@ fn a_wireless_adapter_shows_what_a_cable_would_under_any_filter() {
 }
 
 #[test]
-fn packets_of_ip_have_an_interface_of_their_own() {
-    let (mut reporter, packets) = Reporter::new(100);
+fn ip_packets_have_their_own_interface() {
+    let (mut monitor, packets) = FakeMonitor::new(100);
     let mut capture = capture(&options(), "", packets);
     for (component, kind) in [(8, 3), (7, 1), (7, 3), (8, 3)] {
-        reporter.report(&of_kind(kind, report(component, 1, 3, [1, 2], b"")), 0, 0);
+        monitor.report(&with_type(kind, report(component, 1, 3, [1, 2], b"")), 0, 0);
     }
     let mut seen = Vec::new();
     capture.finish(Some(&mut |interfaces, packet| {
@@ -189,29 +196,29 @@ fn packets_of_ip_have_an_interface_of_their_own() {
         ControlFlow::Continue(())
     }));
     let expected = [("two", 101, 2), ("one", 1, 0), ("one", 101, 3), ("two", 101, 2)];
-    assert_eq!(seen, expected.map(|(name, link, place)| (name.to_owned(), link, place)));
+    assert_eq!(seen, expected.map(|(name, link, index)| (name.to_owned(), link, index)));
 }
 
 #[test]
-fn what_cannot_be_filtered_is_lost_by_name_and_not_in_silence() {
-    let (mut reporter, packets) = Reporter::new(100);
+fn undecidable_packets_are_counted_with_a_remark() {
+    let (mut monitor, packets) = FakeMonitor::new(100);
     let mut capture = capture(&options(), "ether host 02:02:02:02:02:02", packets);
     let packet = report(7, 1, 4, [4000, 53], b"x");
-    // An address of Ethernet cannot be looked for in packets of IP, nor anything in a packet of ARP by itself.
-    reporter.report(&of_kind(3, report(8, 1, 4, [4000, 53], b"x")), 0, 0);
+    // IP packets have no Ethernet address to filter; types 7, 0 and 11 have no link type.
+    monitor.report(&with_type(3, report(8, 1, 4, [4000, 53], b"x")), 0, 0);
     for kind in [7, 0, 11] {
-        reporter.report(&of_kind(kind, packet.clone()), 0, 0);
+        monitor.report(&with_type(kind, packet.clone()), 0, 0);
     }
-    // Enciphered, and a beacon, which is nobody's packet.
-    let mut unreadable = by_air(true, &packet);
+    // An encrypted frame, and a beacon.
+    let mut unreadable = over_wifi(true, &packet);
     unreadable[40 + 24..40 + 32].fill(0x5a);
-    reporter.report(&unreadable, 0, 0);
-    let mut beacon = by_air(false, &packet);
+    monitor.report(&unreadable, 0, 0);
+    let mut beacon = over_wifi(false, &packet);
     beacon[40] = 0x80;
-    reporter.report(&beacon, 0, 0);
-    // Of no adapter that is known.
-    reporter.report(&report(30, 1, 4, [4000, 53], b"x"), 0, 0);
-    reporter.report(&packet, 0, 0);
+    monitor.report(&beacon, 0, 0);
+    // A component of no adapter.
+    monitor.report(&report(30, 1, 4, [4000, 53], b"x"), 0, 0);
+    monitor.report(&packet, 0, 0);
     let mut taken = 0;
     capture.finish(Some(&mut |_, _| {
         taken += 1;
@@ -220,31 +227,31 @@ fn what_cannot_be_filtered_is_lost_by_name_and_not_in_silence() {
     let ledger = capture.ledger();
     assert_eq!((taken, ledger.received, ledger.copy_failed, ledger.dropped()), (1, 6, 5, 5));
     let remarks = capture.remarks();
-    for said in [
+    for start in [
         "1 reports were of no adapter",
-        "1 frames of the air carried no packet",
-        "1 frames of the air could not be read",
-        "3 packets are of a kind that cannot be shown (11)",
+        "1 802.11 frames carried no packet",
+        "1 802.11 frames could not be read",
+        "3 packets are of a type that cannot be shown (11)",
         "1 packets could not be filtered",
     ] {
-        assert!(remarks.iter().any(|remark| remark.starts_with(said)), "{said}: {remarks:?}");
+        assert!(remarks.iter().any(|remark| remark.starts_with(start)), "{start}: {remarks:?}");
     }
 }
 
 #[test]
-fn a_capture_ends_with_the_cause_when_the_monitor_breaks_off() {
-    let (mut reporter, packets) = Reporter::new(100);
+fn fatal_monitor_error_ends_the_capture() {
+    let (mut monitor, packets) = FakeMonitor::new(100);
     let mut capture = capture(&options(), "", packets);
-    reporter.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
-    reporter.tell(PROCESS_INFO, 1, 122);
+    monitor.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
+    monitor.emit(PROCESS_INFO, 1, 122);
     let mut taken = 0;
     let mut take = |_: &[Interface], _: &Packet<'_>| {
         taken += 1;
         ControlFlow::Continue(())
     };
     assert_eq!(capture.next(&mut take), None);
-    reporter.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
-    reporter.tell(FATAL_ERROR, 1, 13);
+    monitor.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
+    monitor.emit(FATAL_ERROR, 1, 13);
     let end = capture.next(&mut take);
     assert!(matches!(&end, Some(StopReason::SourceFailed(why)) if why.contains("broke off")), "{end:?}");
     assert_eq!((taken, capture.ledger().ring_full, capture.ledger().received), (2, 1, 3));
@@ -252,16 +259,16 @@ fn a_capture_ends_with_the_cause_when_the_monitor_breaks_off() {
 }
 
 #[test]
-fn a_packet_that_the_monitor_cut_keeps_its_length_through_filter_and_snaplen() {
-    let (mut reporter, packets) = Reporter::new(100);
+fn truncated_packet_keeps_its_length() {
+    let (mut monitor, packets) = FakeMonitor::new(100);
     let options = LiveCaptureOptions { snaplen: 100, ..options() };
     let mut capture = capture(&options, "greater 20000", packets);
-    // The headers say 30 000 octets of IP; the monitor cut it.
+    // The IP header has a length of 30 000; the monitor has truncated the packet.
     let mut octets = report(7, 1, 4, [4000, 53], &[7; 10_000]);
     octets[40 + 14 + 2..][..2].copy_from_slice(&30_000_u16.to_be_bytes());
-    octets.truncate(40 + MOST);
-    reporter.report(&octets, 0, 0);
-    reporter.report(&report(7, 1, 4, [4000, 53], &[7; 8000]), 0, 0);
+    octets.truncate(40 + MAX_SNAPLEN);
+    monitor.report(&octets, 0, 0);
+    monitor.report(&report(7, 1, 4, [4000, 53], &[7; 8000]), 0, 0);
     let mut seen = Vec::new();
     capture.finish(Some(&mut |_, packet| {
         seen.push((packet.length, packet.data.len()));
@@ -271,14 +278,14 @@ fn a_packet_that_the_monitor_cut_keeps_its_length_through_filter_and_snaplen() {
 }
 
 #[test]
-fn a_million_packets_at_once_are_taken_or_said_to_be_lost() {
+fn million_packets_are_passed_or_counted_as_lost() {
     const ALL: u64 = 1_000_000;
-    const ROOM: usize = 4096;
-    let (mut reporter, packets) = Reporter::new(ROOM);
+    const CAPACITY: usize = 4096;
+    let (mut monitor, packets) = FakeMonitor::new(CAPACITY);
     let mut capture = capture(&options(), "", packets);
     let octets = report(7, 1, 4, [4000, 53], b"x");
     for _ in 0..ALL {
-        reporter.report(&octets, 0, 0);
+        monitor.report(&octets, 0, 0);
     }
     let mut taken = 0;
     capture.finish(Some(&mut |_, _| {
@@ -286,23 +293,23 @@ fn a_million_packets_at_once_are_taken_or_said_to_be_lost() {
         ControlFlow::Continue(())
     }));
     let ledger = capture.ledger();
-    assert_eq!((taken, ledger.queue_full), (ROOM as u64, ALL - ROOM as u64));
+    assert_eq!((taken, ledger.queue_full), (CAPACITY as u64, ALL - CAPACITY as u64));
     assert_eq!((ledger.received, ledger.ring_full, ledger.copy_failed), (ALL, 0, 0));
 }
 
 #[test]
-fn a_million_packets_beside_a_reader_come_to_the_exact_sum() {
+fn concurrent_reader_gets_the_exact_sum() {
     const ALL: u64 = 1_000_000;
-    let (mut reporter, packets) = Reporter::new(1 << 14);
+    let (mut monitor, packets) = FakeMonitor::new(1 << 14);
     let mut capture = capture(&options(), "", packets);
     let writer = std::thread::spawn(move || {
         let octets = report(7, 1, 4, [4000, 53], &[1, 2, 3]);
         for number in 0..ALL {
-            // What the monitor says that it missed, it says once for ten.
-            reporter.report(&octets, 0, u32::from(number % 1000 == 999) * 10);
+            // Every thousandth report says that ten packets were missed.
+            monitor.report(&octets, 0, u32::from(number % 1000 == 999) * 10);
         }
-        // With it the queue would get its end.
-        reporter
+        // Dropping the monitor would end the queue.
+        monitor
     });
     let (mut taken, mut bytes) = (0, 0);
     let mut take = |_: &[Interface], packet: &Packet<'_>| {
@@ -313,7 +320,7 @@ fn a_million_packets_beside_a_reader_come_to_the_exact_sum() {
     while !writer.is_finished() {
         assert_eq!(capture.next(&mut take), None);
     }
-    let _reporter = writer.join().unwrap();
+    let _monitor = writer.join().unwrap();
     capture.finish(Some(&mut take));
     let ledger = capture.ledger();
     assert_eq!(bytes, taken * 45);

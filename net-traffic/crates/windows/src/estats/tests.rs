@@ -1,4 +1,4 @@
-//! A stack that says what the test wants.
+//! Reads statistics from a fake stack.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,7 +7,7 @@ use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_NOT_FOUND};
 use super::*;
 use crate::error;
 
-/// Each port of it has counted so much; those that are named fail like this.
+/// A stack with one counter for all connections. The ports in `failing` fail with their error code.
 #[derive(Default)]
 struct Fake {
     counted: Cell<u64>,
@@ -15,7 +15,7 @@ struct Fake {
     enabled: RefCell<Vec<u16>>,
 }
 
-/// What cannot be read.
+/// A counter that cannot be read.
 const FAILS: u64 = u64::MAX;
 
 impl Fake {
@@ -51,7 +51,7 @@ impl Stack for Fake {
 }
 
 fn port(row: &Row) -> u16 {
-    let Row::V4(row) = row else { panic!("the sockets of this test are of IPv4") };
+    let Row::V4(row) = row else { panic!("the test uses IPv4 only") };
     u16::try_from(row.dwLocalPort).unwrap().to_be()
 }
 
@@ -73,13 +73,13 @@ fn unscoped(_: &Socket) -> [u32; 2] {
     [0; 2]
 }
 
-/// Takes note of the zones that it is asked with.
+/// Records the scope IDs of the queries.
 #[derive(Default)]
-struct Zones(RefCell<Vec<[u32; 2]>>);
+struct ScopeRecorder(RefCell<Vec<[u32; 2]>>);
 
-impl Stack for Zones {
+impl Stack for ScopeRecorder {
     fn enable(&self, row: &Row) -> io::Result<()> {
-        let Row::V6(row) = row else { panic!("the socket of this test is of IPv6") };
+        let Row::V6(row) = row else { panic!("the test uses IPv6 only") };
         self.0.borrow_mut().push([row.dwLocalScopeId, row.dwRemoteScopeId]);
         Ok(())
     }
@@ -94,17 +94,17 @@ impl Stack for Zones {
 }
 
 #[test]
-fn a_connection_of_a_link_is_asked_for_with_its_zone() {
+fn link_local_connection_is_queried_with_scope_ids() {
     let end = |last| Endpoint { address: IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, last]), port: 80 };
     let mut sockets = [Socket { local: end(1), remote: Some(end(2)), ..socket(1) }];
-    let (stack, mut statistics) = (Zones::default(), Statistics::default());
+    let (stack, mut statistics) = (ScopeRecorder::default(), Statistics::default());
     statistics.add_from(&stack, &mut sockets, true, |_| [7, 8]);
     assert_eq!(*stack.0.borrow(), [[7, 8]]);
     assert!(sockets[0].counted.is_some());
 }
 
 #[test]
-fn bytes_count_from_the_first_reading_and_times_are_in_microseconds() {
+fn bytes_start_at_the_first_reading() {
     let (stack, mut statistics) = (Fake::default(), Statistics::default());
     let read = |statistics: &mut Statistics, counted| {
         stack.counted.set(counted);
@@ -117,11 +117,11 @@ fn bytes_count_from_the_first_reading_and_times_are_in_microseconds() {
     assert_eq!(later.counted, Some(Bytes { rx: 50, tx: 100 }));
     let tcp = later.tcp.unwrap();
     assert_eq!((tcp.rtt_us, tcp.rtt_var_us, tcp.retransmits), (Some(7000), None, Some(3)));
-    assert_eq!(*stack.enabled.borrow(), [1], "it is told once");
+    assert_eq!(*stack.enabled.borrow(), [1], "the collection is enabled once");
 }
 
 #[test]
-fn a_reading_that_fails_does_not_begin_the_count_anew() {
+fn failed_reading_keeps_the_baseline() {
     let (stack, mut statistics) = (Fake::default(), Statistics::default());
     let read = |statistics: &mut Statistics, counted| {
         stack.counted.set(counted);
@@ -135,11 +135,11 @@ fn a_reading_that_fails_does_not_begin_the_count_anew() {
 }
 
 #[test]
-fn where_something_else_counts_or_did_the_bytes_are_left_to_it() {
+fn bytes_of_another_counter_are_not_replaced() {
     let (stack, mut statistics) = (Fake::default(), Statistics::default());
-    let theirs = Some(Bytes { rx: 1, tx: 2 });
-    // None as well: whoever counted was stopped, and what is moved since is not known.
-    for counted in [theirs, None, None] {
+    let others = Some(Bytes { rx: 1, tx: 2 });
+    // None: the ETW session was stopped, and the bytes since then are unknown.
+    for counted in [others, None, None] {
         stack.counted.set(stack.counted.get() + 100);
         let mut sockets = [Socket { counted, ..socket(1) }];
         statistics.add_from(&stack, &mut sockets, false, unscoped);
@@ -148,18 +148,18 @@ fn where_something_else_counts_or_did_the_bytes_are_left_to_it() {
 }
 
 #[test]
-fn connections_that_come_and_go_do_not_fill_the_memory() {
+fn ended_connections_free_their_baselines() {
     let (stack, mut statistics) = (Fake::default(), Statistics::default());
     for port in 1..=10_000 {
         statistics.add_from(&stack, &mut [socket(port), socket(port + 1)], true, unscoped);
-        assert_eq!(statistics.begin.len(), 2);
+        assert_eq!(statistics.baselines.len(), 2);
     }
     statistics.add_from(&stack, &mut [], true, unscoped);
-    assert!(statistics.begin.is_empty());
+    assert!(statistics.baselines.is_empty());
 }
 
 #[test]
-fn a_connection_that_fails_is_left_out_and_the_others_are_asked() {
+fn failed_connection_does_not_stop_the_others() {
     let stack = Fake::of(&[(2, ERROR_NOT_FOUND)]);
     let mut statistics = Statistics::default();
     for _ in 0..3 {
@@ -172,20 +172,20 @@ fn a_connection_that_fails_is_left_out_and_the_others_are_asked() {
 }
 
 #[test]
-fn a_right_that_is_missing_ends_it_for_good_and_is_said() {
+fn access_denied_ends_the_queries() {
     let stack = Fake::of(&[(2, ERROR_ACCESS_DENIED)]);
     let mut statistics = Statistics::default();
     let mut sockets = [socket(1), socket(2), socket(3)];
     statistics.add_from(&stack, &mut sockets, true, unscoped);
     assert_eq!(sockets.map(|socket| socket.tcp.is_some()), [true, false, false]);
     statistics.add_from(&stack, &mut [socket(1), socket(3)], true, unscoped);
-    assert_eq!(*stack.enabled.borrow(), [1, 2], "nobody is asked any more");
+    assert_eq!(*stack.enabled.borrow(), [1, 2], "no connection is queried any more");
     let status = statistics.status();
     assert!(status.tier.is_none() && status.reason.is_some() && status.remedy.is_some());
 }
 
 #[test]
-fn what_is_not_to_be_had_is_said_from_the_beginning_and_nobody_is_asked() {
+fn estats_unavailable_is_reported_once() {
     for (has_them, is_elevated, reason) in
         [(true, false, "administrator"), (false, false, "this Windows"), (false, true, "this Windows")]
     {
@@ -194,7 +194,7 @@ fn what_is_not_to_be_had_is_said_from_the_beginning_and_nobody_is_asked() {
         assert!(stack.enabled.borrow().is_empty());
         let status = statistics.status();
         assert!(status.tier.is_none() && status.reason.unwrap().contains(reason));
-        assert_eq!(status.remedy.is_some(), has_them, "no right gives what is not there");
+        assert_eq!(status.remedy.is_some(), has_them, "no privilege adds a missing function");
     }
     assert!(Statistics::of(true, true).status().reason.is_none());
 }

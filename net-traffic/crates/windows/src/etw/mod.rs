@@ -1,4 +1,4 @@
-//! Bytes as the system's event tracing tells them: a session, its queue, and who adds up.
+//! Counts bytes by ETW: a session, a queue, and a thread that sums the events.
 
 mod refusal;
 mod session;
@@ -11,43 +11,43 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 pub(super) use self::refusal::Refusal;
-use self::session::{Session, Tracing};
+use self::session::{Session, TraceSession};
 use super::processes::Processes;
-use crate::events::{Accounts, Entry, Losses, Queue, Reading, Tallies, Watch, queue};
+use crate::events::{Accounts, Entry, Losses, Queue, Reading, SessionWatch, Tallies, queue};
 use net_traffic_snapshot::{Bytes, Loss, ProcessId, Socket, Status};
 
-/// How bytes are counted here, as `doctor` prints it.
+/// The name of the tier that `doctor` prints.
 pub(super) const TIER: &str = "etw";
-/// What an administrator may refuse: the slot of the status.
+/// The slot of the status.
 pub(super) const SLOT: &str = "counting";
 
-/// Events that may wait until they are added up: 5 MB.
-const QUEUE: usize = 1 << 16;
+/// The capacity of the queue in events: 5 MB.
+const QUEUE_CAPACITY: usize = 1 << 16;
 
-/// Counts from its beginning to its drop, or until somebody stops its session.
+/// Counts bytes until it is dropped or its session is stopped.
 #[derive(Debug)]
-pub(super) struct Counting {
-    /// Ends before the thread that adds up: that ends with the last event.
-    session: Option<Box<dyn Tracing>>,
-    watch: Watch,
-    /// The session had ended before the last snapshot began: nothing of that was counted.
-    is_blind: bool,
+pub(super) struct EtwCounter {
+    /// Dropped before the thread is joined: the thread ends with the sender in the session's callback.
+    session: Option<Box<dyn TraceSession>>,
+    watch: SessionWatch,
+    /// The session had ended before the last snapshot began: the bytes since then are unknown.
+    has_ended: bool,
     tallies: Arc<Mutex<Tallies>>,
     losses: Arc<Losses>,
-    adder: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
     accounts: Accounts,
 }
 
-impl Counting {
-    /// Begins to count.
+impl EtwCounter {
+    /// Starts the session and the thread.
     pub(super) fn start() -> Result<Self, Refusal> {
-        let (callback, queue) = queue(QUEUE);
+        let (callback, queue) = queue(QUEUE_CAPACITY);
         let session = Session::start(callback)?;
-        Self::of(Box::new(session), queue)
+        Self::with_session(Box::new(session), queue)
     }
 
-    /// Counts what a session puts into this queue.
-    fn of(session: Box<dyn Tracing>, queue: Queue) -> Result<Self, Refusal> {
+    /// Counts the events that a session puts into the queue.
+    fn with_session(session: Box<dyn TraceSession>, queue: Queue) -> Result<Self, Refusal> {
         let tallies = Arc::new(Mutex::new(Tallies::default()));
         let shared = Arc::clone(&tallies);
         let events = queue.events;
@@ -55,25 +55,25 @@ impl Counting {
             while let Ok(event) = events.recv() {
                 let mut tallies = lock(&shared);
                 tallies.add(&event);
-                // Those that wait are taken with the same lock, in turns that nobody waits for long.
-                events.try_iter().take(QUEUE).for_each(|event| tallies.add(&event));
+                // One lock for all queued events, but bounded: `advance` waits for the lock.
+                events.try_iter().take(QUEUE_CAPACITY).for_each(|event| tallies.add(&event));
             }
         };
-        let adder = std::thread::Builder::new().name("etw-events".into()).spawn(add);
-        let adder = adder.map_err(Refusal::Failed)?;
+        let thread = std::thread::Builder::new().name("etw-events".into()).spawn(add);
+        let thread = thread.map_err(Refusal::Failed)?;
         Ok(Self {
             session: Some(session),
-            watch: Watch::default(),
-            is_blind: false,
+            watch: SessionWatch::default(),
+            has_ended: false,
             tallies,
             losses: queue.losses,
-            adder: Some(adder),
+            thread: Some(thread),
             accounts: Accounts::default(),
         })
     }
 
-    /// All sockets with what was counted by now, which is not known any more once the session has ended. `tables` is
-    /// asked after the events were taken.
+    /// All sockets with their byte counts, which are unknown after the session has ended. `tables` is called after the
+    /// events were taken.
     pub(super) fn advance(
         &mut self,
         at_ns: u64,
@@ -81,22 +81,22 @@ impl Counting {
         processes: &mut Processes,
         tables: impl FnOnce() -> io::Result<Vec<Entry>>,
     ) -> io::Result<Vec<Socket>> {
-        self.is_blind = self.watch.ended().is_some();
-        if let Some(session) = self.session.as_ref().filter(|_| !self.is_blind) {
-            session.hand_over();
-            self.watch.hear(session.lost(), session.ended());
+        self.has_ended = self.watch.ended().is_some();
+        if let Some(session) = self.session.as_ref().filter(|_| !self.has_ended) {
+            session.flush();
+            self.watch.update(session.lost(), session.ended());
         }
         let batch = lock(&self.tallies).take();
         let entries = match tables() {
             Ok(entries) => entries,
             Err(error) => {
-                lock(&self.tallies).give_back(batch);
+                lock(&self.tallies).restore(batch);
                 return Err(error);
             }
         };
         let reading = Reading { at_ns, entries: &entries, addresses };
         let mut sockets = self.accounts.advance(&batch, &reading, processes);
-        if self.is_blind {
+        if self.has_ended {
             for socket in &mut sockets {
                 socket.counted = None;
             }
@@ -104,12 +104,12 @@ impl Counting {
         Ok(sockets)
     }
 
-    /// What each process has moved by now, as long as that is counted.
+    /// The bytes of each process; `None` after the session has ended.
     pub(super) fn processes(&self) -> Option<&HashMap<ProcessId, Bytes>> {
-        (!self.is_blind).then(|| self.accounts.processes())
+        (!self.has_ended).then(|| self.accounts.processes())
     }
 
-    /// Events that were not counted, by cause. A session that was stopped has lost one at least.
+    /// Events that were not counted, by cause. The end of the session counts as one missed hook.
     pub(super) fn loss(&self) -> Loss {
         Loss {
             map_full: self.accounts.map_full() + lock(&self.tallies).map_full(),
@@ -128,23 +128,23 @@ impl Counting {
             tier: ended.is_none().then(|| TIER.to_owned()),
             program: Some("Microsoft-Windows-Kernel-Network".to_owned()),
             covers: Some("the payload of every TCP and UDP call, by process and connection".to_owned()),
-            reason: ended.map(|why| format!("{why}; what is moved since then is not counted")),
+            reason: ended.map(|why| format!("{why}; bytes since then are not counted")),
             remedy: ended
                 .map(|_| "start net-traffic again; `logman query -ets` lists the sessions".to_owned()),
         }
     }
 }
 
-impl Drop for Counting {
+impl Drop for EtwCounter {
     fn drop(&mut self) {
         drop(self.session.take());
-        if let Some(adder) = self.adder.take() {
-            let _ended = adder.join();
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
         }
     }
 }
 
-/// A thread that panicked while it held the tallies left sums behind, which are as good as before.
+/// Ignores poisoning: the sums stay valid after a panic.
 fn lock(tallies: &Mutex<Tallies>) -> std::sync::MutexGuard<'_, Tallies> {
     tallies.lock().unwrap_or_else(PoisonError::into_inner)
 }

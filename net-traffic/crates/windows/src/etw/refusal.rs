@@ -1,4 +1,4 @@
-//! Why there is no session, in words, and what to do about it.
+//! Why no session could be started, and the remedy.
 
 use std::io;
 
@@ -11,22 +11,22 @@ use crate::rights::AS_ADMINISTRATOR;
 use net_traffic_snapshot::OpenError;
 use net_traffic_snapshot::Status;
 
-/// Why nothing is counted.
+/// Why the session could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("event tracing needs an administrator or a member of the group \"Performance Log Users\"")]
     Privilege,
     #[error("another net-traffic is counting")]
     Second,
-    #[error("the system has as many event tracing sessions as it may have")]
+    #[error("the system has its maximum number of event tracing sessions")]
     Sessions,
     #[error("event tracing: {0}")]
     Failed(io::Error),
 }
 
 impl Refusal {
-    /// The meaning of an error of the system. Some of its functions return it as a plain code, some within an
-    /// `HRESULT`. What says nothing of rights is for want of them where they are wanting.
+    /// Classifies an error, which is a Win32 code or an `HRESULT` with that code in its low 16 bits. Without the
+    /// privilege, an unknown error counts as a missing privilege.
     pub(super) fn of(error: io::Error, may_trace: bool) -> Self {
         const CODE: u32 = 0xffff;
         let code = error.raw_os_error().map(|raw| raw.cast_unsigned() & CODE);
@@ -51,7 +51,7 @@ impl Refusal {
         }
     }
 
-    /// Where something must be counted.
+    /// The error if the caller needs byte counts.
     pub(crate) fn error(self) -> OpenError {
         let remedy = self.remedy().unwrap_or_default();
         match self {
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_mean_the_same_in_an_hresult() {
+    fn hresult_has_the_meaning_of_its_code() {
         for (code, expected) in [(5, "administrator"), (183, "another"), (1450, "as many")] {
             let hresult = (0x8007_0000_u32 | code).cast_signed();
             for raw in [code.cast_signed(), hresult] {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_a_meaning_is_a_missing_right_only_where_one_is_missing() {
+    fn unknown_error_without_privilege_is_a_missing_privilege() {
         for error in [|| io::Error::other("InvalidHandle"), || io::Error::from_raw_os_error(87)] {
             assert!(matches!(Refusal::of(error(), false), Refusal::Privilege));
             assert!(matches!(Refusal::of(error(), true), Refusal::Failed(_)));

@@ -1,8 +1,8 @@
-//! One session of event tracing, whose name is always the same.
+//! One ETW session with a fixed name.
 //!
-//! A session outlives the process that made it. Hence it is stopped in every way in which this process may end that
-//! lets it do anything (`at_end`), and one that was left behind is stopped before a new one is made. A named object tells
-//! whether there is a living process behind a session.
+//! A session outlives its process (<https://learn.microsoft.com/en-us/windows/win32/etw/about-event-tracing>). So
+//! [`AtEnd`] stops it when this process ends, and the next start stops a session that a killed process has left. A named
+//! mutex shows whether a running process owns the session.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -22,33 +22,33 @@ use windows_sys::Win32::System::Diagnostics::Etw::{
 use windows_sys::Win32::System::Threading::CreateMutexW;
 
 use super::Refusal;
-use crate::at_end::AtEnd;
 use crate::events::kernel_network::{KEYWORDS, LEVEL, PROVIDER, is_wanted};
 use crate::events::{Callback, STOPPED};
+use crate::platform::at_end::AtEnd;
 use crate::processes::Handle;
 use crate::{rights, size, wide};
 
 const NAME: &str = "net-traffic";
-/// Exists as long as a process that counts.
-const ONLY_ONE: &str = r"Global\net-traffic-counting";
+/// Exists while a process counts.
+const MUTEX_NAME: &str = r"Global\net-traffic-counting";
 
-/// 64 MB at most. With the usual 24 buffers of 32 KB most of a burst is lost.
+/// At most 64 MB. The default of 24 buffers of 32 KB loses most of a burst.
 const BUFFER_KIB: u32 = 256;
-const LEAST_BUFFERS: u32 = 64;
-const MOST_BUFFERS: u32 = 256;
+const MIN_BUFFERS: u32 = 64;
+const MAX_BUFFERS: u32 = 256;
 
-/// A session, as much as counting asks of it; a test has one of its own.
-pub(super) trait Tracing: std::fmt::Debug + Send {
-    /// Has the system hand over what it holds, and waits until it may have.
-    fn hand_over(&self);
+/// The calls to a session. Tests have another implementation.
+pub(super) trait TraceSession: std::fmt::Debug + Send {
+    /// Flushes the buffers of the session, and waits a moment for the events.
+    fn flush(&self);
 
-    /// Events, and buffers of events, that found no room.
+    /// The number of lost events and of lost buffers.
     ///
     /// # Errors
-    /// When the session cannot be asked; [`io::ErrorKind::NotFound`] when there is none any more.
+    /// When the query fails; [`io::ErrorKind::NotFound`] if the session does not exist any more.
     fn lost(&self) -> io::Result<u64>;
 
-    /// Why no more events will come, if that is so.
+    /// Why the session has ended; `None` while it runs.
     fn ended(&self) -> Option<String>;
 }
 
@@ -57,72 +57,66 @@ pub(super) trait Tracing: std::fmt::Debug + Send {
 pub(super) struct Session {
     trace: Option<UserTrace>,
     reader: Option<JoinHandle<()>>,
-    /// Set when the system has no more events to hand over: how that came.
+    /// Set when `ProcessTrace` returns: the reason.
     ended: Arc<OnceLock<String>>,
     at_end: Option<AtEnd>,
-    _only_one: Handle,
+    _mutex: Handle,
 }
 
 impl Session {
-    /// Starts it; from here on events come.
+    /// Starts the session.
     pub(super) fn start(callback: Callback) -> Result<Self, Refusal> {
-        let only_one = only_one()?;
-        // Of a process that could not stop it. That there is none is the usual case.
+        let mutex = create_mutex()?;
+        // A killed process may have left its session. Usually there is none.
         stop();
         let at_end = AtEnd::new(|| _ = stop()).map_err(Refusal::Failed)?;
         let provider = Provider::by_guid(PROVIDER)
             .any(KEYWORDS)
             .level(LEVEL)
-            .add_callback(move |record: &EventRecord, _: &SchemaLocator| take(&callback, record))
+            .add_callback(move |record: &EventRecord, _: &SchemaLocator| on_event(&callback, record))
             .build();
         let properties = TraceProperties {
             buffer_size: BUFFER_KIB,
-            min_buffer: LEAST_BUFFERS,
-            max_buffer: MOST_BUFFERS,
+            min_buffer: MIN_BUFFERS,
+            max_buffer: MAX_BUFFERS,
             flush_timer: Duration::from_secs(1),
             log_file_mode: LoggingMode::EVENT_TRACE_REAL_TIME_MODE,
         };
         let started =
             UserTrace::new().named(NAME.to_owned()).set_trace_properties(properties).enable(provider).start();
         let (trace, handle) = started.map_err(|error| {
-            // It may have been made before what failed.
+            // ferrisetw does not stop the session if a later step of the start fails.
             stop();
             Refusal::of(native(error), rights::may_trace())
         })?;
         let ended = Arc::new(OnceLock::new());
-        let said = Arc::clone(&ended);
+        let reason = Arc::clone(&ended);
         let read = move || {
-            // Returns when the session ends, whoever ends it.
+            // Returns when any process stops the session.
             let result = UserTrace::process_from_handle(handle);
-            said.get_or_init(|| why(result));
+            reason.get_or_init(|| why(result));
         };
         let reader = std::thread::Builder::new().name("etw-session".into()).spawn(read);
         let reader = reader.map_err(|error| {
             stop();
             Refusal::Failed(error)
         })?;
-        Ok(Self {
-            trace: Some(trace),
-            reader: Some(reader),
-            ended,
-            at_end: Some(at_end),
-            _only_one: only_one,
-        })
+        Ok(Self { trace: Some(trace), reader: Some(reader), ended, at_end: Some(at_end), _mutex: mutex })
     }
 }
 
-impl Tracing for Session {
-    fn hand_over(&self) {
-        /// How long the system may take to hand over what it was told to.
-        const PATIENCE: Duration = Duration::from_millis(20);
+impl TraceSession for Session {
+    fn flush(&self) {
+        /// How long ETW may take to deliver the flushed events.
+        const DELIVERY_TIME: Duration = Duration::from_millis(20);
         if control(EVENT_TRACE_CONTROL_FLUSH).is_ok() {
-            std::thread::sleep(PATIENCE);
+            std::thread::sleep(DELIVERY_TIME);
         }
     }
 
     fn lost(&self) -> io::Result<u64> {
-        let said = control(EVENT_TRACE_CONTROL_QUERY).map_err(gone)?;
-        Ok(u64::from(said.EventsLost) + u64::from(said.RealTimeBuffersLost))
+        let properties = control(EVENT_TRACE_CONTROL_QUERY).map_err(with_not_found)?;
+        Ok(u64::from(properties.EventsLost) + u64::from(properties.RealTimeBuffersLost))
     }
 
     fn ended(&self) -> Option<String> {
@@ -132,7 +126,7 @@ impl Tracing for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // The reader ends when the session does, and uses the trace until then.
+        // The reader uses the trace until the session ends.
         let is_over = stop();
         drop(self.at_end.take());
         if let Some(reader) = self.reader.take().filter(|_| is_over) {
@@ -142,65 +136,66 @@ impl Drop for Session {
     }
 }
 
-/// Whether there is none of this name any more. That there was none is no error: whoever stops it may come twice, or
-/// too late.
+/// Stops the session; true if no session of this name exists afterwards.
 fn stop() -> bool {
-    match stop_trace_by_name(NAME).map_err(native).map_err(gone) {
+    match stop_trace_by_name(NAME).map_err(native).map_err(with_not_found) {
         Ok(()) => true,
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 
-/// The system has an error of its own for a session that is not there; the library has it within an `HRESULT`.
-fn gone(error: io::Error) -> io::Error {
+/// Converts `ERROR_WMI_INSTANCE_NOT_FOUND`, also in an `HRESULT`, to `NotFound`.
+fn with_not_found(error: io::Error) -> io::Error {
     const CODE: u32 = 0xffff;
     let code = error.raw_os_error().map(|raw| raw.cast_unsigned() & CODE);
-    let is_gone = code == Some(ERROR_WMI_INSTANCE_NOT_FOUND);
-    if is_gone { io::ErrorKind::NotFound.into() } else { error }
+    let is_missing = code == Some(ERROR_WMI_INSTANCE_NOT_FOUND);
+    if is_missing { io::ErrorKind::NotFound.into() } else { error }
 }
 
 fn why(result: Result<(), TraceError>) -> String {
     match result {
         Ok(()) => STOPPED.to_owned(),
-        Err(error) => format!("the session of event tracing broke off: {}", native(error)),
+        Err(error) => format!("the ETW session broke off: {}", native(error)),
     }
 }
 
-/// A panic in here would end the process, so that nothing in here may panic.
-fn take(callback: &Callback, record: &EventRecord) {
+/// Must not panic: the caller is a callback of Windows, so that a panic would abort the process.
+fn on_event(callback: &Callback, record: &EventRecord) {
     if !is_wanted(record.event_id()) {
         return;
     }
     let record: *const EventRecord = record;
-    // SAFETY: the one type is transparently the other, which the system filled in and keeps while it calls.
+    // SAFETY: EventRecord is `repr(transparent)` over EVENT_RECORD, which stays valid during the callback.
     let raw = unsafe { &*record.cast::<EVENT_RECORD>() };
     let payload = if raw.UserData.is_null() {
         &[][..]
     } else {
-        // SAFETY: the system says how many octets there are, and keeps them while it calls.
+        // SAFETY: UserData has UserDataLength octets, which stay valid during the callback.
         unsafe { std::slice::from_raw_parts(raw.UserData.cast::<u8>(), raw.UserDataLength.into()) }
     };
-    callback.take(raw.EventHeader.EventDescriptor.Id, raw.EventHeader.TimeStamp, payload);
+    callback.push(raw.EventHeader.EventDescriptor.Id, raw.EventHeader.TimeStamp, payload);
 }
 
-/// Tells whether another process counts; the object goes when its last process does, however that ends.
-fn only_one() -> Result<Handle, Refusal> {
-    let name = wide(ONLY_ONE);
-    // SAFETY: the name has an end; nobody is given other rights than usual.
+/// Creates the mutex, or fails if another process has it. Windows deletes the mutex with its last handle, which a killed
+/// process closes, too (<https://learn.microsoft.com/en-us/windows/win32/api/synchapi/nf-synchapi-createmutexw>).
+fn create_mutex() -> Result<Handle, Refusal> {
+    let name = wide(MUTEX_NAME);
+    // SAFETY: the name is null-terminated; a null pointer stands for the default security.
     let raw = unsafe { CreateMutexW(std::ptr::null(), 0, name.as_ptr()) };
-    // SAFETY: takes nothing.
+    // SAFETY: the call has no arguments.
     let code = unsafe { GetLastError() };
     if raw.is_null() {
-        // Somebody else's, which may not even be looked at.
+        // Access is denied if a process of another user has the mutex.
         let error = io::Error::from_raw_os_error(code.cast_signed());
         return Err(if code == ERROR_ACCESS_DENIED { Refusal::Second } else { Refusal::Failed(error) });
     }
-    // SAFETY: it was opened here.
+    // SAFETY: the handle was opened here.
     let handle = unsafe { Handle::new(raw) };
     if code == ERROR_ALREADY_EXISTS { Err(Refusal::Second) } else { Ok(handle) }
 }
 
-/// The properties of a session, with room for its name and its file's.
+/// `EVENT_TRACE_PROPERTIES` with room for the names of the session and of its log file
+/// (<https://learn.microsoft.com/en-us/windows/win32/api/evntrace/ns-evntrace-event_trace_properties>).
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Properties {
@@ -208,8 +203,8 @@ struct Properties {
     names: [u16; 2048],
 }
 
-/// Has something done to the session, by its name; what the system says of it.
-fn control(what: EVENT_TRACE_CONTROL) -> io::Result<EVENT_TRACE_PROPERTIES> {
+/// Sends a control command to the session by its name; returns its properties.
+fn control(command: EVENT_TRACE_CONTROL) -> io::Result<EVENT_TRACE_PROPERTIES> {
     let mut properties = Properties { fixed: EVENT_TRACE_PROPERTIES::default(), names: [0; 2048] };
     let fixed = size::<EVENT_TRACE_PROPERTIES>();
     properties.fixed.Wnode.BufferSize = size::<Properties>();
@@ -217,13 +212,13 @@ fn control(what: EVENT_TRACE_CONTROL) -> io::Result<EVENT_TRACE_PROPERTIES> {
     properties.fixed.LogFileNameOffset = fixed + 2048;
     let name = wide(NAME);
     let none = CONTROLTRACE_HANDLE { Value: 0 };
-    // SAFETY: the name has an end; the structure is writable and says how large it is.
-    let code = unsafe { ControlTraceW(none, name.as_ptr(), (&raw mut properties).cast(), what) };
+    // SAFETY: the name is null-terminated; the structure is writable and BufferSize has its size.
+    let code = unsafe { ControlTraceW(none, name.as_ptr(), (&raw mut properties).cast(), command) };
     crate::check(code)?;
     Ok(properties.fixed)
 }
 
-/// The error of the system in one of the library's.
+/// The Win32 error of a ferrisetw error.
 fn native(error: TraceError) -> io::Error {
     use ferrisetw::native::EvntraceNativeError;
     match error {

@@ -1,4 +1,4 @@
-//! Counting by a session that the test has in its hand: it loses events, and somebody stops it.
+//! Counts the events of a fake session, which loses events and is stopped.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -6,54 +6,54 @@ use super::*;
 use crate::events::{Callback, STOPPED};
 use net_traffic_snapshot::{Endpoint, Protocol, State};
 
-/// What the system would say of the session.
+/// The state of the fake session.
 #[derive(Debug, Default)]
-struct Said {
+struct FakeState {
     lost: AtomicU64,
     stopped: AtomicBool,
-    /// The name is that of no session any more.
-    gone: AtomicBool,
+    /// Queries fail with `NotFound`.
+    missing: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Fake {
-    said: Arc<Said>,
+    state: Arc<FakeState>,
     _callback: Callback,
 }
 
-impl Tracing for Fake {
-    fn hand_over(&self) {}
+impl TraceSession for Fake {
+    fn flush(&self) {}
 
     fn lost(&self) -> io::Result<u64> {
-        if self.said.gone.load(Ordering::SeqCst) {
+        if self.state.missing.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(self.said.lost.load(Ordering::SeqCst))
+        Ok(self.state.lost.load(Ordering::SeqCst))
     }
 
     fn ended(&self) -> Option<String> {
-        self.said.stopped.load(Ordering::SeqCst).then(|| STOPPED.to_owned())
+        self.state.stopped.load(Ordering::SeqCst).then(|| STOPPED.to_owned())
     }
 }
 
-struct Story {
-    said: Arc<Said>,
+struct Scenario {
+    state: Arc<FakeState>,
     callback: Callback,
-    counting: Counting,
+    counter: EtwCounter,
     processes: Processes,
     at_ns: u64,
 }
 
-impl Story {
+impl Scenario {
     fn new() -> Self {
         let (callback, queue) = queue(1000);
-        let said = Arc::new(Said::default());
-        let fake = Fake { said: Arc::clone(&said), _callback: callback.clone() };
-        let counting = Counting::of(Box::new(fake), queue).unwrap();
-        Self { said, callback, counting, processes: Processes::default(), at_ns: 0 }
+        let state = Arc::new(FakeState::default());
+        let fake = Fake { state: Arc::clone(&state), _callback: callback.clone() };
+        let counter = EtwCounter::with_session(Box::new(fake), queue).unwrap();
+        Self { state, callback, counter, processes: Processes::default(), at_ns: 0 }
     }
 
-    /// This process sends so many octets over its one connection; what the next snapshot has of it.
+    /// Emits a send event of this process; returns its connection from the next snapshot.
     fn send(&mut self, octets: u32) -> Socket {
         self.add(octets);
         self.snapshot()
@@ -63,22 +63,22 @@ impl Story {
         let pid = std::process::id();
         let mut payload = [pid.to_le_bytes(), octets.to_le_bytes()].concat();
         payload.extend([198, 51, 100, 7, 192, 0, 2, 1, 0x01, 0xbb, 0x9c, 0x40]);
-        let before = self.taken();
-        self.callback.take(10, i64::MAX - 1, &payload);
-        // The thread that adds up takes it when it comes to it.
-        while self.taken() == before {
+        let before = self.summed();
+        self.callback.push(10, i64::MAX - 1, &payload);
+        // The thread of the counter sums the event.
+        while self.summed() == before {
             std::thread::yield_now();
         }
     }
 
-    fn taken(&self) -> u64 {
-        let batch = lock(&self.counting.tallies).clone().take();
+    fn summed(&self) -> u64 {
+        let batch = lock(&self.counter.tallies).clone().take();
         batch.running.iter().map(|tally| tally.bytes.tx).sum()
     }
 
     fn snapshot(&mut self) -> Socket {
         self.at_ns += 1_000_000_000;
-        self.processes.begin();
+        self.processes.begin_snapshot();
         let tables = || {
             let end = |address: [u8; 4], port| Endpoint { address: address.into(), port };
             let (local, remote) = (end([192, 0, 2, 1], 40000), Some(end([198, 51, 100, 7], 443)));
@@ -93,20 +93,20 @@ impl Story {
                 scopes: [0; 2],
             }])
         };
-        let sockets = self.counting.advance(self.at_ns, &[], &mut self.processes, tables).unwrap();
+        let sockets = self.counter.advance(self.at_ns, &[], &mut self.processes, tables).unwrap();
         assert_eq!(sockets.len(), 1, "{sockets:?}");
         sockets[0].clone()
     }
 
-    /// The tables cannot be read this time.
+    /// Takes a snapshot whose tables cannot be read.
     fn fail(&mut self) {
         self.at_ns += 1_000_000_000;
         let tables = || Err(io::ErrorKind::OutOfMemory.into());
-        assert!(self.counting.advance(self.at_ns, &[], &mut self.processes, tables).is_err());
+        assert!(self.counter.advance(self.at_ns, &[], &mut self.processes, tables).is_err());
     }
 
     fn process(&self) -> Option<u64> {
-        Some(self.counting.processes()?.values().map(|bytes| bytes.tx).sum())
+        Some(self.counter.processes()?.values().map(|bytes| bytes.tx).sum())
     }
 }
 
@@ -116,61 +116,61 @@ fn sent(octets: u64) -> Option<Bytes> {
 }
 
 #[test]
-fn a_session_that_runs_counts_and_its_losses_are_in_the_ledger() {
-    let mut story = Story::new();
-    assert_eq!(story.send(5).counted, sent(5));
-    story.said.lost.store(7, Ordering::SeqCst);
-    assert_eq!(story.send(6).counted, sent(11));
-    assert_eq!(story.process(), Some(11));
-    let loss = story.counting.loss();
+fn running_session_counts_bytes_and_losses() {
+    let mut scenario = Scenario::new();
+    assert_eq!(scenario.send(5).counted, sent(5));
+    scenario.state.lost.store(7, Ordering::SeqCst);
+    assert_eq!(scenario.send(6).counted, sent(11));
+    assert_eq!(scenario.process(), Some(11));
+    let loss = scenario.counter.loss();
     assert_eq!((loss.ring_full, loss.missed_hooks), (7, 0));
-    let status = story.counting.status();
+    let status = scenario.counter.status();
     assert_eq!((status.tier.as_deref(), status.reason), (Some("etw"), None));
 }
 
 #[test]
-fn what_was_counted_is_not_lost_with_tables_that_cannot_be_read() {
-    let mut story = Story::new();
-    assert_eq!(story.send(5).counted, sent(5));
-    story.add(6);
-    story.fail();
-    story.fail();
-    assert_eq!(story.send(7).counted, sent(18));
-    assert_eq!(story.process(), Some(18));
+fn failed_tables_keep_the_counted_bytes() {
+    let mut scenario = Scenario::new();
+    assert_eq!(scenario.send(5).counted, sent(5));
+    scenario.add(6);
+    scenario.fail();
+    scenario.fail();
+    assert_eq!(scenario.send(7).counted, sent(18));
+    assert_eq!(scenario.process(), Some(18));
 }
 
 #[test]
-fn a_session_that_somebody_stops_is_said_to_be_and_the_tables_go_on() {
+fn stopped_session_is_reported_and_sockets_stay_listed() {
     for stop in [
-        |said: &Said| said.stopped.store(true, Ordering::SeqCst),
-        |said: &Said| {
-            said.gone.store(true, Ordering::SeqCst);
+        |state: &FakeState| state.stopped.store(true, Ordering::SeqCst),
+        |state: &FakeState| {
+            state.missing.store(true, Ordering::SeqCst);
         },
     ] {
-        let mut story = Story::new();
-        story.said.lost.store(7, Ordering::SeqCst);
-        story.send(5);
-        stop(&story.said);
-        // What came before the end is still told.
-        assert_eq!(story.send(6).counted, sent(11));
-        let status = story.counting.status();
+        let mut scenario = Scenario::new();
+        scenario.state.lost.store(7, Ordering::SeqCst);
+        scenario.send(5);
+        stop(&scenario.state);
+        // Events before the end are still counted.
+        assert_eq!(scenario.send(6).counted, sent(11));
+        let status = scenario.counter.status();
         assert_eq!(status.tier, None);
         assert!(status.reason.unwrap().contains("stopped from outside"));
         assert!(status.remedy.unwrap().contains("start net-traffic again"));
-        let loss = story.counting.loss();
-        assert_eq!((loss.ring_full, loss.missed_hooks), (7, 1), "what was known to be lost stays so");
-        // From here on nobody knows what was moved; the connection is there all the same.
-        let socket = story.snapshot();
+        let loss = scenario.counter.loss();
+        assert_eq!((loss.ring_full, loss.missed_hooks), (7, 1), "the number of lost events stays");
+        // From now on the bytes are unknown. The connection is still listed.
+        let socket = scenario.snapshot();
         assert_eq!((socket.counted, socket.state), (None, State::Established));
-        assert_eq!(story.process(), None);
-        assert_eq!(story.counting.loss(), loss, "it ended once");
+        assert_eq!(scenario.process(), None);
+        assert_eq!(scenario.counter.loss(), loss, "the end counts once");
     }
 }
 
 #[test]
-fn the_thread_that_adds_up_ends_with_the_session() {
-    let story = Story::new();
-    let Story { callback, counting, .. } = story;
+fn thread_ends_with_the_session() {
+    let scenario = Scenario::new();
+    let Scenario { callback, counter, .. } = scenario;
     drop(callback);
-    drop(counting);
+    drop(counter);
 }

@@ -1,48 +1,48 @@
-//! Whose the counted bytes are: events are matched with the tables, and with what both said before.
+//! Assigns bytes to sockets and processes: matches tallies with table rows and with earlier tallies.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::orientation::{Ends, Tables};
+use super::orientation::{Endpoints, Tables};
 use super::{Batch, Entry, Tally, identity};
 use net_traffic_snapshot::{Bytes, Endpoint, ProcessId, Protocol, Socket, State};
 
-/// How long events may come after what they tell of: the system hands them over once a second.
-const LATE_NS: u64 = 2_500_000_000;
-/// More processes are counted as one: [`OTHER`].
-const MOST: usize = 1 << 16;
-/// What found no room among the processes.
+/// How late events may arrive. ETW flushes its buffers once a second.
+const MAX_DELAY_NS: u64 = 2_500_000_000;
+/// Further processes are counted as one: [`OTHER`].
+const MAX_PROCESSES: usize = 1 << 16;
+/// The sum of the processes beyond [`MAX_PROCESSES`].
 pub(super) const OTHER: ProcessId = ProcessId { pid: 0, start_ticks: 1 };
 
-/// Knows who had a process id at a time, in steps of 100 ns since 1601. Ids are used again.
-pub trait Owners {
-    fn at(&mut self, pid: u32, time: i64) -> ProcessId;
+/// Maps a PID to the process that had it at a time, a `FILETIME`: Windows reuses PIDs.
+pub trait PidResolver {
+    fn process_at(&mut self, pid: u32, time: i64) -> ProcessId;
 }
 
-/// What was read at one moment.
+/// The state of the machine at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'r> {
-    /// On the monotonic clock.
+    /// Monotonic time.
     pub at_ns: u64,
-    /// The tables, read after the events were taken: what is in neither has ended.
+    /// The table rows. They are read after the events were taken: a socket without a row has ended.
     pub entries: &'r [Entry],
     /// The addresses of this machine.
     pub addresses: &'r [IpAddr],
 }
 
-/// All that was counted since the beginning.
+/// The byte counts of all sockets and processes since the start.
 #[derive(Debug, Default)]
 pub struct Accounts {
     flows: HashMap<Key, Flow>,
-    /// What ended since the last reading.
+    /// Sockets that have ended since the last reading.
     ended: Vec<Socket>,
     processes: HashMap<ProcessId, Bytes>,
-    before: Vec<Entry>,
+    previous_entries: Vec<Entry>,
     map_full: u64,
 }
 
-/// What makes events those of one socket. Several UDP sockets of a machine may have one address; of several of one
-/// process events say nothing that tells them apart: one of them has what all of them moved.
+/// The socket of an event. Several UDP sockets may have one address. Events do not distinguish the UDP sockets that one
+/// process binds to one address: one of these sockets gets all bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     protocol: Protocol,
@@ -57,13 +57,13 @@ struct Flow {
     bytes: Bytes,
     /// `Entry::created`.
     created: i64,
-    /// Its identity is known outside.
+    /// The socket's identity was reported.
     reported: bool,
-    /// Its end was seen.
+    /// An event has reported the end.
     closed: bool,
-    /// Since when it is in no table.
-    missing_ns: Option<u64>,
-    /// The only peer of datagrams, as long as there is one.
+    /// The time of the first reading without a row.
+    unlisted_ns: Option<u64>,
+    /// The remote endpoint of the datagrams, if all have the same.
     peer: Peer,
 }
 
@@ -75,86 +75,91 @@ enum Peer {
 }
 
 impl Accounts {
-    /// Adds what events told, and gives every socket there is: those of the tables, those that only events know,
-    /// and, once, those that ended.
-    pub fn advance(&mut self, batch: &Batch, reading: &Reading<'_>, owners: &mut impl Owners) -> Vec<Socket> {
-        let tables = Tables::new(self.before.iter().chain(reading.entries), reading.addresses);
-        for key in self.take(&batch.over, &tables, owners) {
+    /// Adds a batch. Returns the sockets of the tables, the sockets that only events have shown, and, once, the sockets
+    /// that have ended.
+    pub fn advance(
+        &mut self,
+        batch: &Batch,
+        reading: &Reading<'_>,
+        resolver: &mut impl PidResolver,
+    ) -> Vec<Socket> {
+        let tables = Tables::new(self.previous_entries.iter().chain(reading.entries), reading.addresses);
+        for key in self.add(&batch.ended, &tables, resolver) {
             self.end(key);
         }
-        self.take(&batch.running, &tables, owners);
-        let mut sockets = self.list(reading, owners);
-        self.miss(reading, &mut sockets);
+        self.add(&batch.running, &tables, resolver);
+        let mut sockets = self.list(reading, resolver);
+        self.report_unlisted(reading, &mut sockets);
         sockets.append(&mut self.ended);
-        self.before = reading.entries.to_vec();
+        self.previous_entries = reading.entries.to_vec();
         sockets
     }
 
-    /// What each process received and sent.
+    /// The bytes that each process has received and sent.
     #[must_use]
     pub fn processes(&self) -> &HashMap<ProcessId, Bytes> {
         &self.processes
     }
 
-    /// How often a process found no room.
+    /// The number of tallies that were added to [`OTHER`].
     #[must_use]
     pub fn map_full(&self) -> u64 {
         self.map_full
     }
 
-    /// Adds what events told; returns which flows that was.
-    fn take(&mut self, tallies: &[Tally], tables: &Tables, owners: &mut impl Owners) -> Vec<Key> {
+    /// Adds tallies; returns their flows.
+    fn add(&mut self, tallies: &[Tally], tables: &Tables, resolver: &mut impl PidResolver) -> Vec<Key> {
         let orient = |tally| {
             let ends = tables.orient(tally);
             (tally, ends, key(tally, ends, tables))
         };
-        let oriented: Vec<(&Tally, Ends, Key)> = tallies.iter().map(orient).collect();
-        // A connection that begins is not the one that was between these addresses before.
+        let oriented: Vec<(&Tally, Endpoints, Key)> = tallies.iter().map(orient).collect();
+        // A new connection ends the previous one between the same endpoints.
         for (_, _, key) in oriented.iter().filter(|(tally, ..)| tally.opened) {
             self.end(*key);
         }
         for &(tally, ends, key) in &oriented {
-            let owner = owners.at(tally.pid, tally.first);
-            self.credit(owner, tally.bytes);
-            if tally.is_nowhere() {
+            let owner = resolver.process_at(tally.pid, tally.first);
+            self.add_to_process(owner, tally.bytes);
+            if tally.is_overflow() {
                 continue;
             }
             let flow = self.flows.entry(key).or_insert_with(|| Flow::new(key, tally.first));
             flow.bytes = sum(flow.bytes, tally.bytes);
             flow.closed |= tally.closed;
             flow.socket.owner.get_or_insert(owner);
-            flow.meet(ends.1);
+            flow.add_peer(ends.1);
         }
         oriented.into_iter().map(|(_, _, key)| key).collect()
     }
 
-    fn credit(&mut self, owner: ProcessId, bytes: Bytes) {
-        let full = self.processes.len() >= MOST && !self.processes.contains_key(&owner);
+    fn add_to_process(&mut self, owner: ProcessId, bytes: Bytes) {
+        let full = self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&owner);
         self.map_full += u64::from(full);
         let row = self.processes.entry(if full { OTHER } else { owner }).or_default();
         *row = sum(*row, bytes);
     }
 
-    /// The sockets of the tables, with what was counted of them.
-    fn list(&mut self, reading: &Reading<'_>, owners: &mut impl Owners) -> Vec<Socket> {
+    /// The sockets of the tables, with their byte counts.
+    fn list(&mut self, reading: &Reading<'_>, resolver: &mut impl PidResolver) -> Vec<Socket> {
         for flow in self.flows.values_mut() {
-            flow.missing_ns.get_or_insert(reading.at_ns);
+            flow.unlisted_ns.get_or_insert(reading.at_ns);
         }
         let listed: HashSet<(Key, i64)> =
             reading.entries.iter().map(|entry| (Key::of(entry), entry.created)).collect();
         let mut sockets = Vec::with_capacity(reading.entries.len());
         for entry in reading.entries {
             let key = Key::of(entry);
-            let is_over = |flow: &Flow| !flow.may_be(entry) && !listed.contains(&(key, flow.created));
+            let is_over = |flow: &Flow| !flow.can_match(entry) && !listed.contains(&(key, flow.created));
             if self.flows.get(&key).is_some_and(is_over) {
                 self.end(key);
             }
             let mut socket = entry.socket();
-            let mut flow = self.flows.get_mut(&key).filter(|flow| flow.may_join(entry));
+            let mut flow = self.flows.get_mut(&key).filter(|flow| flow.can_join(entry));
             let counted = flow.as_mut().map(|flow| flow.join(entry, &mut socket));
             socket.counted = Some(counted.unwrap_or_default());
             if entry.pid != 0 {
-                socket.owner = Some(owners.at(entry.pid, i64::MAX));
+                socket.owner = Some(resolver.process_at(entry.pid, i64::MAX));
             }
             if let Some(flow) = flow {
                 socket.owner = socket.owner.or(flow.socket.owner);
@@ -165,18 +170,18 @@ impl Accounts {
         sockets
     }
 
-    /// What events told of and no table has: it ended, or is about to be told of no more.
-    fn miss(&mut self, reading: &Reading<'_>, sockets: &mut Vec<Socket>) {
+    /// Reports the flows without a row, and ends the flows that were closed or stay without a row.
+    fn report_unlisted(&mut self, reading: &Reading<'_>, sockets: &mut Vec<Socket>) {
         let is_over = |flow: &Flow| {
-            let missing = flow.missing_ns.map(|since| reading.at_ns.saturating_sub(since));
-            missing.is_some_and(|missing| flow.closed || missing >= LATE_NS)
+            let unlisted = flow.unlisted_ns.map(|since| reading.at_ns.saturating_sub(since));
+            unlisted.is_some_and(|age| flow.closed || age >= MAX_DELAY_NS)
         };
         let over: Vec<Key> =
             self.flows.iter().filter(|(_, flow)| is_over(flow)).map(|(key, _)| *key).collect();
         for key in over {
             self.end(key);
         }
-        for flow in self.flows.values_mut().filter(|flow| flow.missing_ns.is_some()) {
+        for flow in self.flows.values_mut().filter(|flow| flow.unlisted_ns.is_some()) {
             flow.reported = true;
             sockets.push(flow.report(false));
         }
@@ -196,17 +201,18 @@ impl Key {
     }
 }
 
-/// Datagrams belong to the row of the table that their local end belongs to.
-fn key(tally: &Tally, (local, remote): Ends, tables: &Tables) -> Key {
+/// A UDP tally gets the local endpoint of its table row, which may be the wildcard address.
+fn key(tally: &Tally, (local, remote): Endpoints, tables: &Tables) -> Key {
     let Tally { protocol, pid, .. } = *tally;
     if protocol == Protocol::Tcp {
         return Key { protocol, local, remote: Some(remote), pid: 0 };
     }
-    Key { protocol, local: tables.row_of(local, pid).unwrap_or(local), remote: None, pid }
+    Key { protocol, local: tables.udp_row(local, pid).unwrap_or(local), remote: None, pid }
 }
 
 impl Flow {
-    /// Of which nothing is known but an event. Its time makes it another socket than those before and after.
+    /// A flow that only events have shown. The time of its first event distinguishes the flow from others between the
+    /// same endpoints.
     fn new(key: Key, first: i64) -> Self {
         let Key { protocol, local, remote, pid } = key;
         let state = if protocol == Protocol::Tcp { State::Established } else { State::Closed };
@@ -219,32 +225,32 @@ impl Flow {
             created: 0,
             reported: false,
             closed: false,
-            missing_ns: None,
+            unlisted_ns: None,
             peer: Peer::None,
         }
     }
 
-    fn may_be(&self, entry: &Entry) -> bool {
+    fn can_match(&self, entry: &Entry) -> bool {
         self.created == 0 || entry.created == 0 || self.created == entry.created
     }
 
-    /// Of the rows of one reading that have its key, one does.
-    fn may_join(&self, entry: &Entry) -> bool {
-        self.missing_ns.is_some() && self.may_be(entry)
+    /// Whether the row can be this flow's. Only one row of a reading is.
+    fn can_join(&self, entry: &Entry) -> bool {
+        self.unlisted_ns.is_some() && self.can_match(entry)
     }
 
-    /// It is in the table: it keeps the identity under which it was first reported, if it was.
+    /// Joins the flow to its row. A reported flow keeps its identity.
     fn join(&mut self, entry: &Entry, socket: &mut Socket) -> Bytes {
         if self.reported {
             socket.id = self.socket.id;
         }
         self.reported = true;
         self.created = entry.created;
-        self.missing_ns = None;
+        self.unlisted_ns = None;
         self.bytes
     }
 
-    fn meet(&mut self, remote: Endpoint) {
+    fn add_peer(&mut self, remote: Endpoint) {
         self.peer = match self.peer {
             Peer::None => Peer::Only(remote),
             Peer::Only(known) if known == remote => self.peer,
@@ -252,7 +258,7 @@ impl Flow {
         };
     }
 
-    /// What is known of it now. A socket that no table ever had may have its only peer shown.
+    /// The socket of a snapshot. A socket that had no row gets its only peer as the remote endpoint.
     fn report(&self, closed: bool) -> Socket {
         let mut socket = Socket { counted: Some(self.bytes), closed, ..self.socket.clone() };
         if let (None, Peer::Only(peer), 0) = (socket.remote, self.peer, self.created) {

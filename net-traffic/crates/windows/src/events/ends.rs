@@ -1,17 +1,36 @@
-//! The ends of a packet: what tells whose it is. Only as much of its headers is read.
+//! Reads the endpoints and the length of a packet from its headers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::pktmon::Kind;
 use net_traffic_snapshot::{Endpoint, Protocol};
+
+/// The outermost header of a packet, `PKTMON_PACKET_TYPE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketType {
+    Ethernet,
+    Wifi,
+    Ip,
+    Other(u16),
+}
+
+impl PacketType {
+    pub(super) fn of(number: u16) -> Self {
+        match number {
+            1 => Self::Ethernet,
+            2 => Self::Wifi,
+            3 => Self::Ip,
+            other => Self::Other(other),
+        }
+    }
+}
 
 /// Source and destination of a TCP or UDP packet; `None` for others, and for later fragments, which have no ports.
 #[must_use]
-pub fn ends(kind: Kind, packet: &[u8]) -> Option<(Protocol, Endpoint, Endpoint)> {
+pub fn ends(kind: PacketType, packet: &[u8]) -> Option<(Protocol, Endpoint, Endpoint)> {
     let ip = match kind {
-        Kind::Ethernet => network_layer(packet)?,
-        Kind::Ip => packet,
-        Kind::Wifi | Kind::Other(_) => return None,
+        PacketType::Ethernet => network_layer(packet)?,
+        PacketType::Ip => packet,
+        PacketType::Wifi | PacketType::Other(_) => return None,
     };
     match ip.first()? >> 4 {
         4 => v4(ip),
@@ -20,15 +39,15 @@ pub fn ends(kind: Kind, packet: &[u8]) -> Option<(Protocol, Endpoint, Endpoint)>
     }
 }
 
-/// The length of a packet by what its headers say of it, for when it was cut; `None` where they do not say: of large
-/// packets that the adapter will divide they may not.
+/// The length of a truncated packet by its IP header; `None` without one. Packets for segmentation offload may have a
+/// length of 0.
 #[must_use]
-pub fn length_by_headers(kind: Kind, packet: &[u8]) -> Option<u32> {
+pub fn length_by_headers(kind: PacketType, packet: &[u8]) -> Option<u32> {
     const V6_HEADER: usize = 40;
     let ip = match kind {
-        Kind::Ethernet => network_layer(packet)?,
-        Kind::Ip => packet,
-        Kind::Wifi | Kind::Other(_) => return None,
+        PacketType::Ethernet => network_layer(packet)?,
+        PacketType::Ip => packet,
+        PacketType::Wifi | PacketType::Other(_) => return None,
     };
     let field = |at: usize| Some(usize::from(u16::from_be_bytes(*ip.get(at..)?.first_chunk()?)));
     let length = match ip.first()? >> 4 {
@@ -39,7 +58,7 @@ pub fn length_by_headers(kind: Kind, packet: &[u8]) -> Option<u32> {
     u32::try_from(packet.len() - ip.len() + length).ok()
 }
 
-/// What follows the link header and its VLAN tags.
+/// The payload after the Ethernet header and its VLAN tags.
 fn network_layer(frame: &[u8]) -> Option<&[u8]> {
     let mut rest = frame.get(12..)?;
     loop {

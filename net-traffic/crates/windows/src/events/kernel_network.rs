@@ -1,7 +1,7 @@
-//! The events of the provider Microsoft-Windows-Kernel-Network.
+//! Decodes the events of the ETW provider Microsoft-Windows-Kernel-Network.
 //!
-//! Numbers are little-endian, ports and addresses in network order. Later versions add to the end of an event, so
-//! that its length is a least one.
+//! Numbers are little-endian, ports and addresses are in network byte order. Versions of Windows may append fields, so
+//! that a payload has a minimum length only. `wevtutil gp Microsoft-Windows-Kernel-Network /ge` prints the manifest.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,13 +16,13 @@ pub const LEVEL: u8 = 4;
 /// One event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When, in steps of 100 ns since 1601.
+    /// The time as a `FILETIME`: steps of 100 ns since 1601.
     pub time: i64,
-    /// Whose traffic it is. The process that an event's header names is whoever ran at that moment.
+    /// The owner of the traffic, from the payload. The PID in the event's header is the process that ran on the CPU.
     pub pid: u32,
     pub protocol: Protocol,
     pub action: Action,
-    /// Payload.
+    /// Payload bytes.
     pub bytes: u32,
     pub destination: Endpoint,
     pub source: Endpoint,
@@ -32,12 +32,12 @@ pub struct Event {
 pub enum Action {
     Sent,
     Received,
-    /// A connection was established, by either side.
+    /// A connection was established (accept or connect).
     Opened,
     Closed,
 }
 
-/// An event that is too short to be what its number says.
+/// The payload is shorter than the minimum of its event ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -47,16 +47,16 @@ enum Family {
     V6,
 }
 
-/// Whether an event of this number is of interest. To be asked first: most are not.
+/// Whether [`decode`] returns an event for this ID.
 #[must_use]
 pub fn is_wanted(id: u16) -> bool {
     meaning(id).is_some()
 }
 
-/// Reads an event; `None` if its number is not of interest.
+/// Decodes an event; `None` if its ID is not used.
 ///
 /// # Errors
-/// When it is too short.
+/// When the payload is too short.
 pub fn decode(id: u16, time: i64, payload: &[u8]) -> Result<Option<Event>, Malformed> {
     let Some((protocol, family, action)) = meaning(id) else { return Ok(None) };
     let mut fields = Fields(payload);
@@ -69,8 +69,14 @@ pub fn decode(id: u16, time: i64, payload: &[u8]) -> Result<Option<Event>, Malfo
     Ok(Some(Event { time, pid, protocol, action, bytes, destination, source }))
 }
 
-/// Not wanted: 18 and 34 repeat a part of what was received, 14 and 30 are sent again, 16 and 32 are attempts, and
-/// 17 and 49 are failures.
+/// The protocol, family and action of an event ID.
+///
+/// | unused ID (IPv4, IPv6) | event | reason |
+/// |---|---|---|
+/// | 18, 34 | data copied | repeats a part of 11, 27 |
+/// | 14, 30 | data retransmitted | the bytes were counted when first sent |
+/// | 16, 32 | reconnect attempt | no bytes |
+/// | 17, 49 | attempt failed | no bytes |
 fn meaning(id: u16) -> Option<(Protocol, Family, Action)> {
     use Protocol::{Tcp, Udp};
     let (protocol, v4, family) = match id {
@@ -89,7 +95,7 @@ fn meaning(id: u16) -> Option<(Protocol, Family, Action)> {
     Some((protocol, family, action))
 }
 
-/// What was not read yet.
+/// The fields that are not decoded yet.
 struct Fields<'p>(&'p [u8]);
 
 impl Fields<'_> {

@@ -1,7 +1,7 @@
-//! What Event Tracing for Windows says of traffic: decoded, added up, and told apart by socket and process.
+//! Decodes ETW events and packet reports, and assigns bytes to sockets and processes.
 //!
-//! Pure: octets and tables in, parts of a snapshot out. Nothing here asks a system, so that it is compiled and tested
-//! on every one.
+//! The input is octets and table rows, the output is parts of a snapshot. The module makes no system call, so that it
+//! compiles and is tested on every system.
 
 mod accounts;
 pub mod ends;
@@ -18,38 +18,38 @@ mod tests;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-pub use self::accounts::{Accounts, Owners, Reading};
+pub use self::accounts::{Accounts, PidResolver, Reading};
 pub use self::queue::{Callback, Losses, Queue, queue};
 pub use self::tally::{Batch, Tallies, Tally};
-pub use self::watch::{STOPPED, Watch};
+pub use self::watch::{STOPPED, SessionWatch};
 
 use net_traffic_snapshot::{Endpoint, Protocol, Socket, SocketId, State};
 
-/// A row of the system's tables of sockets.
+/// A row of the IP Helper tables of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub protocol: Protocol,
     pub local: Endpoint,
     pub remote: Option<Endpoint>,
     pub state: State,
-    /// 0 where nobody owns it any more.
+    /// 0 if the owner is unknown, as in TIME_WAIT.
     pub pid: u32,
-    /// When it was made, in steps of 100 ns since 1601; 0 where the system does not tell.
+    /// The creation time as a `FILETIME`, steps of 100 ns since 1601; 0 if unknown.
     pub created: i64,
-    /// The zones of the local and the remote address, as the system has them; 0 but for addresses of one link.
+    /// The IPv6 scope IDs of the local and the remote address; 0 except for link-local addresses.
     pub scopes: [u32; 2],
 }
 
 impl Entry {
-    /// The system gives no cookie; what it says of a socket that never changes is as unique. The owner of a
-    /// connection may change, and goes away before it does; a socket without a peer shares its address with others.
+    /// A hash of the row's constant fields, because Windows has no socket cookie. The PID is included only without a
+    /// remote endpoint: a connection loses its PID in TIME_WAIT, but several processes may bind one address.
     #[must_use]
     pub fn id(&self) -> SocketId {
         let Self { protocol, local, remote, pid, created, .. } = *self;
         identity(protocol, local, remote, (created, if remote.is_some() { 0 } else { pid }))
     }
 
-    /// As a snapshot has it, with nothing counted.
+    /// The socket of a snapshot, without byte counts.
     #[must_use]
     pub fn socket(&self) -> Socket {
         let Self { protocol, local, remote, state, .. } = *self;
@@ -75,7 +75,7 @@ impl Entry {
     }
 }
 
-/// Never 0, which stands for a socket that cannot be told from others.
+/// Never 0, which marks a socket without an identity.
 fn identity(
     protocol: Protocol,
     local: Endpoint,

@@ -1,4 +1,4 @@
-//! Which of an event's two addresses is this machine's: sources of events do not agree on that.
+//! Determines the local endpoint of an event. The meaning of source and destination differs between events.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -6,19 +6,19 @@ use std::net::IpAddr;
 use super::{Entry, Tally};
 use net_traffic_snapshot::{Endpoint, Protocol};
 
-/// What the tables know of addresses.
+/// The endpoints of the table rows.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    /// TCP connections by local and remote end, with their owners.
+    /// The PIDs of TCP connections by local and remote endpoint.
     connections: HashMap<(Endpoint, Endpoint), u32>,
-    /// UDP sockets by port, with their owners.
-    datagrams: HashMap<u16, Vec<(IpAddr, u32)>>,
-    /// The addresses of this machine.
+    /// Addresses and PIDs of UDP sockets by port.
+    udp_sockets: HashMap<u16, Vec<(IpAddr, u32)>>,
+    /// The local addresses.
     addresses: HashSet<IpAddr>,
 }
 
-/// The local end, then the remote one.
-pub(super) type Ends = (Endpoint, Endpoint);
+/// The local endpoint, then the remote one.
+pub(super) type Endpoints = (Endpoint, Endpoint);
 
 impl Tables {
     pub(super) fn new<'e>(entries: impl Iterator<Item = &'e Entry>, addresses: &[IpAddr]) -> Self {
@@ -29,7 +29,7 @@ impl Tables {
                     tables.connections.insert((entry.local, remote), entry.pid);
                 }
                 (Protocol::Udp, _) => {
-                    let sockets = tables.datagrams.entry(entry.local.port).or_default();
+                    let sockets = tables.udp_sockets.entry(entry.local.port).or_default();
                     sockets.push((entry.local.address, entry.pid));
                 }
                 _ => {}
@@ -38,59 +38,60 @@ impl Tables {
         tables
     }
 
-    /// The local end and the remote one, by the tables, else by the machine's addresses, else by custom: the source
-    /// is the local end, but for received datagrams.
-    pub(super) fn orient(&self, tally: &Tally) -> Ends {
-        let as_said = (tally.source, tally.destination);
-        let turned = (tally.destination, tally.source);
-        let known = |ends: Ends| self.owner(tally.protocol, ends, tally.pid);
-        let (first, second) = (known(as_said), known(turned));
+    /// Orients a tally by the tables, else by the local addresses. Without either, the source is local, except for
+    /// received datagrams.
+    pub(super) fn orient(&self, tally: &Tally) -> Endpoints {
+        let unchanged = (tally.source, tally.destination);
+        let swapped = (tally.destination, tally.source);
+        let level = |endpoints: Endpoints| self.match_level(tally.protocol, endpoints, tally.pid);
+        let (first, second) = (level(unchanged), level(swapped));
         if first != second {
-            return if first > second { as_said } else { turned };
+            return if first > second { unchanged } else { swapped };
         }
         let is_local = |end: Endpoint| self.addresses.contains(&end.address);
         match (is_local(tally.source), is_local(tally.destination)) {
-            (true, false) => as_said,
-            (false, true) => turned,
-            _ if tally.protocol == Protocol::Udp && tally.received => turned,
-            _ => as_said,
+            (true, false) => unchanged,
+            (false, true) => swapped,
+            _ if tally.protocol == Protocol::Udp && tally.received => swapped,
+            _ => unchanged,
         }
     }
 
-    /// The address of the table's row that this local end of a datagram belongs to.
-    pub(super) fn row_of(&self, local: Endpoint, pid: u32) -> Option<Endpoint> {
-        let sockets = self.datagrams.get(&local.port)?;
+    /// The local endpoint of the UDP row that receives datagrams for `local`.
+    pub(super) fn udp_row(&self, local: Endpoint, pid: u32) -> Option<Endpoint> {
+        let sockets = self.udp_sockets.get(&local.port)?;
         let of_process = |is_it: &dyn Fn(IpAddr) -> bool| {
             sockets.iter().find(|(address, owner)| *owner == pid && is_it(*address))
         };
         let is_family = |address: IpAddr| address.is_ipv4() == local.address.is_ipv4();
-        // A row of both families is one of IPv6.
+        // A dual-stack socket has an IPv6 row and also receives IPv4 datagrams.
         let (address, _) = of_process(&|address| address == local.address)
             .or_else(|| of_process(&|address| address.is_unspecified() && is_family(address)))
             .or_else(|| of_process(&|address| address.is_unspecified()))?;
         Some(Endpoint { address: *address, port: local.port })
     }
 
-    fn owner(&self, protocol: Protocol, (local, remote): Ends, pid: u32) -> Knowledge {
+    fn match_level(&self, protocol: Protocol, (local, remote): Endpoints, pid: u32) -> MatchLevel {
         if protocol == Protocol::Udp {
-            // A row for any address says nothing of an address that is not this machine's.
+            // A wildcard row matches local addresses only.
             let is_here = self.addresses.is_empty() || self.addresses.contains(&local.address);
-            let is_owned = is_here && self.row_of(local, pid).is_some();
-            return if is_owned { Knowledge::Owned } else { Knowledge::None };
+            let is_owned = is_here && self.udp_row(local, pid).is_some();
+            return if is_owned { MatchLevel::Owned } else { MatchLevel::None };
         }
         match self.connections.get(&(local, remote)) {
-            Some(owner) if *owner == pid => Knowledge::Owned,
-            Some(_) => Knowledge::Listed,
-            None => Knowledge::None,
+            Some(owner) if *owner == pid => MatchLevel::Owned,
+            Some(_) => MatchLevel::Listed,
+            None => MatchLevel::None,
         }
     }
 }
 
-/// How well a table knows a socket; more is better.
+/// How well a socket matches the tables, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Knowledge {
+enum MatchLevel {
     None,
-    /// Of another process, or of nobody any more.
+    /// The row has another PID, or 0.
     Listed,
+    /// The row has the same PID.
     Owned,
 }

@@ -1,83 +1,66 @@
-//! What the packet monitor of Windows hands over: a description of 40 octets without gaps, and the packet.
+//! Decodes the reports of the packet monitor: metadata of 40 octets without padding, and the packet.
 //!
-//! A packet passes many components on its way, and each of them reports it. What is seen at one edge of one network
-//! adapter is each packet once.
+//! The metadata is `PKTMON_EVT_STREAM_METADATA`
+//! (<https://learn.microsoft.com/en-us/windows-hardware/drivers/ddi/pktmonnpik/ns-pktmonnpik-pktmon_evt_stream_metadata>).
+//! Every component on a packet's path reports the packet
+//! (<https://learn.microsoft.com/en-us/windows-server/networking/technologies/pktmon/pktmon>). One edge of one network
+//! adapter reports each packet once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::ends::length_by_headers;
+use super::ends::{PacketType, length_by_headers};
 use pcap_io::Direction;
 
-/// The octets that describe a packet.
+/// The size of the metadata.
 pub const METADATA: usize = 40;
-/// The monitor hands over no more of a packet than this, however long it is. It may hold 9000 octets, and it is not said
-/// whether its own description is among them.
-pub const MOST: usize = 8900;
+/// The snapshot length that is requested from the monitor. Its limit is 9000 octets, and the documentation leaves open
+/// whether the metadata counts.
+pub const MAX_SNAPLEN: usize = 8900;
 
-/// What the monitor says of a packet.
+/// The metadata of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
     pub direction: Option<Direction>,
-    pub kind: Kind,
-    /// What reported it.
+    pub kind: PacketType,
+    /// The component that reported the packet.
     pub component: u16,
-    /// The side of the component.
+    /// The edge of the component: its upper or lower side.
     pub edge: u16,
-    /// Not 0 where the packet was dropped there.
+    /// Not 0 if the component dropped the packet.
     pub drop_reason: u32,
-    /// In steps of 100 ns since 1601.
+    /// A `FILETIME`: steps of 100 ns since 1601.
     pub time: i64,
-    /// Of the packet, with what was cut off where that is known.
+    /// The length of the packet before truncation, as far as known.
     pub length: u32,
 }
 
-/// What a packet begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Ethernet,
-    Wifi,
-    Ip,
-    Other(u16),
-}
-
-impl Kind {
-    fn of(number: u16) -> Self {
-        match number {
-            1 => Self::Ethernet,
-            2 => Self::Wifi,
-            3 => Self::Ip,
-            other => Self::Other(other),
-        }
-    }
-}
-
-/// What is handed over for each packet: octets, and where in them its parts are.
+/// The arguments of the packet callback: octets, and the offsets of the parts.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'d> {
+pub struct RawReport<'d> {
     pub data: &'d [u8],
     pub metadata_offset: usize,
     pub packet_offset: usize,
-    /// The length of the packet. Microsoft does not say whether that is before or after it was cut.
+    /// The length of the packet. The documentation leaves open whether before or after truncation.
     pub packet_length: usize,
 }
 
-/// Describes the packet, and shows as much of it as there is; `None` if the parts do not lie within the octets. Only
-/// of a packet that was cut there may be less than its length.
+/// Decodes the metadata and returns the octets of the packet; `None` if a part lies outside `data`. Only a truncated
+/// packet may have fewer octets than its length.
 #[must_use]
-pub fn decode<'d>(parts: &Parts<'d>) -> Option<(Metadata, &'d [u8])> {
-    let Parts { data, metadata_offset, packet_offset, packet_length } = *parts;
+pub fn decode<'d>(report: &RawReport<'d>) -> Option<(Metadata, &'d [u8])> {
+    let RawReport { data, metadata_offset, packet_offset, packet_length } = *report;
     let described: &[u8; METADATA] = data.get(metadata_offset..)?.first_chunk()?;
     let rest = data.get(packet_offset..)?;
     let packet = match rest.get(..packet_length) {
         Some(packet) => packet,
-        None if rest.len() >= MOST => rest,
+        None if rest.len() >= MAX_SNAPLEN => rest,
         None => return None,
     };
     let u16_at = |at: usize| u16::from_le_bytes([described[at], described[at + 1]]);
-    let kind = Kind::of(u16_at(14));
-    let said = u32::try_from(packet_length).unwrap_or(u32::MAX);
-    let by_headers = if packet.len() >= MOST { length_by_headers(kind, packet) } else { None };
+    let kind = PacketType::of(u16_at(14));
+    let reported = u32::try_from(packet_length).unwrap_or(u32::MAX);
+    let by_headers = if packet.len() >= MAX_SNAPLEN { length_by_headers(kind, packet) } else { None };
     let metadata = Metadata {
         direction: match u16_at(12) {
             1 | 3 | 5 => Some(Direction::In),
@@ -89,80 +72,78 @@ pub fn decode<'d>(parts: &Parts<'d>) -> Option<(Metadata, &'d [u8])> {
         edge: u16_at(18),
         drop_reason: u32::from(u16_at(22)) | u32::from(u16_at(24)) << 16,
         time: i64::from_le_bytes(*described.last_chunk()?),
-        length: said.max(by_headers.unwrap_or(0)),
+        length: reported.max(by_headers.unwrap_or(0)),
     };
     Some((metadata, packet))
 }
 
-/// Tells the first report of each packet from those that repeat it.
+/// Selects one report of each packet.
 #[derive(Clone, Debug, Default)]
-pub struct Once {
-    /// The components of each adapter: one may report under several.
+pub struct Deduplicator {
+    /// The component IDs of each adapter.
     adapters: Vec<Vec<u16>>,
-    /// Where each adapter first reported anything of a direction.
+    /// The component and edge that count, by adapter and direction: those of the first report.
     chosen: HashMap<(usize, Option<Direction>), (u16, u16)>,
 }
 
-/// What a report is.
+/// The role of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
-    /// Of a packet of this adapter, which counts here.
+pub enum Appearance {
+    /// The packet of this adapter counts here.
     First(usize),
-    /// Of one that counts elsewhere, or was dropped.
+    /// The packet counts at another edge, or was dropped.
     Repeated,
-    /// Of a component that is no adapter's.
+    /// The component belongs to no adapter.
     Foreign,
 }
 
-impl Once {
-    /// To tell the adapters' reports, by the components of each.
+impl Deduplicator {
+    /// Takes the component IDs of each adapter.
     #[must_use]
     pub fn new(adapters: Vec<Vec<u16>>) -> Self {
         Self { adapters, chosen: HashMap::new() }
     }
 
-    /// The report that counts is that of the component, and at the edge, where the adapter first reported anything of
-    /// that direction.
-    pub fn see(&mut self, metadata: &Metadata) -> Sight {
+    /// Classifies a report. For each adapter and direction the component and the edge of the first report count.
+    pub fn classify(&mut self, metadata: &Metadata) -> Appearance {
         let Metadata { component, edge, drop_reason, direction, .. } = *metadata;
         let Some(adapter) = self.adapters.iter().position(|components| components.contains(&component))
         else {
-            return Sight::Foreign;
+            return Appearance::Foreign;
         };
         if drop_reason != 0 {
-            return Sight::Repeated;
+            return Appearance::Repeated;
         }
         let here = (component, edge);
         if *self.chosen.entry((adapter, direction)).or_insert(here) == here {
-            Sight::First(adapter)
+            Appearance::First(adapter)
         } else {
-            Sight::Repeated
+            Appearance::Repeated
         }
     }
 }
 
-/// How many packets were missed, by a number that comes with each report. Microsoft's reference leaves open whether it
-/// counts from the beginning, so that its last value is the sum, or from the report before, so that the values are to
-/// be added. A number that goes back is of the second kind.
+/// The number of missed packets, from a field of each report. The documentation leaves open whether the field counts
+/// from the start or from the previous report. A value that decreases shows the latter: then the values are added.
 #[derive(Debug, Default)]
-pub struct Missed {
+pub struct MissedCounter {
     last: AtomicU32,
     sum: AtomicU64,
-    went_back: AtomicBool,
+    decreased: AtomicBool,
 }
 
-impl Missed {
-    /// Neither waits nor fails.
-    pub fn hear(&self, number: u32) {
+impl MissedCounter {
+    /// Adds the field of a report. Does not block.
+    pub fn update(&self, number: u32) {
         self.sum.fetch_add(number.into(), Ordering::Relaxed);
         if number < self.last.swap(number, Ordering::Relaxed) {
-            self.went_back.store(true, Ordering::Relaxed);
+            self.decreased.store(true, Ordering::Relaxed);
         }
     }
 
     #[must_use]
     pub fn count(&self) -> u64 {
-        if self.went_back.load(Ordering::Relaxed) {
+        if self.decreased.load(Ordering::Relaxed) {
             self.sum.load(Ordering::Relaxed)
         } else {
             self.last.load(Ordering::Relaxed).into()

@@ -1,4 +1,4 @@
-//! From the callback, which must not wait, to whoever adds up: a queue with an end, and a count of what it refused.
+//! The bounded queue between the ETW callback, which must not block, and the thread that sums the events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,43 +6,43 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use super::kernel_network::{Event, decode};
 
-/// What the callback could not pass on.
+/// Events that the callback could not queue.
 #[derive(Debug, Default)]
 pub struct Losses {
-    /// Events that found the queue full.
+    /// The queue was full.
     pub queue_full: AtomicU64,
-    /// Events that are not what their number says.
+    /// The payload was too short.
     pub malformed: AtomicU64,
 }
 
-/// The callback's end.
+/// The sender.
 #[derive(Clone, Debug)]
 pub struct Callback {
     queue: SyncSender<Event>,
     losses: Arc<Losses>,
 }
 
-/// The other end.
+/// The receiver.
 #[derive(Debug)]
 pub struct Queue {
     pub events: Receiver<Event>,
     pub losses: Arc<Losses>,
 }
 
-/// A queue that holds so many events.
+/// Creates a queue for `capacity` events.
 #[must_use]
-pub fn queue(most: usize) -> (Callback, Queue) {
-    let (queue, events) = sync_channel(most);
+pub fn queue(capacity: usize) -> (Callback, Queue) {
+    let (queue, events) = sync_channel(capacity);
     let losses = Arc::new(Losses::default());
     (Callback { queue, losses: Arc::clone(&losses) }, Queue { events, losses })
 }
 
 impl Callback {
-    /// Takes one event: its number, its time, and what it carries. Neither waits nor fails.
-    pub fn take(&self, id: u16, time: i64, payload: &[u8]) {
+    /// Queues one event. Does not block.
+    pub fn push(&self, id: u16, time: i64, payload: &[u8]) {
         match decode(id, time, payload) {
             Ok(None) => {}
-            // If nobody counts any more, the session is about to end.
+            // Without a receiver the session is about to end.
             Ok(Some(event)) => {
                 if let Err(TrySendError::Full(_)) = self.queue.try_send(event) {
                     count(&self.losses.queue_full);

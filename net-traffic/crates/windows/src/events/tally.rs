@@ -1,4 +1,4 @@
-//! Adds up events between two snapshots, so that what waits is bounded by the flows and not by the packets.
+//! Sums the events between two snapshots: memory is bounded by the number of flows, not of packets.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -7,32 +7,31 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::kernel_network::{Action, Event};
 use net_traffic_snapshot::{Bytes, Endpoint, Protocol};
 
-/// More flows between two snapshots are not told apart: whoever opens connections must not fill our memory.
-const MOST: usize = 1 << 17;
+/// Further flows are summed into one per process: many short connections must not exhaust the memory.
+const MAX_FLOWS: usize = 1 << 17;
 
-/// What the events of one process between two addresses came to. Which address is the local one, events do not say
-/// in the same way everywhere.
+/// The sum of the events of one process between two endpoints. Either endpoint may be the local one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
     pub pid: u32,
     pub protocol: Protocol,
     pub source: Endpoint,
     pub destination: Endpoint,
-    /// Of events that say that something was received.
+    /// The sum of receive events.
     pub received: bool,
     pub bytes: Bytes,
-    /// When the first event was.
+    /// The time of the first event.
     pub first: i64,
-    /// The connection was established in this time, or ended.
+    /// A connection was established between the two snapshots, or ended.
     pub opened: bool,
     pub closed: bool,
 }
 
-/// What came between two snapshots.
+/// The tallies between two snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Of connections whose addresses were used again afterwards.
-    pub over: Vec<Tally>,
+    /// Tallies of connections whose endpoints were reused afterwards.
+    pub ended: Vec<Tally>,
     pub running: Vec<Tally>,
 }
 
@@ -45,12 +44,12 @@ struct Key {
     received: bool,
 }
 
-/// What came since it was taken last.
+/// The tallies since the last batch.
 #[derive(Clone, Debug, Default)]
 pub struct Tallies {
     running: HashMap<Key, Tally>,
-    /// Those of connections that ended, and whose addresses were used again.
-    over: Vec<Tally>,
+    /// Tallies of connections whose endpoints were reused afterwards.
+    ended: Vec<Tally>,
     map_full: u64,
 }
 
@@ -59,9 +58,9 @@ impl Tallies {
         let Event { time, pid, protocol, action, bytes, destination, source } = *event;
         let received = action == Action::Received;
         let mut key = Key { pid, protocol, source, destination, received };
-        let full = self.running.len() + self.over.len() >= MOST;
+        let full = self.running.len() + self.ended.len() >= MAX_FLOWS;
         if full && (action == Action::Opened || !self.running.contains_key(&key)) {
-            key = Key { source: NOWHERE, destination: NOWHERE, ..key };
+            key = Key { source: OVERFLOW, destination: OVERFLOW, ..key };
             self.map_full += 1;
         }
         if action == Action::Opened && !full {
@@ -76,57 +75,58 @@ impl Tallies {
         }
     }
 
-    /// Everything by now.
+    /// Takes all tallies.
     pub fn take(&mut self) -> Batch {
-        let over = std::mem::take(&mut self.over);
-        Batch { over, running: self.running.drain().map(|(_, tally)| tally).collect() }
+        let ended = std::mem::take(&mut self.ended);
+        Batch { ended, running: self.running.drain().map(|(_, tally)| tally).collect() }
     }
 
-    /// Takes back what nobody could make use of.
-    pub fn give_back(&mut self, batch: Batch) {
-        let since = std::mem::replace(&mut self.over, batch.over);
+    /// Restores a batch that was not processed.
+    pub fn restore(&mut self, batch: Batch) {
+        let since = std::mem::replace(&mut self.ended, batch.ended);
         let begun: HashSet<Key> = self.running.values().filter(|tally| tally.opened).map(Key::of).collect();
         for tally in batch.running {
             let key = Key::of(&tally);
-            // A connection began since then, which is noted with what was sent: this one is another.
+            // A connection between these endpoints has started since, whose `opened` is in the tally of sent bytes. The
+            // batch has the previous connection.
             if begun.contains(&Key { received: false, ..key }) {
-                self.over.push(Tally { closed: true, ..tally });
+                self.ended.push(Tally { closed: true, ..tally });
                 continue;
             }
             match self.running.entry(key) {
                 Entry::Vacant(place) => _ = place.insert(tally),
-                Entry::Occupied(mut running) => running.get_mut().go_on_from(&tally),
+                Entry::Occupied(mut running) => running.get_mut().add_earlier(&tally),
             }
         }
-        self.over.extend(since);
+        self.ended.extend(since);
     }
 
-    /// Events whose flow found no room; their bytes are their process's.
+    /// The number of events beyond [`MAX_FLOWS`]. Their bytes count for the process only.
     #[must_use]
     pub fn map_full(&self) -> u64 {
         self.map_full
     }
 
-    /// A connection begins: what closed between these addresses is another one.
+    /// Ends the tallies between the endpoints of a new connection: they belong to the previous one.
     fn end(&mut self, key: Key) {
         for received in [true, false] {
             let key = Key { received, ..key };
             if let Some(tally) = self.running.remove(&key) {
-                self.over.push(Tally { closed: true, ..tally });
+                self.ended.push(Tally { closed: true, ..tally });
             }
         }
     }
 }
 
 impl Tally {
-    /// Whether it stands for flows that were not told apart.
+    /// Whether this is the sum of the flows beyond [`MAX_FLOWS`].
     #[must_use]
-    pub fn is_nowhere(&self) -> bool {
-        self.source == NOWHERE && self.destination == NOWHERE
+    pub fn is_overflow(&self) -> bool {
+        self.source == OVERFLOW && self.destination == OVERFLOW
     }
 
-    /// What came before it, of the same flow.
-    fn go_on_from(&mut self, before: &Self) {
+    /// Adds an earlier tally of the same flow.
+    fn add_earlier(&mut self, before: &Self) {
         self.bytes.rx = self.bytes.rx.saturating_add(before.bytes.rx);
         self.bytes.tx = self.bytes.tx.saturating_add(before.bytes.tx);
         self.first = before.first;
@@ -148,4 +148,4 @@ impl Key {
     }
 }
 
-const NOWHERE: Endpoint = Endpoint { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
+const OVERFLOW: Endpoint = Endpoint { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };

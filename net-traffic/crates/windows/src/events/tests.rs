@@ -1,4 +1,4 @@
-//! Hand-made events through what the callback of a session calls.
+//! Passes hand-made events through the callback, the tallies and the accounts.
 
 mod flows;
 mod network;
@@ -9,19 +9,19 @@ mod wifi;
 use std::net::IpAddr;
 
 use super::kernel_network::Event;
-use super::{Callback, Entry, Owners, Queue, Tallies, queue};
+use super::{Callback, Entry, PidResolver, Queue, Tallies, queue};
 use net_traffic_snapshot::{Endpoint, ProcessId, Protocol, State};
 
-/// Each process id is one process: that which started at 100, or, before, another.
+/// Each PID belongs to a process that started at 100, and before to another one.
 struct Fixed;
 
-impl Owners for Fixed {
-    fn at(&mut self, pid: u32, time: i64) -> ProcessId {
+impl PidResolver for Fixed {
+    fn process_at(&mut self, pid: u32, time: i64) -> ProcessId {
         ProcessId { pid, start_ticks: if time < 100 { 0 } else { 100 } }
     }
 }
 
-/// The payload of an event as the system lays it out.
+/// The payload of an event.
 fn payload(pid: u32, size: u32, source: &str, destination: &str) -> Vec<u8> {
     let (source, destination) = (end(source), end(destination));
     let mut octets = [pid.to_le_bytes(), size.to_le_bytes()].concat();
@@ -46,19 +46,18 @@ fn entry(protocol: Protocol, pid: u32, local: &str, remote: Option<&str>, create
     Entry { protocol, local: end(local), remote: remote.map(end), state, pid, created, scopes: [0; 2] }
 }
 
-/// Takes what waits.
-fn taken(queue: &Queue) -> Vec<Event> {
+fn drain(queue: &Queue) -> Vec<Event> {
     queue.events.try_iter().collect()
 }
 
-/// A queue that nothing is lost by.
-fn roomy() -> (Callback, Queue) {
+/// A queue that does not fill up in a test.
+fn large_queue() -> (Callback, Queue) {
     queue(1 << 16)
 }
 
-fn added(queue: &Queue) -> Tallies {
+fn sum(queue: &Queue) -> Tallies {
     let mut tallies = Tallies::default();
-    for event in taken(queue) {
+    for event in drain(queue) {
         tallies.add(&event);
     }
     tallies

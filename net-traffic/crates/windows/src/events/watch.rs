@@ -1,21 +1,20 @@
-//! What is known of a session, which anybody with the rights may stop at any time.
+//! Tracks the losses and the end of an ETW session. Any administrator may stop the session at any time.
 
 use std::io;
 
-/// Why no more events come, where nobody says more.
-pub const STOPPED: &str = "the session of event tracing was stopped from outside";
+/// The reason if a session ends without an error.
+pub const STOPPED: &str = "the ETW session was stopped from outside";
 
-/// What it is watched by: the loss that the system tells of, and whether it has ended.
+/// The loss and the end of a session.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct SessionWatch {
     lost: u64,
     ended: Option<String>,
 }
 
-impl Watch {
-    /// Hears what the system says: how many events were lost by now, and why no more will come, if none will. What
-    /// cannot be read now was at least what it was before.
-    pub fn hear(&mut self, lost: io::Result<u64>, ended: Option<String>) {
+impl SessionWatch {
+    /// Updates the number of lost events and the reason of the end. A failed query keeps the last number.
+    pub fn update(&mut self, lost: io::Result<u64>, ended: Option<String>) {
         let before = self.ended.take();
         let gone = match lost {
             Ok(lost) => {
@@ -27,13 +26,13 @@ impl Watch {
         self.ended = before.or(ended).or(gone);
     }
 
-    /// Events that the session lost while it ran.
+    /// The number of events that the session has lost.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Why no more events come, once that is so. How many were not told of since then nobody knows.
+    /// Why the session has ended; `None` while it runs.
     #[must_use]
     pub fn ended(&self) -> Option<&str> {
         self.ended.as_deref()

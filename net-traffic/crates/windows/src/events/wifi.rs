@@ -1,70 +1,70 @@
-//! Frames of the air, seen as Ethernet: so that a wireless adapter shows what a cable would, as it does elsewhere.
+//! Converts IEEE 802.11 frames to Ethernet, as Linux drivers do.
 //!
-//! The packet monitor hands them over as the driver did: with the header of IEEE 802.11, deciphered, though some drivers
-//! leave the mark of a cipher, and its numbers before the payload.
+//! The packet monitor reports the decrypted 802.11 frame of the driver. Some drivers leave the Protected Frame bit and
+//! the cipher's header (8 octets for CCMP and TKIP, 4 for WEP) in place.
 
-use super::ends::length_by_headers;
-use super::pktmon::{Kind, MOST, Metadata};
+use super::ends::{PacketType, length_by_headers};
+use super::pktmon::{MAX_SNAPLEN, Metadata};
 
-/// Why a frame cannot be seen as Ethernet.
+/// Why a frame cannot be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPacket {
-    /// It carries nothing of anybody's: it manages the network or acknowledges.
+pub enum WifiError {
+    /// A management or control frame, or a data frame without data.
     Management,
-    /// It carries something that cannot be told: enciphered, a later fragment, several packets in one.
+    /// The payload cannot be decoded: encrypted, a later fragment, or an A-MSDU.
     Unreadable,
 }
 
 const ETHERNET: usize = 14;
 type Address = [u8; 6];
 
-/// Makes a frame of Ethernet of it, and the description fit.
+/// Replaces the 802.11 header by an Ethernet header, and updates the metadata.
 ///
 /// # Errors
-/// When it is none; then nothing has changed.
-pub fn to_ethernet(metadata: &mut Metadata, octets: &mut Vec<u8>) -> Result<(), NoPacket> {
-    let was_cut = octets.len() >= MOST;
-    let (header, replaced) = translate(octets, metadata.length)?;
+/// When the frame cannot be converted; then both arguments are unchanged.
+pub fn to_ethernet(metadata: &mut Metadata, octets: &mut Vec<u8>) -> Result<(), WifiError> {
+    let was_cut = octets.len() >= MAX_SNAPLEN;
+    let (header, replaced) = ethernet_header(octets, metadata.length)?;
     octets.splice(..replaced, header);
     let less = u32::try_from(replaced - ETHERNET).unwrap_or_default();
-    let by_headers = if was_cut { length_by_headers(Kind::Ethernet, octets) } else { None };
-    metadata.kind = Kind::Ethernet;
+    let by_headers = if was_cut { length_by_headers(PacketType::Ethernet, octets) } else { None };
+    metadata.kind = PacketType::Ethernet;
     metadata.length = metadata.length.saturating_sub(less).max(by_headers.unwrap_or(0));
     Ok(())
 }
 
-/// The header that Ethernet has for it, and how many octets that stands for.
-fn translate(frame: &[u8], length: u32) -> Result<([u8; ETHERNET], usize), NoPacket> {
-    /// Bits of the first octet.
+/// The Ethernet header, and the number of octets that it replaces.
+fn ethernet_header(frame: &[u8], length: u32) -> Result<([u8; ETHERNET], usize), WifiError> {
+    // Frame Control, first octet.
     const VERSION: u8 = 0x03;
-    const KIND: u8 = 0x0c;
+    const TYPE: u8 = 0x0c;
     const DATA: u8 = 0x08;
-    const NO_DATA: u8 = 0x40;
+    const NULL_DATA: u8 = 0x40;
     const QOS: u8 = 0x80;
-    /// Bits of the second.
-    const TO_NETWORK: u8 = 0x01;
-    const FROM_NETWORK: u8 = 0x02;
-    const ENCIPHERED: u8 = 0x40;
-    const MORE_CONTROL: u8 = 0x80;
-    /// Of the field that says which fragment it is.
+    // Frame Control, second octet.
+    const TO_DS: u8 = 0x01;
+    const FROM_DS: u8 = 0x02;
+    const PROTECTED: u8 = 0x40;
+    const ORDER: u8 = 0x80;
+    // Sequence Control.
     const FRAGMENT: u8 = 0x0f;
-    /// Of the field for the quality of service.
-    const SEVERAL: u8 = 0x80;
+    // QoS Control.
+    const AMSDU: u8 = 0x80;
 
-    let &[control, flags, ..] = frame else { return Err(NoPacket::Unreadable) };
+    let &[control, flags, ..] = frame else { return Err(WifiError::Unreadable) };
     if control & VERSION != 0 {
-        return Err(NoPacket::Unreadable);
+        return Err(WifiError::Unreadable);
     }
-    if control & KIND != DATA || control & NO_DATA != 0 {
-        return Err(NoPacket::Management);
+    if control & TYPE != DATA || control & NULL_DATA != 0 {
+        return Err(WifiError::Management);
     }
-    let fixed: &[u8; 24] = frame.first_chunk().ok_or(NoPacket::Unreadable)?;
+    let fixed: &[u8; 24] = frame.first_chunk().ok_or(WifiError::Unreadable)?;
     if fixed[22] & FRAGMENT != 0 {
-        return Err(NoPacket::Unreadable);
+        return Err(WifiError::Unreadable);
     }
     let mut begin = fixed.len();
     let third = address(frame, 16)?;
-    let (destination, source) = match (flags & TO_NETWORK != 0, flags & FROM_NETWORK != 0) {
+    let (destination, source) = match (flags & TO_DS != 0, flags & FROM_DS != 0) {
         (false, false) => (address(frame, 4)?, address(frame, 10)?),
         (false, true) => (address(frame, 4)?, third),
         (true, false) => (third, address(frame, 10)?),
@@ -74,12 +74,12 @@ fn translate(frame: &[u8], length: u32) -> Result<([u8; ETHERNET], usize), NoPac
         }
     };
     if control & QOS != 0 {
-        if frame.get(begin).is_none_or(|quality| quality & SEVERAL != 0) {
-            return Err(NoPacket::Unreadable);
+        if frame.get(begin).is_none_or(|quality| quality & AMSDU != 0) {
+            return Err(WifiError::Unreadable);
         }
-        begin += if flags & MORE_CONTROL != 0 { 6 } else { 2 };
+        begin += if flags & ORDER != 0 { 6 } else { 2 };
     }
-    let (kind, replaced) = payload(frame, begin, flags & ENCIPHERED != 0, length)?;
+    let (kind, replaced) = payload(frame, begin, flags & PROTECTED != 0, length)?;
     let mut header = [0; ETHERNET];
     header[..6].copy_from_slice(&destination);
     header[6..12].copy_from_slice(&source);
@@ -87,35 +87,35 @@ fn translate(frame: &[u8], length: u32) -> Result<([u8; ETHERNET], usize), NoPac
     Ok((header, replaced))
 }
 
-fn address(frame: &[u8], at: usize) -> Result<Address, NoPacket> {
-    frame.get(at..).and_then(|rest| rest.first_chunk()).copied().ok_or(NoPacket::Unreadable)
+fn address(frame: &[u8], at: usize) -> Result<Address, WifiError> {
+    frame.get(at..).and_then(|rest| rest.first_chunk()).copied().ok_or(WifiError::Unreadable)
 }
 
-/// What Ethernet has after the addresses, the protocol or a length, and where the rest begins.
-fn payload(frame: &[u8], begin: usize, enciphered: bool, length: u32) -> Result<(u16, usize), NoPacket> {
-    /// The most that is a length and no protocol.
-    const MOST_LENGTH: u16 = 1500;
-    /// The numbers of ciphers, where a driver leaves them.
-    const LEFT: [usize; 3] = [0, 8, 4];
-    let places = if enciphered { &LEFT[..] } else { &LEFT[..1] };
-    for left in places {
-        let at = begin + left;
+/// The `EtherType` or length, and the offset of the payload.
+fn payload(frame: &[u8], begin: usize, is_protected: bool, length: u32) -> Result<(u16, usize), WifiError> {
+    /// Larger values are an `EtherType`.
+    const MAX_LENGTH: u16 = 1500;
+    /// The sizes of a remaining cipher header.
+    const CIPHER_HEADERS: [usize; 3] = [0, 8, 4];
+    let sizes = if is_protected { &CIPHER_HEADERS[..] } else { &CIPHER_HEADERS[..1] };
+    for size in sizes {
+        let at = begin + size;
         if let Some(protocol) = frame.get(at..).and_then(protocol) {
             return Ok((protocol, at + 8));
         }
     }
-    // Without the extension for protocols it is a frame with a length, such as those of bridges.
+    // LLC without SNAP: an 802.3 frame with a length, such as the BPDUs of bridges.
     let rest = (length as usize).checked_sub(begin).and_then(|rest| u16::try_from(rest).ok());
     match rest {
-        Some(0) => Err(NoPacket::Management),
-        Some(rest) if !enciphered && (3..=MOST_LENGTH).contains(&rest) && frame.len() > begin => {
+        Some(0) => Err(WifiError::Management),
+        Some(rest) if !is_protected && (3..=MAX_LENGTH).contains(&rest) && frame.len() > begin => {
             Ok((rest, begin))
         }
-        _ => Err(NoPacket::Unreadable),
+        _ => Err(WifiError::Unreadable),
     }
 }
 
-/// The protocol, as LLC and SNAP say it.
+/// The `EtherType` of the LLC/SNAP header.
 fn protocol(payload: &[u8]) -> Option<u16> {
     match *payload.first_chunk::<8>()? {
         [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, high, low] => Some(u16::from_be_bytes([high, low])),

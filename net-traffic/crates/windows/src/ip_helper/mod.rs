@@ -1,4 +1,5 @@
-//! The tables of TCP and UDP sockets, which need no rights.
+//! Reads the IP Helper tables of TCP and UDP sockets, which need no privilege
+//! (<https://learn.microsoft.com/en-us/windows/win32/api/iphlpapi/nf-iphlpapi-getextendedtcptable>).
 
 mod rows;
 
@@ -17,8 +18,11 @@ use super::error;
 use crate::events::Entry;
 use net_traffic_snapshot::SocketFilter;
 
-/// All entries of the tables that are wanted.
-pub(super) fn read(wanted: SocketFilter) -> io::Result<Vec<Entry>> {
+/// The rows of the wanted tables.
+///
+/// # Errors
+/// When a table cannot be read.
+pub fn read(wanted: SocketFilter) -> io::Result<Vec<Entry>> {
     let SocketFilter { tcp, udp, ipv4, ipv6, .. } = wanted;
     let mut entries = Vec::new();
     if tcp && ipv4 {
@@ -36,11 +40,11 @@ pub(super) fn read(wanted: SocketFilter) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// What a table's function takes: a buffer and its size in octets.
-type Ask = fn(*mut c_void, &mut u32) -> u32;
+/// A table function: takes a buffer and its size in octets.
+type ReadTable = fn(*mut c_void, &mut u32) -> u32;
 
 fn tcp_table(buffer: *mut c_void, size: &mut u32, family: u16) -> u32 {
-    // SAFETY: the buffer has `size` octets, or is null where that is 0.
+    // SAFETY: the buffer has `size` octets.
     unsafe { GetExtendedTcpTable(buffer, size, 0, family.into(), TCP_TABLE_OWNER_MODULE_ALL, 0) }
 }
 
@@ -49,19 +53,19 @@ fn udp_table(buffer: *mut c_void, size: &mut u32, family: u16) -> u32 {
     unsafe { GetExtendedUdpTable(buffer, size, 0, family.into(), UDP_TABLE_OWNER_MODULE, 0) }
 }
 
-fn add<R: Row>(entries: &mut Vec<Entry>, ask: Ask) -> io::Result<()> {
-    let table = fill(ask)?;
+fn add<R: Row>(entries: &mut Vec<Entry>, read_table: ReadTable) -> io::Result<()> {
+    let table = fill(read_table)?;
     entries.extend(rows::<R>(&table).into_iter().map(R::entry));
     Ok(())
 }
 
-/// Asks with a buffer that grows until the table fits, since the table may grow as well.
-fn fill(ask: Ask) -> io::Result<Vec<u64>> {
-    const TRIALS: u32 = 16;
+/// Reads a table with a growing buffer: the table may grow between two calls.
+fn fill(read_table: ReadTable) -> io::Result<Vec<u64>> {
+    const ATTEMPTS: u32 = 16;
     let mut size = 0;
     let mut buffer: Vec<u64> = Vec::new();
-    for _ in 0..TRIALS {
-        let code = ask(buffer.as_mut_ptr().cast(), &mut size);
+    for _ in 0..ATTEMPTS {
+        let code = read_table(buffer.as_mut_ptr().cast(), &mut size);
         match code {
             ERROR_SUCCESS => return Ok(buffer),
             ERROR_INSUFFICIENT_BUFFER => {
@@ -75,7 +79,7 @@ fn fill(ask: Ask) -> io::Result<Vec<u64>> {
     Err(error(ERROR_INSUFFICIENT_BUFFER))
 }
 
-/// The rows of a table: their number, then, as they are aligned, one after the other.
+/// The rows of a table, which has the number of rows and then the rows at their alignment.
 fn rows<R: Row>(table: &[u64]) -> Vec<R> {
     let octets = size_of_val(table);
     let Some(first) = table.first() else { return Vec::new() };
@@ -85,7 +89,7 @@ fn rows<R: Row>(table: &[u64]) -> Vec<R> {
     let begin = align_of::<R>().max(size_of::<u32>());
     let fit = octets.saturating_sub(begin) / size_of::<R>();
     let row = |at: usize| {
-        // SAFETY: so many rows fit into the buffer, and any octets are a row.
+        // SAFETY: `count.min(fit)` rows lie within the buffer, and every bit pattern is a valid row.
         unsafe { first.cast::<u8>().add(begin + at * size_of::<R>()).cast::<R>().read_unaligned() }
     };
     (0..count.min(fit)).map(row).collect()

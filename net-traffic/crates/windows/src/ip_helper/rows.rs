@@ -1,4 +1,4 @@
-//! What a row of each of the four tables says.
+//! Converts the rows of the four tables.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,15 +9,15 @@ use windows_sys::Win32::NetworkManagement::IpHelper::{
 use crate::events::Entry;
 use net_traffic_snapshot::{Endpoint, Protocol, State};
 
-/// A row as the system lays it out: numbers only, so that any octets are one.
+/// A table row.
 ///
 /// # Safety
-/// To be implemented for such structures only.
+/// All members must be integers, so that every bit pattern is valid.
 pub(super) unsafe trait Row: Copy {
     fn entry(self) -> Entry;
 }
 
-// SAFETY: numbers only.
+// SAFETY: all members are integers.
 unsafe impl Row for MIB_TCPROW_OWNER_MODULE {
     fn entry(self) -> Entry {
         tcp(
@@ -31,7 +31,7 @@ unsafe impl Row for MIB_TCPROW_OWNER_MODULE {
     }
 }
 
-// SAFETY: numbers only.
+// SAFETY: all members are integers.
 unsafe impl Row for MIB_TCP6ROW_OWNER_MODULE {
     fn entry(self) -> Entry {
         tcp(
@@ -45,14 +45,14 @@ unsafe impl Row for MIB_TCP6ROW_OWNER_MODULE {
     }
 }
 
-// SAFETY: numbers only.
+// SAFETY: all members are integers.
 unsafe impl Row for MIB_UDPROW_OWNER_MODULE {
     fn entry(self) -> Entry {
         udp(endpoint(v4(self.dwLocalAddr), self.dwLocalPort), self.dwOwningPid, self.liCreateTimestamp)
     }
 }
 
-// SAFETY: numbers only.
+// SAFETY: all members are integers.
 unsafe impl Row for MIB_UDP6ROW_OWNER_MODULE {
     fn entry(self) -> Entry {
         udp(endpoint(v6(self.ucLocalAddr), self.dwLocalPort), self.dwOwningPid, self.liCreateTimestamp)
@@ -70,7 +70,9 @@ fn udp(local: Endpoint, pid: u32, created: i64) -> Entry {
     Entry { protocol: Protocol::Udp, local, remote: None, state, pid, created, scopes: [0; 2] }
 }
 
-/// The numbers of `MIB_TCP_STATE`. Some versions have more, for sockets that are bound and no more.
+/// Converts a `MIB_TCP_STATE`
+/// (<https://learn.microsoft.com/en-us/windows/win32/api/tcpmib/ns-tcpmib-mib_tcprow_owner_module>). Some versions of
+/// Windows have further values, such as for bound sockets.
 fn tcp_state(number: u32) -> State {
     match number {
         2 => State::Listen,
@@ -87,13 +89,13 @@ fn tcp_state(number: u32) -> State {
     }
 }
 
-/// In network order, in the lower half.
+/// The port is in network byte order in the lower 16 bits.
 fn endpoint(address: IpAddr, port: u32) -> Endpoint {
     let octets = port.to_le_bytes();
     Endpoint { address, port: u16::from_be_bytes([octets[0], octets[1]]) }
 }
 
-/// In network order.
+/// The address is in network byte order.
 fn v4(address: u32) -> IpAddr {
     Ipv4Addr::from(address.to_ne_bytes()).into()
 }
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_read_in_network_order() {
+    fn row_is_converted_from_network_order() {
         let row = MIB_TCPROW_OWNER_MODULE {
             dwState: 5,
             dwLocalAddr: u32::from_ne_bytes([192, 0, 2, 1]),
@@ -125,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_a_link_has_its_zone() {
+    fn ipv6_row_has_scope_ids() {
         let row = MIB_TCP6ROW_OWNER_MODULE { dwLocalScopeId: 7, dwRemoteScopeId: 8, ..Default::default() };
         assert_eq!(row.entry().scopes, [7, 8]);
     }
 
     #[test]
-    fn a_listener_has_no_peer() {
+    fn listener_has_no_remote_endpoint() {
         let row = MIB_TCP6ROW_OWNER_MODULE { dwState: 2, dwRemotePort: 99, ..Default::default() };
         assert_eq!(row.entry().remote, None);
     }

@@ -1,4 +1,4 @@
-//! The names of all processes, from the system's list: also of those that may not be looked at.
+//! The names of all processes, from the process list. The list includes processes that cannot be opened.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use windows_sys::Win32::System::Diagnostics::ToolHelp::{
 use super::Handle;
 use crate::{narrow, size};
 
-/// Read when first asked, at most once a snapshot.
+/// The process list: read on first use, at most once per snapshot.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(super) struct NameList {
     names: Option<HashMap<u32, String>>,
 }
 
-impl Listing {
-    pub(super) fn forget(&mut self) {
+impl NameList {
+    pub(super) fn clear(&mut self) {
         self.names = None;
     }
 
@@ -26,18 +26,18 @@ impl Listing {
     }
 }
 
-/// All processes that there are.
+/// Names by PID; empty if the list cannot be read.
 pub(crate) fn read() -> HashMap<u32, String> {
     let mut names = HashMap::new();
-    // SAFETY: takes numbers.
+    // SAFETY: the arguments are numbers.
     let raw = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0) };
     if raw == INVALID_HANDLE_VALUE {
         return names;
     }
-    // SAFETY: it was opened here.
+    // SAFETY: the handle was opened here.
     let list = unsafe { Handle::new(raw) };
     let mut entry = PROCESSENTRY32W { dwSize: size::<PROCESSENTRY32W>(), ..PROCESSENTRY32W::default() };
-    // SAFETY: the structure is writable and says how large it is.
+    // SAFETY: the structure is writable and `dwSize` has its size.
     let mut more = unsafe { Process32FirstW(list.raw(), &raw mut entry) };
     while more != 0 {
         names.insert(entry.th32ProcessID, narrow(&entry.szExeFile));

@@ -1,4 +1,4 @@
-//! The events themselves: every number, short and long, and what does not fit.
+//! Tests decoding, the queue and the tallies: all event IDs, all lengths, overflow.
 
 use std::sync::atomic::Ordering;
 
@@ -11,7 +11,7 @@ const V4: [&str; 2] = ["192.0.2.1:40000", "198.51.100.7:443"];
 const V6: [&str; 2] = ["[2001:db8::1]:40000", "[2001:db8::2]:443"];
 
 #[test]
-fn every_event_of_the_provider_is_counted_or_left_out() {
+fn every_event_id_is_decoded_or_unused() {
     use Action::{Closed, Opened, Received, Sent};
     use Protocol::{Tcp, Udp};
     let counted = [
@@ -42,14 +42,14 @@ fn every_event_of_the_provider_is_counted_or_left_out() {
     for id in 0..=u16::MAX {
         assert_eq!(is_wanted(id), wanted.contains(&id), "event {id}");
     }
-    // Copies, retransmissions, attempts and failures would count bytes twice.
+    // Copies, retransmissions, attempts and failures are unused.
     for id in [14, 16, 17, 18, 30, 32, 34, 49] {
         assert_eq!(decode(id, 0, &payload(1, 1, V4[0], V4[1])), Ok(None), "event {id}");
     }
 }
 
 #[test]
-fn what_is_added_to_an_event_changes_nothing_and_what_lacks_makes_it_void() {
+fn appended_fields_are_ignored_and_short_payloads_rejected() {
     for (id, [source, destination], least) in [(10, V4, 20), (26, V6, 44)] {
         let whole = payload(1, 2, source, destination);
         assert_eq!(whole.len(), least);
@@ -65,41 +65,41 @@ fn what_is_added_to_an_event_changes_nothing_and_what_lacks_makes_it_void() {
 }
 
 #[test]
-fn short_events_are_lost_and_counted() {
-    let (callback, queue) = roomy();
+fn short_events_are_counted_as_malformed() {
+    let (callback, queue) = large_queue();
     for (id, length) in [(10, 19), (26, 43), (42, 0), (18, 0), (9999, 3)] {
-        callback.take(id, 0, &payload(1, 1, V6[0], V6[1])[..length]);
+        callback.push(id, 0, &payload(1, 1, V6[0], V6[1])[..length]);
     }
-    assert!(taken(&queue).is_empty());
-    // Those of numbers that nobody wants are not looked at.
+    assert!(drain(&queue).is_empty());
+    // Payloads of unused IDs are not checked.
     assert_eq!(queue.losses.malformed.load(Ordering::Relaxed), 3);
 }
 
 #[test]
-fn a_million_events_at_once_are_counted_or_said_to_be_lost() {
+fn million_events_are_summed_or_counted_as_lost() {
     const ALL: u64 = 1_000_000;
-    const ROOM: usize = 4096;
-    let (callback, queue) = queue(ROOM);
+    const CAPACITY: usize = 4096;
+    let (callback, queue) = queue(CAPACITY);
     let octets = payload(1, 100, V4[0], V4[1]);
     for _ in 0..ALL {
-        callback.take(10, 0, &octets);
+        callback.push(10, 0, &octets);
     }
     let refused = queue.losses.queue_full.load(Ordering::Relaxed);
-    assert_eq!(refused, ALL - ROOM as u64);
-    let batch = added(&queue).take();
+    assert_eq!(refused, ALL - CAPACITY as u64);
+    let batch = sum(&queue).take();
     assert_eq!(batch.running.len(), 1);
-    assert_eq!(batch.running[0].bytes.tx, ROOM as u64 * 100);
+    assert_eq!(batch.running[0].bytes.tx, CAPACITY as u64 * 100);
     assert_eq!(batch.running[0].bytes.tx / 100 + refused, ALL);
 }
 
 #[test]
-fn a_million_events_beside_a_reader_come_to_the_exact_sum() {
+fn concurrent_reader_gets_the_exact_sum() {
     const ALL: u64 = 1_000_000;
     let (callback, queue) = queue(1 << 16);
     let writer = std::thread::spawn(move || {
         for number in 0..ALL {
             let octets = payload(1, 3, V4[0], V4[1]);
-            callback.take(if number % 2 == 0 { 10 } else { 11 }, 0, &octets);
+            callback.push(if number % 2 == 0 { 10 } else { 11 }, 0, &octets);
         }
     });
     let mut tallies = Tallies::default();
@@ -115,42 +115,42 @@ fn a_million_events_beside_a_reader_come_to_the_exact_sum() {
 }
 
 #[test]
-fn what_is_given_back_comes_with_what_came_since() {
+fn restored_batch_joins_the_newer_tallies() {
     let event = |id, bytes| decode(id, i64::from(bytes), &payload(1, bytes, V4[0], V4[1])).unwrap().unwrap();
     let mut tallies = Tallies::default();
     tallies.add(&event(10, 5));
     let before = tallies.take();
-    tallies.give_back(before);
+    tallies.restore(before);
     let before = tallies.take();
     tallies.add(&event(10, 6));
     tallies.add(&event(13, 0));
-    tallies.give_back(before);
+    tallies.restore(before);
     let batch = tallies.take();
     let tally = &batch.running[0];
-    assert_eq!((batch.running.len(), batch.over.len()), (1, 0));
+    assert_eq!((batch.running.len(), batch.ended.len()), (1, 0));
     assert_eq!((tally.bytes.tx, tally.first, tally.opened, tally.closed), (11, 5, false, true));
-    // A connection that began in between is not the one before.
+    // A connection that started since is another one.
     tallies.add(&event(10, 7));
     let before = tallies.take();
     tallies.add(&event(12, 0));
     tallies.add(&event(10, 8));
-    tallies.give_back(before);
+    tallies.restore(before);
     let batch = tallies.take();
-    assert_eq!((batch.over[0].bytes.tx, batch.over[0].closed, batch.over.len()), (7, true, 1));
+    assert_eq!((batch.ended[0].bytes.tx, batch.ended[0].closed, batch.ended.len()), (7, true, 1));
     assert_eq!(batch.running.iter().map(|tally| tally.bytes.tx).sum::<u64>(), 8);
-    // Nor is what the one before had received this one's.
+    // The same holds for received bytes.
     tallies.add(&event(11, 7));
     let before = tallies.take();
     tallies.add(&event(12, 0));
     tallies.add(&event(11, 8));
-    tallies.give_back(before);
+    tallies.restore(before);
     let batch = tallies.take();
-    assert_eq!((batch.over[0].bytes.rx, batch.over[0].closed, batch.over.len()), (7, true, 1));
+    assert_eq!((batch.ended[0].bytes.rx, batch.ended[0].closed, batch.ended.len()), (7, true, 1));
     assert_eq!(batch.running.iter().map(|tally| tally.bytes.rx).sum::<u64>(), 8);
 }
 
 #[test]
-fn flows_without_end_do_not_fill_the_memory() {
+fn number_of_flows_is_bounded() {
     let mut tallies = Tallies::default();
     let octets = payload(5, 10, V4[0], V4[1]);
     let event = decode(10, 0, &octets).unwrap().unwrap();
@@ -168,7 +168,7 @@ fn flows_without_end_do_not_fill_the_memory() {
 }
 
 #[test]
-fn connections_that_begin_anew_do_not_fill_the_memory() {
+fn number_of_reopened_connections_is_bounded() {
     let mut tallies = Tallies::default();
     let octets = payload(5, 10, V4[0], V4[1]);
     let opened = decode(12, 0, &octets).unwrap().unwrap();
@@ -176,22 +176,22 @@ fn connections_that_begin_anew_do_not_fill_the_memory() {
         tallies.add(&opened);
     }
     let batch = tallies.take();
-    assert!(batch.running.len() + batch.over.len() <= (1 << 17) + 1);
+    assert!(batch.running.len() + batch.ended.len() <= (1 << 17) + 1);
     assert!(tallies.map_full() > 0);
 }
 
 proptest! {
     #[test]
-    fn no_octets_make_the_callback_panic(id in 0_u16..64, time: i64, octets: Vec<u8>) {
-        let (callback, queue) = roomy();
-        callback.take(id, time, &octets);
-        let events = taken(&queue).len() as u64;
+    fn arbitrary_payload_does_not_panic(id in 0_u16..64, time: i64, octets: Vec<u8>) {
+        let (callback, queue) = large_queue();
+        callback.push(id, time, &octets);
+        let events = drain(&queue).len() as u64;
         let malformed = queue.losses.malformed.load(Ordering::Relaxed);
         prop_assert_eq!(events + malformed, u64::from(is_wanted(id)));
     }
 
     #[test]
-    fn what_is_written_is_read(pid: u32, size: u32, ends: [(u32, u16); 2]) {
+    fn encoded_event_decodes_to_the_same(pid: u32, size: u32, ends: [(u32, u16); 2]) {
         let text = ends.map(|(address, port)| format!("{}:{port}", std::net::Ipv4Addr::from(address)));
         let event = decode(11, 1, &payload(pid, size, &text[0], &text[1])).unwrap().unwrap();
         prop_assert_eq!((event.pid, event.bytes), (pid, size));

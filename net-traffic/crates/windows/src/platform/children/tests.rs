@@ -1,10 +1,10 @@
-//! Commands of Windows's own shell.
+//! Runs commands of `cmd.exe`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::*;
 use crate::connections::Connections;
-use crate::descendants;
+use crate::platform::descendants;
 use crate::processes::Processes;
 use crate::test_process;
 use net_traffic_snapshot::{Collector, SocketFilter};
@@ -17,32 +17,27 @@ fn ended(children: &mut Children) -> Progress {
             end => return end,
         }
     }
-    panic!("it does not end");
+    panic!("the command does not end");
 }
 
-/// Whoever looks at who is a descendant must be the only one who makes any.
+/// Serializes the tests that read or extend the global set of descendants.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[test]
-fn a_command_is_waited_for_with_what_it_starts() {
+fn wait_includes_the_processes_the_command_started() {
     let _alone = alone();
     let before = descendants::members();
     let mut children = Children::adopt().unwrap();
-    let (command, members) = run_one_that_starts_another(&mut children, &before, "exit 3");
+    let (command, members) = run_nested(&mut children, &before, "exit 3");
     assert!(members.iter().any(|member| member.pid == command && member.start_ticks != 0), "{members:?}");
     assert!(members.iter().any(|member| member.pid != command), "{members:?}");
 }
 
-/// The inner command is started by an outer one, which does not wait for it. Gives the id of that, and who became a
-/// descendant.
-fn run_one_that_starts_another(
-    children: &mut Children,
-    before: &[ProcessId],
-    inner: &str,
-) -> (u32, Vec<ProcessId>) {
+/// Runs an outer command that starts the inner one and does not wait for it: the outer PID, and the new descendants.
+fn run_nested(children: &mut Children, before: &[ProcessId], inner: &str) -> (u32, Vec<ProcessId>) {
     let line = ["cmd", "/c", "start", "/b", "cmd", "/c", inner].map(OsString::from);
     children.start(&line).unwrap();
     let command = children.command.as_ref().unwrap().id();
@@ -54,23 +49,26 @@ fn run_one_that_starts_another(
 }
 
 #[test]
-fn who_has_the_id_of_a_descendant_that_is_gone_is_no_descendant() {
+fn reused_pid_of_a_descendant_is_no_descendant() {
     let _alone = alone();
     let children = Children::adopt().unwrap();
-    // The job told of a process that ended before it was looked at, and whose id is this process's by now.
+    // As if the job had reported a process that has ended, and this process had its PID now.
     let pid = std::process::id();
-    remember(&children.job, pid);
+    record(&children.job, pid);
     let own = Processes::default().now(pid);
-    assert!(!descendants::has(own));
+    assert!(!descendants::contains(own));
     let mut connections = Connections::new(SocketFilter::default(), None, true);
     let mut snapshot = Snapshot::default();
     connections.collect(&mut snapshot).unwrap();
     assert!(!snapshot.traced.contains(&own), "{:?}", snapshot.traced);
-    assert!(snapshot.traced.iter().any(|traced| traced.pid == pid), "its own bytes are traced");
+    assert!(
+        snapshot.traced.iter().any(|traced| traced.pid == pid),
+        "the bytes of the ended process are traced"
+    );
 }
 
 #[test]
-fn the_status_is_that_of_the_command() {
+fn status_is_the_exit_code_of_the_command() {
     let _alone = alone();
     let mut children = Children::adopt().unwrap();
     children.start(&["cmd", "/c", "exit 7"].map(OsString::from)).unwrap();
@@ -79,26 +77,26 @@ fn the_status_is_that_of_the_command() {
 }
 
 #[test]
-fn a_job_that_sends_no_messages_is_over_when_nobody_is_in_it_any_more() {
+fn job_without_messages_ends_when_empty() {
     let _alone = alone();
     let before = descendants::members();
     let mut children = Children::adopt().unwrap();
-    // The job's messages go to a port that nobody reads from.
+    // The job sends its messages to a port that the test does not read.
     let unread = std::mem::replace(&mut children.port, Children::adopt().unwrap().port);
-    let (command, members) = run_one_that_starts_another(&mut children, &before, "ping -n 3 127.0.0.1");
+    let (command, members) = run_nested(&mut children, &before, "ping -n 3 127.0.0.1");
     assert!(members.iter().any(|member| member.pid != command && member.start_ticks != 0), "{members:?}");
     drop(unread);
 }
 
 #[test]
-fn of_a_process_that_is_gone_no_thread_is_let_run() {
+fn resume_of_an_ended_process_finds_no_thread() {
     let mut child = test_process::brief();
     child.wait().unwrap();
     assert_eq!(resume(child.id()).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
 #[test]
-fn a_command_that_is_not_there_is_refused_as_shells_do() {
+fn unknown_command_has_status_127() {
     let mut children = Children::adopt().unwrap();
     let refused = children.start(&["no-such-command".into()]).unwrap_err();
     assert_eq!(refused.status(), 127);

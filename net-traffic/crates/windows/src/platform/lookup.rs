@@ -1,27 +1,27 @@
-//! Whether what the user names is there.
+//! Tests whether an interface or a process that a user names exists.
 
 use windows_sys::Win32::System::Threading::GetProcessId;
 
-use super::interfaces;
-use super::processes::{Handle, listing};
+use crate::interfaces;
+use crate::processes::{Handle, listing};
 
-/// Whether there is an interface of this name; `None` if that cannot be told.
+/// Whether an interface of this name exists; `None` if the query fails.
 #[must_use]
 pub fn interface(name: &str) -> Option<bool> {
     let interfaces = interfaces::read().ok()?;
     Some(interfaces.iter().any(|interface| interface.name == name))
 }
 
-/// Whether a process of this id runs; `None` if that cannot be told.
+/// Whether a process with this PID runs; `None` if the query fails.
 #[must_use]
 pub fn process(pid: u32) -> Option<bool> {
     let Some(process) = Handle::of_process(pid) else {
-        // One that may not be looked at is there all the same, and listed.
+        // OpenProcess fails for protected processes, too. The process list has them.
         return Some(listing::read().contains_key(&pid));
     };
-    // SAFETY: the handle is open. The system rounds an id that no process has down to one that a process may have.
+    // SAFETY: the handle is open. OpenProcess ignores the lowest two bits of a PID, so that the PID is compared.
     let is_it = unsafe { GetProcessId(process.raw()) } == pid;
-    // The object of a process that has ended may be kept by others.
+    // Any open handle keeps the object of an ended process.
     Some(is_it && !process.has_ended())
 }
 
@@ -31,16 +31,16 @@ mod tests {
     use crate::test_process;
 
     #[test]
-    fn tells_this_process_from_none() {
+    fn own_process_exists_and_invalid_pid_does_not() {
         assert_eq!(super::process(std::process::id()), Some(true));
         assert_eq!(super::process(u32::MAX), Some(false));
-        for beside in 1..4 {
-            assert_eq!(super::process(std::process::id() + beside), Some(false));
+        for offset in 1..4 {
+            assert_eq!(super::process(std::process::id() + offset), Some(false));
         }
     }
 
     #[test]
-    fn a_process_that_ended_with_the_code_of_one_that_runs_does_not_exist() {
+    fn process_ended_with_still_active_does_not_exist() {
         let mut command = std::process::Command::new("cmd");
         let mut child = test_process::spawn(command.args(["/c", "exit 259"]));
         let held = Handle::of_process(child.id()).unwrap();
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_an_interface_from_none() {
+    fn listed_interface_exists_and_unknown_name_does_not() {
         assert_eq!(super::interface("no such interface"), Some(false));
         let all = super::interfaces::read().unwrap();
         assert_eq!(super::interface(&all[0].name), Some(true));

@@ -1,7 +1,10 @@
-//! Runs a command and waits until it and everything that it started has ended.
+//! Runs a command, and waits until the command and its descendants have ended.
 //!
-//! The command is put into a job before it runs: whatever it starts is in the same job, which tells who comes and
-//! who goes. Its messages are the quick way, and not a sure one: it is asked as well.
+//! The command is assigned to a job object before its first instruction, so that every descendant is in the job
+//! (<https://learn.microsoft.com/en-us/windows/win32/procthread/job-objects>). The job sends messages to a completion
+//! port, but Windows does not guarantee their delivery
+//! (<https://learn.microsoft.com/en-us/windows/win32/api/winnt/ns-winnt-jobobject_associate_completion_port>). So the
+//! process list of the job is read as well.
 
 mod present;
 
@@ -31,9 +34,9 @@ use windows_sys::Win32::System::Threading::{
 use windows_sys::core::BOOL;
 
 use super::console;
-use super::descendants::remember;
-use super::processes::Handle;
-use super::size;
+use super::descendants::record;
+use crate::processes::handle::Handle;
+use crate::size;
 use net_traffic_snapshot::{Progress, StartError};
 
 /// A command and its descendants.
@@ -44,22 +47,22 @@ pub struct Children {
     command: Option<Child>,
     status: Option<u8>,
     over: bool,
-    /// Who was in the job when it was asked last.
+    /// The processes of the last list.
     present: HashSet<u32>,
-    /// How often the user had asked for an end when the command ended.
-    asked_before: u32,
+    /// The number of console events when the command ended.
+    stop_requests_before: u32,
 }
 
 impl Children {
-    /// Makes the job.
+    /// Creates the job and its completion port, and installs the console handler.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When Windows refuses.
     pub fn adopt() -> io::Result<Self> {
         console::listen()?;
-        // SAFETY: a job without a name, with the usual rights.
+        // SAFETY: null pointers stand for no name and the default security.
         let job = opened(unsafe { CreateJobObjectW(std::ptr::null(), std::ptr::null()) })?;
-        // SAFETY: a new port without a file.
+        // SAFETY: INVALID_HANDLE_VALUE creates a port without a file.
         let port = unsafe { CreateIoCompletionPort(INVALID_HANDLE_VALUE, std::ptr::null_mut(), 0, 1) };
         let port = opened(port)?;
         let association = JOBOBJECT_ASSOCIATE_COMPLETION_PORT {
@@ -67,7 +70,7 @@ impl Children {
             CompletionPort: port.raw(),
         };
         let octets = size::<JOBOBJECT_ASSOCIATE_COMPLETION_PORT>();
-        // SAFETY: the structure is as large as said, and is read only.
+        // SAFETY: the structure has `octets` octets and is only read.
         done(unsafe {
             SetInformationJobObject(
                 job.raw(),
@@ -83,76 +86,76 @@ impl Children {
             status: None,
             over: false,
             present: HashSet::new(),
-            asked_before: 0,
+            stop_requests_before: 0,
         })
     }
 
-    /// Starts the command with our own standard input and output.
+    /// Starts the command with this process's standard streams.
     ///
     /// # Errors
-    /// When it cannot be started; then nothing was.
+    /// When the command cannot be started, or not assigned to the job.
     pub fn start(&mut self, command: &[OsString]) -> Result<(), StartError> {
         let name = command.first().cloned().unwrap_or_default();
         let refused = |cause| StartError::Refused { command: name.clone(), cause };
         let mut child = Command::new(&name);
-        // It waits until it is in the job, so that nothing that it starts can be missed.
+        // The command is suspended until it is in the job: no descendant can start before.
         child.args(command.get(1..).unwrap_or_default()).creation_flags(CREATE_SUSPENDED);
         let child = child.spawn().map_err(refused)?;
-        // SAFETY: both are open.
+        // SAFETY: both handles are open.
         let assigned = done(unsafe { AssignProcessToJobObject(self.job.raw(), child.as_raw_handle()) });
         let resumed = assigned.and_then(|()| resume(child.id()));
         if let Err(cause) = resumed {
             let mut child = child;
-            // It never ran; that it cannot be ended either is not worth more words.
+            // The command never ran. A failure to end it changes nothing.
             drop(child.kill());
             return Err(refused(cause));
         }
-        remember(&self.job, child.id());
+        record(&self.job, child.id());
         self.command = Some(child);
         Ok(())
     }
 
-    /// Waits until something changes that is worth to be told, or for so long.
+    /// Waits until the progress changes, and no longer than `at_most`.
     ///
     /// # Errors
-    /// When the system refuses to let us wait.
+    /// When the completion port or the command's status cannot be read.
     pub fn wait(&mut self, at_most: Duration) -> io::Result<Progress> {
-        /// How often to look whether the user wants an end.
-        const LOOK: Duration = Duration::from_millis(50);
+        /// The interval between two checks for console events.
+        const POLL_INTERVAL: Duration = Duration::from_millis(50);
         let mut left = at_most;
         loop {
             let before = self.status;
-            self.look()?;
-            // The command may have left the job a moment before its status is there.
+            self.update()?;
+            // The job may be empty shortly before the status is available.
             if self.over && self.status.is_some() {
                 return Ok(Progress::Over);
             }
-            if self.status.is_some() && console::asked() > self.asked_before {
+            if self.status.is_some() && console::stop_requests() > self.stop_requests_before {
                 return Ok(Progress::Abandoned);
             }
             if before != self.status || left.is_zero() {
                 return Ok(if self.status.is_some() { Progress::Outlived } else { Progress::Running });
             }
-            let pause = left.min(LOOK);
+            let pause = left.min(POLL_INTERVAL);
             self.take_messages(pause)?;
             left = left.saturating_sub(pause);
         }
     }
 
-    /// The status of the command, once it has ended, as shells give it.
+    /// The exit status of the ended command, at most 255.
     #[must_use]
     pub fn status(&self) -> Option<u8> {
         self.status
     }
 
-    /// Sees who is there, and whether the command has ended.
-    fn look(&mut self) -> io::Result<()> {
-        // Asked before the messages are taken: those of whoever came and went are there by then.
+    /// Reads the job's process list and messages, and the command's status.
+    fn update(&mut self) -> io::Result<()> {
+        // The list is read before the messages: a process that ends between the two has a message.
         let present = self.command.as_ref().and_then(|_| present::in_job(&self.job));
         self.take_messages(Duration::ZERO)?;
         if let Some(present) = present {
             for pid in present.iter().filter(|pid| !self.present.contains(pid)) {
-                remember(&self.job, *pid);
+                record(&self.job, *pid);
             }
             self.over |= present.is_empty();
             self.present = present;
@@ -162,25 +165,25 @@ impl Children {
             && let Some(ended) = command.try_wait()?
         {
             self.status = Some(exit_status(ended.code().unwrap_or(1)));
-            self.asked_before = console::asked();
+            self.stop_requests_before = console::stop_requests();
         }
         Ok(())
     }
 
-    /// Takes note of who came and whether everybody is gone, waiting for the first message for so long.
-    fn take_messages(&mut self, patience: Duration) -> io::Result<()> {
-        let mut patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+    /// Reads the job's messages, and waits up to `timeout` for the first one.
+    fn take_messages(&mut self, timeout: Duration) -> io::Result<()> {
+        let mut timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         loop {
             let (mut message, mut key) = (0_u32, 0_usize);
-            let mut about: *mut OVERLAPPED = std::ptr::null_mut();
-            // SAFETY: all three are writable. What `about` is set to is a number here, and not read from.
+            let mut pid: *mut OVERLAPPED = std::ptr::null_mut();
+            // SAFETY: all three are writable. Messages of a job put a PID into `lpOverlapped`; it is not dereferenced.
             let taken = unsafe {
                 GetQueuedCompletionStatus(
                     self.port.raw(),
                     &raw mut message,
                     &raw mut key,
-                    &raw mut about,
-                    patience,
+                    &raw mut pid,
+                    timeout,
                 )
             };
             if taken == 0 {
@@ -188,10 +191,10 @@ impl Children {
                 let timed_out = error.raw_os_error() == Some(WAIT_TIMEOUT.cast_signed());
                 return if timed_out { Ok(()) } else { Err(error) };
             }
-            patience = 0;
+            timeout = 0;
             match message {
                 JOB_OBJECT_MSG_NEW_PROCESS => {
-                    remember(&self.job, u32::try_from(about.addr()).unwrap_or_default());
+                    record(&self.job, u32::try_from(pid.addr()).unwrap_or_default());
                 }
                 JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO => self.over = self.command.is_some(),
                 _ => {}
@@ -200,31 +203,31 @@ impl Children {
     }
 }
 
-/// Lets the one thread of a new process run.
+/// Resumes the first thread of a suspended process.
 fn resume(pid: u32) -> io::Result<()> {
     // SAFETY: takes numbers.
     let threads = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0) };
     if threads == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was opened here.
+    // SAFETY: the handle was opened here.
     let threads = unsafe { Handle::new(threads) };
     let mut entry = THREADENTRY32 { dwSize: size::<THREADENTRY32>(), ..THREADENTRY32::default() };
-    // SAFETY: the structure is writable and says how large it is.
+    // SAFETY: the structure is writable and `dwSize` has its size.
     let mut more = unsafe { Thread32First(threads.raw(), &raw mut entry) };
     while more != 0 {
-        // Others may have put a thread into it, which runs.
-        if entry.th32OwnerProcessID == pid && was_suspended(entry.th32ThreadID)? {
+        // Another program may have injected a thread, which runs already.
+        if entry.th32OwnerProcessID == pid && resume_thread(entry.th32ThreadID)? {
             return Ok(());
         }
         // SAFETY: as before.
         more = unsafe { Thread32Next(threads.raw(), &raw mut entry) };
     }
-    Err(io::Error::new(io::ErrorKind::NotFound, "it has no thread that waits"))
+    Err(io::Error::new(io::ErrorKind::NotFound, "the process has no suspended thread"))
 }
 
-/// Lets the thread run; whether it did not.
-fn was_suspended(thread: u32) -> io::Result<bool> {
+/// Resumes the thread; true if it was suspended.
+fn resume_thread(thread: u32) -> io::Result<bool> {
     // SAFETY: takes numbers.
     let thread = opened(unsafe { OpenThread(THREAD_SUSPEND_RESUME, 0, thread) })?;
     // SAFETY: the thread is open.
@@ -235,7 +238,7 @@ fn was_suspended(thread: u32) -> io::Result<bool> {
 }
 
 fn opened(raw: HANDLE) -> io::Result<Handle> {
-    // SAFETY: it was opened by the caller, for us.
+    // SAFETY: the caller opened the handle and gives it away.
     if raw.is_null() { Err(io::Error::last_os_error()) } else { Ok(unsafe { Handle::new(raw) }) }
 }
 
@@ -243,7 +246,7 @@ fn done(result: BOOL) -> io::Result<()> {
     if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Codes that do not fit, such as those of exceptions, are a failure all the same.
+/// Exit codes of Windows have 32 bits, such as those of exceptions. A code above 255 becomes 255.
 fn exit_status(code: i32) -> u8 {
     u8::try_from(code).unwrap_or(u8::MAX)
 }

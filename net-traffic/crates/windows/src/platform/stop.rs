@@ -1,11 +1,11 @@
-//! Waits for the user, or the system, to end the program.
+//! Waits for a console event that ends the program.
 
 use std::io;
 
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, CtrlLogoff, CtrlShutdown};
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
 
-/// A wish to stop, from Ctrl-C, or because the console or the session of the user goes away.
+/// The handlers of all console events.
 #[derive(Debug)]
 pub struct Stop {
     interrupt: CtrlC,
@@ -16,10 +16,10 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// From here on Ctrl-C no longer ends the process by itself.
+    /// Installs the handlers, so that Ctrl-C no longer ends the process.
     ///
     /// # Errors
-    /// When the system refuses to tell.
+    /// When a handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: ctrl_c()?,
@@ -30,7 +30,7 @@ impl Stop {
         })
     }
 
-    /// The end of the console is told in any case.
+    /// Does nothing: [`Self::listen`] already handles the end of the console, which is the hangup of Windows.
     ///
     /// # Errors
     /// None here.
@@ -38,7 +38,7 @@ impl Stop {
         Ok(self)
     }
 
-    /// Returns once the program is to stop.
+    /// Returns after one of the events.
     pub async fn wait(&mut self) {
         let Self { interrupt, break_off, close, logoff, shutdown } = self;
         tokio::select! {

@@ -1,4 +1,4 @@
-//! The host's name and clocks, and what this process costs it.
+//! Reads the host's name and clocks, and the CPU time and memory of this process.
 
 use std::io;
 
@@ -8,51 +8,53 @@ use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS
 use windows_sys::Win32::System::SystemInformation::{ComputerNameDnsHostname, GetComputerNameExW};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessTimes};
 
-use super::narrow;
+use crate::narrow;
 use net_traffic_snapshot::{Cost, Time};
 
-/// How many steps of 100 ns the system's time was ahead when 1970 began: it counts from 1601.
+/// 1970-01-01 as a `FILETIME`: steps of 100 ns since 1601-01-01 UTC
+/// (<https://learn.microsoft.com/en-us/windows/win32/api/minwinbase/ns-minwinbase-filetime>).
 const EPOCH: i64 = 116_444_736_000_000_000;
 
-/// The program begins, and its account with it: here no process becomes another program.
+/// Does nothing: Windows has no `execve(2)`, so that all CPU time of this process is the program's.
 pub fn init_process_accounting() {}
 
-/// Now, on both clocks.
-pub(super) fn now() -> Time {
+/// The current time on both clocks.
+pub(crate) fn now() -> Time {
     #[expect(clippy::disallowed_methods, reason = "this is where clocks are read")]
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let unix_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
     Time { unix_ns, monotonic_ns: monotonic_ns() }
 }
 
-/// A moment of the system's time, which counts steps of 100 ns since 1601, in nanoseconds since 1970.
-pub(super) fn unix_ns(file_time: i64) -> i64 {
+/// Converts a `FILETIME` to nanoseconds since 1970.
+pub(crate) fn unix_ns(file_time: i64) -> i64 {
     file_time.saturating_sub(EPOCH).saturating_mul(100)
 }
 
-/// The two halves as one number.
-pub(super) fn joined(time: FILETIME) -> u64 {
+/// Joins the two halves.
+pub(crate) fn joined(time: FILETIME) -> u64 {
     u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
 }
 
-/// The name of the host, as `hostname` prints it.
-pub(super) fn name() -> io::Result<String> {
+/// The host name that `hostname` prints.
+pub(crate) fn name() -> io::Result<String> {
     let mut name = [0_u16; 256];
     let mut length = 256;
-    // SAFETY: the buffer has as many units as `length` says.
+    // SAFETY: the buffer has `length` units.
     let done = unsafe { GetComputerNameExW(ComputerNameDnsHostname, name.as_mut_ptr(), &raw mut length) };
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(narrow(&name)) }
 }
 
-/// What this process has used until now: processor time and the memory it holds. The rest is not known here.
-pub(super) fn cost() -> Cost {
+/// The CPU time and the resident memory of this process. The other fields stay unknown.
+pub(crate) fn cost() -> Cost {
     Cost { user_cpu_ms: cpu_ms(), rss_bytes: rss_bytes(), ..Cost::default() }
 }
 
 /// Nanoseconds since the system started.
 fn monotonic_ns() -> u64 {
     let (mut count, mut frequency) = (0_i64, 0_i64);
-    // SAFETY: both are writable. The calls cannot fail since Windows XP.
+    // SAFETY: both are writable. Since Windows XP the calls always succeed
+    // (<https://learn.microsoft.com/en-us/windows/win32/api/profileapi/nf-profileapi-queryperformancecounter>).
     unsafe {
         QueryPerformanceCounter(&raw mut count);
         QueryPerformanceFrequency(&raw mut frequency);
@@ -61,11 +63,11 @@ fn monotonic_ns() -> u64 {
     u64::try_from(ns).unwrap_or_default()
 }
 
-/// In user space and in the kernel on our behalf.
+/// User time and kernel time.
 fn cpu_ms() -> Option<u64> {
     let none = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
     let (mut created, mut exited, mut kernel, mut user) = (none, none, none, none);
-    // SAFETY: the handle stands for this process and needs no closing; all four are writable.
+    // SAFETY: the pseudo handle of this process needs no closing; all four times are writable.
     let done = unsafe {
         GetProcessTimes(
             GetCurrentProcess(),
@@ -81,7 +83,7 @@ fn cpu_ms() -> Option<u64> {
 fn rss_bytes() -> Option<u64> {
     let size = u32::try_from(size_of::<PROCESS_MEMORY_COUNTERS>()).ok()?;
     let mut counters = PROCESS_MEMORY_COUNTERS { cb: size, ..PROCESS_MEMORY_COUNTERS::default() };
-    // SAFETY: the handle stands for this process; the structure is writable and as large as said.
+    // SAFETY: the pseudo handle of this process is valid; the structure is writable and has `size` octets.
     let done = unsafe { K32GetProcessMemoryInfo(GetCurrentProcess(), &raw mut counters, size) };
     if done == 0 { None } else { u64::try_from(counters.WorkingSetSize).ok() }
 }
@@ -91,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clocks_go_forward() {
+    fn clocks_go_forward() {
         let (first, second) = (now(), now());
         assert!(first.unix_ns > 1_700_000_000_000_000_000);
         assert!(second.monotonic_ns >= first.monotonic_ns);
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_has_a_name_and_this_program_a_cost() {
+    fn host_name_and_cost_are_read() {
         assert!(!name().unwrap().is_empty());
         let cost = cost();
         assert!(cost.rss_bytes.unwrap() > 500_000 && cost.user_cpu_ms.is_some());
