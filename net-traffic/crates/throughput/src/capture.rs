@@ -1,4 +1,4 @@
-//! Takes what this process prints, line by line: riperf3 prints its report and has no other way to give it.
+//! Captures the standard output of this process line by line: riperf3 has no other interface for its report.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
@@ -8,25 +8,25 @@ use std::thread;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::end_observer::EndObserver;
 use super::lines::{Lines, message};
-use super::served::Told;
 use crate::Event;
 use crate::system::Redirected;
 
-/// While it lives, standard output and standard error lead to its events; [`Outlets`] lead past it.
+/// Redirects standard output and standard error into events while it lives. [`Outlets`] bypass it.
 pub(super) struct Capture {
     redirected: Redirected,
     phase: Phase,
 }
 
-/// Standard output and standard error as they were before.
+/// The original standard output and standard error.
 #[derive(Debug)]
 pub struct Outlets {
     pub out: File,
     pub err: File,
 }
 
-/// Whether a test is moving data, and whether one ever did.
+/// Whether a test is running, and whether one has ever run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Phase {
     running: Arc<AtomicBool>,
@@ -49,14 +49,14 @@ impl Phase {
 }
 
 impl Capture {
-    pub(super) fn begin(told: Told) -> io::Result<(Self, UnboundedReceiver<Event>)> {
+    pub(super) fn begin(observer: EndObserver) -> io::Result<(Self, UnboundedReceiver<Event>)> {
         io::stdout().flush()?;
         let (from_out, to_out) = io::pipe()?;
         let (from_err, to_err) = io::pipe()?;
         let (events, receiver) = unbounded_channel();
         let phase = Phase::default();
         let (watched, other) = (phase.clone(), events.clone());
-        thread::Builder::new().spawn(move || follow(from_out, told, &watched, &events))?;
+        thread::Builder::new().spawn(move || follow(from_out, observer, &watched, &events))?;
         thread::Builder::new().spawn(move || follow_messages(from_err, &other))?;
         let redirected = Redirected::begin(to_out, to_err)?;
         Ok((Self { redirected, phase }, receiver))
@@ -73,21 +73,21 @@ impl Capture {
 }
 
 impl Drop for Capture {
-    /// Once all is written, the ends to write to go: then the readers end, and with them the events.
+    /// Flushes, and closes the writing ends of the pipes. So the readers end, and with them the events.
     fn drop(&mut self) {
         drop(io::stdout().flush());
     }
 }
 
-fn follow(from: PipeReader, told: Told, phase: &Phase, events: &UnboundedSender<Event>) {
-    let mut lines = Lines::new(told);
-    // The receiver may have gone away; the writer must not wait for it all the same.
-    let tell = |event| drop(events.send(event));
+fn follow(from: PipeReader, observer: EndObserver, phase: &Phase, events: &UnboundedSender<Event>) {
+    let mut lines = Lines::new(observer);
+    // The pipe is read to its end even without a receiver: the writer must not block.
+    let emit = |event| drop(events.send(event));
     for line in BufReader::new(from).lines().map_while(Result::ok) {
-        lines.take(&line, tell);
+        lines.push(&line, emit);
         phase.set(lines.is_running());
     }
-    lines.end(tell);
+    lines.end(emit);
 }
 
 fn follow_messages(from: PipeReader, events: &UnboundedSender<Event>) {

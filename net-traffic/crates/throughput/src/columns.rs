@@ -1,26 +1,26 @@
-//! Sets the rows of the report in iperf3's columns, below its headings. Pure.
+//! Aligns the rows of the report to iperf3's columns. Pure.
 
+use super::end_observer::{EndObserver, scaled};
 use super::labels;
-use super::served::{Told, scaled};
 
-/// Follows the text of a report: what a number behind the rate means, the heading tells.
+/// The state of a report. The heading defines the numbers after the rate.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     has_datagrams: bool,
-    /// All streams are the server's.
+    /// The server sends all streams.
     is_reverse: bool,
-    /// When the last interval ended.
+    /// The end of the last interval.
     last: f64,
     tests: u32,
 }
 
-/// What stands where nothing is to be said behind the rate.
-const NOTHING: &str = "                  ";
-/// Of both directions at a time, those who send leave the place of the jitter empty.
+/// The padding of a row without numbers after the rate.
+const NO_NUMBERS: &str = "                  ";
+/// The padding for the jitter of a sender in a bidirectional test.
 const NO_JITTER: &str = "          ";
 
 impl Columns {
-    pub(super) fn set(&mut self, line: &str, told: Told) -> String {
+    pub(super) fn set(&mut self, line: &str, observer: EndObserver) -> String {
         if line.starts_with("[ ID]") {
             self.has_datagrams = line.contains("Datagrams");
         } else if line.starts_with("Reverse mode") {
@@ -30,12 +30,12 @@ impl Columns {
             self.last = 0.0;
             return format!("{line} (test #{})", self.tests);
         }
-        let line = labels::in_text(line, told.is_us());
-        self.row(&line, told).unwrap_or(line)
+        let line = labels::in_text(line, observer.is_local());
+        self.row(&line, observer).unwrap_or(line)
     }
 
-    /// `[  5] 0.00-1.00 sec 640 KBytes 5.24 Mbits/sec …`; `None` for what is no row.
-    fn row(&mut self, line: &str, told: Told) -> Option<String> {
+    /// `[  5] 0.00-1.00 sec 640 KBytes 5.24 Mbits/sec …`; `None` if the line is no row.
+    fn row(&mut self, line: &str, observer: EndObserver) -> Option<String> {
         let (id, rest) = line.strip_prefix('[')?.split_once(']')?;
         let (role, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((role, rest)) => (format!("[{role}]"), rest),
@@ -46,51 +46,51 @@ impl Columns {
             return None;
         };
         let (from, to) = period.split_once('-')?;
-        let who = more.last();
-        let served = if who == Some(&"sender") && self.is_served(&role, told) {
-            self.until_it_heard(to, rate, rate_unit, told)
+        let side = more.last();
+        let served = if side == Some(&"sender") && self.server_sends(&role, observer) {
+            self.until_end_received(to, rate, rate_unit, observer)
         } else {
             None
         };
-        if who != Some(&"sender") && who != Some(&"receiver") {
+        if side != Some(&"sender") && side != Some(&"receiver") {
             self.last = to.parse().ok()?;
         }
         let (to, rate, rate_unit) =
             served.unwrap_or_else(|| (to.to_owned(), (*rate).to_owned(), (*rate_unit).to_owned()));
         let more = match more {
-            [jitter, "ms", counts, _, who @ ..] => {
-                format!("  {jitter:>5} ms  {counts} ({}%)  {}", lost(counts)?, who.join(" "))
+            [jitter, "ms", counts, _, side @ ..] => {
+                format!("  {jitter:>5} ms  {counts} ({}%)  {}", lost(counts)?, side.join(" "))
             }
-            [sent, who @ ..] if self.has_datagrams && is_count(sent) => {
+            [sent, side @ ..] if self.has_datagrams && is_count(sent) => {
                 let pad = if role.is_empty() { "" } else { NO_JITTER };
-                format!("  {pad}{sent}  {}", who.join(" "))
+                format!("  {pad}{sent}  {}", side.join(" "))
             }
-            [again, window, unit, who @ ..] if is_count(again) => {
-                format!("  {again:>3}   {window:>4} {unit}       {}", who.join(" "))
+            [again, window, unit, side @ ..] if is_count(again) => {
+                format!("  {again:>3}   {window:>4} {unit}       {}", side.join(" "))
             }
-            [again, who @ ..] if is_count(again) => format!("  {again:>3}             {}", who.join(" ")),
-            who => format!("{NOTHING}{}", who.join(" ")),
+            [again, side @ ..] if is_count(again) => format!("  {again:>3}             {}", side.join(" ")),
+            side => format!("{NO_NUMBERS}{}", side.join(" ")),
         };
         Some(format!(
             "[{id:>3}]{role} {from:>6}-{to:<6} sec  {size:>4} {size_unit}  {rate:>4} {rate_unit}{more}"
         ))
     }
 
-    /// Whether the one who sends is the server.
-    fn is_served(&self, role: &str, told: Told) -> bool {
-        if told.is_us() { role != "[RX-S]" } else { self.is_reverse || role == "[RX-C]" }
+    /// Whether the server sends the stream.
+    fn server_sends(&self, role: &str, observer: EndObserver) -> bool {
+        if observer.is_local() { role != "[RX-S]" } else { self.is_reverse || role == "[RX-C]" }
     }
 
-    /// When what the server sent was over, and the rate until then.
-    fn until_it_heard(
+    /// The time until the server received the end, and the rate over this time.
+    fn until_end_received(
         &self,
         to: &str,
         rate: &str,
         unit: &str,
-        told: Told,
+        observer: EndObserver,
     ) -> Option<(String, String, String)> {
         let reported: f64 = to.parse().ok()?;
-        let seconds = told.seconds(reported, self.last);
+        let seconds = observer.seconds(reported, self.last);
         let (rate, unit) = scaled(rate, unit, reported / seconds)?;
         Some((format!("{seconds:.2}"), rate, unit))
     }
@@ -100,7 +100,7 @@ fn is_count(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The part of `7/1730` in percent, with two digits that count.
+/// The percentage of `7/1730` with two significant digits.
 fn lost(counts: &str) -> Option<String> {
     let (lost, total) = counts.split_once('/')?;
     let (lost, total): (f64, f64) = (lost.parse().ok()?, total.parse().ok()?);
@@ -119,11 +119,11 @@ fn lost(counts: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const CLIENT: Told = Told::Server { after_time: true };
+    const CLIENT: EndObserver = EndObserver::Remote { after_time: true };
 
-    /// The lines are those of iperf3 3.12, their columns pushed together and their streams counted as riperf3 does.
+    /// The lines come from iperf3 3.12, with collapsed columns and riperf3's stream numbers.
     #[test]
-    fn rows_stand_in_iperf3s_columns() {
+    fn rows_are_aligned_to_iperf3_columns() {
         for (heading, row) in [
             ("Retr  Cwnd", "[  5]   0.00-1.00   sec   640 KBytes  5.24 Mbits/sec    0    264 KBytes       "),
             ("Retr  Cwnd", "[  5]   9.00-10.00  sec  1.25 GBytes  10.7 Gbits/sec  1204   1.25 MBytes       "),
@@ -148,18 +148,19 @@ mod tests {
             ),
         ] {
             let mut columns = Columns::default();
-            let told = if row.starts_with("[  8]") { Told::Us } else { CLIENT };
-            columns.set(&format!("[ ID] Interval           Transfer     Bitrate         {heading}"), told);
+            let observer = if row.starts_with("[  8]") { EndObserver::Local } else { CLIENT };
+            columns
+                .set(&format!("[ ID] Interval           Transfer     Bitrate         {heading}"), observer);
             let counted = row.replace("[  5]", "[  1]").replace("[  7]", "[  3]").replace("[  8]", "[  3]");
             let words: Vec<&str> = counted.split_whitespace().collect();
-            let pushed = words.join(" ").replace("[ ", "[");
-            assert_eq!(columns.set(&pushed, told), row, "{pushed}");
-            assert_eq!(columns.set(&counted, told), row, "what stands there already");
+            let collapsed = words.join(" ").replace("[ ", "[");
+            assert_eq!(columns.set(&collapsed, observer), row, "{collapsed}");
+            assert_eq!(columns.set(&counted, observer), row, "an aligned row stays");
         }
     }
 
     #[test]
-    fn what_is_no_row_stays() {
+    fn other_lines_are_unchanged() {
         let mut columns = Columns::default();
         for line in [
             "[ ID][Role] Interval           Transfer     Bitrate         Retr  Cwnd",
@@ -176,10 +177,10 @@ mod tests {
 
     /// Of a client, of a server, and of a client in both directions.
     #[test]
-    fn what_the_server_sent_took_until_it_heard_of_the_end() {
+    fn server_rate_extends_to_the_received_end() {
         let heading = "[ ID] Interval           Transfer     Bitrate         Retr";
         let interval = "[  1]   0.00-1.10   sec  1.05 MBytes  8.80 Mbits/sec                  ";
-        for (told, first, row, set) in [
+        for (observer, first, row, set) in [
             (
                 CLIENT,
                 "Reverse mode, remote host h is sending",
@@ -205,30 +206,30 @@ mod tests {
                 "[  5][TX-C]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec    0             sender",
             ),
             (
-                Told::Us,
+                EndObserver::Local,
                 interval,
                 "[SUM]   0.00-1.00   sec  1.05 MBytes  8.80 Mbits/sec    0             sender",
                 "[SUM]   0.00-1.10   sec  1.05 MBytes  8.00 Mbits/sec    0             sender",
             ),
         ] {
             let mut columns = Columns::default();
-            columns.set(first, told);
-            columns.set(heading, told);
-            assert_eq!(columns.set(row, told), set);
+            columns.set(first, observer);
+            columns.set(heading, observer);
+            assert_eq!(columns.set(row, observer), set);
         }
     }
 
     #[test]
-    fn a_server_numbers_its_tests() {
+    fn server_numbers_its_tests() {
         let mut columns = Columns::default();
         for number in 1..3 {
             let expected = format!("Server listening on 5201 (test #{number})");
-            assert_eq!(columns.set("Server listening on 5201", Told::Us), expected);
+            assert_eq!(columns.set("Server listening on 5201", EndObserver::Local), expected);
         }
     }
 
     #[test]
-    fn a_part_has_two_digits_that_count() {
+    fn percentage_has_two_significant_digits() {
         for (counts, percent) in [
             ("0/0", "0"),
             ("1/1", "100"),

@@ -1,29 +1,28 @@
-//! riperf3's JSON document as iperf3 has it: the program's name, the streams' numbers, and the time that the server sent
-//! for. All else stays as it was written. Pure.
+//! Converts riperf3's JSON document to iperf3's: the program's name, the stream numbers, and the time that the server has
+//! sent. Everything else is unchanged. Pure.
 
 use serde_json::Value;
 
+use super::end_observer::EndObserver;
 use super::labels;
-use super::served::Told;
 
-/// The whole document, over several lines.
-pub(super) fn as_iperf3_has_it(document: &str, told: Told) -> String {
-    let served = Served::of(document, told);
-    let mut place = Place::default();
+/// Converts a whole document of several lines.
+pub(super) fn as_iperf3_has_it(document: &str, observer: EndObserver) -> String {
+    let served = Served::of(document, observer);
+    let mut path = KeyPath::default();
     let mut nth = 0;
     let lines = document.lines().map(|line| {
-        place.advance(line);
-        if let ["end", "streams", "sender" | "udp"] = place.keys().as_slice() {
+        path.advance(line);
+        if let ["end", "streams", "sender" | "udp"] = path.keys().as_slice() {
             nth += 1;
         }
-        let seconds = served.as_ref().and_then(|served| served.seconds_at(&place, nth, line));
-        seconds.unwrap_or_else(|| labels::in_document(line, told.is_us()))
+        let seconds = served.as_ref().and_then(|served| served.seconds_at(&path, nth, line));
+        seconds.unwrap_or_else(|| labels::in_document(line, observer.is_local()))
     });
     in_our_name(&lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// Names this program where the document names riperf3: scripts look for iperf's version there, and this is the one
-/// whose keys the document has at least.
+/// Repaths riperf3's name. Scripts parse an iperf version there; the document has at least the keys of 3.12.
 pub(super) fn in_our_name(document: &str) -> String {
     const KEY: &str = r#""version": ""#;
     let Some((before, rest)) = document.split_once(concat!(r#""version": ""#, "riperf3")) else {
@@ -33,18 +32,18 @@ pub(super) fn in_our_name(document: &str) -> String {
     format!("{before}{KEY}iperf 3.12 (net-traffic {})\"{after}", env!("CARGO_PKG_VERSION"))
 }
 
-/// What the server sent, where that took another time than the document has.
+/// The streams that the server has sent, if their time differs from the document's.
 struct Served {
-    /// Of each stream, whether the server sent it.
+    /// Whether the server has sent each stream.
     streams: Vec<bool>,
     sums: [&'static str; 2],
     seconds: f64,
-    /// Between a rate over the reported time and one over these seconds.
+    /// The ratio of the reported time to `seconds`.
     factor: f64,
 }
 
 impl Served {
-    fn of(document: &str, told: Told) -> Option<Self> {
+    fn of(document: &str, observer: EndObserver) -> Option<Self> {
         let report: Value = serde_json::from_str(document).ok()?;
         let asked = report.pointer("/start/test_start")?;
         let is_set = |key: &str| asked[key].as_u64() == Some(1);
@@ -55,19 +54,19 @@ impl Served {
         };
         let streams = report.pointer("/end/streams")?.as_array()?.iter();
         let sent_here = |stream: &Value| Some(stream.get("sender").or(stream.get("udp"))?["sender"] == true);
-        let streams = streams.map(|stream| sent_here(stream) == Some(told.is_us())).collect();
+        let streams = streams.map(|stream| sent_here(stream) == Some(observer.is_local())).collect();
         let reported = report["end"][sums[0]]["seconds"].as_f64().filter(|seconds| *seconds > 0.0)?;
         let last = report["intervals"].as_array()?.last();
         let last = last.and_then(|last| last.pointer("/streams/0/end")?.as_f64()).unwrap_or(0.0);
-        // One that broke off has nothing of the other side.
-        let seconds = if report.get("error").is_some() { reported } else { told.seconds(reported, last) };
+        // A failed test has no data from the other side.
+        let seconds = if report.get("error").is_some() { reported } else { observer.seconds(reported, last) };
         (seconds > reported).then_some(Self { streams, sums, seconds, factor: reported / seconds })
     }
 
-    /// The line with these seconds, or the rate over them; `nth` counts the streams from 1.
-    fn seconds_at(&self, place: &Place<'_>, nth: usize, line: &str) -> Option<String> {
+    /// The line with the corrected seconds or rate. `nth` counts the streams from 1.
+    fn seconds_at(&self, path: &KeyPath<'_>, nth: usize, line: &str) -> Option<String> {
         let is_served = nth.checked_sub(1).and_then(|at| self.streams.get(at)) == Some(&true);
-        let key = match place.keys().as_slice() {
+        let key = match path.keys().as_slice() {
             ["end", "streams", "sender" | "udp", key] if is_served => *key,
             ["end", sum, key] if self.sums.contains(sum) => *key,
             _ => return None,
@@ -82,11 +81,11 @@ impl Served {
     }
 }
 
-/// Where in the document a line is: the keys above it, by how far they are indented, and its own.
+/// The path of a line in the document: the keys above, by their indentation, and its own.
 #[derive(Default)]
-struct Place<'d>(Vec<(usize, &'d str)>);
+struct KeyPath<'d>(Vec<(usize, &'d str)>);
 
-impl<'d> Place<'d> {
+impl<'d> KeyPath<'d> {
     fn advance(&mut self, line: &'d str) {
         let text = line.trim_start();
         let indent = line.len() - text.len();
@@ -107,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    const TIMED: Told = Told::Server { after_time: true };
+    const TIMED: EndObserver = EndObserver::Remote { after_time: true };
 
     fn side(socket: u32, sender: bool) -> Value {
         json!({ "socket": socket, "end": 1, "seconds": 1, "bytes": 1_100_000, "bits_per_second": 8_800_000.0, "sender": sender })
@@ -131,8 +130,8 @@ mod tests {
         serde_json::to_string_pretty(&report).unwrap()
     }
 
-    fn after(document: &str, told: Told) -> Value {
-        serde_json::from_str(&as_iperf3_has_it(document, told)).unwrap()
+    fn after(document: &str, observer: EndObserver) -> Value {
+        serde_json::from_str(&as_iperf3_has_it(document, observer)).unwrap()
     }
 
     /// Seconds and megabits per second.
@@ -143,24 +142,24 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_sent_took_until_it_heard_of_the_end() {
-        for (told, sender) in [(TIMED, false), (Told::Us, true)] {
-            let report = after(&report(1, 0, sender), told);
+    fn server_rate_extends_to_the_received_end() {
+        for (observer, sender) in [(TIMED, false), (EndObserver::Local, true)] {
+            let report = after(&report(1, 0, sender), observer);
             for (path, expected) in [
                 ("streams/0/sender", (1.1, 8.0)),
                 ("streams/0/receiver", (1.0, 8.8)),
                 ("sum_sent", (1.1, 8.0)),
                 ("sum_received", (1.0, 8.8)),
             ] {
-                assert_eq!(rate(&report, path), expected, "{told:?} {path}");
+                assert_eq!(rate(&report, path), expected, "{observer:?} {path}");
             }
         }
     }
 
     #[test]
-    fn of_both_directions_it_is_the_servers() {
-        for (told, sender) in [(TIMED, true), (Told::Us, false)] {
-            let report = after(&report(0, 1, sender), told);
+    fn bidirectional_test_changes_only_server_streams() {
+        for (observer, sender) in [(TIMED, true), (EndObserver::Local, false)] {
+            let report = after(&report(0, 1, sender), observer);
             for (path, seconds) in [
                 ("streams/0/sender", 1.0),
                 ("streams/1/sender", 1.1),
@@ -168,25 +167,25 @@ mod tests {
                 ("sum_sent", 1.0),
                 ("sum_sent_bidir_reverse", 1.1),
             ] {
-                assert!((rate(&report, path).0 - seconds).abs() < 1e-9, "{told:?} {path}");
+                assert!((rate(&report, path).0 - seconds).abs() < 1e-9, "{observer:?} {path}");
             }
         }
     }
 
     #[test]
-    fn what_the_client_sent_and_amounts_stay() {
+    fn client_streams_and_sized_tests_are_unchanged() {
         let sockets = |report: &Value| report["end"]["streams"][0]["sender"]["socket"].clone();
-        for (document, told) in
-            [(report(0, 0, true), TIMED), (report(1, 0, false), Told::Server { after_time: false })]
+        for (document, observer) in
+            [(report(0, 0, true), TIMED), (report(1, 0, false), EndObserver::Remote { after_time: false })]
         {
-            let report = after(&document, told);
+            let report = after(&document, observer);
             assert_eq!(rate(&report, "sum_sent"), (1.0, 8.8));
             assert_eq!(sockets(&report), 5);
         }
     }
 
     #[test]
-    fn a_document_names_this_program_and_an_iperf() {
+    fn document_has_iperf_version_and_program_name() {
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             in_our_name("{\n  \"start\": {\n    \"version\": \"riperf3 0.8.0\",\n    \"x\": 1\n  }\n}"),

@@ -1,14 +1,14 @@
-//! What a throughput test is asked for, and what it says while it runs; the same on every system.
+//! Throughput tests with the protocol of iperf3: options, events and errors.
 
 mod capture;
 mod columns;
 mod document;
-mod door;
+mod end_observer;
+mod handshake;
 mod labels;
 mod lines;
 mod run;
-mod served;
-mod silence;
+mod server_guard;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(windows, path = "windows/mod.rs")]
 mod system;
@@ -16,13 +16,13 @@ mod system;
 pub use self::capture::Outlets;
 pub use self::run::{Iperf, Started, error_document};
 
-/// A test, or a server for tests. Amounts and rates are as the user wrote them, with iperf3's suffixes.
+/// The options of a test or a server. Sizes and rates are strings with iperf3's suffixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IperfOptions {
     pub role: Role,
     pub port: u16,
     pub family: Option<Family>,
-    /// iperf3's JSON instead of its text.
+    /// Print iperf3's JSON instead of its text.
     pub json: bool,
 }
 
@@ -30,12 +30,12 @@ pub struct IperfOptions {
 pub enum Role {
     Client(Box<Test>),
     Server {
-        /// Ends after one test.
+        /// End after one test.
         one_off: bool,
     },
 }
 
-/// What the client chooses.
+/// The options of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Test {
     pub host: String,
@@ -54,7 +54,7 @@ pub struct Test {
 }
 
 impl Test {
-    /// The rate that each stream keeps to; `None` for no limit. UDP has one unless it is told otherwise.
+    /// The rate limit of each stream; `None` for no limit. UDP has a default limit.
     #[must_use]
     pub fn bits_per_second(&self) -> Option<u64> {
         match &self.bitrate {
@@ -64,15 +64,15 @@ impl Test {
     }
 }
 
-/// iperf3's own.
+/// The default of iperf3.
 const UDP_DEFAULT: u64 = 1 << 20;
 
-/// `10M` or `2.5G/8`: decimal steps, and a burst that does not matter here.
+/// `10M` or `2.5G/8`: decimal suffixes. The burst after the slash is ignored.
 fn rate_of(text: &str) -> Option<u64> {
     number_of(text.split('/').next()?, 1000.0)
 }
 
-/// `64K` or `1.5M`: binary steps.
+/// `64K` or `1.5M`: binary suffixes.
 fn size_of(text: &str) -> Option<u64> {
     number_of(text, 1024.0)
 }
@@ -90,7 +90,7 @@ fn number_of(text: &str, step: f64) -> Option<u64> {
     (number >= 0.0).then_some(number as u64)
 }
 
-/// Milliseconds between two lines of the report; 0 for none.
+/// Milliseconds between two lines of the report; 0 for no lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval(pub u32);
 
@@ -100,29 +100,29 @@ pub enum Family {
     Ipv6,
 }
 
-/// What a running test says, in the order in which it happens.
+/// The events of a running test, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The streams are connected.
     Started,
-    /// The last byte has been moved; the summary follows.
+    /// The transfer has ended. The summary follows.
     Stopped,
     /// A line of the report.
     Line(String),
-    /// A whole JSON object of the report, without the end of its last line.
+    /// A JSON object of the report, without the final newline.
     Document(String),
-    /// Of the datagrams of the whole test, how many were lost, and how many were sent.
+    /// The datagrams of the whole test.
     Datagrams { lost: u64, sent: u64 },
     /// A line for standard error.
     Message(String),
-    /// Everything was said about this test; a server waits for the next.
+    /// The report is complete. A server waits for the next test.
     Finished,
 }
 
-/// Why a test did not take place, or ended early.
+/// Why a test failed to start or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum IperfError {
-    /// What was asked for cannot be meant.
+    /// An option is invalid.
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]

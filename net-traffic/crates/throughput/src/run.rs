@@ -1,4 +1,4 @@
-//! Runs throughput tests: iperf3's protocol, which is riperf3's part, with its output turned into events.
+//! Runs throughput tests with riperf3, and converts its output to events.
 
 use std::io;
 
@@ -8,13 +8,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::capture::{Capture, Outlets};
-use super::door::Door;
-use super::served::Told;
-use super::{document, silence};
+use super::end_observer::EndObserver;
+use super::server_guard::ServerGuard;
+use super::{document, handshake};
 use crate::system::{SENDS_MANY, controls_congestion_by};
 use crate::{Event, Family, Interval, IperfError, IperfOptions, Role, Test, size_of};
 
-/// A test that was started, what it says, and where to say it.
+/// A started test, its events, and the original standard streams.
 #[derive(Debug)]
 pub struct Started {
     pub iperf: Iperf,
@@ -22,7 +22,7 @@ pub struct Started {
     pub outlets: Outlets,
 }
 
-/// A test or a server that is running. What it says is in its events, which end when it does.
+/// A running test or server. Its events end with it.
 #[derive(Debug)]
 pub struct Iperf {
     task: JoinHandle<Result<(), IperfError>>,
@@ -31,11 +31,11 @@ pub struct Iperf {
 }
 
 impl Iperf {
-    /// Starts it on the current runtime, which must have several threads. Until its events end, what this process
-    /// prints is taken for its output.
+    /// Starts the test on the current runtime, which must have several threads. Until the events end, the standard output
+    /// of this process counts as the test's.
     ///
     /// # Errors
-    /// When an option cannot be meant, or the output cannot be taken.
+    /// When an option is invalid, or the output cannot be redirected.
     pub fn start(options: &IperfOptions) -> Result<Started, IperfError> {
         let (interrupt, interrupted) = watch::channel(None);
         let peer = match &options.role {
@@ -48,35 +48,35 @@ impl Iperf {
             }
         };
         let is_server = matches!(peer, Peer::Server(..));
-        let told = match &options.role {
-            Role::Client(test) => Told::Server { after_time: test.bytes.is_none() },
-            Role::Server { .. } => Told::Us,
+        let observer = match &options.role {
+            Role::Client(test) => EndObserver::Remote { after_time: test.bytes.is_none() },
+            Role::Server { .. } => EndObserver::Local,
         };
         let failed =
             |error: io::Error| IperfError::Failed(format!("failed to take the test's output: {error}"));
-        let (capture, events) = Capture::begin(told).map_err(failed)?;
+        let (capture, events) = Capture::begin(observer).map_err(failed)?;
         let outlets = capture.outlets().map_err(failed)?;
         let task = tokio::spawn(run(peer, capture));
         Ok(Started { iperf: Self { task, interrupt, is_server }, events, outlets })
     }
 
-    /// Has it end with a summary of what was moved until now.
+    /// Ends the test with a summary of the bytes so far.
     pub fn interrupt(&self) {
-        let who = if self.is_server { "server" } else { "client" };
-        let message = format!("interrupt - the {who} has terminated by signal Interrupt(2)");
-        // Nobody is left to be interrupted: then it has ended.
+        let role = if self.is_server { "server" } else { "client" };
+        let message = format!("interrupt - the {role} has terminated by signal Interrupt(2)");
+        // Without a receiver the test has ended.
         drop(self.interrupt.send(Some(message)));
     }
 
-    /// Ends it without a summary, where an interrupt was of no avail.
+    /// Ends the test without a summary, if an interrupt had no effect.
     pub fn abandon(&self) {
         self.task.abort();
     }
 
-    /// How it ended.
+    /// Waits for the end.
     ///
     /// # Errors
-    /// When the test did not take place, or ended early.
+    /// When the test failed to start or ended early.
     pub async fn outcome(self) -> Result<(), IperfError> {
         match self.task.await {
             Ok(outcome) => outcome,
@@ -86,14 +86,14 @@ impl Iperf {
     }
 }
 
-/// The JSON that stands for a test that did not come about.
+/// The JSON document of a test that failed to start.
 #[must_use]
 pub fn error_document(message: &str) -> String {
     document::in_our_name(&riperf3::json_report::error_document(message))
 }
 
-/// The most that a socket's buffer can be asked to be, as iperf3 has it.
-const WINDOW: u64 = 512 << 20;
+/// The maximum socket buffer size of iperf3.
+const MAX_WINDOW: u64 = 512 << 20;
 
 enum Peer {
     Client { client: Box<Client>, port: u16, congestion: Option<String> },
@@ -103,7 +103,7 @@ enum Peer {
 async fn run(peer: Peer, capture: Capture) -> Result<(), IperfError> {
     let outcome = match peer {
         Peer::Client { client, port, congestion } => {
-            // riperf3 tries, and goes on without.
+            // riperf3 ignores a failure to set the algorithm.
             congestion
                 .as_deref()
                 .map_or(Ok(()), controls_congestion_by)
@@ -111,14 +111,14 @@ async fn run(peer: Peer, capture: Capture) -> Result<(), IperfError> {
             let phase = capture.phase();
             tokio::select! {
                 outcome = client.run() => outcome.map(drop).map_err(|error| explain(&error)),
-                () = silence::of_server(port, &phase) => Err(IperfError::Failed(silence::MEANING.to_owned())),
+                () = handshake::handshake_timeout(port, &phase) => Err(IperfError::Failed(handshake::MEANING.to_owned())),
             }
         }
         Peer::Server(server, port) => {
-            let door = Door::new(port, capture.phase());
+            let guard = ServerGuard::new(port, capture.phase());
             tokio::select! {
                 outcome = server.run() => outcome.map_err(|error| explain(&error)),
-                () = door.keep() => Ok(()),
+                () = guard.run() => Ok(()),
             }
         }
     };
@@ -136,14 +136,16 @@ fn client(options: &IperfOptions, test: &Test) -> Result<Client, IperfError> {
         .num_streams(*streams)
         .reverse(*reverse)
         .bidir(*bidirectional)
-        // Many datagrams in one call, where the system has one for that; a server sends them one by one.
+        // sendmmsg(2) on systems that have it. A server of riperf3 sends datagrams one by one.
         .sendmmsg(*udp && SENDS_MANY)
-        // A link that compresses would carry zeros for nothing.
+        // Not zeros: some links compress.
         .repeating_payload(true)
-        // As a stream of objects JSON tells when a test starts, too; the whole object follows.
+        // The JSON stream has an event for the start of the test. The whole document follows at the end.
         .json_stream(options.json)
         .json_stream_full_output(options.json);
-    if let Some(window) = window.as_ref().filter(|window| size_of(window).is_some_and(|size| size > WINDOW)) {
+    if let Some(window) =
+        window.as_ref().filter(|window| size_of(window).is_some_and(|size| size > MAX_WINDOW))
+    {
         return Err(IperfError::Usage(format!("-w {window}: a socket buffer has at most 512M")));
     }
     builder = with(builder, "-t", seconds.as_ref(), |builder, seconds| Ok(builder.duration(*seconds)))?;
@@ -181,7 +183,7 @@ fn version(family: Family) -> u8 {
     }
 }
 
-/// Sets what was asked for; what cannot be meant is said of its option.
+/// Sets an option if it has a value. An error names the option.
 fn with<T: ?Sized>(
     builder: ClientBuilder,
     option: &str,
@@ -206,7 +208,7 @@ fn explain(error: &RiperfError) -> IperfError {
         RiperfError::PeerDisconnected => "control socket has closed unexpectedly".to_owned(),
         RiperfError::Io(error) if is_end(error) => "control socket has closed unexpectedly".to_owned(),
         RiperfError::Protocol(what) if what.starts_with("unknown state byte") => {
-            format!("{what}: {}", silence::MEANING)
+            format!("{what}: {}", handshake::MEANING)
         }
         RiperfError::Protocol(what) => what.clone(),
         error => error.to_string(),

@@ -1,5 +1,4 @@
-//! What a throughput test takes of the system: its standard output, the sockets that it has by now, and
-//! what it can do at once.
+//! The system calls of a throughput test: redirects standard output, finds own sockets, tests congestion control.
 
 mod congestion;
 mod output;
@@ -8,5 +7,5 @@ pub(crate) mod own;
 pub(crate) use self::congestion::controls_congestion_by;
 pub(crate) use self::output::Redirected;
 
-/// Whether many datagrams can be sent in one call.
+/// Whether the system has sendmmsg(2).
 pub(crate) const SENDS_MANY: bool = true;

@@ -1,4 +1,4 @@
-//! Standard output and standard error lead elsewhere for a while.
+//! Redirects standard output and standard error.
 
 use std::fs::File;
 use std::io::{self, PipeWriter};
@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::unistd::{dup2_stderr, dup2_stdout};
 
-/// As they were before; they are so again when this is dropped.
+/// The original descriptors, which drop restores.
 pub(crate) struct Redirected {
     out: OwnedFd,
     err: OwnedFd,
@@ -22,7 +22,7 @@ impl Redirected {
         Ok(redirected)
     }
 
-    /// Where they led before.
+    /// The original streams.
     pub(crate) fn originals(&self) -> io::Result<(File, File)> {
         Ok((self.out.try_clone()?.into(), self.err.try_clone()?.into()))
     }
@@ -30,7 +30,7 @@ impl Redirected {
 
 impl Drop for Redirected {
     fn drop(&mut self) {
-        // The descriptors are open and to be replaced: neither call can fail, and nobody could be told.
+        // dup2(2) with open descriptors does not fail.
         dup2_stdout(&self.out).unwrap_or_default();
         dup2_stderr(&self.err).unwrap_or_default();
     }

@@ -1,4 +1,4 @@
-//! This process's own stream sockets, which riperf3 opened and does not hand out.
+//! Finds the stream sockets that riperf3 has opened in this process: its API does not return them.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,18 +6,18 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 
-/// Finds them.
+/// A finder of sockets.
 #[derive(Debug)]
 pub(crate) struct Sockets(());
 
 impl Sockets {
-    /// Those that are opened from here on; here it finds those before, too.
+    /// On Linux older sockets are found, too.
     pub(crate) fn from_now_on() -> Self {
         Self(())
     }
 
-    /// This process's listening socket on the port.
-    #[expect(clippy::unused_self, reason = "another system has to tell those that were there before")]
+    /// The listening socket on the port.
+    #[expect(clippy::unused_self, reason = "Windows excludes the handles that were open before")]
     pub(crate) fn listener(&self, port: u16) -> Option<TcpListener> {
         own_sockets().into_iter().find_map(|socket| {
             let listens = getsockopt(&socket, sockopt::AcceptConn).ok()?;
@@ -26,8 +26,8 @@ impl Sockets {
         })
     }
 
-    /// This process's connections that the server accepted on the port.
-    #[expect(clippy::unused_self, reason = "as before")]
+    /// The connections that the server has accepted on the port.
+    #[expect(clippy::unused_self, reason = "as above")]
     pub(crate) fn connections(&self, port: u16) -> Vec<(SocketAddr, TcpStream)> {
         let accepted = |socket: OwnedFd| {
             let stream = TcpStream::from(socket);
@@ -38,14 +38,13 @@ impl Sockets {
     }
 }
 
-/// Whether a connection of this process to that port stands.
+/// Whether this process has a connection to the port.
 pub(crate) fn is_connected_to(port: u16) -> bool {
     let is_peer = |socket| TcpStream::from(socket).peer_addr().is_ok_and(|peer| peer.port() == port);
     own_sockets().into_iter().any(is_peer)
 }
 
-/// Duplicates of all stream sockets of this process: what is done with one of them is done with that socket, whatever
-/// its number stands for by then.
+/// Duplicates of all stream sockets of this process. A duplicate stays valid when the original descriptor is reused.
 fn own_sockets() -> Vec<OwnedFd> {
     let Ok(entries) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
@@ -53,7 +52,7 @@ fn own_sockets() -> Vec<OwnedFd> {
 }
 
 fn duplicate(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: it is used for one call, which answers EBADF for a number that is not open any more.
+    // SAFETY: the descriptor is used for one dup(2), which fails with EBADF if it is closed.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     borrowed.try_clone_to_owned().ok()
 }

@@ -1,4 +1,4 @@
-//! Standard output and standard error lead elsewhere for a while.
+//! Redirects standard output and standard error.
 
 use std::fs::File;
 use std::io::{self, PipeWriter};
@@ -7,16 +7,16 @@ use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Console::{STD_ERROR_HANDLE, STD_HANDLE, STD_OUTPUT_HANDLE, SetStdHandle};
 
-/// As they were before; they are so again when this is dropped. The library asks for its output's handle each time.
+/// The original handles, which drop restores. Rust's standard library calls `GetStdHandle` for each write.
 pub(crate) struct Redirected {
     out: OwnedHandle,
     err: OwnedHandle,
     raw: [HANDLE; 2],
-    /// Open as long as anybody may write there.
+    /// Open while they are the standard handles.
     pipes: [PipeWriter; 2],
 }
 
-// SAFETY: the two handles are this process's standard ones, which are open for all its threads until it ends.
+// SAFETY: the two raw handles are the standard handles of this process, which all threads may use until its end.
 unsafe impl Send for Redirected {}
 
 impl Redirected {
@@ -28,12 +28,12 @@ impl Redirected {
             pipes: [to_out, to_err],
         };
         let [to_out, to_err] = &redirected.pipes;
-        lead(STD_OUTPUT_HANDLE, to_out.as_raw_handle())?;
-        lead(STD_ERROR_HANDLE, to_err.as_raw_handle())?;
+        redirect(STD_OUTPUT_HANDLE, to_out.as_raw_handle())?;
+        redirect(STD_ERROR_HANDLE, to_err.as_raw_handle())?;
         Ok(redirected)
     }
 
-    /// Where they led before.
+    /// The original streams.
     pub(crate) fn originals(&self) -> io::Result<(File, File)> {
         Ok((self.out.try_clone()?.into(), self.err.try_clone()?.into()))
     }
@@ -42,13 +42,13 @@ impl Redirected {
 impl Drop for Redirected {
     fn drop(&mut self) {
         let [out, err] = self.raw;
-        // Nobody could be told.
-        drop(lead(STD_OUTPUT_HANDLE, out));
-        drop(lead(STD_ERROR_HANDLE, err));
+        // A failure cannot be reported here.
+        drop(redirect(STD_OUTPUT_HANDLE, out));
+        drop(redirect(STD_ERROR_HANDLE, err));
     }
 }
 
-fn lead(which: STD_HANDLE, to: HANDLE) -> io::Result<()> {
-    // SAFETY: the handle is open, and stays so until another one is set.
+fn redirect(which: STD_HANDLE, to: HANDLE) -> io::Result<()> {
+    // SAFETY: the handle is open, and stays open until another one is set.
     if unsafe { SetStdHandle(which, to) } == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
-//! This process's own stream sockets, which riperf3 opened and does not hand out.
+//! Finds the stream sockets that riperf3 has opened in this process: its API does not return them.
 //!
-//! A system that lists them is not to be had: each number that may be a handle's is tried. Of those that were open before,
-//! none is touched: a pipe that somebody waits at would have us wait as well.
+//! Windows cannot list a process's handles, so that every candidate value is probed. Handles that were open before the
+//! test are skipped: querying a pipe in use would block.
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,31 +18,31 @@ use net_traffic_snapshot::State;
 use net_traffic_windows::ip_helper;
 use net_traffic_windows::size;
 
-/// Finds them.
+/// A finder of sockets.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    /// The numbers of all handles that were there before.
+    /// The handles that were open before the test.
     before: HashSet<usize>,
 }
 
 impl Sockets {
-    /// Those that are opened from here on.
+    /// Finds sockets that are opened after this call.
     pub(crate) fn from_now_on() -> Self {
         Self { before: handles().collect() }
     }
 
-    /// This process's listening socket on the port.
+    /// The listening socket on the port.
     pub(crate) fn listener(&self, port: u16) -> Option<TcpListener> {
         self.all().into_iter().find_map(|socket| {
             let listens = option(&socket, SO_ACCEPTCONN)? != 0;
             let listener = TcpListener::from(socket);
             let is_it = listens && listener.local_addr().ok()?.port() == port;
-            // It may not be told to the duplicate that its original does not.
+            // A duplicate may not inherit the nonblocking mode.
             (is_it && listener.set_nonblocking(true).is_ok()).then_some(listener)
         })
     }
 
-    /// This process's connections that the server accepted on the port.
+    /// The connections that the server has accepted on the port.
     pub(crate) fn connections(&self, port: u16) -> Vec<(SocketAddr, TcpStream)> {
         let accepted = |socket: OwnedSocket| {
             let stream = TcpStream::from(socket);
@@ -52,17 +52,16 @@ impl Sockets {
         self.all().into_iter().filter_map(accepted).collect()
     }
 
-    /// Duplicates of them: what is done with one of them is done with that socket, whatever its number stands for by
-    /// then.
+    /// Duplicates of the sockets. A duplicate stays valid when the original handle is reused.
     fn all(&self) -> Vec<OwnedSocket> {
-        // Listed before any is made: a duplicate has a number, too.
+        // The list is complete before the first duplicate, which has a handle, too.
         let new: Vec<usize> = handles().filter(|handle| !self.before.contains(handle)).collect();
         let sockets = new.into_iter().filter_map(duplicate);
         sockets.filter(|socket| option(socket, SO_TYPE) == Some(SOCK_STREAM)).collect()
     }
 }
 
-/// Whether a connection of this process to that port stands.
+/// Whether this process has a connection to the port.
 pub(crate) fn is_connected_to(port: u16) -> bool {
     let entries = ip_helper::read(SocketFilter { udp: false, ..SocketFilter::default() }).unwrap_or_default();
     let own = std::process::id();
@@ -73,39 +72,39 @@ pub(crate) fn is_connected_to(port: u16) -> bool {
     })
 }
 
-/// The numbers of all handles: multiples of four, and low ones are used again first.
+/// All open handles. Handles are multiples of four, and Windows reuses low values first.
 fn handles() -> impl Iterator<Item = usize> {
     const STEP: usize = 4;
     const SPARE: usize = 1024;
     let mut count = 0;
-    // SAFETY: the handle stands for this process; the count is writable.
+    // SAFETY: the pseudo handle of this process is valid; the count is writable.
     let done = unsafe { GetProcessHandleCount(GetCurrentProcess(), &raw mut count) };
     let count = if done == 0 { 0 } else { usize::try_from(count).unwrap_or(0) };
     (1..=count + SPARE).map(|number| number * STEP).filter(|handle| is_open(*handle))
 }
 
-/// Asks nothing of what the handle stands for.
+/// Whether the handle is open. The query does not access the object.
 fn is_open(handle: usize) -> bool {
     let raw: HANDLE = std::ptr::without_provenance_mut(handle);
     let mut flags = 0;
-    // SAFETY: any number may be asked for; the flags are writable.
+    // SAFETY: the call fails for values that are no handles; the flags are writable.
     unsafe { GetHandleInformation(raw, &raw mut flags) != 0 }
 }
 
 fn duplicate(handle: usize) -> Option<OwnedSocket> {
     let raw = RawSocket::try_from(handle).ok()?;
-    // SAFETY: it is used for one call, which is refused for what is no socket.
+    // SAFETY: the value is used for one duplication, which fails if it is no socket.
     let borrowed = unsafe { BorrowedSocket::borrow_raw(raw) };
     borrowed.try_clone_to_owned().ok()
 }
 
-/// An option that is a number.
+/// Reads an integer option.
 fn option(socket: &OwnedSocket, which: i32) -> Option<i32> {
     let raw = SOCKET::try_from(socket.as_raw_socket()).ok()?;
     let mut value = 0_i32;
     let mut length = i32::try_from(size::<i32>()).ok()?;
     let into = (&raw mut value).cast();
-    // SAFETY: the socket is open; the value is writable and as large as said.
+    // SAFETY: the socket is open; the value is writable and has `length` octets.
     let failed = unsafe { getsockopt(raw, SOL_SOCKET, which, into, &raw mut length) };
     (failed == 0).then_some(value)
 }
@@ -117,14 +116,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_are_found_that_were_opened_afterwards_and_no_others() {
+    fn only_sockets_opened_afterwards_are_found() {
         let before = TcpListener::bind("127.0.0.1:0").unwrap();
         let sockets = Sockets::from_now_on();
         let after = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
         assert!(sockets.listener(port(&before)).is_none());
         let found = sockets.listener(port(&after)).unwrap();
-        // One that waits is taken by whoever asks first; then nobody is there to wait for.
+        // The duplicate accepts the connection without blocking, and then has none left.
         let mut client = TcpStream::connect(after.local_addr().unwrap()).unwrap();
         let mut taken = loop {
             if let Ok((taken, _)) = found.accept() {
@@ -134,10 +133,10 @@ mod tests {
         assert!(found.accept().is_err());
         let peer = client.local_addr().unwrap();
         let connections = sockets.connections(port(&after));
-        // The server's end and the duplicate of its listener, which has no peer or is one itself.
+        // The server's socket, and possibly duplicates.
         assert!(connections.len() <= 3, "{connections:?}");
         let (_, connection) = connections.into_iter().find(|(known, _)| *known == peer).unwrap();
-        // Letting go of a duplicate is not an end; what is done with it is done with the socket.
+        // Closing a duplicate does not close the socket. A shutdown of a duplicate shuts the socket down.
         drop(found);
         taken.set_nonblocking(false).unwrap();
         taken.write_all(b"answer").unwrap();

@@ -1,7 +1,7 @@
-//! Keeps a server serving: answers who comes while a test runs, and ends handshakes that go nowhere.
+//! Keeps a server available: rejects clients during a test, and ends stalled handshakes.
 //!
-//! riperf3 listens alone and waits for ever, for a cookie as for parameters. Its sockets are this process's, so
-//! they can be used from here.
+//! riperf3 accepts no client during a test, and waits without a timeout for the cookie and the parameters. Its sockets
+//! belong to this process, so that this module can use them.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,35 +14,35 @@ use tokio::time::{Instant, interval, timeout};
 use super::capture::Phase;
 use crate::system::own::Sockets;
 
-/// Looks after the server on one port.
-pub(super) struct Door {
+/// Guards the server on one port.
+pub(super) struct ServerGuard {
     port: u16,
     phase: Phase,
     sockets: Sockets,
     /// The server's own listening socket, once it has one.
     listener: Option<TcpListener>,
-    /// When each connection was first seen that is not part of a running test.
+    /// The first sighting of each connection outside a test.
     waiting: HashMap<SocketAddr, Instant>,
 }
 
-const PACE: Duration = Duration::from_millis(100);
-/// How long a client may take from connecting to its first data.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The maximum time from the connection to the start of the test.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// iperf3's `ACCESS_DENIED`, which its client prints as "the server is busy".
 const ACCESS_DENIED: u8 = 0xff;
 const COOKIE: usize = 37;
-/// How long a client that is sent away may take for its cookie, and to go.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a rejected client may take to send its cookie and to close.
+const REJECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-impl Door {
-    /// To be made before the server opens anything.
+impl ServerGuard {
+    /// To be called before the server opens its sockets.
     pub(super) fn new(port: u16, phase: Phase) -> Self {
         Self { port, phase, sockets: Sockets::from_now_on(), listener: None, waiting: HashMap::new() }
     }
 
-    /// Never returns.
-    pub(super) async fn keep(mut self) {
-        let mut ticks = interval(PACE);
+    /// Guards the server. Never returns.
+    pub(super) async fn run(mut self) {
+        let mut ticks = interval(POLL_INTERVAL);
         loop {
             ticks.tick().await;
             if self.listener.is_none() {
@@ -50,41 +50,43 @@ impl Door {
             }
             if self.phase.is_running() {
                 self.waiting.clear();
-                self.send_away();
+                self.reject_busy();
             } else {
-                self.end_stuck_handshakes();
+                self.end_stalled_handshakes();
             }
         }
     }
 
-    /// All streams of the running test are connected: whoever comes now is somebody else.
-    fn send_away(&self) {
+    /// Rejects waiting clients. All streams of the running test are connected, so that a new connection is another
+    /// client's.
+    fn reject_busy(&self) {
         let Some(listener) = &self.listener else { return };
-        // The socket does not block: this ends when nobody waits.
+        // The socket is nonblocking: the loop ends when no connection waits.
         while let Ok((client, _)) = listener.accept() {
             tokio::spawn(async move {
-                // Whether it hears why is its own affair.
-                drop(timeout(FAREWELL, refuse(client)).await);
+                // A client that does not read the reply changes nothing.
+                drop(timeout(REJECT_TIMEOUT, reject(client)).await);
             });
         }
     }
 
-    fn end_stuck_handshakes(&mut self) {
+    fn end_stalled_handshakes(&mut self) {
         let now = Instant::now();
         let connections = self.sockets.connections(self.port);
         self.waiting.retain(|peer, _| connections.iter().any(|(known, _)| known == peer));
         for (peer, connection) in connections {
             let since = *self.waiting.entry(peer).or_insert(now);
-            if now.duration_since(since) >= HANDSHAKE {
-                // One that is gone by itself needs no shutdown.
+            if now.duration_since(since) >= HANDSHAKE_TIMEOUT {
+                // A connection that has just ended needs no shutdown.
                 drop(connection.shutdown(Shutdown::Both));
             }
         }
     }
 }
 
-/// A connection with unread data would be reset when it is closed, and the answer be lost: it is read first.
-async fn refuse(client: TcpStream) -> io::Result<()> {
+/// Replies `ACCESS_DENIED`. The cookie is read first: closing a connection with unread data resets it, and the reply is
+/// lost.
+async fn reject(client: TcpStream) -> io::Result<()> {
     client.set_nonblocking(true)?;
     let mut client = tokio::net::TcpStream::from_std(client)?;
     client.read_exact(&mut [0; COOKIE]).await?;
