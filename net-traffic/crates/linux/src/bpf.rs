@@ -181,7 +181,7 @@ pub fn program_stats(program: BorrowedFd<'_>) -> io::Result<ProgramStats> {
     }
     // SAFETY: zero is a value of each of its members: they are numbers.
     let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
-    let length = size_of::<bpf_prog_info>() as u32;
+    let length = u32::try_from(size_of::<bpf_prog_info>()).unwrap_or(u32::MAX);
     // An older kernel has a shorter struct and leaves the rest as it is.
     let attr = GetInfo { fd: program.as_raw_fd(), length, info: (&raw mut info) as u64 };
     // SAFETY: `attr` and `info` live until the call returns; the length is that of `info`.

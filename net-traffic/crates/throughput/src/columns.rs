@@ -46,30 +46,30 @@ impl Columns {
             return None;
         };
         let (from, to) = period.split_once('-')?;
-        let side = more.last();
-        let served = if side == Some(&"sender") && self.server_sends(&role, observer) {
+        let rest = more.last();
+        let served = if rest == Some(&"sender") && self.server_sends(&role, observer) {
             self.until_end_received(to, rate, rate_unit, observer)
         } else {
             None
         };
-        if side != Some(&"sender") && side != Some(&"receiver") {
+        if rest != Some(&"sender") && rest != Some(&"receiver") {
             self.last = to.parse().ok()?;
         }
         let (to, rate, rate_unit) =
             served.unwrap_or_else(|| (to.to_owned(), (*rate).to_owned(), (*rate_unit).to_owned()));
         let more = match more {
-            [jitter, "ms", counts, _, side @ ..] => {
-                format!("  {jitter:>5} ms  {counts} ({}%)  {}", lost(counts)?, side.join(" "))
+            [jitter, "ms", counts, _, rest @ ..] => {
+                format!("  {jitter:>5} ms  {counts} ({}%)  {}", lost(counts)?, rest.join(" "))
             }
-            [sent, side @ ..] if self.has_datagrams && is_count(sent) => {
+            [sent, rest @ ..] if self.has_datagrams && is_count(sent) => {
                 let pad = if role.is_empty() { "" } else { NO_JITTER };
-                format!("  {pad}{sent}  {}", side.join(" "))
+                format!("  {pad}{sent}  {}", rest.join(" "))
             }
-            [again, window, unit, side @ ..] if is_count(again) => {
-                format!("  {again:>3}   {window:>4} {unit}       {}", side.join(" "))
+            [again, window, unit, rest @ ..] if is_count(again) => {
+                format!("  {again:>3}   {window:>4} {unit}       {}", rest.join(" "))
             }
-            [again, side @ ..] if is_count(again) => format!("  {again:>3}             {}", side.join(" ")),
-            side => format!("{NO_NUMBERS}{}", side.join(" ")),
+            [again, rest @ ..] if is_count(again) => format!("  {again:>3}             {}", rest.join(" ")),
+            rest => format!("{NO_NUMBERS}{}", rest.join(" ")),
         };
         Some(format!(
             "[{id:>3}]{role} {from:>6}-{to:<6} sec  {size:>4} {size_unit}  {rate:>4} {rate_unit}{more}"

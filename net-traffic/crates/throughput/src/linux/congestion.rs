@@ -1,4 +1,4 @@
-//! Tests whether a socket may use a congestion control algorithm (TCP_CONGESTION,
+//! Tests whether a socket may use a congestion control algorithm (`TCP_CONGESTION`,
 //! <https://man7.org/linux/man-pages/man7/tcp.7.html>).
 
 use std::ffi::OsString;
