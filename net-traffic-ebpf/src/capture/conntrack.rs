@@ -40,20 +40,24 @@ const IP_CT_RELATED: u64 = 1;
 const IP_CT_IS_REPLY: u64 = 3;
 const IP_CT_RELATED_REPLY: u64 = 4;
 
-/// The flow of a packet that leaves as its sender sent it; `None` if no translation is known.
+/// Changes the flow of a packet that leaves to the flow as its sender sent it; false if no translation is known.
+///
+/// The result is no `Option`: the compiler copies the flow of a `None`, and the verifier refuses uninitialised registers.
 #[inline(always)]
-pub(crate) fn as_sent(skb: Skb, flow: &Flow) -> Option<Flow> {
+pub(crate) fn undo(skb: Skb, flow: &mut Flow) -> bool {
     let at = offset!(nfct);
     if at == ABSENT {
         // A reply of the connection is delivered to the sender of this packet.
-        return as_delivered(&flow.reversed()).map(|delivered| delivered.reversed());
+        let Some(delivered) = as_delivered(&flow.reversed()) else { return false };
+        *flow = delivered.reversed();
+        return true;
     }
     // SAFETY: the context's value is the address of the `struct sk_buff`, which has this member.
     let entry: u64 = unsafe { Untyped::read(skb.as_ptr(), at) };
     let info = entry & NFCT_INFOMASK;
     // A packet that is related to a connection, such as an ICMP error, is not of its flow.
     if entry & !NFCT_INFOMASK == 0 || info == IP_CT_RELATED || info == IP_CT_RELATED_REPLY {
-        return None;
+        return false;
     }
     let direction = if info >= IP_CT_IS_REPLY { NEXT_TUPLE } else { 0 };
     let from = (entry & !NFCT_INFOMASK) + u64::from(offset!(nf_tuple)) + direction;
@@ -62,12 +66,12 @@ pub(crate) fn as_sent(skb: Skb, flow: &Flow) -> Option<Flow> {
     let tuple = unsafe {
         let size = size_of::<Tuple>() as u32;
         if bpf_probe_read_kernel(tuple.as_mut_ptr().cast(), size, from as *const c_void) != 0 {
-            return None;
+            return false;
         }
         tuple.assume_init()
     };
     if tuple.protocol != flow.protocol {
-        return None;
+        return false;
     }
     let (source_port, destination_port) = match tuple.protocol {
         TCP | UDP => (tuple.source_port, tuple.destination_port),
@@ -80,7 +84,9 @@ pub(crate) fn as_sent(skb: Skb, flow: &Flow) -> Option<Flow> {
         let (source, destination) = ([tuple.source[0], 0, 0, 0], [tuple.destination[0], 0, 0, 0]);
         Flow { source, destination, source_port, destination_port, ..*flow }
     };
-    if sent == *flow { None } else { Some(sent) }
+    let is_translated = sent != *flow;
+    *flow = sent;
+    is_translated
 }
 
 /// The flow of a packet that arrives as its receiver gets it; `None` if no translation is known.

@@ -118,8 +118,8 @@ pub(crate) fn cache_sender(skb: Skb, now_ns: u64) {
 /// Where the sockets are not found, the owner is the one cached for the flow.
 #[inline(always)]
 fn of_forwarded(skb: Skb, flow: &Flow) -> ProcessKey {
-    let translated = if are_peers_known() { conntrack::as_sent(skb, flow) } else { None };
-    let sent = translated.unwrap_or(*flow);
+    let mut sent = *flow;
+    let is_translated = are_peers_known() && conntrack::undo(skb, &mut sent);
     let ifindex = skb.ifindex();
     if sent.source == flow.source
         && let Some(netns) = netns_of(flow.destination, flow, ifindex)
@@ -137,9 +137,9 @@ fn of_forwarded(skb: Skb, flow: &Flow) -> ProcessKey {
     };
     let owner = if sender == UNOWNED { cached(&sent) } else { sender };
     if owner == UNOWNED {
-        return if translated.is_some() { cached(flow) } else { UNOWNED };
+        return if is_translated { cached(flow) } else { UNOWNED };
     }
-    if translated.is_some() {
+    if is_translated {
         conntrack::store(flow, &sent);
     }
     if may_lose_its_socket(flow) {
