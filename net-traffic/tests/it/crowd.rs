@@ -79,7 +79,7 @@ fn resident_kb(pid: u32) -> u64 {
 /// A process that holds connections open.
 struct Holder {
     child: Child,
-    said: BufReader<ChildStdout>,
+    messages: BufReader<ChildStdout>,
 }
 
 impl Holder {
@@ -94,8 +94,8 @@ impl Holder {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
-        let mut holder = Self { child, said };
+        let messages = BufReader::new(child.stdout.take().unwrap());
+        let mut holder = Self { child, messages };
         holder.wait_for("open");
         holder
     }
@@ -110,7 +110,7 @@ impl Holder {
         let mut line = String::new();
         while !line.ends_with(&format!("{word}\n")) {
             line.clear();
-            assert!(self.said.read_line(&mut line).unwrap() > 0, "no '{word}' came");
+            assert!(self.messages.read_line(&mut line).unwrap() > 0, "no '{word}' came");
         }
     }
 }

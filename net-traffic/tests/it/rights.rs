@@ -42,11 +42,11 @@ fn doctor_lists_each_slot_once_with_remedy() {
 fn commands_without_rights_name_them_or_run() {
     for line in ["run -- true", "top -c 1 --tier tp-btf", "bandwidth -c 1 --xdp", "capture -c 1 -i lo"] {
         let output = without_rights(line);
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(3), "{line}: {said}");
+        let messages = stderr(&output);
+        assert_eq!(output.status.code(), Some(3), "{line}: {messages}");
         assert!(
-            output.stdout.is_empty() && said.contains("CAP_BPF") && said.contains("setcap"),
-            "{line}: {said}"
+            output.stdout.is_empty() && messages.contains("CAP_BPF") && messages.contains("setcap"),
+            "{line}: {messages}"
         );
     }
     for line in ["--json", "top --json -c 1", "bandwidth --json -c 1"] {

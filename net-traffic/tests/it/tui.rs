@@ -258,7 +258,7 @@ fn silent_name_server_delays_no_frame() {
     ));
     terminal.wait_for("END OF RECORDING");
     terminal.wait("nobody was asked", |_| fs::read_to_string(asked.path()).unwrap().contains("asked"));
-    // Every key has its effect before one name request times out.
+    // Every key has its effect before one name request times out, which takes 5 x 30 s.
     let begin = Instant::now();
     for (key, seen) in
         [("Tab", "Processes 5"), ("4", "Destinations 5"), ("?", "Loss ledger"), ("Escape", "by rate")]
@@ -268,7 +268,7 @@ fn silent_name_server_delays_no_frame() {
     }
     terminal.press("q");
     terminal.wait_until_given_back();
-    assert!(begin.elapsed() < Duration::from_secs(20), "it took {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(120), "it took {:?}", begin.elapsed());
 }
 
 /// Whether this line of shell succeeds in new namespaces.
@@ -353,8 +353,8 @@ fn panic_restores_terminal() {
         ));
         terminal.wait_for("was the screen taken");
         terminal.wait_until_given_back();
-        let said = fs::read_to_string(log.path()).unwrap();
-        assert!(said.contains("something went wrong while drawing"), "{said}");
+        let messages = fs::read_to_string(log.path()).unwrap();
+        assert!(messages.contains("something went wrong while drawing"), "{messages}");
         terminal.type_line("clear");
     }
 }

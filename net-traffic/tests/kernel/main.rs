@@ -12,8 +12,8 @@ use net_traffic_selftest::traffic::{cases, run_worker_if_requested};
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     // The worker processes are this program too.
-    let told = suite::act_if_told().or_else(|| run_worker_if_requested(cases()));
-    told.unwrap_or_else(suite::run)
+    let worker = suite::run_role_if_requested().or_else(|| run_worker_if_requested(cases()));
+    worker.unwrap_or_else(suite::run)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -12,7 +12,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 
 use net_traffic_testing::wait_until;
 
-use super::stage::{Running, Stage, has, net_traffic, text_of};
+use super::network::{Running, TestNetwork, has, net_traffic, text_of};
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
@@ -91,11 +91,11 @@ fn pcapng_file_has_all_known_metadata() {
     if !has("tshark") || !has("ping") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
-    let file = stage.path("a.pcapng");
+    let Some(network) = TestNetwork::new() else { return };
+    let file = network.path("a.pcapng");
     let filter = "udp dst port 7000 or icmp[0] = 8";
     let arguments = ["-i", "va", "-s", "200", "--direction", "out", "-w", file.to_str().unwrap(), filter];
-    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    let capture = Running::start(&network, "capture", net_traffic(&arguments));
     let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
     socket.send_to(b"first", "10.9.0.2:7000").unwrap();
     socket.send_to(&[7; 1000], "10.9.0.2:7000").unwrap();
@@ -109,15 +109,15 @@ fn pcapng_file_has_all_known_metadata() {
     ping.kill().unwrap();
     ping.wait().unwrap();
     capture.signal(Signal::SIGUSR1);
-    wait_until("the statistics", || capture.said().contains("received by filter"));
+    wait_until("the statistics", || capture.messages().contains("received by filter"));
     socket.send_to(b"last", "10.9.0.2:7000").unwrap();
-    let (status, said) = capture.end(Signal::SIGINT);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, messages) = capture.end(Signal::SIGINT);
+    assert_eq!(status, Some(0), "{messages}");
 
     let blocks = blocks(&file);
     let kinds: Vec<u32> = blocks.iter().map(|block| block.kind).collect();
-    assert!(kinds.len() >= 9 && kinds.starts_with(&[SECTION, INTERFACE, PACKET]), "{kinds:?}: {said}");
-    assert!(kinds.ends_with(&[STATISTICS, PACKET, STATISTICS]), "{kinds:?}: {said}");
+    assert!(kinds.len() >= 9 && kinds.starts_with(&[SECTION, INTERFACE, PACKET]), "{kinds:?}: {messages}");
+    assert!(kinds.ends_with(&[STATISTICS, PACKET, STATISTICS]), "{kinds:?}: {messages}");
     check_beginning(&blocks[0], &blocks[1], filter);
     let packets: Vec<&Block> = blocks.iter().filter(|block| block.kind == PACKET).collect();
     assert_eq!(packets.len() + 4, blocks.len(), "{kinds:?}");

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use net_traffic_testing::wait_until;
 
-use super::stage::{PEER, Running, Stage, has, net_traffic, number, numbers, run, text_of};
+use super::network::{PEER, Running, TestNetwork, has, net_traffic, number, numbers, run, text_of};
 
 /// Sends echo requests until drop.
 struct Pinging(Child);
@@ -27,10 +27,10 @@ impl Drop for Pinging {
 /// Captures ten packets while both processes send.
 fn ten(flags: &[&str]) -> (String, String) {
     let output = net_traffic(&[&["-i", "va", "-c", "10", "icmp"], flags].concat()).output().unwrap();
-    let said = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert_eq!(numbers(&said).0, 10, "{said}");
-    (text_of(&output), said)
+    let messages = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{messages}");
+    assert_eq!(numbers(&messages).0, 10, "{messages}");
+    (text_of(&output), messages)
 }
 
 fn all_of(text: &str, pid: u32) {
@@ -43,14 +43,14 @@ fn pid_selects_one_process() {
     if !has("ping") {
         return;
     }
-    let Some(_stage) = Stage::set() else { return };
+    let Some(_network) = TestNetwork::new() else { return };
     // Both processes started before the capture.
     let (one, other) = (Pinging::start(Command::new("ping")), Pinging::start(Command::new("ping")));
     for pid in [one.0.id(), other.0.id()] {
-        let (text, said) = ten(&["--pid", &pid.to_string()]);
+        let (text, messages) = ten(&["--pid", &pid.to_string()]);
         all_of(&text, pid);
         // The filter did not accept the other's packets.
-        assert!(number(&said, "received by filter") < 30, "{said}");
+        assert!(number(&messages, "received by filter") < 30, "{messages}");
     }
 }
 
@@ -59,8 +59,8 @@ fn process_name_selects_one_process() {
     if !has("ping") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
-    let other = stage.path("pong");
+    let Some(network) = TestNetwork::new() else { return };
+    let other = network.path("pong");
     let ping = Command::new("sh").args(["-c", "command -v ping"]).output().unwrap();
     std::fs::copy(text_of(&ping).trim(), &other).unwrap();
     let (one, other) = (Pinging::start(Command::new("ping")), Pinging::start(Command::new(&other)));
@@ -73,7 +73,7 @@ fn uid_selects_one_user() {
     if !has("ping") || !has("setpriv") {
         return;
     }
-    let Some(_stage) = Stage::set() else { return };
+    let Some(_network) = TestNetwork::new() else { return };
     let mut other = Command::new("setpriv");
     other.args(["--reuid=65534", "--inh-caps=+net_raw", "--ambient-caps=+net_raw", "ping"]);
     let (root, nobody) = (Pinging::start(Command::new("ping")), Pinging::start(other));
@@ -90,7 +90,7 @@ fn direction_selects_one_direction() {
     if !has("ping") {
         return;
     }
-    let Some(_stage) = Stage::set() else { return };
+    let Some(_network) = TestNetwork::new() else { return };
     let _pinging = Pinging::start(Command::new("ping"));
     assert!(ten(&["--direction", "out"]).0.lines().all(|line| line.contains("echo request")));
     assert!(ten(&["--direction", "in"]).0.lines().all(|line| line.contains("echo reply")));
@@ -101,13 +101,13 @@ fn netns_option_captures_in_other_namespace() {
     if !has("ping") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     let _pinging = Pinging::start(Command::new("ping"));
-    let peer = stage.peer_pid().to_string();
+    let peer = network.peer_pid().to_string();
     // In that namespace the requests are received packets.
     let output = net_traffic(&["-i", "vb", "-c", "4", "--netns", &peer, "icmp"]).output().unwrap();
-    let said = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!((output.status.code(), numbers(&said).0), (Some(0), 4), "{said}");
+    let messages = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!((output.status.code(), numbers(&messages).0), (Some(0), 4), "{messages}");
     assert!(text_of(&output).contains("IP 10.9.0.1 > 10.9.0.2: ICMP echo request"), "{}", text_of(&output));
     for (netns, status) in [("4194999", 2), ("/nonexistent", 2)] {
         let output = net_traffic(&["-i", "vb", "--netns", netns]).output().unwrap();
@@ -120,11 +120,11 @@ fn broadcast_filter_uses_interface_netmask() {
     if !has("ping") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
-    let file = stage.path("lines");
+    let Some(network) = TestNetwork::new() else { return };
+    let file = network.path("lines");
     let mut command = net_traffic(&["-i", "va", "ip broadcast"]);
     command.stdout(std::fs::File::create(&file).unwrap());
-    let capture = Running::start(&stage, "capture", command);
+    let capture = Running::start(&network, "capture", command);
     let socket = std::net::UdpSocket::bind("10.9.0.1:0").unwrap();
     socket.set_broadcast(true).unwrap();
     for address in ["10.9.0.255", "10.9.0.2", "255.255.255.255", "10.9.0.254"] {
@@ -132,19 +132,19 @@ fn broadcast_filter_uses_interface_netmask() {
     }
     let lines = || std::fs::read_to_string(&file).unwrap().lines().count();
     wait_until("both are shown", || lines() >= 2);
-    let (status, said) = capture.end(Signal::SIGINT);
-    assert_eq!((status, numbers(&said).0), (Some(0), 2), "{said}");
+    let (status, messages) = capture.end(Signal::SIGINT);
+    assert_eq!((status, numbers(&messages).0), (Some(0), 2), "{messages}");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains("> 10.9.0.255.7000") && text.contains("> 255.255.255.255.7000"), "{text}");
 }
 
 #[test]
 fn filter_matching_nothing_warns() {
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     let mut command = net_traffic(&["-i", "va", "tcp and udp"]);
     command.stdout(Stdio::null());
-    let capture = Running::start(&stage, "capture", command);
-    assert!(capture.said().contains("the filter can match no packet"), "{}", capture.said());
+    let capture = Running::start(&network, "capture", command);
+    assert!(capture.messages().contains("the filter can match no packet"), "{}", capture.messages());
     assert_eq!(capture.end(Signal::SIGINT).0, Some(0));
 }
 
@@ -153,7 +153,7 @@ fn capture_without_rights_names_rights_and_remedy() {
     if !has("setpriv") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     // A directory where every user can run the copy.
     let program = std::env::temp_dir().join(format!("net-traffic-{}", std::process::id()));
     std::fs::copy(net_traffic(&[]).get_program(), &program).unwrap();
@@ -163,12 +163,12 @@ fn capture_without_rights_names_rights_and_remedy() {
         .args(["capture", "-i", "lo"])
         .output();
     std::fs::remove_file(&program).unwrap();
-    drop(stage);
+    drop(network);
     let output = output.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(3), "{said}");
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{messages}");
     for word in ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_NET_RAW", "setcap cap_"] {
-        assert!(said.contains(word), "{word}: {said}");
+        assert!(messages.contains(word), "{word}: {messages}");
     }
 }
 
@@ -177,17 +177,17 @@ fn xdp_captures_packets_dropped_later() {
     if !has("ping") || !has("nft") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     let rules = "table netdev t { chain c { type filter hook ingress device va priority 0; icmp type echo-reply drop; }; }";
     run("nft", &[rules]);
-    let file = stage.path("a.pcap");
+    let file = network.path("a.pcap");
     let arguments = ["-i", "va", "--xdp", "-w", file.to_str().unwrap(), "icmp[0] = 0 and len > 1000"];
-    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    let capture = Running::start(&network, "capture", net_traffic(&arguments));
     let lost =
         Command::new("ping").args(["-n", "-c", "3", "-i", "0.05", "-W", "1", "-s", "1200", PEER]).output();
     assert!(text_of(&lost.unwrap()).contains("0 received"), "the rule does not drop");
-    let (status, said) = capture.end(Signal::SIGINT);
-    assert_eq!((status, numbers(&said)), (Some(0), (3, 3, 0)), "{said}");
+    let (status, messages) = capture.end(Signal::SIGINT);
+    assert_eq!((status, numbers(&messages)), (Some(0), (3, 3, 0)), "{messages}");
     let text = text_of(&net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap());
     assert_eq!(text.matches("ICMP echo reply").count(), 3, "{text}");
     let left = Command::new("ip").args(["-details", "link", "show", "dev", "va"]).output().unwrap();
@@ -196,11 +196,11 @@ fn xdp_captures_packets_dropped_later() {
 
 #[test]
 fn xdp_loopback_works_and_process_options_are_refused() {
-    let Some(stage) = Stage::set() else { return };
-    let file = stage.path("a.pcapng");
+    let Some(network) = TestNetwork::new() else { return };
+    let file = network.path("a.pcapng");
     let arguments = ["-i", "lo", "--xdp", "-w", file.to_str().unwrap(), "udp port 7000"];
-    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
-    assert!(capture.said().contains("lo: XDP in generic mode"), "{}", capture.said());
+    let capture = Running::start(&network, "capture", net_traffic(&arguments));
+    assert!(capture.messages().contains("lo: XDP in generic mode"), "{}", capture.messages());
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let receiver = std::net::UdpSocket::bind("127.0.0.1:7000").unwrap();
     // The longest spans several fragments (skb_shinfo).
@@ -208,8 +208,8 @@ fn xdp_loopback_works_and_process_options_are_refused() {
         socket.send_to(&vec![7; length], "127.0.0.1:7000").unwrap();
         receiver.recv(&mut [0; 1]).unwrap();
     }
-    let (status, said) = capture.end(Signal::SIGINT);
-    assert_eq!((status, numbers(&said)), (Some(0), (3, 3, 0)), "{said}");
+    let (status, messages) = capture.end(Signal::SIGINT);
+    assert_eq!((status, numbers(&messages)), (Some(0), (3, 3, 0)), "{messages}");
     let text = text_of(&net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap());
     assert!(text.contains("length 20000"), "{text}");
     for wrong in [["--direction", "out"], ["--pid", "1"]] {

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use super::frames::{ethernet, file};
-use super::stage::{fixture, has, net_traffic, text_of};
+use super::network::{fixture, has, net_traffic, text_of};
 
 fn read(path: &std::path::Path, flags: &[&str]) -> String {
     let output = net_traffic(&[flags, &["-r", path.to_str().unwrap()]].concat()).output().unwrap();
@@ -90,9 +90,9 @@ fn file_without_packets_is_usage_error() {
         for arguments in [&[][..], &["-d"]] {
             let output =
                 net_traffic(&[&["-r", path.to_str().unwrap()], arguments].concat()).output().unwrap();
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
-            assert!(said.contains("-r ") && said.contains(path.to_str().unwrap()), "{said}");
+            let messages = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{messages}");
+            assert!(messages.contains("-r ") && messages.contains(path.to_str().unwrap()), "{messages}");
         }
     }
 }
@@ -108,10 +108,11 @@ fn written_files_are_read_by_tshark_and_capinfos() {
     assert!(net_traffic(&["-r", fixture().to_str().unwrap(), "-w", path]).status().unwrap().success());
     for (program, arguments) in [("tshark", vec!["-n", "-r", path]), ("capinfos", vec![path])] {
         let output = Command::new(program).args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{program}: {said}");
-        let complaints: Vec<&str> = said.lines().filter(|line| !line.contains("Running as user")).collect();
-        assert!(complaints.is_empty(), "{program}: {said}");
+        let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{program}: {messages}");
+        let complaints: Vec<&str> =
+            messages.lines().filter(|line| !line.contains("Running as user")).collect();
+        assert!(complaints.is_empty(), "{program}: {messages}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::stage::{fixture, has, net_traffic, text_of};
+use super::network::{fixture, has, net_traffic, text_of};
 
 #[test]
 fn bad_filter_is_refused_with_caret() {
@@ -10,10 +10,10 @@ fn bad_filter_is_refused_with_caret() {
     let output = net_traffic(&["-r", file.to_str().unwrap(), "tcp port http and foo bar"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
-    let said = String::from_utf8(output.stderr).unwrap();
-    let lines: Vec<&str> = said.lines().collect();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = messages.lines().collect();
     let expression = lines.iter().position(|line| line.contains("foo bar")).unwrap();
-    assert!(lines[expression + 1].trim_start().starts_with('^'), "{said}");
+    assert!(lines[expression + 1].trim_start().starts_with('^'), "{messages}");
 }
 
 #[test]
@@ -29,13 +29,13 @@ fn incomplete_filter_error_points_at_its_end() {
         ("portrange -", 10),
     ] {
         let output = net_traffic(&["-r", file.to_str().unwrap(), expression]).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{expression}: {said}");
-        assert!(said.contains("expected"), "{expression}: {said}");
-        let lines: Vec<&str> = said.lines().collect();
+        let messages = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{expression}: {messages}");
+        assert!(messages.contains("expected"), "{expression}: {messages}");
+        let lines: Vec<&str> = messages.lines().collect();
         let at = lines.iter().position(|line| line.trim() == expression).unwrap();
         let begin = lines[at].find(expression).unwrap();
-        assert_eq!(lines[at + 1].find('^'), Some(begin + column), "{said}");
+        assert_eq!(lines[at + 1].find('^'), Some(begin + column), "{messages}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::frames::{echo, ethernet, file};
-use super::stage::{Running, Stage, fixture, has, net_traffic, run, text_of};
+use super::network::{Running, TestNetwork, fixture, has, net_traffic, run, text_of};
 
 /// The text of a file, with times in microseconds.
 fn ours(path: &Path) -> String {
@@ -53,9 +53,9 @@ fn fields(path: &Path, names: &[&str]) -> String {
 
 /// The standard output of a program without messages on standard error.
 fn quiet(output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = said.lines().filter(|line| !line.contains("Running as user")).collect();
-    assert!(output.status.success() && complaints.is_empty(), "{said}");
+    let messages = String::from_utf8_lossy(&output.stderr);
+    let complaints: Vec<&str> = messages.lines().filter(|line| !line.contains("Running as user")).collect();
+    assert!(output.status.success() && complaints.is_empty(), "{messages}");
     text_of(output)
 }
 
@@ -64,17 +64,17 @@ fn files_of_other_programs_print_same_text() {
     if !["tcpdump", "dumpcap", "tshark"].into_iter().all(has) {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     // tshark and dumpcap need a directory that they can write to.
-    run("chmod", &["777", stage.directory.path().to_str().unwrap()]);
-    let micro = stage.path("micro.pcap");
-    let nano = stage.path("nano.pcap");
-    let dump = stage.path("dump.pcapng");
-    let shark = stage.path("shark.pcapng");
+    run("chmod", &["777", network.directory.path().to_str().unwrap()]);
+    let micro = network.path("micro.pcap");
+    let nano = network.path("nano.pcap");
+    let dump = network.path("dump.pcapng");
+    let shark = network.path("shark.pcapng");
     let capture = |name: &str, program: &str, arguments: &[&str], path: &Path| {
         let mut command = Command::new(program);
         command.args(["-i", "va"]).args(arguments).args(["-w", path.to_str().unwrap()]);
-        (Running::start_saying(&stage, name, command, program), path.to_owned())
+        (Running::start_saying(&network, name, command, program), path.to_owned())
     };
     let all = [
         capture("micro", "tcpdump", &["-U", "--immediate-mode", "-Z", "root"], &micro),
@@ -224,17 +224,17 @@ fn live_file_is_read_without_warning() {
     if !["tshark", "capinfos", "tcpdump"].into_iter().all(has) {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
-    let path = stage.path("live.pcapng");
+    let Some(network) = TestNetwork::new() else { return };
+    let path = network.path("live.pcapng");
     let command = net_traffic(&["-i", "any", "-w", path.to_str().unwrap(), "udp"]);
-    let capture = Running::start(&stage, "capture", command);
+    let capture = Running::start(&network, "capture", command);
     let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
     for _ in 0..20 {
         drop(socket.send_to(b"x", "10.9.0.2:7700"));
     }
     capture.wait_until_captured(20);
-    let (status, said) = capture.end(Signal::SIGINT);
-    assert_eq!(status, Some(0), "{said}");
+    let (status, messages) = capture.end(Signal::SIGINT);
+    assert_eq!(status, Some(0), "{messages}");
     let read = fields(&path, &["frame.number", "frame.interface_name", "udp.dstport"]);
     assert!(read.lines().filter(|line| line.contains("va\t7700")).count() >= 20, "{read}");
     let told = quiet(&Command::new("capinfos").arg(&path).output().unwrap());

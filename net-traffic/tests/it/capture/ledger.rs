@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use net_traffic_testing::wait_until;
 
 use super::blocks::{Block, STATISTICS, blocks};
-use super::stage::{PEER, Running, Stage, has, net_traffic, number, numbers, run, text_of};
+use super::network::{PEER, Running, TestNetwork, has, net_traffic, number, numbers, run, text_of};
 
 fn flood(count: u32) {
     let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
@@ -20,46 +20,46 @@ fn flood(count: u32) {
 
 #[test]
 fn tiny_ring_drops_packets_and_counts_them() {
-    let Some(stage) = Stage::set() else { return };
-    let file = stage.path("a.pcapng");
+    let Some(network) = TestNetwork::new() else { return };
+    let file = network.path("a.pcapng");
     let arguments =
         ["-i", "va", "-B", "16", "--fail-on-loss", "-w", file.to_str().unwrap(), "udp dst port 7000"];
-    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    let capture = Running::start(&network, "capture", net_traffic(&arguments));
     flood(20_000);
-    let (status, said) = capture.end(Signal::SIGTERM);
-    let (captured, received, dropped) = numbers(&said);
-    assert_eq!(received, 20_000, "{said}");
-    assert_eq!(captured + dropped, received, "{said}");
-    assert!(dropped > 0 && said.contains("ring_full"), "{said}");
-    assert_eq!(status, Some(1), "{said}");
+    let (status, messages) = capture.end(Signal::SIGTERM);
+    let (captured, received, dropped) = numbers(&messages);
+    assert_eq!(received, 20_000, "{messages}");
+    assert_eq!(captured + dropped, received, "{messages}");
+    assert!(dropped > 0 && messages.contains("ring_full"), "{messages}");
+    assert_eq!(status, Some(1), "{messages}");
     let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
     assert_eq!(text_of(&read).lines().count() as u64, captured);
 }
 
 #[test]
 fn packets_after_count_limit_are_counted() {
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     // Two captures at once; one stops before the last packet.
     let all = ["-i", "va", "-w", "/dev/null", "udp dst port 7000"];
-    let all = Running::start(&stage, "all", net_traffic(&all));
+    let all = Running::start(&network, "all", net_traffic(&all));
     let some = ["-i", "va", "-c", "100", "--json", "udp dst port 7000"];
-    let lines = stage.path("lines");
+    let lines = network.path("lines");
     let mut command = net_traffic(&some);
     command.stdout(std::fs::File::create(&lines).unwrap());
-    let mut some = Running::start(&stage, "some", command);
+    let mut some = Running::start(&network, "some", command);
     flood(10_000);
-    let (status, said) = some.wait_for();
-    let (captured, received, dropped) = numbers(&said);
-    let left = number(&said, "left over");
-    assert_eq!((status, captured), (Some(0), 100), "{said}");
-    assert!(left > 0 && captured + dropped + left == received, "{said}");
+    let (status, messages) = some.wait_for();
+    let (captured, received, dropped) = numbers(&messages);
+    let left = number(&messages, "left over");
+    assert_eq!((status, captured), (Some(0), 100), "{messages}");
+    assert!(left > 0 && captured + dropped + left == received, "{messages}");
     let summary = std::fs::read_to_string(&lines).unwrap();
     let summary: serde_json::Value = serde_json::from_str(summary.lines().last().unwrap()).unwrap();
     assert_eq!(summary["received_by_filter"], received);
     assert_eq!(summary["left_over"], left);
     assert_eq!(summary["map_full"], 0);
-    let (_, said) = all.end(Signal::SIGINT);
-    assert_eq!(numbers(&said), (10_000, 10_000, 0), "{said}");
+    let (_, messages) = all.end(Signal::SIGINT);
+    assert_eq!(numbers(&messages), (10_000, 10_000, 0), "{messages}");
 }
 
 #[test]
@@ -67,17 +67,17 @@ fn losses_are_written_per_interface() {
     if !has("tshark") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
-    let file = stage.path("a.pcapng");
+    let Some(network) = TestNetwork::new() else { return };
+    let file = network.path("a.pcapng");
     let arguments = ["-i", "lo,va", "-B", "16", "-w", file.to_str().unwrap(), "udp dst port 7000"];
-    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    let capture = Running::start(&network, "capture", net_traffic(&arguments));
     flood(20_000);
-    let (_, said) = capture.end(Signal::SIGTERM);
-    let (captured, received, dropped) = numbers(&said);
-    assert!(dropped > 0 && captured + dropped == received, "{said}");
+    let (_, messages) = capture.end(Signal::SIGTERM);
+    let (captured, received, dropped) = numbers(&messages);
+    assert!(dropped > 0 && captured + dropped == received, "{messages}");
     let statistics = statistics(&file);
     // The first interface is loopback, which carried no packet.
-    assert_eq!(statistics, [(0, 0, 0), (received, dropped, captured)], "{said}");
+    assert_eq!(statistics, [(0, 0, 0), (received, dropped, captured)], "{messages}");
     let counts = Command::new("tshark")
         .args(["-r", file.to_str().unwrap(), "-T", "fields", "-e", "frame.drop_count"])
         .output()
@@ -95,23 +95,23 @@ fn statistics(file: &std::path::Path) -> Vec<(u64, u64, u64)> {
 
 #[test]
 fn flood_within_ring_size_loses_nothing() {
-    let Some(stage) = Stage::set() else { return };
-    let file = stage.path("a.pcapng");
+    let Some(network) = TestNetwork::new() else { return };
+    let file = network.path("a.pcapng");
     let arguments = ["-i", "va", "--fail-on-loss", "-w", file.to_str().unwrap(), "udp dst port 7000"];
-    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    let capture = Running::start(&network, "capture", net_traffic(&arguments));
     flood(2_000);
     capture.signal(Signal::SIGUSR1);
-    wait_until("the statistics", || capture.said().contains("received by filter"));
-    let (status, said) = capture.end(Signal::SIGINT);
-    assert_eq!((status, numbers(&said)), (Some(0), (2_000, 2_000, 0)), "{said}");
+    wait_until("the statistics", || capture.messages().contains("received by filter"));
+    let (status, messages) = capture.end(Signal::SIGINT);
+    assert_eq!((status, numbers(&messages)), (Some(0), (2_000, 2_000, 0)), "{messages}");
 }
 
 #[test]
 fn slow_writer_counts_loss_as_queue_full() {
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
     command.stdout(Stdio::piped());
-    let mut capture = Running::start(&stage, "capture", command);
+    let mut capture = Running::start(&network, "capture", command);
     let mut pipe = capture.stdout();
     // More than the pipe, the queue and the ring buffers hold, without a reader.
     let sent = 150_000;
@@ -121,58 +121,58 @@ fn slow_writer_counts_loss_as_queue_full() {
         pipe.read_to_end(&mut octets).unwrap();
         octets
     });
-    let (status, said) = capture.end(Signal::SIGTERM);
-    let file = stage.path("a.pcapng");
+    let (status, messages) = capture.end(Signal::SIGTERM);
+    let file = network.path("a.pcapng");
     std::fs::write(&file, reading.join().unwrap()).unwrap();
-    let (captured, received, dropped) = numbers(&said);
-    assert_eq!((status, received), (Some(0), sent.into()), "{said}");
-    assert!(captured + dropped == received && said.contains("queue_full"), "{said}");
+    let (captured, received, dropped) = numbers(&messages);
+    assert_eq!((status, received), (Some(0), sent.into()), "{messages}");
+    assert!(captured + dropped == received && messages.contains("queue_full"), "{messages}");
     let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
     assert_eq!(text_of(&read).lines().count() as u64, captured);
 }
 
 #[test]
 fn closed_pipe_ends_capture() {
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
     command.stdout(Stdio::piped());
-    let mut capture = Running::start(&stage, "capture", command);
+    let mut capture = Running::start(&network, "capture", command);
     let mut pipe = capture.stdout();
     pipe.read_exact(&mut [0; 4]).unwrap();
     drop(pipe);
     flood(1000);
-    let (status, said) = capture.wait_for();
-    let (captured, received, dropped) = numbers(&said);
-    let left = number(&said, "left over");
-    assert_eq!((status, dropped), (Some(0), 0), "{said}");
-    assert!(left > 0 && captured + left == received, "{said}");
+    let (status, messages) = capture.wait_for();
+    let (captured, received, dropped) = numbers(&messages);
+    let left = number(&messages, "left over");
+    assert_eq!((status, dropped), (Some(0), 0), "{messages}");
+    assert!(left > 0 && captured + left == received, "{messages}");
 }
 
 #[test]
 fn full_disk_ends_capture_with_readable_file() {
-    let Some(stage) = Stage::set() else { return };
-    let disk = stage.path("disk");
+    let Some(network) = TestNetwork::new() else { return };
+    let disk = network.path("disk");
     std::fs::create_dir(&disk).unwrap();
     run("mount", &["-t", "tmpfs", "-o", "size=1m", "none", disk.to_str().unwrap()]);
     let file = disk.join("a.pcapng");
     let arguments = ["-i", "va", "-w", file.to_str().unwrap(), "udp dst port 7000"];
-    let mut capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    let mut capture = Running::start(&network, "capture", net_traffic(&arguments));
     flood(5_000);
-    let (status, said) = capture.wait_for();
+    let (status, messages) = capture.wait_for();
     let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
     run("umount", &[disk.to_str().unwrap()]);
-    let (captured, received, dropped) = numbers(&said);
-    assert_eq!(status, Some(1), "{said}");
-    assert!(captured + dropped == received && said.contains("write_failed"), "{said}");
-    assert_eq!(text_of(&read).lines().count() as u64, captured, "{said}");
+    let (captured, received, dropped) = numbers(&messages);
+    assert_eq!(status, Some(1), "{messages}");
+    assert!(captured + dropped == received && messages.contains("write_failed"), "{messages}");
+    assert_eq!(text_of(&read).lines().count() as u64, captured, "{messages}");
 }
 
 #[test]
 fn killed_capture_leaves_readable_file_and_no_programs() {
-    let Some(stage) = Stage::set() else { return };
-    let file = stage.path("a.pcapng");
+    let Some(network) = TestNetwork::new() else { return };
+    let file = network.path("a.pcapng");
     let arguments = ["-i", "va", "-w", file.to_str().unwrap(), "udp dst port 7000"];
-    let capture = Running::start(&stage, "capture", net_traffic(&arguments));
+    let capture = Running::start(&network, "capture", net_traffic(&arguments));
     flood(100);
     wait_until("the packets are in the file", || std::fs::metadata(&file).unwrap().len() > 100 * 1000);
     let has_links = attached("va").is_some_and(|count| count == 2);
@@ -185,7 +185,7 @@ fn killed_capture_leaves_readable_file_and_no_programs() {
     let again = ["-i", "va", "-c", "1", "-w", "-"];
     let mut command = net_traffic(&again);
     command.stdout(Stdio::null());
-    let mut capture = Running::start(&stage, "again", command);
+    let mut capture = Running::start(&network, "again", command);
     flood(3);
     assert_eq!(capture.wait_for().0, Some(0));
     let filters = Command::new("tc").args(["filter", "show", "dev", "va", "ingress"]).output();
@@ -206,11 +206,11 @@ fn attached(interface: &str) -> Option<usize> {
 
 #[test]
 fn new_interface_is_captured() {
-    let Some(stage) = Stage::set() else { return };
-    let lines = stage.path("lines");
+    let Some(network) = TestNetwork::new() else { return };
+    let lines = network.path("lines");
     let mut command = net_traffic(&["-i", "any", "udp port 7000"]);
     command.stdout(std::fs::File::create(&lines).unwrap());
-    let capture = Running::start(&stage, "capture", command);
+    let capture = Running::start(&network, "capture", command);
     run("ip", &["link", "add", "vc", "type", "veth", "peer", "name", "vd"]);
     run("ip", &["addr", "add", "10.8.0.1/24", "dev", "vc"]);
     run("ip", &["link", "set", "vc", "up"]);
@@ -227,13 +227,13 @@ fn new_interface_is_captured() {
 
 #[test]
 fn removed_interface_ends_capture() {
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     let arguments = ["-i", "va", "-w", "-"];
     let mut command = net_traffic(&arguments);
     command.stdout(Stdio::null());
-    let mut capture = Running::start(&stage, "capture", command);
+    let mut capture = Running::start(&network, "capture", command);
     run("ip", &["link", "delete", "va"]);
-    let (status, said) = capture.wait_for();
+    let (status, messages) = capture.wait_for();
     assert_eq!(status, Some(1));
-    assert!(said.contains("the interface va is gone"), "{said}");
+    assert!(messages.contains("the interface va is gone"), "{messages}");
 }

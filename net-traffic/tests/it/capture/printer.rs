@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::frames::{IPV4, IPV6, echo, ethernet, file, ipv6, join, longs, over_ipv4, over_ipv6, udp, words};
-use super::stage::{has, net_traffic, text_of};
+use super::network::{has, net_traffic, text_of};
 
 pub(crate) const USUAL: [&str; 4] = ["", "-e", "-q", "-v"];
 

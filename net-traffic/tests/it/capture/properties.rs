@@ -8,7 +8,7 @@ use net_traffic_packet_text::{Dump, Settings, TextPackets};
 use pcap_io::{CaptureReader, Interface, LinkType, Packet};
 use proptest::prelude::*;
 
-use super::stage::fixture;
+use super::network::fixture;
 
 /// Reads a file to its end or its first error, and prints its packets.
 fn read_and_print(bytes: Vec<u8>) {
@@ -87,7 +87,7 @@ fn converted() -> Vec<u8> {
             let arguments =
                 ["-r", fixture().to_str().unwrap(), "-w", path.to_str().unwrap()].map(str::to_owned);
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            assert!(super::stage::net_traffic(&arguments).status().unwrap().success());
+            assert!(super::network::net_traffic(&arguments).status().unwrap().success());
             std::fs::read(path).unwrap()
         })
         .clone()

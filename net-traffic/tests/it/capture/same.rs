@@ -11,7 +11,7 @@ use pcap_io::Direction;
 
 use net_traffic_testing::wait_until;
 
-use super::stage::{OWN, PEER, PEER6, Running, Stage, has, net_traffic, numbers};
+use super::network::{OWN, PEER, PEER6, Running, TestNetwork, has, net_traffic, numbers};
 
 #[test]
 fn unfiltered_packets_equal_those_of_tcpdump() {
@@ -33,16 +33,16 @@ fn offloaded_vlan_tags_are_restored() {
     if !has("tcpdump") || !has("nsenter") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
-    let (ours, theirs) = (stage.path("ours.pcap"), stage.path("theirs.pcap"));
-    let peer = stage.peer_pid().to_string();
+    let Some(network) = TestNetwork::new() else { return };
+    let (ours, theirs) = (network.path("ours.pcap"), network.path("theirs.pcap"));
+    let peer = network.peer_pid().to_string();
     let filter = "vlan 5";
     let mut tcpdump = Command::new("nsenter");
     tcpdump.args(["--net", "--target", &peer, "tcpdump", "-i", "vb", "-n", "-U", "--immediate-mode"]);
     tcpdump.args(["-Z", "root", "-w", theirs.to_str().unwrap(), filter]);
-    let tcpdump = Running::start(&stage, "tcpdump", tcpdump);
+    let tcpdump = Running::start(&network, "tcpdump", tcpdump);
     let capture = net_traffic(&["--netns", &peer, "-i", "vb", "-w", ours.to_str().unwrap(), filter]);
-    let capture = Running::start(&stage, "net-traffic", capture);
+    let capture = Running::start(&network, "net-traffic", capture);
     // The receiving end moves the outer tag from the frame to skb->vlan_tci.
     for (kind, tag, length) in
         [(0x8100, 5, 46), (0x8100, 6, 46), (0x8100, 0xa005, 100), (0x88a8, 5, 1000), (0x8100, 5, 1400)]
@@ -50,8 +50,8 @@ fn offloaded_vlan_tags_are_restored() {
         send_tagged("va", kind, tag, length);
     }
     capture.wait_until_captured(4);
-    let (status, said) = capture.end(Signal::SIGINT);
-    assert_eq!((status, numbers(&said)), (Some(0), (4, 4, 0)), "{said}");
+    let (status, messages) = capture.end(Signal::SIGINT);
+    assert_eq!((status, numbers(&messages)), (Some(0), (4, 4, 0)), "{messages}");
     wait_until("tcpdump writes as many packets", || packets(&theirs).len() >= 4);
     tcpdump.end(Signal::SIGINT);
     let ours = packets(&ours);
@@ -91,11 +91,11 @@ fn compare_with(filter: &str, flags: &[&str]) {
     if !has("tcpdump") || !has("ping") {
         return;
     }
-    let Some(stage) = Stage::set() else { return };
+    let Some(network) = TestNetwork::new() else { return };
     for direction in [Direction::In, Direction::Out] {
         let (word, ours, theirs) = match direction {
-            Direction::In => ("in", stage.path("ours-in.pcap"), stage.path("theirs-in.pcap")),
-            Direction::Out => ("out", stage.path("ours-out.pcap"), stage.path("theirs-out.pcap")),
+            Direction::In => ("in", network.path("ours-in.pcap"), network.path("theirs-in.pcap")),
+            Direction::Out => ("out", network.path("ours-out.pcap"), network.path("theirs-out.pcap")),
         };
         let mut tcpdump = Command::new("tcpdump");
         tcpdump.args([
@@ -112,20 +112,20 @@ fn compare_with(filter: &str, flags: &[&str]) {
             theirs.to_str().unwrap(),
         ]);
         tcpdump.args(flags).arg(filter);
-        let tcpdump = Running::start(&stage, "tcpdump", tcpdump);
+        let tcpdump = Running::start(&network, "tcpdump", tcpdump);
         let mut command = net_traffic(&["-i", "va", "--direction", word, "-w", ours.to_str().unwrap()]);
         command.args(flags).arg(filter);
         command.stdout(Stdio::null());
-        let capture = Running::start(&stage, "net-traffic", command);
+        let capture = Running::start(&network, "net-traffic", command);
         exchange();
-        let (status, said) = capture.end(Signal::SIGINT);
-        assert_eq!(status, Some(0), "{said}");
+        let (status, messages) = capture.end(Signal::SIGINT);
+        assert_eq!(status, Some(0), "{messages}");
         let ours = packets(&ours);
         wait_until("tcpdump writes as many packets", || packets(&theirs).len() >= ours.len());
         tcpdump.end(Signal::SIGINT);
         let theirs = packets(&theirs);
         assert!(ours.len() > 4, "{word} {filter:?}: only {} packets", ours.len());
-        assert_eq!(numbers(&said), (ours.len() as u64, ours.len() as u64, 0));
+        assert_eq!(numbers(&messages), (ours.len() as u64, ours.len() as u64, 0));
         // Packets before or after one of the captures are in one file only. Equal packets repeat, so the start in
         // tcpdump's file is ambiguous.
         let is_same = |begin: usize| {

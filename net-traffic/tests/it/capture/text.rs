@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::stage::{fixture, has, net_traffic, text_of};
+use super::network::{fixture, has, net_traffic, text_of};
 
 #[test]
 fn file_prints_as_tcpdump() {

@@ -5,10 +5,11 @@ use net_traffic_snapshot::{Bytes, Protocol, Snapshot, Socket};
 use net_traffic_snapshot::{Counting, LiveOptions};
 use serde_json::Value;
 
-use super::reports::{client as start_client, number};
-use super::stage::{
-    End, IPERF3, OURS, Reports, Stage, THERE, THERE_V6, on_stage, on_stage_first, up_to_three_times,
+use super::network::{
+    End, IPERF3, OURS, Reports, THERE, THERE_V6, TestNetwork, in_network, in_network_with_priority,
+    up_to_three_times,
 };
+use super::reports::{client as start_client, number};
 
 struct Mode {
     name: &'static str,
@@ -44,10 +45,10 @@ fn server_agrees_with_iperf3_client() {
 }
 
 fn agree(name: &str, client: &str, server: &str) {
-    on_stage_first(name, |stage| {
+    in_network_with_priority(name, |network| {
         for (port, mode) in (5301..).zip(MODES) {
             up_to_three_times(|| {
-                let run = Run::new(stage, mode, port, client, server);
+                let run = Run::new(network, mode, port, client, server);
                 run.check();
                 run.check_pace()
             });
@@ -58,12 +59,12 @@ fn agree(name: &str, client: &str, server: &str) {
 /// Compares the rows of `top` for both processes with both reports.
 #[test]
 fn top_counts_bytes_of_both_ends() {
-    on_stage("top_counts_bytes_of_both_ends", |stage| {
+    in_network("top_counts_bytes_of_both_ends", |network| {
         for (port, client, server) in [(5321, OURS, IPERF3), (5322, IPERF3, OURS)] {
-            let top = stage.start(End::Here, OURS, "top --json -d 0.3");
+            let top = network.start(End::Here, OURS, "top --json -d 0.3");
             let reports = Reports::follow(top);
-            let serving = stage.serve(End::There, server, port, "-1 -J");
-            let testing = start_client(stage, client, THERE, port, "-n 20M -P 2 -J");
+            let serving = network.serve(End::There, server, port, "-1 -J");
+            let testing = start_client(network, client, THERE, port, "-n 20M -P 2 -J");
             let (from, to) = (testing.pid(), serving.pid());
             let (tested, heard) = (testing.end().json(), serving.end().json());
             let last = reports.last_of(&[from, to]);
@@ -95,12 +96,12 @@ struct Run<'m> {
 }
 
 impl<'m> Run<'m> {
-    fn new(stage: &Stage, mode: &'m Mode, port: u16, client: &str, server: &str) -> Self {
+    fn new(network: &TestNetwork, mode: &'m Mode, port: u16, client: &str, server: &str) -> Self {
         let mut live =
             Live::open(&LiveOptions { counting: Counting::Sockets, ..LiveOptions::default() }).unwrap();
-        let server_side = stage.serve(End::There, server, port, "-1 -J");
+        let server_side = network.serve(End::There, server, port, "-1 -J");
         let host = if mode.options.contains("-6") { THERE_V6 } else { THERE };
-        let client_side = start_client(stage, client, host, port, &format!("{} -J", mode.options));
+        let client_side = start_client(network, client, host, port, &format!("{} -J", mode.options));
         let pids = [client_side.pid(), server_side.pid()];
         let (tested, heard) = (client_side.end(), server_side.end());
         let name = mode.name;

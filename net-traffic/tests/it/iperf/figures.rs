@@ -2,32 +2,32 @@
 
 use serde_json::Value;
 
+use super::network::{End, IPERF3, OURS, TestNetwork, in_network_with_priority};
 use super::obstacles::{lose, shape};
 use super::reports::{Ends, count};
-use super::stage::{End, IPERF3, OURS, Stage, on_stage_first};
 
 /// The client's figures of a test against iperf3, and the report of the test.
-fn seen(stage: &Stage, port: u16, options: &str) -> (Value, Value) {
-    let (report, _) = Ends { client: OURS, server: IPERF3 }.test(stage, port, options);
+fn seen(network: &TestNetwork, port: u16, options: &str) -> (Value, Value) {
+    let (report, _) = Ends { client: OURS, server: IPERF3 }.test(network, port, options);
     (report["net_traffic"].clone(), report)
 }
 
 /// tc's counter `dropped` or `overlimits` of the queue at the near end.
-fn queue(stage: &Stage, what: &str) -> u64 {
-    let said = stage.start(End::Here, "tc", "-s qdisc show dev va").end().out;
-    let after = said.split(what).nth(1).unwrap_or_else(|| panic!("no {what}: {said}"));
+fn queue(network: &TestNetwork, what: &str) -> u64 {
+    let messages = network.start(End::Here, "tc", "-s qdisc show dev va").end().out;
+    let after = messages.split(what).nth(1).unwrap_or_else(|| panic!("no {what}: {messages}"));
     after.split(|at: char| !at.is_ascii_digit()).find(|word| !word.is_empty()).unwrap().parse().unwrap()
 }
 
 #[test]
 fn full_queue_raises_round_trip_and_overlimits() {
-    on_stage_first("full_queue_raises_round_trip_and_overlimits", |stage| {
-        shape(stage, "rate 10mbit burst 20k latency 300ms");
-        let (cause, _) = seen(stage, 6101, "-t 2");
+    in_network_with_priority("full_queue_raises_round_trip_and_overlimits", |network| {
+        shape(network, "rate 10mbit burst 20k latency 300ms");
+        let (cause, _) = seen(network, 6101, "-t 2");
         let interface = &cause["interfaces"][0];
         assert_eq!((&interface["name"], &interface["queue"]), (&"va".into(), &"tbf".into()), "{cause}");
         let held = interface["queue_overlimits"].as_u64().unwrap();
-        assert!((1..=queue(stage, "overlimits")).contains(&held), "{held}: {cause}");
+        assert!((1..=queue(network, "overlimits")).contains(&held), "{held}: {cause}");
         let stream = &cause["streams"][0];
         let [least, most] = ["rtt_min_us", "rtt_max_us"].map(|key| stream[key].as_u64().unwrap());
         // Two seconds fill a queue of 300 ms.
@@ -39,11 +39,11 @@ fn full_queue_raises_round_trip_and_overlimits() {
 
 #[test]
 fn packets_dropped_by_queue_are_counted() {
-    on_stage_first("packets_dropped_by_queue_are_counted", |stage| {
-        shape(stage, "rate 2mbit burst 20k limit 20k");
-        let (cause, report) = seen(stage, 6102, "-u -b 8M -l 1000 -t 1");
+    in_network_with_priority("packets_dropped_by_queue_are_counted", |network| {
+        shape(network, "rate 2mbit burst 20k limit 20k");
+        let (cause, report) = seen(network, 6102, "-u -b 8M -l 1000 -t 1");
         let dropped = cause["interfaces"][0]["queue_drops"].as_u64().unwrap();
-        assert!((1..=queue(stage, "dropped")).contains(&dropped), "{dropped}: {cause}");
+        assert!((1..=queue(network, "dropped")).contains(&dropped), "{dropped}: {cause}");
         assert!(report["end"]["sum"]["lost_packets"].as_u64().unwrap() > 0, "{report}");
         assert_eq!(cause["limited_by"], "interface_queue", "{cause}");
     });
@@ -51,12 +51,12 @@ fn packets_dropped_by_queue_are_counted() {
 
 #[test]
 fn packets_dropped_by_interface_are_counted() {
-    on_stage_first("packets_dropped_by_interface_are_counted", |stage| {
+    in_network_with_priority("packets_dropped_by_interface_are_counted", |network| {
         // veth drops a packet if the receiving end's queue is full.
-        stage.configure(End::There, &["ip link set vb mtu 1000".to_owned()]);
-        let (cause, _) = seen(stage, 6105, "-u -b 2M -l 1200 -t 1");
-        let said = stage.start(End::Here, "ip", "-s -j link show va").end().json();
-        let counted = count(&said, "/0/stats64/tx/dropped");
+        network.configure(End::There, &["ip link set vb mtu 1000".to_owned()]);
+        let (cause, _) = seen(network, 6105, "-u -b 2M -l 1200 -t 1");
+        let messages = network.start(End::Here, "ip", "-s -j link show va").end().json();
+        let counted = count(&messages, "/0/stats64/tx/dropped");
         let dropped = count(&cause, "/interfaces/0/dropped");
         // One second drops about two hundred packets.
         assert!((100..=counted).contains(&dropped), "{dropped} of {counted}: {cause}");
@@ -65,9 +65,9 @@ fn packets_dropped_by_interface_are_counted() {
 
 #[test]
 fn retransmits_equal_those_of_iperf3() {
-    on_stage_first("retransmits_equal_those_of_iperf3", |stage| {
-        lose(stage, "tcp dport 6103", 2);
-        let (cause, report) = seen(stage, 6103, "-t 2 -b 40M -P 2");
+    in_network_with_priority("retransmits_equal_those_of_iperf3", |network| {
+        lose(network, "tcp dport 6103", 2);
+        let (cause, report) = seen(network, 6103, "-t 2 -b 40M -P 2");
         let streams = cause["streams"].as_array().unwrap();
         let again: u64 = streams.iter().map(|stream| stream["retransmits"].as_u64().unwrap()).sum();
         // The sender reports when it has finished; packets in flight may be lost afterwards.
@@ -81,8 +81,8 @@ fn retransmits_equal_those_of_iperf3() {
 
 #[test]
 fn report_has_load_of_each_cpu() {
-    on_stage_first("report_has_load_of_each_cpu", |stage| {
-        let (cause, _) = seen(stage, 6104, "-t 2");
+    in_network_with_priority("report_has_load_of_each_cpu", |network| {
+        let (cause, _) = seen(network, 6104, "-t 2");
         let online = std::fs::read_to_string("/proc/stat").unwrap();
         let online =
             online.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu ")).count();

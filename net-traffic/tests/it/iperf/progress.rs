@@ -2,15 +2,15 @@
 
 use net_traffic_testing::wait_until;
 
-use super::stage::{End, IPERF3, OURS, THERE, on_stage, on_stage_first};
+use super::network::{End, IPERF3, OURS, THERE, in_network, in_network_with_priority};
 use crate::tmux::Terminal;
 
 #[test]
 fn terminal_shows_progress_line() {
-    on_stage_first("terminal_shows_progress_line", |stage| {
-        let _serving = stage.serve(End::There, IPERF3, 5811, "");
-        let Some(terminal) = stage.inside(End::Here, || Terminal::open(100, 30)) else { return };
-        terminal.type_line(&format!("{} {OURS} iperf {THERE} -p 5811 -t 6 -b 8M", stage.before()));
+    in_network_with_priority("terminal_shows_progress_line", |network| {
+        let _serving = network.serve(End::There, IPERF3, 5811, "");
+        let Some(terminal) = network.inside(End::Here, || Terminal::open(100, 30)) else { return };
+        terminal.type_line(&format!("{} {OURS} iperf {THERE} -p 5811 -t 6 -b 8M", network.before()));
         let progress = |screen: &str| {
             screen
                 .lines()
@@ -26,9 +26,9 @@ fn terminal_shows_progress_line() {
 
 #[test]
 fn pipe_gets_report_without_progress() {
-    on_stage("pipe_gets_report_without_progress", |stage| {
-        let _serving = stage.serve(End::There, IPERF3, 5812, "");
-        let ended = stage.start(End::Here, OURS, &format!("iperf {THERE} -p 5812 -t 1 -b 20M")).end();
+    in_network("pipe_gets_report_without_progress", |network| {
+        let _serving = network.serve(End::There, IPERF3, 5812, "");
+        let ended = network.start(End::Here, OURS, &format!("iperf {THERE} -p 5812 -t 1 -b 20M")).end();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert!(!ended.out.contains(['\r', '\x1b', '\u{2588}']), "{:?}", ended.out);
     });

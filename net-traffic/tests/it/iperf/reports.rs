@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use net_traffic_testing::wait_until;
 
-use super::stage::{End, OURS, Program, Stage, THERE};
+use super::network::{End, OURS, Program, THERE, TestNetwork};
 
 /// The program at each end of a test.
 #[derive(Clone, Copy)]
@@ -15,31 +15,38 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// The client's and the server's report of a successful test.
-    pub(crate) fn test(self, stage: &Stage, port: u16, options: &str) -> (Value, Value) {
-        let server = stage.serve(End::There, self.server, port, "-1 -J");
-        let client = client(stage, self.client, THERE, port, &format!("{options} -J")).end();
+    pub(crate) fn test(self, network: &TestNetwork, port: u16, options: &str) -> (Value, Value) {
+        let server = network.serve(End::There, self.server, port, "-1 -J");
+        let client = client(network, self.client, THERE, port, &format!("{options} -J")).end();
         assert_eq!(client.code, Some(0), "{options}: {}{}", client.out, client.err);
         (client.json(), server.end().json())
     }
 
     /// Waits until `ss` prints `wanted` for the test's connections at that end.
-    pub(crate) fn check_socket(self, stage: &Stage, end: End, port: u16, options: &str, wanted: &str) {
-        let _serving = stage.serve(End::There, self.server, port, "");
-        let testing = client(stage, self.client, THERE, port, &format!("-t 30 {options}"));
+    pub(crate) fn check_socket(
+        self,
+        network: &TestNetwork,
+        end: End,
+        port: u16,
+        options: &str,
+        wanted: &str,
+    ) {
+        let _serving = network.serve(End::There, self.server, port, "");
+        let testing = client(network, self.client, THERE, port, &format!("-t 30 {options}"));
         let whose = match end {
             End::Here => format!("dst {THERE} dport = {port}"),
             End::There => format!("sport = {port}"),
         };
         wait_until(&format!("{options}: {wanted}"), || {
-            stage.start(end, "ss", &format!("-tinmH {whose}")).end().out.contains(wanted)
+            network.start(end, "ss", &format!("-tinmH {whose}")).end().out.contains(wanted)
         });
         drop(testing);
     }
 }
 
-pub(crate) fn client(stage: &Stage, program: &str, host: &str, port: u16, options: &str) -> Program {
+pub(crate) fn client(network: &TestNetwork, program: &str, host: &str, port: u16, options: &str) -> Program {
     let base = if program == OURS { "iperf -c" } else { "-c" };
-    stage.start(End::Here, program, &format!("{base} {host} -p {port} {options}"))
+    network.start(End::Here, program, &format!("{base} {host} -p {port} {options}"))
 }
 
 pub(crate) fn number(report: &Value, path: &str) -> f64 {

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::network::{
+    End, IPERF3, OURS, THERE, TestNetwork, in_network, in_network_with_priority, up_to_three_times,
+};
 use super::reports::{Ends, client};
-use super::stage::{End, IPERF3, OURS, Stage, THERE, on_stage, on_stage_first, up_to_three_times};
 
 const MODES: &[&str] = &[
     "-t 1",
@@ -33,10 +35,10 @@ const NEWER: &[&str] = &[
 
 #[test]
 fn json_has_keys_and_types_of_iperf3() {
-    on_stage("json_has_keys_and_types_of_iperf3", |stage| {
+    in_network("json_has_keys_and_types_of_iperf3", |network| {
         for (ports, mode) in (5700..).step_by(2).zip(MODES) {
-            let [client, server] = reports(stage, IPERF3, ports, mode);
-            let [our_client, our_server] = reports(stage, OURS, ports + 1, mode);
+            let [client, server] = reports(network, IPERF3, ports, mode);
+            let [our_client, our_server] = reports(network, OURS, ports + 1, mode);
             compare(&format!("the client with {mode}"), &client, &our_client);
             compare(&format!("the server with {mode}"), &server, &our_server);
             let version = our_client["start"]["version"].as_str().unwrap();
@@ -47,14 +49,14 @@ fn json_has_keys_and_types_of_iperf3() {
 
 #[test]
 fn text_has_headings_of_iperf3() {
-    on_stage("text_has_headings_of_iperf3", |stage| {
+    in_network("text_has_headings_of_iperf3", |network| {
         let headings = |text: &str| {
             let lines = text.lines().filter(|line| line.starts_with("[ ID]") || *line == "iperf Done.");
             lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
         };
         for (ports, mode) in (5750..).step_by(2).zip(["-t 1", "-t 1 -P 2", "-t 1 --bidir", "-u -b 5M -t 1"]) {
             let [theirs, ours] =
-                texts_of_both(stage, ports, mode).map(|texts| texts.map(|text| headings(&text)));
+                texts_of_both(network, ports, mode).map(|texts| texts.map(|text| headings(&text)));
             assert_eq!(theirs[0].len(), 3, "{theirs:?}");
             assert_eq!(ours, theirs, "{mode}");
         }
@@ -76,13 +78,13 @@ fn shapes(text: &str) -> BTreeSet<Vec<(usize, &'static str)>> {
 
 #[test]
 fn rows_align_with_columns_of_iperf3() {
-    on_stage_first("rows_align_with_columns_of_iperf3", |stage| {
+    in_network_with_priority("rows_align_with_columns_of_iperf3", |network| {
         let modes =
             ["-t 1 -b 8M", "-t 1 -b 8M -P 2", "-t 1 -b 8M --bidir", "-u -b 2M -t 1", "-u -b 2M -t 1 -P 2"];
         for (ports, mode) in (5770..).step_by(2).zip(modes) {
             // A very short last interval has other columns, and a datagram may be lost.
             up_to_three_times(|| {
-                let [theirs, ours] = texts_of_both(stage, ports, mode);
+                let [theirs, ours] = texts_of_both(network, ports, mode);
                 let [their_shapes, our_shapes] =
                     [&theirs, &ours].map(|[client, server]| [shapes(client), shapes(server)]);
                 assert!(their_shapes[0].len() > 1, "{theirs:?}");
@@ -99,18 +101,18 @@ fn rows_align_with_columns_of_iperf3() {
 /// The stream numbers of iperf3 without other open descriptors, at both ends.
 #[test]
 fn stream_has_same_number_everywhere() {
-    on_stage("stream_has_same_number_everywhere", |stage| {
+    in_network("stream_has_same_number_everywhere", |network| {
         let modes = [("-t 1 -P 3", [&[5, 7, 9][..], &[5, 8, 10]]), ("-t 1 --bidir", [&[5, 7], &[5, 8]])];
         for (port, (mode, expected)) in (5791..).step_by(2).zip(modes) {
             let expected = expected.map(|numbers| numbers.iter().copied().collect::<BTreeSet<u64>>());
-            for (report, expected) in reports(stage, OURS, port, mode).iter().zip(&expected) {
+            for (report, expected) in reports(network, OURS, port, mode).iter().zip(&expected) {
                 let mut found = BTreeMap::new();
                 sockets(report, String::new(), &mut found);
                 for place in ["/start/connected[]", "/intervals[]/streams[]", "/end/streams[]/sender"] {
                     assert_eq!(&found[&format!("{place}/socket")], expected, "{mode}: {place} of {report}");
                 }
             }
-            for (text, expected) in texts(stage, OURS, port + 1, mode).iter().zip(&expected) {
+            for (text, expected) in texts(network, OURS, port + 1, mode).iter().zip(&expected) {
                 for kind in [" local ", " sec "] {
                     let lines = text.lines().filter(|line| line.contains(kind));
                     let named = lines.filter_map(|line| line.strip_prefix('[')?.split_once(']'));
@@ -138,28 +140,28 @@ fn sockets(value: &Value, path: String, found: &mut BTreeMap<String, BTreeSet<u6
 
 #[test]
 fn failed_test_prints_json_document() {
-    on_stage("failed_test_prints_json_document", |stage| {
-        let [theirs, ours] = [IPERF3, OURS].map(|program| client(stage, program, THERE, 5790, "-J").end());
+    in_network("failed_test_prints_json_document", |network| {
+        let [theirs, ours] = [IPERF3, OURS].map(|program| client(network, program, THERE, 5790, "-J").end());
         assert_eq!((ours.code, ours.err.as_str()), (Some(1), ""), "{}", ours.out);
         compare("a refusal", &theirs.json(), &ours.json());
     });
 }
 
 /// The documents of client and server, with iperf3 and with net-traffic.
-fn texts_of_both(stage: &Stage, port: u16, mode: &str) -> [[String; 2]; 2] {
-    [texts(stage, IPERF3, port, mode), texts(stage, OURS, port + 1, mode)]
+fn texts_of_both(network: &TestNetwork, port: u16, mode: &str) -> [[String; 2]; 2] {
+    [texts(network, IPERF3, port, mode), texts(network, OURS, port + 1, mode)]
 }
 
 /// The documents of a test with the same program at both ends.
-fn texts(stage: &Stage, program: &str, port: u16, mode: &str) -> [String; 2] {
-    let server = stage.serve(End::There, program, port, "-1");
-    let client = client(stage, program, THERE, port, mode).end();
+fn texts(network: &TestNetwork, program: &str, port: u16, mode: &str) -> [String; 2] {
+    let server = network.serve(End::There, program, port, "-1");
+    let client = client(network, program, THERE, port, mode).end();
     [client.out, server.end().out]
 }
 
 /// The keys and types of the documents.
-fn reports(stage: &Stage, program: &'static str, port: u16, mode: &str) -> [Value; 2] {
-    Ends { client: program, server: program }.test(stage, port, mode).into()
+fn reports(network: &TestNetwork, program: &'static str, port: u16, mode: &str) -> [Value; 2] {
+    Ends { client: program, server: program }.test(network, port, mode).into()
 }
 
 fn compare(what: &str, theirs: &Value, ours: &Value) {

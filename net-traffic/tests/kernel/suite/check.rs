@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use libtest_mimic::{Completion, Failed};
 use net_traffic_selftest::traffic::{Case, CaseRun, NetNs, TrafficError};
 
-use super::blind::unexplained;
 use super::compare::{Difference, Observed, Phase, compare};
+use super::known_gaps::unexplained;
 use super::skips::{Reason, skip};
 use super::tracer::{Refused, Tier, Tracer};
 

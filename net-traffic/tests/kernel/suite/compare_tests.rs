@@ -62,11 +62,11 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A client that sent 1000 bytes to a server; `harm` changes the exact snapshot.
-fn trial(name: &str, harm: fn(&mut Snapshot), expected: &'static [&'static str]) -> Trial {
+/// A client that sent 1000 bytes to a server; `change` changes the exact snapshot.
+fn trial(name: &str, change: fn(&mut Snapshot), expected: &'static [&'static str]) -> Trial {
     Trial::test(name, move || {
         let mut snapshot = exact();
-        harm(&mut snapshot);
+        change(&mut snapshot);
         same(&snapshot, Tier::TpBtf, Phase::Closed, expected)
     })
 }

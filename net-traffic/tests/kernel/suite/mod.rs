@@ -1,10 +1,10 @@
 //! The trials: the comparison, the traffic without a tracer, and each case on each tier.
 
 mod balance;
-mod blind;
 mod capture;
 mod check;
 mod compare_tests;
+mod known_gaps;
 mod ledger;
 mod limits;
 mod program;
@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use libtest_mimic::{Arguments, Trial};
 use net_traffic_selftest::traffic::{cases, compare};
 
-pub(crate) use program::act_if_told;
+pub(crate) use program::run_role_if_requested;
 use tracer::{Machine, Tier};
 
 static MACHINE: check::Shared<Machine> = Mutex::new(None);

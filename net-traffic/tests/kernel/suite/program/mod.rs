@@ -19,8 +19,8 @@ use net_traffic_snapshot::{Counting, LiveOptions};
 use super::skips::{Reason, skip};
 use super::tracer::{Refused, Tier};
 
-pub(crate) use self::worker::act_if_told;
 pub(super) use self::worker::command;
+pub(crate) use self::worker::run_role_if_requested;
 
 /// One trial, in a network namespace of its own.
 type Check = fn() -> Result<(), Failed>;

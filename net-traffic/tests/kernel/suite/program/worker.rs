@@ -29,10 +29,10 @@ pub(in crate::suite) fn command(role: &str, arguments: &[&str]) -> Vec<String> {
 }
 
 /// Plays a role if the arguments request it.
-pub(crate) fn act_if_told() -> Option<ExitCode> {
+pub(crate) fn run_role_if_requested() -> Option<ExitCode> {
     let words: Vec<String> = std::env::args().collect();
-    let (told, role, rest) = (words.get(1)?, words.get(2)?, words.get(3..)?);
-    if told != WORK {
+    let (first, role, rest) = (words.get(1)?, words.get(2)?, words.get(3..)?);
+    if first != WORK {
         return None;
     }
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();

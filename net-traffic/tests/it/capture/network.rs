@@ -15,7 +15,7 @@ pub(crate) const PEER: &str = "10.9.0.2";
 pub(crate) const PEER6: &str = "fd99::2";
 
 /// A namespace with the interface `va`, whose peer `vb` is in a second namespace. Drop ends both.
-pub(crate) struct Stage {
+pub(crate) struct TestNetwork {
     /// The process that holds the peer's namespace.
     peer: Child,
     _netns: NetNs,
@@ -42,9 +42,9 @@ pub(crate) fn has(program: &str) -> bool {
     found.is_ok()
 }
 
-impl Stage {
+impl TestNetwork {
     /// Skips and returns `None` where the process may not make namespaces.
-    pub(crate) fn set() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             skip("live captures need root");
             return None;
@@ -91,7 +91,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for TestNetwork {
     fn drop(&mut self) {
         drop(self.peer.kill());
         drop(self.peer.wait());
@@ -106,25 +106,30 @@ pub(crate) struct Running {
 
 impl Running {
     /// Returns when the program has reported that it listens.
-    pub(crate) fn start(stage: &Stage, name: &str, command: Command) -> Self {
-        Self::start_saying(stage, name, command, "tcpdump")
+    pub(crate) fn start(network: &TestNetwork, name: &str, command: Command) -> Self {
+        Self::start_saying(network, name, command, "tcpdump")
     }
 
     /// As `start`, for programs with another message.
-    pub(crate) fn start_saying(stage: &Stage, name: &str, mut command: Command, program: &str) -> Self {
+    pub(crate) fn start_saying(
+        network: &TestNetwork,
+        name: &str,
+        mut command: Command,
+        program: &str,
+    ) -> Self {
         let words = match program {
             "dumpcap" => "File: ",
             "tshark" => "Capturing on",
             _ => "listening on",
         };
-        let messages = stage.path(&format!("{name}.messages"));
+        let messages = network.path(&format!("{name}.messages"));
         let child = command.stderr(fs::File::create(&messages).unwrap()).spawn().unwrap();
         let it = Self { child: Some(child), messages };
-        wait_until(&format!("{name} listens"), || it.said().contains(words));
+        wait_until(&format!("{name} listens"), || it.messages().contains(words));
         it
     }
 
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn messages(&self) -> String {
         fs::read_to_string(&self.messages).unwrap()
     }
 
@@ -141,8 +146,8 @@ impl Running {
     pub(crate) fn wait_until_captured(&self, packets: u64) {
         wait_until(&format!("{packets} packets are captured"), || {
             self.signal(Signal::SIGUSR1);
-            let said = self.said();
-            let line = said.lines().rev().find(|line| line.ends_with(" captured"));
+            let messages = self.messages();
+            let line = messages.lines().rev().find(|line| line.ends_with(" captured"));
             let count = line.and_then(|line| line.split_whitespace().find_map(|word| word.parse().ok()));
             count.is_some_and(|count: u64| count >= packets)
         });
@@ -156,7 +161,7 @@ impl Running {
 
     pub(crate) fn wait_for(&mut self) -> (Option<i32>, String) {
         let status = self.child.take().unwrap().wait().unwrap();
-        (status.code(), self.said())
+        (status.code(), self.messages())
     }
 }
 
@@ -170,14 +175,21 @@ impl Drop for Running {
 }
 
 /// The counters in the messages: captured, received, dropped.
-pub(crate) fn numbers(said: &str) -> (u64, u64, u64) {
-    (number(said, "captured"), number(said, "received by filter"), number(said, "dropped by kernel"))
+pub(crate) fn numbers(messages: &str) -> (u64, u64, u64) {
+    (
+        number(messages, "captured"),
+        number(messages, "received by filter"),
+        number(messages, "dropped by kernel"),
+    )
 }
 
 /// The number in the last line with this text.
-pub(crate) fn number(said: &str, what: &str) -> u64 {
-    let line =
-        said.lines().rev().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {said}"));
+pub(crate) fn number(messages: &str, what: &str) -> u64 {
+    let line = messages
+        .lines()
+        .rev()
+        .find(|line| line.contains(what))
+        .unwrap_or_else(|| panic!("{what}: {messages}"));
     line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
 }
 

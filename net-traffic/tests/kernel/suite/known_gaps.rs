@@ -3,13 +3,13 @@
 use super::compare::{Difference, Phase};
 use super::tracer::Tier;
 
-struct Blind {
+struct KnownGap {
     tier: Tier,
     case: &'static str,
-    misses: &'static [Miss],
+    gaps: &'static [Gap],
 }
 
-struct Miss {
+struct Gap {
     phase: Phase,
     direction: &'static str,
     expected: u64,
@@ -18,67 +18,68 @@ struct Miss {
 
 /// A reset connection, or one closed in both directions, leaves the kernel's tables while a process still holds its
 /// descriptor. A socket that connects again starts at zero.
-const BLIND: &[Blind] = &[
-    Blind { tier: Tier::TpBtf, case: "ktls_shared", misses: TLS_FRAMING },
-    Blind { tier: Tier::Fentry, case: "ktls_shared", misses: TLS },
-    Blind { tier: Tier::Kprobe, case: "ktls_shared", misses: TLS },
-    Blind {
+const KNOWN_GAPS: &[KnownGap] = &[
+    KnownGap { tier: Tier::TpBtf, case: "ktls_shared", gaps: TLS_FRAMING },
+    KnownGap { tier: Tier::Fentry, case: "ktls_shared", gaps: TLS },
+    KnownGap { tier: Tier::Kprobe, case: "ktls_shared", gaps: TLS },
+    KnownGap {
         tier: Tier::Polling,
         case: "tcp_end_of_stream",
-        misses: &[unseen("received", 300), unseen("sent", 300)],
+        gaps: &[missing("received", 300), missing("sent", 300)],
     },
-    Blind {
+    KnownGap {
         tier: Tier::Polling,
         case: "tcp_half_closed",
-        misses: &[unseen("received", 80_000), unseen("sent", 300)],
+        gaps: &[missing("received", 80_000), missing("sent", 300)],
     },
-    Blind { tier: Tier::Polling, case: "tcp_reset", misses: &[unseen("received", 1000)] },
-    Blind { tier: Tier::Polling, case: "tcp_reset_unread", misses: &[unseen("received", 400)] },
-    Blind { tier: Tier::Polling, case: "tcp_unread", misses: &[unseen("sent", 5000)] },
-    Blind { tier: Tier::Polling, case: "tcp_never_accepted", misses: &[unseen("sent", 5000)] },
-    Blind {
+    KnownGap { tier: Tier::Polling, case: "tcp_reset", gaps: &[missing("received", 1000)] },
+    KnownGap { tier: Tier::Polling, case: "tcp_reset_unread", gaps: &[missing("received", 400)] },
+    KnownGap { tier: Tier::Polling, case: "tcp_unread", gaps: &[missing("sent", 5000)] },
+    KnownGap { tier: Tier::Polling, case: "tcp_never_accepted", gaps: &[missing("sent", 5000)] },
+    KnownGap {
         tier: Tier::Polling,
         case: "tcp_reconnected",
-        misses: &[
-            unseen("received", 3000),
-            unseen("sent", 1000),
-            Miss { phase: Phase::Open, direction: "received", expected: 1200, counted: Some(200) },
-            Miss { phase: Phase::Open, direction: "sent", expected: 3500, counted: Some(500) },
+        gaps: &[
+            missing("received", 3000),
+            missing("sent", 1000),
+            Gap { phase: Phase::Open, direction: "received", expected: 1200, counted: Some(200) },
+            Gap { phase: Phase::Open, direction: "sent", expected: 3500, counted: Some(500) },
         ],
     },
 ];
 
 /// With kernel TLS, the bytes of a process that does not own the socket count for the owner: no hooked function sends
 /// them.
-const TLS: &[Miss] = &[
-    guests(Phase::Open, RECORDS, Some(2 * RECORDS)),
-    guests(Phase::Open, RECORDS, None),
-    guests(Phase::Closed, RECORDS, Some(2 * RECORDS)),
-    guests(Phase::Closed, RECORDS, None),
+const TLS: &[Gap] = &[
+    non_owner(Phase::Open, RECORDS, Some(2 * RECORDS)),
+    non_owner(Phase::Open, RECORDS, None),
+    non_owner(Phase::Closed, RECORDS, Some(2 * RECORDS)),
+    non_owner(Phase::Closed, RECORDS, None),
 ];
 /// The tracepoint has the bytes of the call; the framing of TLS counts for the owner.
-const TLS_FRAMING: &[Miss] = &[
-    guests(Phase::Open, RECORDS, Some(RECORDS + FRAMING)),
-    guests(Phase::Open, RECORDS, Some(RECORDS - FRAMING)),
-    guests(Phase::Closed, RECORDS, Some(RECORDS + FRAMING)),
-    guests(Phase::Closed, RECORDS, Some(RECORDS - FRAMING)),
+const TLS_FRAMING: &[Gap] = &[
+    non_owner(Phase::Open, RECORDS, Some(RECORDS + FRAMING)),
+    non_owner(Phase::Open, RECORDS, Some(RECORDS - FRAMING)),
+    non_owner(Phase::Closed, RECORDS, Some(RECORDS + FRAMING)),
+    non_owner(Phase::Closed, RECORDS, Some(RECORDS - FRAMING)),
 ];
 /// The bytes that each of two processes sends, and the framing of TLS in them.
 const RECORDS: u64 = 16 * 4096 + FRAMING;
 const FRAMING: u64 = 16 * 29;
 
-const fn guests(phase: Phase, expected: u64, counted: Option<u64>) -> Miss {
-    Miss { phase, direction: "sent", expected, counted }
+const fn non_owner(phase: Phase, expected: u64, counted: Option<u64>) -> Gap {
+    Gap { phase, direction: "sent", expected, counted }
 }
 
-const fn unseen(direction: &'static str, expected: u64) -> Miss {
-    Miss { phase: Phase::Open, direction, expected, counted: None }
+const fn missing(direction: &'static str, expected: u64) -> Gap {
+    Gap { phase: Phase::Open, direction, expected, counted: None }
 }
 
 /// Removes the known differences; returns the others and the missing ones, one line each.
 pub(super) fn unexplained(tier: Tier, case: &str, mut found: Vec<(Phase, Difference)>) -> Vec<String> {
     let mut wrong = vec![];
-    for miss in BLIND.iter().filter(|row| row.tier == tier && row.case == case).flat_map(|row| row.misses) {
+    for miss in KNOWN_GAPS.iter().filter(|row| row.tier == tier && row.case == case).flat_map(|row| row.gaps)
+    {
         match found.iter().position(|(phase, difference)| miss.is(*phase, difference)) {
             Some(known) => drop(found.remove(known)),
             None => wrong.push(format!(
@@ -91,7 +92,7 @@ pub(super) fn unexplained(tier: Tier, case: &str, mut found: Vec<(Phase, Differe
     wrong
 }
 
-impl Miss {
+impl Gap {
     fn is(&self, phase: Phase, difference: &Difference) -> bool {
         let Self { phase: when, direction, expected, counted } = self;
         *when == phase

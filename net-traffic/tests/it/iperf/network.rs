@@ -23,19 +23,19 @@ pub(crate) const THERE_V6: &str = "fd77::2";
 const AS_NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 /// Runs `test` with two namespaces, or skips.
-pub(crate) fn on_stage(name: &str, test: impl FnOnce(&Stage)) {
-    run(name, Stage::build(), test);
+pub(crate) fn in_network(name: &str, test: impl FnOnce(&TestNetwork)) {
+    run(name, TestNetwork::build(), test);
 }
 
-/// As `on_stage`, with real-time priority where the system allows it: for tests of a rate or of a cause, which other
+/// As `in_network`, with real-time priority where the system allows it: for tests of a rate or of a cause, which other
 /// processes could disturb.
-pub(crate) fn on_stage_first(name: &str, test: impl FnOnce(&Stage)) {
-    run(name, Stage::build().map(Stage::first), test);
+pub(crate) fn in_network_with_priority(name: &str, test: impl FnOnce(&TestNetwork)) {
+    run(name, TestNetwork::build().map(TestNetwork::first), test);
 }
 
-fn run(name: &str, stage: Result<Stage, String>, test: impl FnOnce(&Stage)) {
-    match stage {
-        Ok(stage) => test(&stage),
+fn run(name: &str, network: Result<TestNetwork, String>, test: impl FnOnce(&TestNetwork)) {
+    match network {
+        Ok(network) => test(&network),
         Err(reason) => net_traffic_testing::skip(&format!("{name}: {reason}")),
     }
 }
@@ -50,7 +50,7 @@ pub(crate) fn up_to_three_times(mut attempt: impl FnMut() -> Result<(), String>)
 }
 
 /// The namespaces end with these files and with the last process in them.
-pub(crate) struct Stage {
+pub(crate) struct TestNetwork {
     here: File,
     there: File,
     /// The command that starts each program.
@@ -66,19 +66,19 @@ pub(crate) enum End {
     There,
 }
 
-impl Stage {
+impl TestNetwork {
     fn build() -> Result<Self, String> {
         let found = Command::new(IPERF3).arg("--version").stdout(Stdio::null()).status();
         found.map_err(|error| format!("iperf3: {error}"))?;
-        let stage = Self { here: namespace()?, there: namespace()?, before: &[] };
-        let there = format!("/proc/{}/fd/{}", std::process::id(), stage.there.as_raw_fd());
-        stage.configure(
+        let network = Self { here: namespace()?, there: namespace()?, before: &[] };
+        let there = format!("/proc/{}/fd/{}", std::process::id(), network.there.as_raw_fd());
+        network.configure(
             End::Here,
             &["ip link add va type veth peer name vb netns PEER".replace("PEER", &there)],
         );
-        stage.configure(End::Here, &up("va", HERE, HERE_V6));
-        stage.configure(End::There, &up("vb", THERE, THERE_V6));
-        Ok(stage)
+        network.configure(End::Here, &up("va", HERE, HERE_V6));
+        network.configure(End::There, &up("vb", THERE, THERE_V6));
+        Ok(network)
     }
 
     fn first(mut self) -> Self {
