@@ -1,11 +1,6 @@
 //! `capture` compared with tcpdump, tshark and capinfos: packets, text, files, and loss counters. Tests that need root or
 //! another program skip without it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "the tests wait for other programs"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the tests wait for other programs")]
 
 mod blocks;
 mod choice;

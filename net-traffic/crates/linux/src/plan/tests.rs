@@ -1,6 +1,7 @@
 //! The decision after refusals, and the agreement of the plan with the object.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aya_obj::Object;
 use net_traffic_common::packet::{CaptureSettings, NetnsAddress};

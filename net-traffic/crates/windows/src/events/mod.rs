@@ -32,7 +32,7 @@ pub struct Entry {
     pub local: Endpoint,
     pub remote: Option<Endpoint>,
     pub state: State,
-    /// 0 if the owner is unknown, as in TIME_WAIT.
+    /// 0 if the owner is unknown, as in `TIME_WAIT`.
     pub pid: u32,
     /// The creation time as a `FILETIME`, steps of 100 ns since 1601; 0 if unknown.
     pub created: i64,
@@ -42,7 +42,7 @@ pub struct Entry {
 
 impl Entry {
     /// A hash of the row's constant fields, because Windows has no socket cookie. The PID is included only without a
-    /// remote endpoint: a connection loses its PID in TIME_WAIT, but several processes may bind one address.
+    /// remote endpoint: a connection loses its PID in `TIME_WAIT`, but several processes may bind one address.
     #[must_use]
     pub fn id(&self) -> SocketId {
         let Self { protocol, local, remote, pid, created, .. } = *self;
