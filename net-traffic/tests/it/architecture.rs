@@ -40,7 +40,7 @@ fn windows_process_exits_only_in_at_end() {
     let folder = package().join("crates/windows/src");
     let ends = |file: &Path| code_lines(file).iter().any(|(_, line)| line.contains("process::exit"));
     let files: Vec<PathBuf> = rust_files(&folder).into_iter().filter(|file| ends(file)).collect();
-    assert_eq!(files, [folder.join("at_end.rs")]);
+    assert_eq!(files, [folder.join("platform/at_end.rs")]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+#[cfg(unix)]
+use std::process::Command;
+use std::process::{Output, Stdio};
 
 use net_traffic_testing::{recording, recordings, schema};
 

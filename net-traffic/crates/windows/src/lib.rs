@@ -27,7 +27,8 @@ pub mod platform;
 mod processes;
 #[cfg(windows)]
 mod rights;
-#[cfg(all(test, windows))]
+#[cfg(windows)]
+#[cfg(test)]
 mod test_process;
 #[cfg(windows)]
 mod win32;

@@ -54,7 +54,7 @@ fn first_attachable_hook_is_taken_refusals_are_kept() {
 
     let filled = fill_with("tcp_send", &both, Storage::InSocket, &["nt_send_fast_tp"]);
     assert_eq!(filled.hook.unwrap().programs[0].name, "nt_send_tp");
-    assert_eq!(refusals(&filled), ["send_peek_tp: no send_peek_tp"]);
+    assert_eq!(refusals(&filled), ["nt_send_fast_tp: no nt_send_fast_tp"]);
 
     let filled = fill_with("tcp_send", &both, Storage::InSocket, &["nt_send_fast_tp", "nt_send_tp"]);
     assert_eq!(filled.hook.unwrap().programs[0].name, "nt_tcp_send_fx");

@@ -55,7 +55,7 @@ fn reused_pid_of_a_descendant_is_no_descendant() {
     // As if the job had reported a process that has ended, and this process had its PID now.
     let pid = std::process::id();
     record(&children.job, pid);
-    let own = Processes::default().now(pid);
+    let own = Processes::default().current_id(pid);
     assert!(!descendants::contains(own));
     let mut connections = Connections::new(SocketFilter::default(), None, true);
     let mut snapshot = Snapshot::default();
