@@ -1,4 +1,5 @@
-//! The row filter of the screen (`/`): the rows that remain in each list, and arbitrary texts.
+//! The row filter of the screen (key `/`): the rows that it keeps in each table, and its rules for arbitrary filter
+//! texts.
 
 use net_traffic_model::{Model, Retention, Selection};
 use net_traffic_output::format;
@@ -8,7 +9,7 @@ use net_traffic_testing::recording;
 use net_traffic_view::{Filter, Options, PREFIXES, Screen, TableId, live};
 use proptest::prelude::*;
 
-/// The last snapshot of the recording, and the model of all.
+/// The last snapshot of a recording, and the model after all snapshots.
 fn replayed(name: &str) -> (Snapshot, Model) {
     let mut replay = Replay::open(&recording(name)).unwrap();
     let mut model = Model::new(Selection::default(), Retention::default());
@@ -20,13 +21,13 @@ fn replayed(name: &str) -> (Snapshot, Model) {
     (last, model)
 }
 
-/// The rows of a list that match the filter, each as one text.
+/// The rows of a table that match the filter. A row is its cells, separated by spaces.
 fn rows(model: &Model, table: TableId, filter: &str) -> Vec<String> {
     let options = Options { table: Some(table), filter: Filter::parse(filter), ..Options::default() };
     let shown = live(model, Screen::Top, &options);
-    let row = |place| {
+    let row = |index| {
         let texts: Vec<String> =
-            shown.rows.cells(place).iter().map(|value| format::value(*value, None)).collect();
+            shown.rows.cells(index).iter().map(|value| format::value(*value, None)).collect();
         texts.join(" ")
     };
     (0..shown.rows.len()).map(row).collect()
@@ -40,7 +41,7 @@ fn count(model: &Model, table: TableId, filter: &str) -> usize {
 fn criteria_keep_matching_connections() {
     let (_, model) = replayed("rates");
     assert_eq!(count(&model, TableId::Connection, ""), 7);
-    for (filter, left) in [
+    for (filter, expected) in [
         ("port:443", 3),
         ("port:443,22", 4),
         ("port:443 port:22", 4),
@@ -71,7 +72,7 @@ fn criteria_keep_matching_connections() {
     ] {
         assert_eq!(
             count(&model, TableId::Connection, filter),
-            left,
+            expected,
             "{filter}: {:#?}",
             rows(&model, TableId::Connection, filter)
         );
@@ -79,11 +80,11 @@ fn criteria_keep_matching_connections() {
 }
 
 #[test]
-fn other_lists_keep_owners_of_matching_connections() {
+fn other_tables_keep_rows_with_matching_connections() {
     let (_, model) = replayed("rates");
-    for (by, filter, left) in [
+    for (table, filter, expected) in [
         (TableId::Process, "", 5),
-        // nginx, and the sockets without an owner.
+        // Two rows: nginx, and the sockets without an owner.
         (TableId::Process, "port:443", 2),
         (TableId::Process, "state:unconn", 1),
         (TableId::Process, "process:ssh", 1),
@@ -97,7 +98,12 @@ fn other_lists_keep_owners_of_matching_connections() {
         (TableId::Destination, "process:sshd", 1),
         (TableId::Destination, "203.0", 1),
     ] {
-        assert_eq!(count(&model, by, filter), left, "{by:?} {filter}: {:#?}", rows(&model, by, filter));
+        assert_eq!(
+            count(&model, table, filter),
+            expected,
+            "{table:?} {filter}: {:#?}",
+            rows(&model, table, filter)
+        );
     }
 }
 
@@ -110,7 +116,7 @@ fn filter_keeps_its_text_and_reports_invalid_values() {
 }
 
 /// Filter texts: words, prefixes with values, and arbitrary characters.
-fn typed() -> impl Strategy<Value = String> {
+fn filter_text() -> impl Strategy<Value = String> {
     let value = prop_oneof!["[a-z0-9.:/,]{0,12}", "[0-9]{1,5}", any::<String>()];
     let word = prop_oneof![
         (prop::sample::select(PREFIXES), value).prop_map(|(prefix, value)| format!("{prefix}:{value}")),
@@ -122,22 +128,22 @@ fn typed() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_text_is_a_filter_that_only_removes_rows(text in typed()) {
+    fn arbitrary_filter_only_removes_rows(text in filter_text()) {
         let (_, model) = replayed("rates");
         let filter = Filter::parse(&text);
         prop_assert_eq!(filter.text(), text.as_str());
-        for by in Screen::Top.tabs() {
-            let all = rows(&model, *by, "");
-            let left = rows(&model, *by, &text);
-            prop_assert!(left.iter().all(|row| all.contains(row)));
+        for table in Screen::Top.tabs() {
+            let all = rows(&model, *table, "");
+            let kept = rows(&model, *table, &text);
+            prop_assert!(kept.iter().all(|row| all.contains(row)));
             if Filter::parse(&text).is_empty() {
-                prop_assert_eq!(all, left);
+                prop_assert_eq!(all, kept);
             }
         }
     }
 
     #[test]
-    fn another_word_never_adds_rows(text in typed(), word in "[a-z0-9]{1,4}") {
+    fn additional_word_never_adds_rows(text in filter_text(), word in "[a-z0-9]{1,4}") {
         let (_, model) = replayed("rates");
         let before = rows(&model, TableId::Connection, &text);
         let after = rows(&model, TableId::Connection, &format!("{text} {word}"));
@@ -145,15 +151,15 @@ proptest! {
     }
 
     #[test]
-    fn port_keeps_exactly_the_sockets_with_it(port in prop_oneof![any::<u16>(), Just(443), Just(22), Just(53)]) {
+    fn port_filter_keeps_exactly_its_sockets(port in prop_oneof![any::<u16>(), Just(443), Just(22), Just(53)]) {
         let (snapshot, model) = replayed("rates");
-        let uses = |socket: &&net_traffic_snapshot::Socket| {
+        let is_expected = |socket: &&net_traffic_snapshot::Socket| {
             let shown = socket.remote.is_some() || socket.counted.is_some_and(|bytes| bytes.rx + bytes.tx > 0);
             shown
                 && socket.state != State::Listen
                 && (socket.local.port == port || socket.remote.is_some_and(|remote| remote.port == port))
         };
-        let expected = snapshot.sockets.iter().filter(uses).count();
+        let expected = snapshot.sockets.iter().filter(is_expected).count();
         prop_assert_eq!(count(&model, TableId::Connection, &format!("port:{port}")), expected);
     }
 }

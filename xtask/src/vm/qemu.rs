@@ -1,4 +1,4 @@
-//! Boots a guest, prints its output and returns its exit status.
+//! Boots a guest in QEMU, prints its output and returns the exit status of its command.
 
 use std::{
     fs,
@@ -14,14 +14,15 @@ use super::{Accel, Guest, initramfs::STATUS_LINE, kernel::Kernel, vm_dir};
 /// The status of `timeout(1)` after a time-out.
 const TIMED_OUT: u8 = 124;
 /// The guest ended without a status line: a kernel panic, or a kernel that did not boot.
-const DIED: u8 = 125;
+const NO_STATUS: u8 = 125;
+/// The number of console lines to print after a failure.
 const CONSOLE_LINES: usize = 40;
 
-/// `panic=-1` reboots at once, which ends QEMU under `-no-reboot`. The other options save time under emulation.
+/// With `panic=-1` and `-no-reboot`, a kernel panic ends QEMU at once. Most other options save time under emulation.
 const KERNEL_COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 oops=panic nokaslr mitigations=off tsc=reliable \
     no_timer_check cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on rcupdate.rcu_expedited=1 nowatchdog";
 
-/// Returns the status of the guest's command, [`TIMED_OUT`] or [`DIED`]. Prints the guest's lines after `prefix`.
+/// Returns the status of the guest's command, [`TIMED_OUT`] or [`NO_STATUS`]. Prints the guest's lines after `prefix`.
 /// Removes the initramfs.
 pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest, prefix: &str) -> Result<u8> {
     let console = vm_dir().join(format!("console-{}-{}.txt", kernel.release, std::process::id()));
@@ -32,15 +33,15 @@ pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest, prefix: &str) 
         .context("start qemu-system-x86_64")?;
     let mut status = None;
     if let Some(stdout) = child.stdout.take() {
-        status = pass_through(BufReader::new(stdout), prefix)?;
+        status = print_output(BufReader::new(stdout), prefix)?;
     }
-    let ended = child.wait().context("wait for qemu-system-x86_64")?;
+    let exit_status = child.wait().context("wait for qemu-system-x86_64")?;
     fs::remove_file(initrd).with_context(|| format!("remove {}", initrd.display()))?;
     if let Some(status) = status {
         fs::remove_file(&console).context("remove the console's log")?;
         return Ok(status);
     }
-    let timed_out = ended.code() == Some(TIMED_OUT.into());
+    let timed_out = exit_status.code() == Some(TIMED_OUT.into());
     let reason = if timed_out {
         format!("did not end within {} s", guest.timeout)
     } else {
@@ -51,14 +52,14 @@ pub(super) fn boot(kernel: &Kernel, initrd: &Path, guest: &Guest, prefix: &str) 
     for line in last_lines(&String::from_utf8_lossy(&log)) {
         eprintln!("  {line}");
     }
-    Ok(if timed_out { TIMED_OUT } else { DIED })
+    Ok(if timed_out { TIMED_OUT } else { NO_STATUS })
 }
 
-/// `timeout(1)` ends the guest even if this process was killed.
+/// The command line of QEMU, run by `timeout(1)`: the guest ends in time even if this process was killed.
 fn command(kernel: &Kernel, initrd: &Path, console: &Path, guest: &Guest) -> Command {
     let accel = match guest.accel {
-        // One thread for both CPUs, which costs a tenth of the speed. Before 8.1, a QEMU thread could execute code that
-        // another one had patched in part; kernels that patch static keys crashed.
+        // One thread for both virtual CPUs costs a tenth of the speed. With a thread per CPU, QEMU before 8.1 could
+        // execute an instruction that the other CPU had patched only in part. Kernels that patch static keys crashed.
         // <https://gitlab.com/qemu-project/qemu/-/commit/deba78709a>
         Accel::Tcg => "tcg,thread=single,tb-size=512",
         Accel::Kvm => "kvm",
@@ -77,16 +78,16 @@ fn command(kernel: &Kernel, initrd: &Path, console: &Path, guest: &Guest) -> Com
 }
 
 /// Prints the guest's output and returns the status from the status line.
-fn pass_through(mut guest: impl BufRead, prefix: &str) -> Result<Option<u8>> {
+fn print_output(mut output: impl BufRead, prefix: &str) -> Result<Option<u8>> {
     let mut status = None;
     let mut line = prefix.as_bytes().to_vec();
-    while guest.read_until(b'\n', &mut line).context("read from the guest")? > 0 {
+    while output.read_until(b'\n', &mut line).context("read from the guest")? > 0 {
         // Whole lines, because a second guest prints to the same stdout.
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(&line)?;
         stdout.flush()?;
         let text = String::from_utf8_lossy(&line);
-        // Output without a final line feed stands before the status on the same line.
+        // Output without a final line feed precedes the status in its line.
         if let Some((_, value)) = text.rsplit_once(STATUS_LINE) {
             status = value.trim().parse().ok();
         }
@@ -105,8 +106,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_line_anywhere_returns_its_status() {
-        let status = |text: &str| pass_through(text.as_bytes(), "6.1 | ").unwrap();
+    fn status_after_other_output_is_found() {
+        let status = |text: &str| print_output(text.as_bytes(), "6.1 | ").unwrap();
         assert_eq!(status("test x ... ok\nVMTEST-RC: 0\n"), Some(0));
         assert_eq!(status("no line feedVMTEST-RC: 101\n"), Some(101));
         assert_eq!(status("test x ... ok\n"), None);

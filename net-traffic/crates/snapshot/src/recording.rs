@@ -1,4 +1,4 @@
-//! The format of recordings: a header, then a snapshot a line, as JSON.
+//! The format of recordings: JSON Lines. The first line is the header, each further line is a snapshot.
 
 use serde::{Deserialize, Serialize};
 

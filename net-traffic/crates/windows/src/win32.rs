@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Converts a Win32 error code, as functions of IP Helper and ETW return it; 0 is success.
+/// Converts the return value of an IP Helper or ETW function: 0 is success, any other value is a Win32 error code.
 pub(crate) fn check(code: u32) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(error(code)) }
 }
@@ -11,7 +11,7 @@ pub(crate) fn error(code: u32) -> io::Error {
     io::Error::from_raw_os_error(code.cast_signed())
 }
 
-/// The size of a structure in octets, as Win32 functions and `cbSize` members take it.
+/// The size of a structure in octets, with the type of `cbSize` members and of size parameters.
 #[must_use]
 pub fn size<T>() -> u32 {
     u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)

@@ -1,4 +1,5 @@
-//! Each packet that the filter accepts is counted as captured, as lost with a cause, or as left over.
+//! The capture counts each packet that the filter accepts: as captured, as dropped for a reason, or as left over when
+//! the capture ended.
 
 use std::io::Read;
 use std::net::UdpSocket;
@@ -11,6 +12,7 @@ use net_traffic_testing::wait_until;
 use super::blocks::{Block, STATISTICS, blocks};
 use super::network::{PEER, Running, TestNetwork, has, net_traffic, number, numbers, run, text_of};
 
+/// Sends datagrams from `va` that the filter of the captures accepts.
 fn flood(count: u32) {
     let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
     for _ in 0..count {
@@ -19,7 +21,7 @@ fn flood(count: u32) {
 }
 
 #[test]
-fn tiny_ring_drops_packets_and_counts_them() {
+fn full_ring_drops_are_counted() {
     let Some(network) = TestNetwork::new() else { return };
     let file = network.path("a.pcapng");
     let arguments =
@@ -39,16 +41,16 @@ fn tiny_ring_drops_packets_and_counts_them() {
 #[test]
 fn packets_after_count_limit_are_counted() {
     let Some(network) = TestNetwork::new() else { return };
-    // Two captures at once; one stops before the last packet.
-    let all = ["-i", "va", "-w", "/dev/null", "udp dst port 7000"];
-    let all = Running::start(&network, "all", net_traffic(&all));
-    let some = ["-i", "va", "-c", "100", "--json", "udp dst port 7000"];
+    // Two captures run at the same time. One ends before the last packet, because of `-c`.
+    let unlimited = ["-i", "va", "-w", "/dev/null", "udp dst port 7000"];
+    let unlimited = Running::start(&network, "all", net_traffic(&unlimited));
+    let limited = ["-i", "va", "-c", "100", "--json", "udp dst port 7000"];
     let lines = network.path("lines");
-    let mut command = net_traffic(&some);
+    let mut command = net_traffic(&limited);
     command.stdout(std::fs::File::create(&lines).unwrap());
-    let mut some = Running::start(&network, "some", command);
+    let mut limited = Running::start(&network, "some", command);
     flood(10_000);
-    let (status, messages) = some.wait_for();
+    let (status, messages) = limited.wait_for();
     let (captured, received, dropped) = numbers(&messages);
     let left = number(&messages, "left over");
     assert_eq!((status, captured), (Some(0), 100), "{messages}");
@@ -58,12 +60,12 @@ fn packets_after_count_limit_are_counted() {
     assert_eq!(summary["received_by_filter"], received);
     assert_eq!(summary["left_over"], left);
     assert_eq!(summary["map_full"], 0);
-    let (_, messages) = all.end(Signal::SIGINT);
+    let (_, messages) = unlimited.end(Signal::SIGINT);
     assert_eq!(numbers(&messages), (10_000, 10_000, 0), "{messages}");
 }
 
 #[test]
-fn losses_are_written_per_interface() {
+fn dropped_packets_are_written_per_interface() {
     if !has("tshark") {
         return;
     }
@@ -82,15 +84,15 @@ fn losses_are_written_per_interface() {
         .args(["-r", file.to_str().unwrap(), "-T", "fields", "-e", "frame.drop_count"])
         .output()
         .unwrap();
-    let told: u64 = text_of(&counts).split_whitespace().filter_map(|word| word.parse::<u64>().ok()).sum();
-    assert!(told > 0 && told <= dropped, "{told} of {dropped}");
+    let reported: u64 = text_of(&counts).split_whitespace().filter_map(|word| word.parse::<u64>().ok()).sum();
+    assert!(reported > 0 && reported <= dropped, "{reported} of {dropped}");
 }
 
-/// The interface statistics of a file: received, lost, delivered.
+/// The statistics of each interface in a pcapng file: `isb_ifrecv`, `isb_osdrop` and `isb_usrdeliv`.
 fn statistics(file: &std::path::Path) -> Vec<(u64, u64, u64)> {
-    let of = |block: &Block, code| block.long(code).unwrap_or(0);
+    let counter = |block: &Block, code| block.long(code).unwrap_or(0);
     let statistics = blocks(file).into_iter().filter(|block| block.kind == STATISTICS);
-    statistics.map(|block| (of(&block, 4), of(&block, 7), of(&block, 8))).collect()
+    statistics.map(|block| (counter(&block, 4), counter(&block, 7), counter(&block, 8))).collect()
 }
 
 #[test]
@@ -107,23 +109,23 @@ fn flood_within_ring_size_loses_nothing() {
 }
 
 #[test]
-fn slow_writer_counts_loss_as_queue_full() {
+fn blocked_pipe_drops_packets_as_queue_full() {
     let Some(network) = TestNetwork::new() else { return };
     let mut command = net_traffic(&["-i", "va", "-w", "-", "udp dst port 7000"]);
     command.stdout(Stdio::piped());
     let mut capture = Running::start(&network, "capture", command);
     let mut pipe = capture.stdout();
-    // More than the pipe, the queue and the ring buffers hold, without a reader.
+    // More packets than the pipe, the queue and the ring buffers hold. The test does not read the pipe meanwhile.
     let sent = 150_000;
     flood(sent);
-    let reading = std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         let mut octets = Vec::new();
         pipe.read_to_end(&mut octets).unwrap();
         octets
     });
     let (status, messages) = capture.end(Signal::SIGTERM);
     let file = network.path("a.pcapng");
-    std::fs::write(&file, reading.join().unwrap()).unwrap();
+    std::fs::write(&file, reader.join().unwrap()).unwrap();
     let (captured, received, dropped) = numbers(&messages);
     assert_eq!((status, received), (Some(0), sent.into()), "{messages}");
     assert!(captured + dropped == received && messages.contains("queue_full"), "{messages}");
@@ -175,9 +177,10 @@ fn killed_capture_leaves_readable_file_and_no_programs() {
     let capture = Running::start(&network, "capture", net_traffic(&arguments));
     flood(100);
     wait_until("the packets are in the file", || std::fs::metadata(&file).unwrap().len() > 100 * 1000);
-    let has_links = attached("va").is_some_and(|count| count == 2);
+    // Links end with the process. A filter of clsact stays, and the next capture removes it.
+    let uses_links = attached("va").is_some_and(|count| count == 2);
     capture.end(Signal::SIGKILL);
-    if has_links {
+    if uses_links {
         assert_eq!(attached("va"), Some(0), "programs outlived the capture");
     }
     let read = net_traffic(&["-r", file.to_str().unwrap()]).output().unwrap();
@@ -192,7 +195,7 @@ fn killed_capture_leaves_readable_file_and_no_programs() {
     assert!(filters.is_ok_and(|output| output.stdout.is_empty()), "a filter was left behind");
 }
 
-/// The number of programs attached to an interface; `None` if the kernel lacks tcx links.
+/// The number of tcx programs on an interface; `None` if the kernel has no tcx (before Linux 6.6).
 fn attached(interface: &str) -> Option<usize> {
     use aya::programs::{SchedClassifier, TcAttachType};
 
@@ -217,10 +220,10 @@ fn new_interface_is_captured() {
     run("ip", &["link", "set", "vd", "up"]);
     run("ip", &["neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:09", "dev", "vc"]);
     let socket = UdpSocket::bind("10.8.0.1:0").unwrap();
-    let has = |what: &str| std::fs::read_to_string(&lines).unwrap().contains(what);
+    let is_captured = |text: &str| std::fs::read_to_string(&lines).unwrap().contains(text);
     wait_until("both ends are captured", || {
         socket.send_to(b"x", "10.8.0.2:7000").unwrap();
-        has("vc    Out IP 10.8.0.1.") && has("vd    In  IP 10.8.0.1.")
+        is_captured("vc    Out IP 10.8.0.1.") && is_captured("vd    In  IP 10.8.0.1.")
     });
     assert_eq!(capture.end(Signal::SIGINT).0, Some(0));
 }

@@ -45,7 +45,7 @@ fn rewrite(block: &Block, mut state: State, values: &mut Values) -> (Vec<Rewritt
         if hides && let Some(before) = stmts.last_mut().filter(|before| is_fixed_load(before.insn)) {
             // The loaded value has no effect on the result.
             before.droppable = true;
-            state.not_loaded(state.registers.a);
+            state.remove_load(state.registers.a);
         }
         stmts.push(Rewritten { insn: rewritten, droppable: state.is_safe(step.risk) });
         state.advance(values, *insn);

@@ -1,12 +1,12 @@
-//! Data flow: the facts at the entry of each block. These are register values, outcomes of tests, and loads that
-//! precede.
+//! Data-flow analysis: what is known at the entry of each block. A state has the register values, the outcomes of
+//! earlier comparisons, and the loads that have succeeded.
 
 use super::super::bpf::{self, Insn};
 use super::super::graph::{BlockId, Graph, Terminator};
 use super::super::interpret;
 use super::values::{Registers, Risk, Slot, Value, Values};
 
-/// The most facts to keep. The oldest is dropped, which bounds the time for very long programs.
+/// The maximum number of facts, and of loads. Beyond it the oldest is dropped: this bounds the time for long programs.
 const MAX_FACTS: usize = 64;
 
 /// The outcome of a comparison.
@@ -27,11 +27,12 @@ pub(super) struct Comparison {
 pub(super) struct State {
     pub(super) registers: Registers,
     facts: Vec<Fact>,
+    /// The loads that have succeeded on every path to this state. They cannot fail again.
     loaded: Vec<Value>,
 }
 
 impl State {
-    /// Whether a statement with this risk cannot reject the packet here.
+    /// Whether a statement with this risk succeeds here. A load or a division that fails rejects the packet.
     pub(super) fn is_safe(&self, risk: Risk) -> bool {
         match risk {
             Risk::None => true,
@@ -40,16 +41,16 @@ impl State {
         }
     }
 
-    /// The effect of a statement.
+    /// Applies the effect of a statement.
     pub(super) fn advance(&mut self, values: &mut Values, insn: Insn) {
         let step = values.step(&self.registers, insn);
         self.registers.set(step.slot, step.value);
         if let Risk::Load(value) = step.risk {
-            self.loaded_now(value);
+            self.add_load(value);
         }
     }
 
-    fn loaded_now(&mut self, value: Value) {
+    fn add_load(&mut self, value: Value) {
         if !self.loaded.contains(&value) {
             self.loaded.push(value);
             if self.loaded.len() > MAX_FACTS {
@@ -58,8 +59,8 @@ impl State {
         }
     }
 
-    /// Drops the fact that a load precedes.
-    pub(super) fn not_loaded(&mut self, value: Value) {
+    /// Drops a load from the state: the statement that loads may be removed.
+    pub(super) fn remove_load(&mut self, value: Value) {
         self.loaded.retain(|loaded| *loaded != value);
     }
 
@@ -75,23 +76,23 @@ impl State {
         })
     }
 
-    /// The outcome, if the same comparison precedes, or the value is known to equal another constant.
+    /// The outcome, if an earlier comparison was the same, or if `left` is known to equal another constant.
     pub(super) fn outcome_by_equality(&self, values: &Values, wanted: Comparison) -> Option<bool> {
         if let Some(fact) = self.facts.iter().find(|fact| fact.comparison == wanted) {
             return Some(fact.outcome);
         }
-        let is_other = |fact: &Fact| {
+        let equals_other_constant = |fact: &Fact| {
             let Comparison { op, left, right } = fact.comparison;
             fact.outcome && op == bpf::JEQ && left == wanted.left && values.as_constant(right).is_some()
         };
         let unequal = wanted.op == bpf::JEQ
             && values.as_constant(wanted.right).is_some()
-            && self.facts.iter().any(is_other);
+            && self.facts.iter().any(equals_other_constant);
         unequal.then_some(false)
     }
 
-    /// The state after a comparison with this outcome.
-    pub(super) fn behind(&self, comparison: Comparison, outcome: bool) -> Self {
+    /// The state after a branch whose comparison has this outcome.
+    pub(super) fn after(&self, comparison: Comparison, outcome: bool) -> Self {
         let mut state = self.clone();
         state.facts.push(Fact { comparison, outcome });
         if state.facts.len() > MAX_FACTS {
@@ -100,7 +101,7 @@ impl State {
         state
     }
 
-    /// Keeps the facts that are in both states.
+    /// The meet of the data-flow analysis: keeps what both states have in common.
     fn meet(&mut self, other: &Self, values: &mut Values) {
         for slot in Slot::all() {
             if self.registers.get(slot) != other.registers.get(slot) {
@@ -113,7 +114,7 @@ impl State {
     }
 }
 
-/// The values that the facts allow.
+/// The constraints that the facts put on one value.
 struct Range {
     least: u32,
     greatest: u32,
@@ -162,7 +163,7 @@ impl Range {
     }
 }
 
-/// The comparison of a branch, with these registers.
+/// The comparison that a branch with this code makes on these registers.
 pub(super) fn comparison(values: &mut Values, registers: &Registers, code: u16, k: u32) -> Comparison {
     let branch = Insn::stmt(code, k);
     let right = if branch.uses_x() { registers.x } else { values.constant(k) };
@@ -181,6 +182,7 @@ pub(super) fn analyze(graph: &Graph, values: &mut Values) -> Vec<Option<State>> 
             unknown => *unknown = Some(state),
         };
     propagate(&mut states, values, graph.entry, start);
+    // In topological order: the index of a block is higher than those of its successors.
     for id in (0..graph.blocks.len()).rev() {
         let Some(mut state) = states[id].clone() else { continue };
         let block = graph.block(BlockId(id));
@@ -191,10 +193,10 @@ pub(super) fn analyze(graph: &Graph, values: &mut Values) -> Vec<Option<State>> 
         let comparison = comparison(values, &state.registers, code, k);
         let outcome = state.outcome(values, comparison);
         if outcome != Some(false) {
-            propagate(&mut states, values, yes, state.behind(comparison, true));
+            propagate(&mut states, values, yes, state.after(comparison, true));
         }
         if outcome != Some(true) {
-            propagate(&mut states, values, no, state.behind(comparison, false));
+            propagate(&mut states, values, no, state.after(comparison, false));
         }
     }
     states

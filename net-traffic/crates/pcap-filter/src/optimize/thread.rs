@@ -33,8 +33,8 @@ pub(super) fn thread(graph: &mut Graph, reasoning: Reasoning) {
             }
             let comparison = comparison(&mut values, &state.registers, code, k);
             let mut threading = Threading { graph, values: &mut values, reasoning, live: &live };
-            let yes = threading.target(&state.behind(comparison, true), yes);
-            let no = threading.target(&state.behind(comparison, false), no);
+            let yes = threading.target(&state.after(comparison, true), yes);
+            let no = threading.target(&state.after(comparison, false), no);
             graph.blocks[id].terminator = Terminator::Branch { code, k, yes, no };
         }
         live[id] = live_at_entry(graph, &live, id);

@@ -1,4 +1,4 @@
-//! The stored verdicts and refusals of libpcap.
+//! Compares the compiler with the stored answers of libpcap: a verdict for each frame, or a refusal of the expression.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use pcap_filter::compile;
 use super::data::{self, Answer, Frame};
 
 #[test]
-fn every_stored_verdict_is_libpcaps() {
+fn every_verdict_matches_libpcap() {
     let names = data::names();
     let frames: HashMap<&str, Vec<Frame>> =
         ["EN10MB", "RAW", "LINUX_SLL2"].map(|linktype| (linktype, data::frames(linktype))).into();
     let cases = data::cases();
     assert_eq!(cases.len(), 1071);
     let mut differences = Vec::new();
-    let (mut as_optimized, mut ours, mut theirs) = (0, 0, 0);
+    let (mut same_as_optimized, mut our_insns, mut libpcap_insns) = (0, 0, 0);
     for case in &cases {
         let mut variants = vec![(None, &case.answer, case.unoptimized.as_ref())];
         for (mask, answer) in &case.netmask {
@@ -33,12 +33,12 @@ fn every_stored_verdict_is_libpcaps() {
                 }
                 Ok(program) => {
                     let verdict = data::verdict(program, &frames[case.linktype.as_str()]);
-                    as_optimized += usize::from(
+                    same_as_optimized += usize::from(
                         verdict.iter().enumerate().all(|(i, accepted)| *accepted == answer.accepts(i)),
                     );
                     if let Some(len) = answer.len {
-                        ours += program.insns.len();
-                        theirs += len;
+                        our_insns += program.insns.len();
+                        libpcap_insns += len;
                     }
                     differing_frame(&verdict, answer, unoptimized)
                         .map(|frame| format!("frame {frame} differs"))
@@ -51,15 +51,15 @@ fn every_stored_verdict_is_libpcaps() {
         }
     }
     println!(
-        "{} cases, {} differences; {as_optimized} programs equal the optimized answer on every frame",
+        "{} cases, {} differences; {same_as_optimized} programs equal the optimized answer on every frame",
         cases.len(),
         differences.len()
     );
-    println!("instructions: {ours}, libpcap {theirs}");
+    println!("instructions: {our_insns}, libpcap {libpcap_insns}");
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// The first frame with a verdict that is neither libpcap's nor that of libpcap without its optimizer.
+/// The first frame for which our verdict equals neither verdict of libpcap: with its optimizer, or without.
 fn differing_frame(verdict: &[bool], answer: &Answer, unoptimized: Option<&Answer>) -> Option<usize> {
     let agrees = |index: usize, accepted: bool| {
         accepted == answer.accepts(index)

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::unistd::{dup2_stderr, dup2_stdout};
 
-/// The original descriptors, which drop restores.
+/// The original standard output and standard error. `drop` restores them.
 pub(crate) struct Redirected {
     out: OwnedFd,
     err: OwnedFd,

@@ -25,8 +25,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     Column::host_name("remote_name"),
 ];
 
-/// The columns for people, in order.
-const ORDER: [ColumnSpec; 15] = [
+/// The columns of the text layouts, in order.
+const TEXT_COLUMNS: [ColumnSpec; 15] = [
     ColumnSpec::whole("PID", "pid"),
     ColumnSpec::whole("USER", "user"),
     ColumnSpec::whole("PROCESS", "process"),
@@ -44,22 +44,24 @@ const ORDER: [ColumnSpec; 15] = [
     ColumnSpec::whole("IFACE", "interface"),
 ];
 
-/// Totals alone, for a single snapshot.
+/// The layout with totals only: rates need two snapshots.
 pub(crate) const TEXT: &[ColumnSpec] =
-    &ranked(without_rates(&ORDER), [0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 4, 5, 6]);
+    &ranked(without_rates(&TEXT_COLUMNS), [0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 4, 5, 6]);
 
-/// Rates and totals.
-pub(crate) const RATES: &[ColumnSpec] = &ranked(ORDER, [0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 2, 3, 4, 5, 6]);
+/// The layout with rates and totals.
+pub(crate) const RATES: &[ColumnSpec] = &ranked(TEXT_COLUMNS, [0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 2, 3, 4, 5, 6]);
 
-/// For the screen, which never cuts addresses: every column but the process, the remote address and the rates is
-/// optional.
-pub(crate) const LIVE: &[ColumnSpec] = &ranked(ORDER, [5, 12, 0, 3, 6, 0, 4, 0, 0, 8, 8, 9, 10, 7, 11]);
+/// The layout of the screen, which never cuts addresses. On a narrow screen only the process, the remote address and
+/// the rates remain.
+pub(crate) const LIVE: &[ColumnSpec] =
+    &ranked(TEXT_COLUMNS, [5, 12, 0, 3, 6, 0, 4, 0, 0, 8, 8, 9, 10, 7, 11]);
 
+/// Sets [`ColumnSpec::rank`] of each column.
 const fn ranked<const N: usize>(mut specs: [ColumnSpec; N], ranks: [u8; N]) -> [ColumnSpec; N] {
-    let mut place = 0;
-    while place < N {
-        specs[place].rank = ranks[place];
-        place += 1;
+    let mut index = 0;
+    while index < N {
+        specs[index].rank = ranks[index];
+        index += 1;
     }
     specs
 }

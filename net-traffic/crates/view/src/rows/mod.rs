@@ -1,4 +1,4 @@
-//! The tables of the views: one a file, with its columns, layouts and rows.
+//! The tables of the views. Each module defines the columns, the layouts and the rows of one table.
 
 pub(super) mod balance;
 pub(super) mod connections;

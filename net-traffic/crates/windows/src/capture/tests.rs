@@ -1,4 +1,5 @@
-//! Passes hand-made reports through the callback, the filter and the ledger.
+//! Captures from a fake packet monitor. Its reports pass through the real callback and the filter; the ledger counts
+//! them.
 
 use super::api::{FATAL_ERROR, PROCESS_INFO};
 use super::callbacks::fake_monitor::FakeMonitor;
@@ -6,7 +7,7 @@ use super::*;
 use crate::events::pktmon::MAX_SNAPLEN;
 use pcap_io::{Direction, Missed};
 
-/// A report: the metadata, then an Ethernet frame with a UDP datagram between these ports.
+/// A packet report of the monitor: the metadata, then an Ethernet frame with a UDP datagram between these ports.
 fn report(component: u16, edge: u16, direction: u16, ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
     let mut octets = vec![0; 12];
     for field in [direction, 1, component, edge, 0, 0, 0, 0, 0, 0] {
@@ -55,7 +56,7 @@ fn each_packet_is_passed_once() {
     let (mut monitor, packets) = FakeMonitor::new(100);
     let mut capture = capture(&options(), "udp port 53", packets);
     for number in 0..10_u8 {
-        // At both edges of the adapter, at a filter driver above, and at another adapter.
+        // One packet has reports from both edges of adapter 7 and from filter driver 30. Adapter 8 has a second packet.
         for (component, edge) in [(7, 1), (7, 2), (30, 1), (8, 5)] {
             monitor.report(&report(component, edge, 4, [4000, 53], &[number]), 0, 0);
             monitor.report(&report(component, edge, 4, [4000, 54], &[number]), 0, 0);
@@ -63,17 +64,20 @@ fn each_packet_is_passed_once() {
     }
     monitor.report(&report(7, 1, 3, [53, 4000], b"x"), 0, 2);
     let mut seen = Vec::new();
-    let mut take = |interfaces: &[Interface], packet: &Packet<'_>| {
+    let mut consume = |interfaces: &[Interface], packet: &Packet<'_>| {
         assert_eq!(packet.time_ns, 1_655_526_400_000_000_000);
         let name = interfaces[packet.interface].name.clone().unwrap();
         seen.push((name, packet.direction, *packet.data.last().unwrap()));
         ControlFlow::Continue(())
     };
-    assert_eq!(capture.next(&mut take), None);
-    capture.finish(Some(&mut take));
+    assert_eq!(capture.next(&mut consume), None);
+    capture.finish(Some(&mut consume));
     for name in ["one", "two"] {
-        let sent: Vec<u8> =
-            seen.iter().filter(|it| it.0 == name && it.1 == Some(Direction::Out)).map(|it| it.2).collect();
+        let sent: Vec<u8> = seen
+            .iter()
+            .filter(|(interface, direction, _)| interface == name && *direction == Some(Direction::Out))
+            .map(|(.., number)| *number)
+            .collect();
         assert_eq!(sent, (0..10).collect::<Vec<u8>>(), "{name}");
     }
     assert_eq!(seen.len(), 21);
@@ -90,15 +94,15 @@ fn direction_snaplen_and_break_are_applied() {
         monitor.report(&report(7, 1, 3, [53, 4000], b"answer"), 0, 0);
         monitor.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
     }
-    let mut taken = 0;
-    let mut take = |_: &[Interface], packet: &Packet<'_>| {
+    let mut consumed = 0;
+    let mut consume = |_: &[Interface], packet: &Packet<'_>| {
         assert_eq!((packet.data.len(), packet.length, packet.direction), (20, 48, Some(Direction::In)));
-        taken += 1;
-        if taken == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        consumed += 1;
+        if consumed == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    assert_eq!(capture.next(&mut take), Some(StopReason::ConsumerDone));
+    assert_eq!(capture.next(&mut consume), Some(StopReason::ConsumerDone));
     capture.finish(None);
-    assert_eq!((taken, capture.ledger().received, capture.ledger().left_over), (2, 5, 3));
+    assert_eq!((consumed, capture.ledger().received, capture.ledger().left_over), (2, 5, 3));
 }
 
 #[test]
@@ -111,13 +115,13 @@ fn next_returns_after_a_batch() {
     }
     let mut batches = Vec::new();
     while batches.iter().sum::<usize>() < PACKETS {
-        let mut taken = 0;
-        let mut take = |_: &[Interface], _: &Packet<'_>| {
-            taken += 1;
+        let mut consumed = 0;
+        let mut consume = |_: &[Interface], _: &Packet<'_>| {
+            consumed += 1;
             ControlFlow::Continue(())
         };
-        assert_eq!(capture.next(&mut take), None);
-        batches.push(taken);
+        assert_eq!(capture.next(&mut consume), None);
+        batches.push(consumed);
     }
     assert_eq!(batches, [1024, 1024, 952]);
 }
@@ -125,23 +129,24 @@ fn next_returns_after_a_batch() {
 #[test]
 fn unowned_packets_are_skipped_if_a_process_is_selected() {
     let (mut monitor, packets) = FakeMonitor::new(10);
-    let mut wanted = options();
-    wanted.choice.pids = [std::process::id()].into();
-    let mut capture = capture(&wanted, "", packets);
+    let mut options = options();
+    options.choice.pids = [std::process::id()].into();
+    let mut capture = capture(&options, "", packets);
     // The addresses belong to no socket.
     monitor.report(&report(7, 1, 4, [4000, 53], b"question"), 0, 0);
-    assert_eq!(capture.next(&mut |_, _| panic!("the packet is not wanted")), None);
+    assert_eq!(capture.next(&mut |_, _| panic!("the packet must be skipped")), None);
     assert_eq!(capture.remarks(), ["1 packets have no owner in the socket tables, and are left out"]);
     assert_eq!((capture.ledger().received, capture.ledger().dropped()), (0, 0));
 }
 
-/// The report with another packet type.
+/// Replaces the packet type of a report.
 fn with_type(packet_type: u16, mut octets: Vec<u8>) -> Vec<u8> {
     octets[14..16].copy_from_slice(&packet_type.to_le_bytes());
     octets
 }
 
-/// The report of a wireless adapter: an 802.11 data frame, with or without the Protected Frame bit.
+/// Replaces the Ethernet frame of a report by an 802.11 data frame, as a wireless adapter reports it. `protected` sets
+/// the Protected Frame bit.
 fn over_wifi(protected: bool, octets: &[u8]) -> Vec<u8> {
     let (metadata, frame) = octets.split_at(40);
     let header =
@@ -170,11 +175,11 @@ fn wifi_frames_are_filtered_and_shown_as_ethernet() {
         assert_eq!(capture.ledger().received, seen.len() as u64);
         seen
     };
-    let over_ethernet = report(7, 1, 4, [4000, 53], b"question").split_off(54);
+    let ip_packet = report(7, 1, 4, [4000, 53], b"question").split_off(54);
     for filter in ["udp port 53", "ether host 04:04:04:04:04:04 and dst port 53", "ip and not port 54"] {
         for (link, length, direction, data) in shown(filter, 4) {
             assert_eq!((link, length, direction), (LinkType::ETHERNET, 50, Some(Direction::Out)), "{filter}");
-            assert_eq!(data, [&[2; 6][..], &[4; 6], &[0x08, 0x00], &over_ethernet].concat(), "{filter}");
+            assert_eq!(data, [&[2; 6][..], &[4; 6], &[0x08, 0x00], &ip_packet].concat(), "{filter}");
         }
         assert_eq!(shown(filter, 4).len(), 2, "{filter}");
     }
@@ -200,11 +205,11 @@ fn ip_packets_have_their_own_interface() {
 }
 
 #[test]
-fn undecidable_packets_are_counted_with_a_remark() {
+fn unfilterable_packets_are_counted_with_a_remark() {
     let (mut monitor, packets) = FakeMonitor::new(100);
     let mut capture = capture(&options(), "ether host 02:02:02:02:02:02", packets);
     let packet = report(7, 1, 4, [4000, 53], b"x");
-    // IP packets have no Ethernet address to filter; types 7, 0 and 11 have no link type.
+    // `ether host` cannot filter a packet without an Ethernet header. Packet types 7, 0 and 11 have no link type.
     monitor.report(&with_type(3, report(8, 1, 4, [4000, 53], b"x")), 0, 0);
     for kind in [7, 0, 11] {
         monitor.report(&with_type(kind, packet.clone()), 0, 0);
@@ -216,16 +221,16 @@ fn undecidable_packets_are_counted_with_a_remark() {
     let mut beacon = over_wifi(false, &packet);
     beacon[40] = 0x80;
     monitor.report(&beacon, 0, 0);
-    // A component of no adapter.
+    // A component that belongs to no adapter.
     monitor.report(&report(30, 1, 4, [4000, 53], b"x"), 0, 0);
     monitor.report(&packet, 0, 0);
-    let mut taken = 0;
+    let mut consumed = 0;
     capture.finish(Some(&mut |_, _| {
-        taken += 1;
+        consumed += 1;
         ControlFlow::Continue(())
     }));
     let ledger = capture.ledger();
-    assert_eq!((taken, ledger.received, ledger.copy_failed, ledger.dropped()), (1, 6, 5, 5));
+    assert_eq!((consumed, ledger.received, ledger.copy_failed, ledger.dropped()), (1, 6, 5, 5));
     let remarks = capture.remarks();
     for start in [
         "1 reports were of no adapter",
@@ -244,17 +249,17 @@ fn fatal_monitor_error_ends_the_capture() {
     let mut capture = capture(&options(), "", packets);
     monitor.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
     monitor.emit(PROCESS_INFO, 1, 122);
-    let mut taken = 0;
-    let mut take = |_: &[Interface], _: &Packet<'_>| {
-        taken += 1;
+    let mut consumed = 0;
+    let mut consume = |_: &[Interface], _: &Packet<'_>| {
+        consumed += 1;
         ControlFlow::Continue(())
     };
-    assert_eq!(capture.next(&mut take), None);
+    assert_eq!(capture.next(&mut consume), None);
     monitor.report(&report(7, 1, 4, [4000, 53], b"x"), 0, 0);
     monitor.emit(FATAL_ERROR, 1, 13);
-    let end = capture.next(&mut take);
+    let end = capture.next(&mut consume);
     assert!(matches!(&end, Some(StopReason::SourceFailed(why)) if why.contains("broke off")), "{end:?}");
-    assert_eq!((taken, capture.ledger().ring_full, capture.ledger().received), (2, 1, 3));
+    assert_eq!((consumed, capture.ledger().ring_full, capture.ledger().received), (2, 1, 3));
     assert!(matches!(&capture.remarks()[..], [one] if one.starts_with("1 packets were refused")));
 }
 
@@ -263,7 +268,7 @@ fn truncated_packet_keeps_its_length() {
     let (mut monitor, packets) = FakeMonitor::new(100);
     let options = LiveCaptureOptions { snaplen: 100, ..options() };
     let mut capture = capture(&options, "greater 20000", packets);
-    // The IP header has a length of 30 000; the monitor has truncated the packet.
+    // The total length in the IP header is 30 000; the monitor has truncated the packet.
     let mut octets = report(7, 1, 4, [4000, 53], &[7; 10_000]);
     octets[40 + 14 + 2..][..2].copy_from_slice(&30_000_u16.to_be_bytes());
     octets.truncate(40 + MAX_SNAPLEN);
@@ -287,43 +292,43 @@ fn million_packets_are_passed_or_counted_as_lost() {
     for _ in 0..ALL {
         monitor.report(&octets, 0, 0);
     }
-    let mut taken = 0;
+    let mut consumed = 0;
     capture.finish(Some(&mut |_, _| {
-        taken += 1;
+        consumed += 1;
         ControlFlow::Continue(())
     }));
     let ledger = capture.ledger();
-    assert_eq!((taken, ledger.queue_full), (CAPACITY as u64, ALL - CAPACITY as u64));
+    assert_eq!((consumed, ledger.queue_full), (CAPACITY as u64, ALL - CAPACITY as u64));
     assert_eq!((ledger.received, ledger.ring_full, ledger.copy_failed), (ALL, 0, 0));
 }
 
 #[test]
-fn concurrent_reader_gets_the_exact_sum() {
+fn concurrent_reader_and_ledger_count_every_packet() {
     const ALL: u64 = 1_000_000;
     let (mut monitor, packets) = FakeMonitor::new(1 << 14);
     let mut capture = capture(&options(), "", packets);
     let writer = std::thread::spawn(move || {
         let octets = report(7, 1, 4, [4000, 53], &[1, 2, 3]);
         for number in 0..ALL {
-            // Every thousandth report says that ten packets were missed.
+            // Every thousandth report counts ten missed packets.
             monitor.report(&octets, 0, u32::from(number % 1000 == 999) * 10);
         }
-        // Dropping the monitor would end the queue.
+        // The monitor must live until the last read: its drop closes the queue.
         monitor
     });
-    let (mut taken, mut bytes) = (0, 0);
-    let mut take = |_: &[Interface], packet: &Packet<'_>| {
-        taken += 1;
+    let (mut consumed, mut bytes) = (0, 0);
+    let mut consume = |_: &[Interface], packet: &Packet<'_>| {
+        consumed += 1;
         bytes += u64::from(packet.length);
         ControlFlow::Continue(())
     };
     while !writer.is_finished() {
-        assert_eq!(capture.next(&mut take), None);
+        assert_eq!(capture.next(&mut consume), None);
     }
     let _monitor = writer.join().unwrap();
-    capture.finish(Some(&mut take));
+    capture.finish(Some(&mut consume));
     let ledger = capture.ledger();
-    assert_eq!(bytes, taken * 45);
-    assert_eq!(taken + ledger.queue_full, ALL);
+    assert_eq!(bytes, consumed * 45);
+    assert_eq!(consumed + ledger.queue_full, ALL);
     assert_eq!((ledger.ring_full, ledger.received), (ALL / 1000 * 10, ALL + ALL / 1000 * 10));
 }

@@ -1,4 +1,5 @@
-//! Assigns bytes to sockets and processes: matches tallies with table rows and with earlier tallies.
+//! Attributes the bytes of ETW events to sockets and processes. Matches the tallies of the events with the rows of the
+//! socket tables, and with earlier tallies.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -7,26 +8,27 @@ use super::orientation::{Endpoints, Tables};
 use super::{Batch, Entry, Tally, identity};
 use net_traffic_snapshot::{Bytes, Endpoint, ProcessId, Protocol, Socket, State};
 
-/// How late events may arrive. ETW flushes its buffers once a second.
-const MAX_DELAY_NS: u64 = 2_500_000_000;
-/// Further processes are counted as one: [`OTHER`].
+/// The maximum delay of an event. ETW flushes its buffers once a second.
+const MAX_EVENT_DELAY_NS: u64 = 2_500_000_000;
+/// The maximum number of processes. The bytes of all further processes are added to [`OTHER`].
 const MAX_PROCESSES: usize = 1 << 16;
 /// The sum of the processes beyond [`MAX_PROCESSES`].
 pub(super) const OTHER: ProcessId = ProcessId { pid: 0, start_ticks: 1 };
 
-/// Maps a PID to the process that had it at a time, a `FILETIME`: Windows reuses PIDs.
+/// Finds the process that had a PID at a given time, because Windows reuses PIDs. The time is a `FILETIME`.
 pub trait PidResolver {
     fn process_at(&mut self, pid: u32, time: i64) -> ProcessId;
 }
 
-/// The state of the machine at one time.
+/// One reading of the socket tables and the addresses of this host.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'r> {
     /// Monotonic time.
     pub at_ns: u64,
-    /// The table rows. They are read after the events were taken: a socket without a row has ended.
+    /// The rows of the socket tables. They are read after the batch of events: a socket of the batch without a row has
+    /// ended.
     pub entries: &'r [Entry],
-    /// The addresses of this machine.
+    /// The addresses of this host.
     pub addresses: &'r [IpAddr],
 }
 
@@ -34,36 +36,38 @@ pub struct Reading<'r> {
 #[derive(Debug, Default)]
 pub struct Accounts {
     flows: HashMap<Key, Flow>,
-    /// Sockets that have ended since the last reading.
+    /// Sockets that have ended since the last reading, to report once.
     ended: Vec<Socket>,
     processes: HashMap<ProcessId, Bytes>,
     previous_entries: Vec<Entry>,
     map_full: u64,
 }
 
-/// The socket of an event. Several UDP sockets may have one address. Events do not distinguish the UDP sockets that one
-/// process binds to one address: one of these sockets gets all bytes.
+/// Identifies the socket of an event. Several processes may bind UDP sockets to one address, so a UDP key has the PID.
+/// Events do not distinguish the UDP sockets that one process binds to one address: one of them gets all bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     protocol: Protocol,
     local: Endpoint,
     remote: Option<Endpoint>,
+    /// 0 for TCP, whose endpoints are unique.
     pid: u32,
 }
 
+/// The bytes of a [`Key`] since its first event.
 #[derive(Clone, Debug)]
 struct Flow {
     socket: Socket,
     bytes: Bytes,
-    /// `Entry::created`.
+    /// `Entry::created` of the row; 0 without a row.
     created: i64,
-    /// The socket's identity was reported.
+    /// A snapshot had the socket, so that its identity must not change.
     reported: bool,
-    /// An event has reported the end.
+    /// An event has reported the end of the connection.
     closed: bool,
-    /// The time of the first reading without a row.
+    /// The time of the first reading that had no row for the flow, unless a later reading had one.
     unlisted_ns: Option<u64>,
-    /// The remote endpoint of the datagrams, if all have the same.
+    /// The remote endpoints of the datagrams.
     peer: Peer,
 }
 
@@ -75,8 +79,8 @@ enum Peer {
 }
 
 impl Accounts {
-    /// Adds a batch. Returns the sockets of the tables, the sockets that only events have shown, and, once, the sockets
-    /// that have ended.
+    /// Adds a batch. Returns the sockets of the tables, the sockets that only events have shown, and the sockets that
+    /// have ended since the last call.
     pub fn advance(
         &mut self,
         batch: &Batch,
@@ -88,7 +92,7 @@ impl Accounts {
             self.end(key);
         }
         self.add(&batch.running, &tables, resolver);
-        let mut sockets = self.list(reading, resolver);
+        let mut sockets = self.report_listed(reading, resolver);
         self.report_unlisted(reading, &mut sockets);
         sockets.append(&mut self.ended);
         self.previous_entries = reading.entries.to_vec();
@@ -107,18 +111,18 @@ impl Accounts {
         self.map_full
     }
 
-    /// Adds tallies; returns their flows.
+    /// Adds tallies to their processes and flows. Returns the keys of the flows.
     fn add(&mut self, tallies: &[Tally], tables: &Tables, resolver: &mut impl PidResolver) -> Vec<Key> {
         let orient = |tally| {
-            let ends = tables.orient(tally);
-            (tally, ends, key(tally, ends, tables))
+            let endpoints = tables.orient(tally);
+            (tally, endpoints, tally_key(tally, endpoints, tables))
         };
         let oriented: Vec<(&Tally, Endpoints, Key)> = tallies.iter().map(orient).collect();
         // A new connection ends the previous one between the same endpoints.
         for (_, _, key) in oriented.iter().filter(|(tally, ..)| tally.opened) {
             self.end(*key);
         }
-        for &(tally, ends, key) in &oriented {
+        for &(tally, endpoints, key) in &oriented {
             let owner = resolver.process_at(tally.pid, tally.first);
             self.add_to_process(owner, tally.bytes);
             if tally.is_overflow() {
@@ -128,7 +132,7 @@ impl Accounts {
             flow.bytes = sum(flow.bytes, tally.bytes);
             flow.closed |= tally.closed;
             flow.socket.owner.get_or_insert(owner);
-            flow.add_peer(ends.1);
+            flow.add_peer(endpoints.1);
         }
         oriented.into_iter().map(|(_, _, key)| key).collect()
     }
@@ -136,12 +140,13 @@ impl Accounts {
     fn add_to_process(&mut self, owner: ProcessId, bytes: Bytes) {
         let full = self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&owner);
         self.map_full += u64::from(full);
-        let row = self.processes.entry(if full { OTHER } else { owner }).or_default();
-        *row = sum(*row, bytes);
+        let counted = self.processes.entry(if full { OTHER } else { owner }).or_default();
+        *counted = sum(*counted, bytes);
     }
 
     /// The sockets of the tables, with their byte counts.
-    fn list(&mut self, reading: &Reading<'_>, resolver: &mut impl PidResolver) -> Vec<Socket> {
+    fn report_listed(&mut self, reading: &Reading<'_>, resolver: &mut impl PidResolver) -> Vec<Socket> {
+        // `Flow::join` resets this for each flow that has a row.
         for flow in self.flows.values_mut() {
             flow.unlisted_ns.get_or_insert(reading.at_ns);
         }
@@ -150,8 +155,8 @@ impl Accounts {
         let mut sockets = Vec::with_capacity(reading.entries.len());
         for entry in reading.entries {
             let key = Key::of(entry);
-            let is_over = |flow: &Flow| !flow.can_match(entry) && !listed.contains(&(key, flow.created));
-            if self.flows.get(&key).is_some_and(is_over) {
+            let is_replaced = |flow: &Flow| !flow.can_match(entry) && !listed.contains(&(key, flow.created));
+            if self.flows.get(&key).is_some_and(is_replaced) {
                 self.end(key);
             }
             let mut socket = entry.socket();
@@ -174,7 +179,7 @@ impl Accounts {
     fn report_unlisted(&mut self, reading: &Reading<'_>, sockets: &mut Vec<Socket>) {
         let is_over = |flow: &Flow| {
             let unlisted = flow.unlisted_ns.map(|since| reading.at_ns.saturating_sub(since));
-            unlisted.is_some_and(|age| flow.closed || age >= MAX_DELAY_NS)
+            unlisted.is_some_and(|age| flow.closed || age >= MAX_EVENT_DELAY_NS)
         };
         let over: Vec<Key> =
             self.flows.iter().filter(|(_, flow)| is_over(flow)).map(|(key, _)| *key).collect();
@@ -201,8 +206,8 @@ impl Key {
     }
 }
 
-/// A UDP tally gets the local endpoint of its table row, which may be the wildcard address.
-fn key(tally: &Tally, (local, remote): Endpoints, tables: &Tables) -> Key {
+/// The key of a tally. A UDP key has the bound address from the socket's row, which may be the wildcard address.
+fn tally_key(tally: &Tally, (local, remote): Endpoints, tables: &Tables) -> Key {
     let Tally { protocol, pid, .. } = *tally;
     if protocol == Protocol::Tcp {
         return Key { protocol, local, remote: Some(remote), pid: 0 };
@@ -211,8 +216,8 @@ fn key(tally: &Tally, (local, remote): Endpoints, tables: &Tables) -> Key {
 }
 
 impl Flow {
-    /// A flow that only events have shown. The time of its first event distinguishes the flow from others between the
-    /// same endpoints.
+    /// A flow without a row. Its identity includes the time of its first event, because a later flow may have the same
+    /// endpoints.
     fn new(key: Key, first: i64) -> Self {
         let Key { protocol, local, remote, pid } = key;
         let state = if protocol == Protocol::Tcp { State::Established } else { State::Closed };
@@ -230,11 +235,12 @@ impl Flow {
         }
     }
 
+    /// Whether the creation times agree. 0 is an unknown time.
     fn can_match(&self, entry: &Entry) -> bool {
         self.created == 0 || entry.created == 0 || self.created == entry.created
     }
 
-    /// Whether the row can be this flow's. Only one row of a reading is.
+    /// Whether the flow can join this row. A flow joins one row of a reading at most.
     fn can_join(&self, entry: &Entry) -> bool {
         self.unlisted_ns.is_some() && self.can_match(entry)
     }
@@ -258,7 +264,7 @@ impl Flow {
         };
     }
 
-    /// The socket of a snapshot. A socket that had no row gets its only peer as the remote endpoint.
+    /// The socket for a snapshot. If the flow never had a row and has one peer, the peer is the remote endpoint.
     fn report(&self, closed: bool) -> Socket {
         let mut socket = Socket { counted: Some(self.bytes), closed, ..self.socket.clone() };
         if let (None, Peer::Only(peer), 0) = (socket.remote, self.peer, self.created) {

@@ -1,5 +1,7 @@
 //! This process and the host: the console, child processes, the host's name and clocks.
 //!
+//! Four modules handle Ctrl-C or the end of a process. They differ in the mechanism that their caller permits:
+//!
 //! | module | mechanism | caller |
 //! |---|---|---|
 //! | [`stop`] | tokio | the views, which wait in an async runtime |

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::Check;
 use super::report::{program, run};
 use super::server::{ANSWER, REPLY, datagrams, streams};
-use super::worker::{DROP, command};
+use super::worker::{PAYLOAD_LEN, command};
 use net_traffic_testing::report::{bytes, equal, rows};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
@@ -102,7 +102,7 @@ fn shared_socket() -> Result<(), Failed> {
 fn first_sent_at_once() -> Result<(), Failed> {
     let (sockets, server) = (400, datagrams(Ipv4Addr::LOCALHOST.into())?);
     let (report, status) = run(&command("at_once", &[&server.to_string(), &sockets.to_string()]))?;
-    let expected = (0, sockets * 2 * DROP as u64);
+    let expected = (0, sockets * 2 * PAYLOAD_LEN as u64);
     equal("bytes", &all(&report), &(expected, expected), &report)?;
     equal("loss", &report["loss"]["total"], &Value::from(0), &report)?;
     equal("status", &status, &Some(0), &report)

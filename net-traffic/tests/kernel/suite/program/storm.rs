@@ -11,7 +11,7 @@ use super::super::skips::note;
 use super::super::slowness;
 use super::Check;
 use super::report::{run, top};
-use super::worker::{DROP, command};
+use super::worker::{PAYLOAD_LEN, command};
 use net_traffic_testing::report::{bytes, equal, rows};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[("storm::run", of_a_command), ("storm::top", of_the_host)];
@@ -32,12 +32,12 @@ fn of_a_command() -> Result<(), Failed> {
     let server = sink.local_addr()?.to_string();
     let (report, status) = run(&command("storm", &[&server, &processes().to_string()]))?;
     let found = rows(&report, "processes", |_| true);
-    equal("bytes", &bytes(&found), &(0, processes() * DROP as u64), &Value::from(found.len()))?;
+    equal("bytes", &bytes(&found), &(0, processes() * PAYLOAD_LEN as u64), &Value::from(found.len()))?;
     equal("processes", &found.len(), &usize::try_from(processes())?, &report["loss"])?;
     equal(
         "connections",
         &bytes(&rows(&report, "connections", |_| true)),
-        &(0, processes() * DROP as u64),
+        &(0, processes() * PAYLOAD_LEN as u64),
         &report["loss"],
     )?;
     equal("loss", &report["loss"]["total"], &Value::from(0), &report["loss"])?;
@@ -58,7 +58,7 @@ fn of_the_host() -> Result<(), Failed> {
         let report = top.fresh()?;
         took = report["elapsed_s"].as_f64().unwrap_or(ENOUGH);
         let sent = bytes(&rows(&report, "destinations", |row| row["address"] == "127.0.0.1"));
-        equal("bytes", &sent, &(0, rounds * processes() * DROP as u64), &report["loss"])?;
+        equal("bytes", &sent, &(0, rounds * processes() * PAYLOAD_LEN as u64), &report["loss"])?;
         equal("loss", &report["loss"]["total"], &Value::from(0), &report["loss"])?;
         // The first two rounds fill the bounded history of ended processes and connections.
         if rounds == 3 {

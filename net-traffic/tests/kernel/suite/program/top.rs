@@ -15,7 +15,7 @@ use super::super::tracer::{Machine, Tier, Tracer};
 use super::Check;
 use super::report::{program, top};
 use super::server::{ANSWER, REPLY, answer, datagrams, streams};
-use super::worker::{DROP, command};
+use super::worker::{PAYLOAD_LEN, command};
 use net_traffic_testing::report::{bytes, equal, rows};
 
 pub(super) const CHECKS: &[(&str, Check)] = &[
@@ -86,7 +86,7 @@ fn late_peer() -> Result<(), Failed> {
         let pid = work("late_peer", &[&server.to_string()])?;
         let report = top.fresh()?;
         let found = of_process(&report, "connections", pid);
-        equal("connections", &(found.len(), bytes(&found)), &(1, (0, 2 * DROP as u64)), &report)?;
+        equal("connections", &(found.len(), bytes(&found)), &(1, (0, 2 * PAYLOAD_LEN as u64)), &report)?;
         let remote = format!("{}:{}", found[0]["remote"]["address"], found[0]["remote"]["port"]);
         equal("the peer", &remote, &format!("\"{}\":{}", server.ip(), server.port()), &report)?;
         equal("its own address", &found[0]["local"]["address"], &Value::from("127.0.0.1"), &report)?;

@@ -1,4 +1,4 @@
-//! The watched processes: the test binary, started a second time with a role.
+//! The processes whose traffic the tests measure. A worker is the test binary with the arguments `--worker ROLE …`.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
@@ -15,34 +15,35 @@ use nix::sched::{CloneFlags, clone};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::setsid;
 
-const WORK: &str = "--worker";
-/// A daemon starts its work after this time, when its parent has exited.
-const LATER: Duration = Duration::from_millis(300);
-/// The bytes of a datagram.
-pub(super) const DROP: usize = 64;
+const WORKER_FLAG: &str = "--worker";
+/// The delay before a worker sends, in which its parent or its main thread exits.
+const SEND_DELAY: Duration = Duration::from_millis(300);
+/// The payload of a datagram, and of a connection of `visits`, in bytes.
+pub(super) const PAYLOAD_LEN: usize = 64;
 
 /// The command line of a worker.
 pub(in crate::suite) fn command(role: &str, arguments: &[&str]) -> Vec<String> {
     let this = std::env::current_exe().unwrap_or_default().to_string_lossy().into_owned();
-    let words = [this.as_str(), WORK, role].into_iter().chain(arguments.iter().copied());
+    let words = [this.as_str(), WORKER_FLAG, role].into_iter().chain(arguments.iter().copied());
     words.map(str::to_owned).collect()
 }
 
-/// Plays a role if the arguments request it.
+/// Runs a role, if the arguments of this process name one, and returns its exit status.
 pub(crate) fn run_role_if_requested() -> Option<ExitCode> {
     let words: Vec<String> = std::env::args().collect();
     let (first, role, rest) = (words.get(1)?, words.get(2)?, words.get(3..)?);
-    if first != WORK {
+    if first != WORKER_FLAG {
         return None;
     }
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-    Some(work(role, &rest).unwrap_or(ExitCode::from(99)))
+    Some(run_role(role, &rest).unwrap_or(ExitCode::from(99)))
 }
 
-fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
-    let word = |at: usize| words.get(at).copied().ok_or_else(|| Failed::from("an argument is missing"));
-    let number = |at: usize| Ok::<_, Failed>(word(at)?.parse::<usize>()?);
-    let server = || Ok::<_, Failed>(word(0)?.parse::<SocketAddr>()?);
+fn run_role(role: &str, arguments: &[&str]) -> Result<ExitCode, Failed> {
+    let argument =
+        |index: usize| arguments.get(index).copied().ok_or_else(|| Failed::from("an argument is missing"));
+    let number = |index: usize| Ok::<_, Failed>(argument(index)?.parse::<usize>()?);
+    let server = || Ok::<_, Failed>(argument(0)?.parse::<SocketAddr>()?);
     match role {
         "stream" => stream(server()?, number(1)?)?,
         "datagrams" => datagrams(server()?, number(1)?, number(2)?)?,
@@ -50,37 +51,37 @@ fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
         "threads" => threads(server()?, number(1)?, number(2)?)?,
         "many" => {
             for _ in 0..number(1)? {
-                start("stream", &[word(0)?, word(2)?])?.wait()?;
+                start("stream", &[argument(0)?, argument(2)?])?.wait()?;
             }
         }
-        "daemon" => drop(start("detach", words)?.wait()?),
+        "daemon" => drop(start("detach", arguments)?.wait()?),
         "detach" => {
             setsid()?;
-            start("later", words)?;
+            start("later", arguments)?;
         }
         "later" => {
-            thread::sleep(LATER);
+            thread::sleep(SEND_DELAY);
             stream(server()?, number(1)?)?;
         }
         "exec" => {
             let stream = connect_inherited(server()?, number(1)?)?;
-            let rest = command("continue", &[&stream.as_raw_fd().to_string(), word(2)?]);
+            let rest = command("continue", &[&stream.as_raw_fd().to_string(), argument(2)?]);
             return Err(Command::new(&rest[0]).args(&rest[1..]).exec().into());
         }
         "share" => {
             let stream = connect_inherited(server()?, number(1)?)?;
-            start("continue", &[&stream.as_raw_fd().to_string(), word(2)?])?.wait()?;
+            start("continue", &[&stream.as_raw_fd().to_string(), argument(2)?])?.wait()?;
         }
         "continue" => {
             // SAFETY: the parent passed this descriptor, and no other code of this process owns it.
-            let descriptor = unsafe { OwnedFd::from_raw_fd(word(0)?.parse()?) };
+            let descriptor = unsafe { OwnedFd::from_raw_fd(argument(0)?.parse()?) };
             finish(descriptor.into(), number(1)?)?;
         }
         "leaderless" => leaderless(server()?, number(1)?),
         "storm" => storm(server()?, number(1)?)?,
-        "visits" => visits(server()?, number(1)?, word(2)?.parse()?)?,
+        "visits" => visits(server()?, number(1)?, argument(2)?.parse()?)?,
         "at_once" => at_once(server()?, number(1)?)?,
-        "exit" => return Ok(ExitCode::from(word(0)?.parse::<u8>()?)),
+        "exit" => return Ok(ExitCode::from(argument(0)?.parse::<u8>()?)),
         "copy" => drop(std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?),
         "sleep" => {
             thread::sleep(Duration::from_secs(30));
@@ -90,8 +91,8 @@ fn work(role: &str, words: &[&str]) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(role: &str, words: &[&str]) -> Result<std::process::Child, Failed> {
-    let command = command(role, words);
+fn start(role: &str, arguments: &[&str]) -> Result<std::process::Child, Failed> {
+    let command = command(role, arguments);
     Ok(Command::new(&command[0]).args(&command[1..]).spawn()?)
 }
 
@@ -107,7 +108,7 @@ fn finish(mut stream: TcpStream, bytes: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Sends on a connection that child processes inherit.
+/// Connects, sends, and clears `FD_CLOEXEC`: child processes and `execve(2)` keep the socket.
 fn connect_inherited(server: SocketAddr, bytes: usize) -> Result<TcpStream, Failed> {
     let mut stream = TcpStream::connect(server)?;
     stream.write_all(&vec![b'x'; bytes])?;
@@ -126,12 +127,12 @@ fn datagrams(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Faile
     Ok(())
 }
 
-/// Sends one datagram unconnected and one connected. The kernel chooses the local address.
+/// Sends one datagram before `connect(2)` and one after. The socket is bound to the wildcard address.
 fn late_peer(server: SocketAddr) -> Result<(), Failed> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    socket.send_to(&[b'x'; DROP], server)?;
+    socket.send_to(&[b'x'; PAYLOAD_LEN], server)?;
     socket.connect(server)?;
-    socket.send(&[b'x'; DROP])?;
+    socket.send(&[b'x'; PAYLOAD_LEN])?;
     Ok(())
 }
 
@@ -141,10 +142,10 @@ fn threads(server: SocketAddr, count: usize, bytes: usize) -> Result<(), Failed>
     if all { Ok(()) } else { Err("a thread failed".into()) }
 }
 
-/// The main thread exits at once; a second thread works.
+/// The thread-group leader exits at once. A second thread sends.
 fn leaderless(server: SocketAddr, bytes: usize) {
     thread::spawn(move || {
-        thread::sleep(LATER);
+        thread::sleep(SEND_DELAY);
         let status = i32::from(stream(server, bytes).is_err());
         std::process::exit(status);
     });
@@ -152,52 +153,53 @@ fn leaderless(server: SocketAddr, bytes: usize) {
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
-/// Starts processes that send one datagram each, as fast as possible, and prints their rate.
-#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "the rate is for people")]
+/// Starts `count` processes as fast as possible. Each sends one datagram. Prints the duration.
+#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "measures and prints a duration")]
 fn storm(server: SocketAddr, count: usize) -> Result<(), Failed> {
     let began = std::time::Instant::now();
-    let mut stack = vec![0; STACK];
+    let mut stack = vec![0; STACK_LEN];
     for _ in 0..count {
-        in_a_process(&mut stack, || send_drop(server).is_ok_and(|sent| sent == DROP))?;
+        run_in_child(&mut stack, || send_datagram(server).is_ok_and(|sent| sent == PAYLOAD_LEN))?;
     }
     let seconds = began.elapsed().as_secs_f64();
     eprintln!("{count} processes in {seconds:.1} s");
     Ok(())
 }
 
-/// Starts processes that make one connection each, at this rate or as fast as possible, and prints their number
-/// repeatedly.
+/// Starts processes for `seconds`: `rate` per second, or fewer if the machine is too slow. Each makes one connection.
+/// Prints the number of connections after each tick.
 #[expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    reason = "they come at a pace, and whoever asked counts them"
+    reason = "keeps a rate, and the caller reads the count from standard output"
 )]
 fn visits(server: SocketAddr, rate: usize, seconds: u32) -> Result<(), Failed> {
-    const TICKS: u32 = 50;
+    const TICKS_PER_SECOND: u32 = 50;
     let began = std::time::Instant::now();
-    let mut stack = vec![0; STACK];
-    let (mut made, mut due) = (0, Duration::ZERO);
+    let mut stack = vec![0; STACK_LEN];
+    let (mut connections, mut next_tick) = (0, Duration::ZERO);
     while began.elapsed() < Duration::from_secs(1) * seconds {
-        for _ in 0..rate / TICKS as usize {
-            in_a_process(&mut stack, || send_stream(server).is_ok())?;
-            made += 1;
+        for _ in 0..rate / TICKS_PER_SECOND as usize {
+            run_in_child(&mut stack, || send_stream(server).is_ok())?;
+            connections += 1;
         }
-        println!("{made}");
-        due += Duration::from_secs(1) / TICKS;
-        thread::sleep(due.saturating_sub(began.elapsed()));
+        println!("{connections}");
+        next_tick += Duration::from_secs(1) / TICKS_PER_SECOND;
+        thread::sleep(next_tick.saturating_sub(began.elapsed()));
     }
     Ok(())
 }
 
-/// The stack of such a process.
-const STACK: usize = 128 << 10;
+/// The stack size of a process that [`run_in_child`] starts, in bytes.
+const STACK_LEN: usize = 128 << 10;
 
-/// Runs a function in a process that shares the memory and has its own stack, as with `vfork(2)`.
-fn in_a_process(stack: &mut [u8], act: impl Fn() -> bool) -> Result<(), Failed> {
+/// Runs a function in a child process and waits for its end. The child shares the memory, as with `vfork(2)`, and has
+/// its own stack.
+fn run_in_child(stack: &mut [u8], act: impl Fn() -> bool) -> Result<(), Failed> {
     let shared = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
-    let live = Box::new(|| isize::from(!act()));
+    let child_main = Box::new(|| isize::from(!act()));
     // SAFETY: only the child uses the stack, and CLONE_VFORK suspends this process until the child has exited.
-    let child = unsafe { clone(live, stack, shared, Some(libc::SIGCHLD)) }?;
+    let child = unsafe { clone(child_main, stack, shared, Some(libc::SIGCHLD)) }?;
     if waitpid(child, None)? != WaitStatus::Exited(child, 0) {
         return Err("a process could not send".into());
     }
@@ -205,28 +207,28 @@ fn in_a_process(stack: &mut [u8], act: impl Fn() -> bool) -> Result<(), Failed> 
 }
 
 fn send_stream(server: SocketAddr) -> std::io::Result<()> {
-    TcpStream::connect(server)?.write_all(&[b'x'; DROP])
+    TcpStream::connect(server)?.write_all(&[b'x'; PAYLOAD_LEN])
 }
 
-fn send_drop(server: SocketAddr) -> std::io::Result<usize> {
+fn send_datagram(server: SocketAddr) -> std::io::Result<usize> {
     let socket = UdpSocket::bind(SocketAddr::new(server.ip(), 0))?;
     socket.connect(server)?;
-    socket.send(&[b'x'; DROP])
+    socket.send(&[b'x'; PAYLOAD_LEN])
 }
 
-/// Two threads send the first datagram of each socket at the same time.
+/// Two threads send on each socket at the same time. Either datagram may be the socket's first.
 fn at_once(server: SocketAddr, count: usize) -> Result<(), Failed> {
     let local = SocketAddr::new(server.ip(), 0);
     let connected = || UdpSocket::bind(local).and_then(|socket| socket.connect(server).map(|()| socket));
     let sockets = (0..count).map(|_| connected()).collect::<Result<Vec<_>, _>>()?;
     let ready = [AtomicUsize::new(0), AtomicUsize::new(0)];
     let send = |this: usize| {
-        sockets.iter().enumerate().all(|(at, socket)| {
-            ready[this].store(at + 1, Ordering::SeqCst);
-            while ready[1 - this].load(Ordering::SeqCst) <= at {
+        sockets.iter().enumerate().all(|(index, socket)| {
+            ready[this].store(index + 1, Ordering::SeqCst);
+            while ready[1 - this].load(Ordering::SeqCst) <= index {
                 std::hint::spin_loop();
             }
-            socket.send(&[b'x'; DROP]).is_ok()
+            socket.send(&[b'x'; PAYLOAD_LEN]).is_ok()
         })
     };
     let all = thread::scope(|scope| {
