@@ -9,48 +9,48 @@ pub const FAMILY_PACKET: u16 = 17;
 pub const PROTOCOL_TCP: u16 = 6;
 pub const PROTOCOL_MPTCP: u16 = 262;
 
-/// The TCP stack counts the socket's bytes: a bit of [`SocketCounters::flags`].
+/// A bit of [`SocketCounters::flags`]: the TCP stack counts the socket's bytes.
 pub const KERNEL_COUNTS: u32 = 1;
-/// The application has closed its side: `tx_bytes` is final. A FIN that is queued later is no payload.
+/// The application has closed its side, so `tx_bytes` is final. The FIN uses a sequence number but is not payload.
 pub const TX_FINAL: u32 = 2;
-/// The socket was destroyed: a bit of [`SocketRecord::flags`] only.
+/// A bit of [`SocketRecord::flags`] only: the socket was destroyed.
 pub const CLOSED: u32 = 4;
 
 plain! {
     /// The counters of a socket.
     ///
     /// TCP has 64-bit counters of the bytes on the wire and 32-bit sequence numbers of the application's bytes. The
-    /// total is the distance of a sequence number from a base; the 64-bit counter shows how often the number wrapped
-    /// ([`extend`]). So the hot path counts no byte, and a missed event loses none. For all other protocols, the
-    /// hooks add the results of the calls.
+    /// total is the difference between a sequence number and its base. The 64-bit counter shows how often that number
+    /// wrapped ([`extend`]). So no TCP hook adds up bytes, and a missed hook loses none. For all other protocols, the
+    /// hooks add the return values of the calls.
     pub struct SocketCounters: 152 {
         /// The process that first sent or received, or that held a descriptor at the baseline; 0 until known.
         pub owner: ProcessKey,
-        /// In one cache line with the owner and the sums: a call needs no other.
+        /// In the same cache line as the owner and the sums, so that a call accesses one line only.
         pub flags: u32,
         pub netns: u32,
-        /// Payload since the programs are attached. TCP: as of the last change of state.
+        /// Payload since the programs were attached. TCP: up to the last change of state.
         pub rx_bytes: u64,
         pub tx_bytes: u64,
-        /// The part of these sums that is in rows of processes already.
+        /// The part of `rx_bytes` and `tx_bytes` that is already in the rows of processes.
         pub rx_posted: u64,
         pub tx_posted: u64,
-        /// TCP: the 64-bit counters (`bytes_received`, `bytes_acked`) when the total was 0.
+        /// TCP: the values of `bytes_received` and `bytes_acked` (64-bit) at which the total is 0.
         pub rx_base: u64,
         pub tx_base: u64,
         /// TCP: payload from before the programs were attached.
         pub rx_before: u64,
         pub tx_before: u64,
-        /// The time of the connection's establishment on the monotonic clock; 0 if it is older than the hooks.
+        /// The monotonic time of the connection's establishment; 0 if the connection is older than the hooks.
         pub opened_ns: u64,
         pub cookie: u64,
-        /// TCP: the sequence numbers (`copied_seq`, `write_seq`) when the total was 0.
+        /// TCP: the values of `copied_seq` and `write_seq` (32-bit) at which the total is 0.
         pub rx_base_seq: u32,
         pub tx_base_seq: u32,
-        /// TCP, where a hook runs under the socket's lock: `copied_seq` at the hook's last run.
+        /// TCP: `copied_seq` at the last run of the hook under the socket's lock. Unused if there is no such hook.
         pub rx_seen_seq: u32,
         pub ifindex: u32,
-        /// A copy of the tuple: a destroyed socket has lost its own.
+        /// A copy of the tuple, because the kernel clears the port of a destroyed socket.
         pub local_address: [u8; 16],
         pub remote_address: [u8; 16],
         pub local_port: u16,
@@ -81,28 +81,28 @@ plain! {
         pub protocol: u16,
         pub netns: u32,
         pub ifindex: u32,
-        /// Eight times the smoothed round-trip time ([`srtt_us`][srtt]); 0 if unknown.
+        /// Eight times the smoothed round-trip time in microseconds ([`srtt_us`][srtt]); 0 if unknown.
         ///
         /// [srtt]: https://github.com/gregkh/linux/blob/v6.12.117/include/linux/tcp.h#L294
         pub srtt_us_8: u32,
-        /// Four times the mean deviation of the round-trip time.
+        /// Four times the mean deviation of the round-trip time, in microseconds.
         pub mdev_us_4: u32,
         pub retransmits: u32,
         pub cwnd: u32,
         pub mss: u32,
         pub rx_queue: u32,
         pub tx_queue: u32,
-        /// The number of the TCP state.
+        /// The kernel's number of the TCP state, such as 1 for `TCP_ESTABLISHED`.
         pub state: u32,
         pub flags: u32,
         pub reserved: u32,
     }
 }
 
-/// The total with the lower 32 bits `low` that is nearest to `approximate`.
+/// Of all totals whose lower 32 bits are `low`, the one nearest to `approximate`.
 ///
-/// `low` is exact but wraps. `approximate` does not wrap, but is off by the bytes in the queues, which are always
-/// less than 2 GiB. A total below zero becomes zero.
+/// `low` is exact but wraps. `approximate` does not wrap, but differs by the bytes in the socket's queues, always less
+/// than 2 GiB. A total below zero becomes zero.
 #[must_use]
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the kernel side cannot call it")]

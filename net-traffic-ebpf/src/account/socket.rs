@@ -1,7 +1,7 @@
-//! How a socket's counters begin.
+//! Creates the counters of a socket.
 //!
-//! The bytes of a process that is not the owner are posted to its row at once. The rest is the owner's, posted when
-//! the counters are flushed (by a socket walk, and when the socket is destroyed), so that the owner's calls need no
+//! Bytes of a process that does not own the socket are posted to the row of that process at once. All other bytes are
+//! the owner's. A flush (by a socket walk, or when the socket is destroyed) posts them, so the owner's calls access no
 //! second map.
 
 use net_traffic_common::{FAMILY_INET, FAMILY_INET6, KERNEL_COUNTS, PROTOCOL_TCP, SocketCounters};
@@ -15,19 +15,19 @@ pub(crate) fn is_inet<M: Memory>(sk: Sk<M>) -> bool {
     matches!(sk.skc_family(), FAMILY_INET | FAMILY_INET6)
 }
 
-/// The counters of a socket, which begin now if it has none.
+/// The counters of a socket. A socket without counters gets new ones.
 ///
 /// A TCP socket without counters was created after the hooks were attached, because older sockets got theirs in the
-/// baseline walk. So its total starts at 0.
+/// baseline walk. So its total is that of its whole lifetime.
 ///
-/// `None`: the socket is of another family or a subflow, or the loss was counted.
+/// `None` if the family is no internet family, for an MPTCP subflow, and after a failed insertion (counted as a loss).
 #[inline(always)]
 pub(crate) fn counters_of<M: Memory>(sk: Sk<M>) -> Option<Counters> {
     storage::of_tier(sk).or_else(|| init_counters(sk))
 }
 
-/// The counters of a socket that has none yet, as [`counters_of`] returns them. A function of its own, so that the
-/// code of each call fits into a few cache lines.
+/// Creates the counters of a socket that has none, and returns them as [`counters_of`] does. The function is not
+/// inlined, so that the code that runs at each call fits into a few cache lines.
 #[inline(never)]
 pub(crate) fn init_counters<M: Memory>(sk: Sk<M>) -> Option<Counters> {
     let mut initial = SocketCounters::default();
@@ -41,7 +41,7 @@ pub(crate) fn init_counters<M: Memory>(sk: Sk<M>) -> Option<Counters> {
     storage::get_or_insert(sk, &initial)
 }
 
-/// Sets what identifies the socket; false for a subflow of an MPTCP connection. `sk` is of an internet family.
+/// Sets protocol, flags, cookie and tuple of `sk`, an internet socket. Returns false for an MPTCP subflow.
 #[inline(always)]
 pub(crate) fn identify<M: Memory>(sk: Sk<M>, counters: &mut SocketCounters) -> bool {
     counters.protocol = sk.sk_protocol();
@@ -56,8 +56,8 @@ pub(crate) fn identify<M: Memory>(sk: Sk<M>, counters: &mut SocketCounters) -> b
     true
 }
 
-/// Copies the tuple, the interface and the namespace of the socket. A destroyed socket has no port any more
-/// ([`inet_put_port`][put]) and keeps what was copied before.
+/// Copies the tuple, the interface and the namespace of the socket. The local port of a destroyed socket is 0
+/// ([`inet_put_port`][put] clears it). In that case the earlier copy stays.
 ///
 /// [put]: https://github.com/gregkh/linux/blob/v6.12.117/net/ipv4/inet_hashtables.c#L177-L192
 #[inline(always)]

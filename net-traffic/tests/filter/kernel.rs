@@ -1,5 +1,5 @@
-//! The eBPF translation in the running kernel: programs are loaded, attached nowhere, and test-run on the stored frames
-//! (`BPF_PROG_TEST_RUN`, <https://docs.kernel.org/bpf/bpf_prog_run.html>).
+//! Compares filters translated to eBPF with the interpreter. The running kernel loads each program and runs it on
+//! stored frames, without attaching it (`BPF_PROG_TEST_RUN`, <https://docs.kernel.org/bpf/bpf_prog_run.html>).
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -9,10 +9,14 @@ use pcap_filter::{Packet, compile, run};
 
 use super::data::{self, Frame};
 
-/// Each program runs on a third of the frames, another third than the program before.
+/// Each program runs on every third frame. The first frame shifts by one with each program.
 const STRIDE: usize = 3;
-/// The kernel test-runs no frame shorter than an Ethernet header, and no frame longer than a page without fragments.
-const SIZES: std::ops::RangeInclusive<usize> = 14..=3000;
+/// `BPF_PROG_TEST_RUN` refuses frames [shorter than an Ethernet header][short]. It also refuses frames [longer than a
+/// page less head and tail room][long].
+///
+/// [short]: https://github.com/gregkh/linux/blob/v6.12.117/net/bpf/test_run.c#L1003
+/// [long]: https://github.com/gregkh/linux/blob/v6.12.117/net/bpf/test_run.c#L663
+const FRAME_SIZES: std::ops::RangeInclusive<usize> = 14..=3000;
 
 #[test]
 fn tc_programs_return_what_the_interpreter_returns() {
@@ -24,7 +28,7 @@ fn xdp_programs_return_what_the_interpreter_returns() {
     compare(Hook::Xdp, XDP);
 }
 
-/// Compiles all stored expressions, and compares each test run with the interpreter.
+/// Compiles all stored expressions, and compares the result of each test run with that of the interpreter.
 fn compare(hook: Hook, program_type: u32) {
     let names = data::names();
     let frames: HashMap<&str, Vec<Frame>> =
@@ -44,10 +48,10 @@ fn compare(hook: Hook, program_type: u32) {
         };
         programs += 1;
         for frame in frames[case.linktype.as_str()].iter().skip(index % STRIDE).step_by(STRIDE) {
-            if !SIZES.contains(&frame.data.len()) {
+            if !FRAME_SIZES.contains(&frame.data.len()) {
                 continue;
             }
-            if program_type == SCHED_CLS && ends_in_ip_header(&frame.data) {
+            if program_type == SCHED_CLS && has_truncated_ip_header(&frame.data) {
                 continue;
             }
             let wire_length = u32::try_from(frame.data.len()).unwrap();
@@ -69,8 +73,10 @@ fn compare(hook: Hook, program_type: u32) {
     assert!(accepted > 0 && accepted < runs);
 }
 
-/// The kernel refuses to test-run a socket buffer that ends within its IP header.
-fn ends_in_ip_header(frame: &[u8]) -> bool {
+/// Whether the frame ends within its IP header. `BPF_PROG_TEST_RUN` [refuses such a socket buffer][refused].
+///
+/// [refused]: https://github.com/gregkh/linux/blob/v6.12.117/net/bpf/test_run.c#L1062-L1077
+fn has_truncated_ip_header(frame: &[u8]) -> bool {
     match frame.get(12..14) {
         Some([0x08, 0x00]) => frame.len() < 14 + 20,
         Some([0x86, 0xdd]) => frame.len() < 14 + 40,
@@ -78,8 +84,11 @@ fn ends_in_ip_header(frame: &[u8]) -> bool {
     }
 }
 
+/// `BPF_PROG_TYPE_SCHED_CLS`.
 const SCHED_CLS: u32 = 3;
+/// `BPF_PROG_TYPE_XDP`.
 const XDP: u32 = 6;
+/// Commands of the system call `bpf`.
 const PROG_LOAD: i32 = 5;
 const PROG_TEST_RUN: i32 = 10;
 
@@ -108,7 +117,8 @@ struct RunAttributes {
     duration: u32,
 }
 
-/// The loaded program, or the error and the end of the verifier's log.
+/// Loads a program. If the kernel refuses it, loads it again with a log, and returns the first error and the last lines
+/// of the verifier's log.
 fn load(program_type: u32, insns: &[EbpfInsn]) -> Result<OwnedFd, (std::io::Error, String)> {
     let code: Vec<[u8; 8]> = insns.iter().map(|insn| insn.to_bytes()).collect();
     let mut log = vec![0u8; 1 << 16];
@@ -129,10 +139,10 @@ fn load(program_type: u32, insns: &[EbpfInsn]) -> Result<OwnedFd, (std::io::Erro
     (attributes.log_level, attributes.log_size) = (1, u32::try_from(log.len()).unwrap());
     attributes.log = log.as_mut_ptr() as u64;
     drop(bpf(PROG_LOAD, &mut attributes));
-    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
-    let text = String::from_utf8_lossy(&log[..end]);
-    let last: Vec<&str> = text.lines().rev().take(20).collect();
-    Err((error, last.into_iter().rev().collect::<Vec<_>>().join("\n")))
+    let log_length = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    let text = String::from_utf8_lossy(&log[..log_length]);
+    let last_lines: Vec<&str> = text.lines().rev().take(20).collect();
+    Err((error, last_lines.into_iter().rev().collect::<Vec<_>>().join("\n")))
 }
 
 /// The return value of the program for a frame.
@@ -153,7 +163,7 @@ fn test_run(program: &OwnedFd, frame: &[u8]) -> u32 {
 }
 
 fn bpf<T>(command: i32, attributes: &mut T) -> std::io::Result<i32> {
-    // SAFETY: the size is that of the attributes, and the memory that they point to outlives the call.
+    // SAFETY: `size_of::<T>()` is the size of the attributes. All memory that they point to outlives the call.
     let result =
         unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };
     if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(i32::try_from(result).unwrap()) }

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: measures the cost of net-traffic, each figure against a base in alternating blocks.
+//! `cargo xtask bench`: measures the cost of net-traffic. Each figure compares blocks with net-traffic and blocks of a
+//! base case, which alternate.
 
 mod capture;
 mod churn;
@@ -26,13 +27,13 @@ use crate::process::{self, target_dir};
 
 pub(crate) use sockets::{Args as SocketsArgs, hold_sockets};
 
-/// Set in the process that runs in the benchmark's network namespace.
+/// The environment variable that marks the process in the benchmark's network namespace.
 const IN_NAMESPACE_VAR: &str = "NET_TRAFFIC_BENCH_INSIDE";
 
 /// One benchmark: a line in [`BENCHMARKS`] and a module.
 struct Benchmark {
     name: &'static str,
-    /// Runs the number of pairs and prints the figures.
+    /// Runs `pairs` pairs of blocks and prints the figures.
     run: fn(pairs: usize) -> Result<()>,
     /// The default number of pairs.
     pairs: usize,
@@ -59,19 +60,19 @@ const BENCHMARKS: [Benchmark; 12] = [
 /// pingpong: added CPU time of a 64-byte exchange, with net-traffic's programs and with empty programs
 /// readout: CPU and memory of reading 20 000 sockets once a second
 /// capture-small, capture-long: capture into a file, against tcpdump and dumpcap
-/// capture-rejecting: a capture whose filter rejects every packet, with processes and without
+/// capture-rejecting: a capture whose filter rejects every packet, with and without process attribution
 /// churn: memory and exact totals while 1000 processes and connections a second start and end
 /// iperf-stream, iperf-streams, iperf-udp: throughput tests, against iperf3
 /// top-udp, top-tcp: added cost on a busy link, against nethogs, iftop and bandwhich
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// One of the names above, or its part before the hyphen [default: all].
+    /// The name of a benchmark, or its part before the hyphen (`iperf` selects three) [default: all].
     name: Option<String>,
     /// Pairs of blocks per figure; for churn, the duration in minutes.
     #[arg(long, alias = "minutes")]
     pairs: Option<usize>,
-    /// Install the programs to compare with first (apt and cargo; as root).
+    /// Before the benchmark, install the programs to compare with (by apt and cargo; needs root).
     #[arg(long)]
     install: bool,
 }
@@ -99,27 +100,28 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 impl Benchmark {
-    /// `iperf` matches every benchmark that begins with `iperf-`; no name matches all.
+    /// Whether `name` selects this benchmark: `iperf` selects each one that begins with `iperf-`, `None` selects all.
     fn matches(&self, name: Option<&str>) -> bool {
-        let is_prefix =
+        let is_selected_by =
             |name| self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-        name.is_none_or(is_prefix)
+        name.is_none_or(is_selected_by)
     }
 }
 
-/// Runs the same command line again in a new network namespace, which ends with the command.
+/// Runs the same command line again in a new network namespace. The namespace exists until the command ends.
 fn rerun_in_namespace() -> Result<()> {
-    let own = env::current_exe().context("find the path of xtask")?;
+    let exe = env::current_exe().context("find the path of xtask")?;
     process::run(
-        Command::new("unshare").arg("--net").arg(own).args(env::args_os().skip(1)).env(IN_NAMESPACE_VAR, "1"),
+        Command::new("unshare").arg("--net").arg(exe).args(env::args_os().skip(1)).env(IN_NAMESPACE_VAR, "1"),
     )
 }
 
-/// The release build of net-traffic.
+/// The path of the release build of net-traffic.
 fn net_traffic() -> PathBuf {
     target_dir().join("release/net-traffic")
 }
 
+/// The command without input and with its output discarded.
 fn silent(mut command: Command) -> Command {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command

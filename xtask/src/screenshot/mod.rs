@@ -1,7 +1,7 @@
-//! `cargo xtask screenshot`: draws the picture of the full screen for the README.
+//! `cargo xtask screenshot`: draws the README's picture of `net-traffic top`.
 //!
-//! `net-traffic top` replays a generated recording in tmux. The screen after one minute becomes an SVG file. The result
-//! depends only on the program and on `host.rs`.
+//! `net-traffic top` replays a generated recording in tmux. Its screen after one recorded minute becomes an SVG file.
+//! The result depends only on net-traffic and on `host.rs`.
 
 mod ansi;
 mod host;
@@ -18,15 +18,15 @@ use crate::tmux::Terminal;
 
 const COLUMNS: u16 = 120;
 const ROWS: u16 = 30;
-/// The recording goes on after the picture, because `top` marks the end of a recording on the screen.
-const SECONDS: u64 = 90;
-/// The time on the screen in the picture: the graphs show the whole last minute.
+/// The length of the recording. The picture is taken earlier, because `top` shows a mark at the end of a recording.
+const RECORDING_SECONDS: u64 = 90;
+/// The picture is taken when `top` shows this time. Its graphs then cover a whole minute of the recording.
 const PICTURE_TIME: &str = "12:01:02";
 
-/// Draw docs/screenshot.svg: the full screen of `top`.
+/// Draw the screen of `net-traffic top` to docs/screenshot.svg.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Keys to press first, in tmux's names, such as 2 for the second list.
+    /// Keys to press before the picture is taken, by tmux's names (`2` selects the second list).
     #[arg(long, num_args = 1..)]
     keys: Vec<String>,
     /// The file to write.
@@ -37,9 +37,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     process::run(process::cargo().args(["build", "--locked", "--package=net-traffic"]))?;
     let recording = target_dir().join("screenshot.jsonl");
-    fs::write(&recording, recording::generate(SECONDS))
+    fs::write(&recording, recording::generate(RECORDING_SECONDS))
         .with_context(|| format!("write {}", recording.display()))?;
-    let screen = capture(&recording, &args.keys)?;
+    let screen = replay(&recording, &args.keys)?;
 
     let output = root().join(&args.output);
     if let Some(directory) = output.parent() {
@@ -51,8 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Replays the recording at ten times its speed. Returns the screen with escape sequences.
-fn capture(recording: &std::path::Path, keys: &[String]) -> Result<String> {
+/// Replays the recording at ten times its speed. Returns the screen at `PICTURE_TIME`, with escape sequences.
+fn replay(recording: &std::path::Path, keys: &[String]) -> Result<String> {
     let terminal = Terminal::open("screenshot", COLUMNS, ROWS)?;
     let program = target_dir().join("debug/net-traffic");
     let variables = "TERM=tmux-256color COLORTERM=truecolor";

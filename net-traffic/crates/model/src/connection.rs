@@ -14,24 +14,24 @@ pub struct Connection {
     pub rates: Rates,
     /// Snapshots since the end: 0 in the snapshot that reported it, `None` while the socket is open.
     pub ended: Option<u32>,
-    /// The time of that snapshot, on the monotonic clock.
+    /// The monotonic time of the last snapshot that contained the socket.
     pub seen_ns: u64,
 }
 
 impl Connection {
-    /// Payload over the socket's lifetime if the kernel counts it, else since this program attached.
+    /// The payload of the socket's whole lifetime if the kernel counts it, else the payload since net-traffic attached.
     #[must_use]
     pub fn bytes(&self) -> Option<Bytes> {
         self.socket.lifetime.or(self.socket.counted)
     }
 
-    /// The current state: an ended connection is closed, whatever state its last snapshot had.
+    /// The current state. An ended connection is closed, even if the last snapshot contained it in another state.
     #[must_use]
     pub fn state(&self) -> State {
         if self.ended.is_some() { State::Closed } else { self.socket.state }
     }
 
-    /// The current state as views show it.
+    /// The current state, as a view prints it.
     #[must_use]
     pub fn display_state(&self) -> DisplayState {
         match self.state() {
@@ -42,15 +42,16 @@ impl Connection {
         }
     }
 
-    /// Nanoseconds from establishment, if that was observed, to the last snapshot that contained the socket.
+    /// Nanoseconds from establishment to the last snapshot that contained the socket. `None` if the establishment was
+    /// not observed.
     #[must_use]
     pub fn age_ns(&self) -> Option<u64> {
         self.socket.opened_ns.map(|opened| self.seen_ns.saturating_sub(opened))
     }
 }
 
-/// A state as views show it. An open socket of UDP or another protocol without connections has the kernel's state
-/// "closed" although it can receive; `ss` prints it as UNCONN, too.
+/// A state, as a view prints it. The kernel's state of an open, unconnected socket of UDP or another datagram protocol
+/// is "closed", although the socket can receive. Views print it as unconnected, as `ss` does (UNCONN).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DisplayState {
     Socket(State),
@@ -68,17 +69,20 @@ pub(crate) struct Connections {
     ended: BTreeMap<SocketId, Connection>,
 }
 
-/// The time of a snapshot, and the time since the one before.
+/// When a snapshot was taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SnapshotTime {
     pub at_ns: u64,
+    /// The time since the previous snapshot.
     pub elapsed_ns: u64,
 }
 
-/// How long, and how many, ended connections are kept one by one.
+/// Limits for ended connections that are kept individually.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndedLimits {
+    /// How many snapshots each is kept.
     pub snapshots: u32,
+    /// How many are kept.
     pub connections: usize,
 }
 
@@ -90,24 +94,25 @@ impl Connections {
         time: SnapshotTime,
         limits: EndedLimits,
     ) -> Vec<Connection> {
-        for ended in self.ended.values_mut() {
-            ended.ended = ended.ended.map(|snapshots| snapshots.saturating_add(1));
-            ended.rates = Rates::default();
+        for connection in self.ended.values_mut() {
+            connection.ended = connection.ended.map(|snapshots| snapshots.saturating_add(1));
+            connection.rates = Rates::default();
         }
-        // A snapshot can contain an open socket and, read a moment later, its close record. The close record wins.
+        // A snapshot can contain a socket twice: open, and as a close record, read later. The close record wins.
         let closed: HashSet<SocketId> =
             sockets.iter().filter(|socket| socket.closed).map(|socket| socket.id).collect();
-        let mut before: Vec<_> = std::mem::take(&mut self.live).into_iter().map(Some).collect();
+        let mut previous: Vec<_> = std::mem::take(&mut self.live).into_iter().map(Some).collect();
         let index = std::mem::take(&mut self.index);
         self.live.reserve(sockets.len());
         self.index.reserve(sockets.len());
         for socket in sockets {
             if socket.closed || !closed.contains(&socket.id) {
-                let known = index.get(&socket.id).and_then(|&at| before.get_mut(at)).and_then(Option::take);
-                self.insert(socket, known, time);
+                let position = index.get(&socket.id);
+                let earlier = position.and_then(|&at| previous.get_mut(at)).and_then(Option::take);
+                self.insert(socket, earlier, time);
             }
         }
-        self.end_missing(before.into_iter().flatten());
+        self.end_missing(previous.into_iter().flatten());
         self.expire(limits)
     }
 
@@ -118,7 +123,10 @@ impl Connections {
 
     /// The counted bytes of each live socket.
     pub(crate) fn counted(&self) -> impl Iterator<Item = (SocketId, Bytes)> {
-        self.live.iter().filter_map(|it| Some((it.socket.id, it.socket.counted?)))
+        self.live.iter().filter_map(|connection| {
+            let socket = &connection.socket;
+            Some((socket.id, socket.counted?))
+        })
     }
 
     /// Sets all counted bytes to zero and drops the ended connections.
@@ -129,37 +137,41 @@ impl Connections {
         }
     }
 
-    /// Adds a socket, with its rates since the previous snapshot.
-    fn insert(&mut self, mut socket: Socket, known: Option<BoxedConnection>, time: SnapshotTime) {
+    /// Adds a socket, with its rates since `earlier`, the same socket in the previous snapshot.
+    fn insert(&mut self, mut socket: Socket, earlier: Option<BoxedConnection>, time: SnapshotTime) {
         let SnapshotTime { at_ns: seen_ns, elapsed_ns } = time;
         let id = socket.id;
         if !socket.closed && self.ended.get(&id).is_some_and(|ended| ended.socket.closed) {
-            // The close record arrived in an earlier snapshot; this entry is older than it.
+            // An earlier snapshot contained the close record, so this entry is outdated.
             return;
         }
-        if let Some(known) = &known {
-            inherit(&mut socket, &known.socket);
+        if let Some(earlier) = &earlier {
+            fill_missing(&mut socket, &earlier.socket);
         }
-        let rates = known.as_ref().map(|known| rates(&known.socket, &socket, elapsed_ns)).unwrap_or_default();
-        // A socket that one incomplete snapshot lacked was marked as ended by mistake.
-        let returned = self.ended.remove(&id);
+        let rates = earlier
+            .as_ref()
+            .map(|earlier| rates_between(&earlier.socket, &socket, elapsed_ns))
+            .unwrap_or_default();
+        // An incomplete snapshot may have lacked this socket, which was then marked as ended.
+        let marked_ended = self.ended.remove(&id);
         let is_closed = socket.closed;
         let connection = Connection { socket, rates, ended: None, seen_ns };
         if is_closed {
-            let ended = returned.and_then(|returned| returned.ended).or(Some(0));
+            let ended = marked_ended.and_then(|connection| connection.ended).or(Some(0));
             self.ended.insert(id, Connection { ended, ..connection });
         } else if id == SocketId::default() {
-            // A socket without a cookie cannot be matched with the next snapshot, so it is not indexed.
+            // Without a cookie, the socket cannot be found again in the next snapshot, so it gets no index entry.
             self.live.push(Box::new(connection));
-        } else if let Entry::Vacant(new) = self.index.entry(id) {
-            new.insert(self.live.len());
-            self.live.push(reuse_box(known, connection));
+        } else if let Entry::Vacant(entry) = self.index.entry(id) {
+            entry.insert(self.live.len());
+            self.live.push(reuse_box(earlier, connection));
         }
     }
 
-    /// Marks sockets as ended that the snapshot lacks and that no close record reported. Their last counters stay.
-    fn end_missing(&mut self, before: impl Iterator<Item = BoxedConnection>) {
-        for connection in before {
+    /// Marks each of these connections as ended, unless the new snapshot has the socket or its close record. The last
+    /// counters stay.
+    fn end_missing(&mut self, unmatched: impl Iterator<Item = BoxedConnection>) {
+        for connection in unmatched {
             let id = connection.socket.id;
             if id != SocketId::default() && !self.index.contains_key(&id) && !self.ended.contains_key(&id) {
                 self.ended.insert(id, Connection { ended: Some(0), rates: Rates::default(), ..*connection });
@@ -167,6 +179,7 @@ impl Connections {
         }
     }
 
+    /// Removes and returns the ended connections beyond the limits.
     fn expire(&mut self, limits: EndedLimits) -> Vec<Connection> {
         let mut expired: Vec<Connection> = self
             .ended
@@ -177,22 +190,25 @@ impl Connections {
             .collect();
         let excess = self.ended.len().saturating_sub(limits.connections);
         if excess > 0 {
-            // The oldest are dropped first. A connection that ended in this snapshot is reported at least once.
+            // The connections that ended first are removed first. Those that ended in this snapshot stay, so that each
+            // is reported once.
             let mut oldest: Vec<(u32, SocketId)> = self
                 .ended
                 .iter()
-                .filter_map(|(id, it)| it.ended.filter(|&age| age > 0).map(|age| (age, *id)))
+                .filter_map(|(id, connection)| {
+                    Some((connection.ended.filter(|&snapshots| snapshots > 0)?, *id))
+                })
                 .collect();
-            oldest.sort_unstable_by_key(|&(age, id)| (std::cmp::Reverse(age), id));
+            oldest.sort_unstable_by_key(|&(snapshots, id)| (std::cmp::Reverse(snapshots), id));
             expired.extend(oldest.into_iter().take(excess).filter_map(|(_, id)| self.ended.remove(&id)));
         }
         expired
     }
 }
 
-/// Stores the connection in the box of its predecessor, without a new allocation.
-fn reuse_box(known: Option<BoxedConnection>, connection: Connection) -> BoxedConnection {
-    match known {
+/// Boxes the connection. Reuses the allocation of the same connection in the previous snapshot.
+fn reuse_box(earlier: Option<BoxedConnection>, connection: Connection) -> BoxedConnection {
+    match earlier {
         Some(mut boxed) => {
             *boxed = connection;
             boxed
@@ -201,14 +217,16 @@ fn reuse_box(known: Option<BoxedConnection>, connection: Connection) -> BoxedCon
     }
 }
 
-/// Copies fields that a later entry, such as a close record, lacks from the earlier entry of the same socket.
-fn inherit(now: &mut Socket, before: &Socket) {
+/// Fills the fields that `now` lacks from the previous entry of the same socket. A close record, for example, has fewer
+/// fields than an open socket.
+fn fill_missing(now: &mut Socket, before: &Socket) {
     if now.lifetime.is_none()
-        && let (Some(lifetime), Some(then), Some(counted)) = (before.lifetime, before.counted, now.counted)
+        && let (Some(lifetime), Some(counted_before), Some(counted)) =
+            (before.lifetime, before.counted, now.counted)
     {
         now.lifetime = Some(Bytes {
-            rx: lifetime.rx.saturating_add(counted.rx.saturating_sub(then.rx)),
-            tx: lifetime.tx.saturating_add(counted.tx.saturating_sub(then.tx)),
+            rx: lifetime.rx.saturating_add(counted.rx.saturating_sub(counted_before.rx)),
+            tx: lifetime.tx.saturating_add(counted.tx.saturating_sub(counted_before.tx)),
         });
     }
     now.remote = now.remote.or(before.remote);
@@ -222,7 +240,8 @@ fn inherit(now: &mut Socket, before: &Socket) {
     }
 }
 
-fn rates(before: &Socket, now: &Socket, elapsed_ns: u64) -> Rates {
+/// Rates from the counted bytes if both entries have them, else from the bytes of the lifetime.
+fn rates_between(before: &Socket, now: &Socket, elapsed_ns: u64) -> Rates {
     if before.counted.is_some() && now.counted.is_some() {
         Rates::between(before.counted, now.counted, elapsed_ns)
     } else {

@@ -1,4 +1,4 @@
-//! The view `top`: traffic by connection, process, container and remote host, now and since the start.
+//! The view `top`: current and total traffic of each connection, process, container and remote host.
 
 use std::cmp::Reverse;
 
@@ -11,7 +11,7 @@ use net_traffic_model::{AttributedFlow, Model};
 #[derive(Clone, Copy, Debug)]
 pub struct Top;
 
-/// The rows of each table in a brief report.
+/// The number of rows of each table in a brief report, except the table of remote hosts.
 const BRIEF: usize = 20;
 
 impl View for Top {
@@ -25,9 +25,9 @@ impl View for Top {
         busiest_first(&mut shown);
         let usages = usage::processes(model, &all);
         let title = format!("Connections: {}", shown.len());
-        let first = leading(&shown, options, BRIEF);
-        let mut flows = connections::table(first, title, connections::RATES);
-        flows.omitted = shown.len() - first.len();
+        let leading_flows = leading(&shown, options, BRIEF);
+        let mut flows = connections::table(leading_flows, title, connections::RATES);
+        flows.omitted = shown.len() - leading_flows.len();
         let mut tables = vec![
             flows,
             processes::table(&usages),
@@ -44,19 +44,19 @@ impl View for Top {
     }
 }
 
-/// The connections in the chosen states. By default, these are connected sockets and unconnected ones with traffic.
+/// The connections in the chosen states. If no state is chosen: the connected sockets, and all others with traffic.
 pub(super) fn with_traffic_or_state<'m>(
     flows: &[AttributedFlow<'m>],
     states: &States,
 ) -> Vec<AttributedFlow<'m>> {
-    let by_default = *states == States::default();
+    let is_default = *states == States::default();
     let has_traffic = |flow: &AttributedFlow<'_>| {
         flow.connection.socket.counted.is_some_and(|bytes| bytes.rx > 0 || bytes.tx > 0)
     };
-    flows.iter().filter(|flow| states.wants(flow) || (by_default && has_traffic(flow))).copied().collect()
+    flows.iter().filter(|flow| states.wants(flow) || (is_default && has_traffic(flow))).copied().collect()
 }
 
-/// Sorts by rate, then by total; a stable sort keeps the snapshot's order of equal ones.
+/// Sorts by rate, then by total, the largest first. Flows with the same rate and total keep the snapshot's order.
 pub(super) fn busiest_first(flows: &mut [AttributedFlow<'_>]) {
     flows.sort_by_cached_key(|flow| {
         let connection = flow.connection;

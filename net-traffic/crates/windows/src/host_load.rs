@@ -1,28 +1,30 @@
-//! The load of the host beside a throughput test. Windows offers none of it here.
+//! The load of the host during a throughput test: not implemented on Windows.
 
 use std::io;
 
 use net_traffic_snapshot::{Cpu, Queue};
 
-/// An empty source.
+/// Has the interface of the Linux type of this name, but reads nothing.
 #[derive(Debug)]
 pub struct HostLoad;
 
 impl HostLoad {
     /// # Errors
-    /// None here.
+    /// Never on Windows.
     pub fn open() -> io::Result<Self> {
         Ok(Self)
     }
 
     /// # Errors
-    /// Always: the load of each CPU is not read on Windows.
+    /// Always [`io::ErrorKind::Unsupported`].
     pub fn cpus(&self) -> io::Result<Vec<Cpu>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Returns an empty list, because Windows has no queueing disciplines.
+    ///
     /// # Errors
-    /// None here: Windows has no queueing disciplines, so that the list is empty.
+    /// Never on Windows.
     pub fn queues(&mut self) -> io::Result<Vec<Queue>> {
         Ok(Vec::new())
     }

@@ -46,7 +46,7 @@ pub(super) struct Adapter {
     pub(super) index: u32,
     pub(super) name: String,
     pub(super) description: String,
-    /// `None` unless the address has six octets.
+    /// `None` if the MAC address does not have six octets.
     pub(super) mac: Option<[u8; 6]>,
 }
 
@@ -66,21 +66,21 @@ pub(super) fn read() -> io::Result<Vec<Interface>> {
     read_rows(|row| interface(row, &addresses))
 }
 
-/// Calls `build` for each row of `GetIfTable2` except filter interfaces: a filter driver above an adapter repeats its
-/// counters (<https://learn.microsoft.com/en-us/windows/win32/api/netioapi/ns-netioapi-mib_if_row2>).
+/// Calls `build` for each row of `GetIfTable2` except filter interfaces. A filter interface repeats the counters of
+/// the adapter below it (<https://learn.microsoft.com/en-us/windows/win32/api/netioapi/ns-netioapi-mib_if_row2>).
 fn read_rows<T>(build: impl Fn(&MIB_IF_ROW2) -> T) -> io::Result<Vec<T>> {
-    /// `FilterInterface` of `InterfaceAndOperStatusFlags`.
-    const FILTER: u8 = 1 << 1;
+    /// The bit `FilterInterface` of `InterfaceAndOperStatusFlags`.
+    const FILTER_INTERFACE: u8 = 1 << 1;
     let mut table: *mut MIB_IF_TABLE2 = std::ptr::null_mut();
     // SAFETY: `table` is writable; the table is freed below.
     check(unsafe { GetIfTable2(&raw mut table) })?;
     // SAFETY: the call has succeeded: the table has `NumEntries` consecutive rows.
-    let rows = unsafe { listed(&raw const (*table).Table, (*table).NumEntries) };
-    let wanted = rows.iter().filter(|row| row.InterfaceAndOperStatusFlags._bitfield & FILTER == 0);
-    let made = wanted.map(build).collect();
+    let rows = unsafe { table_rows(&raw const (*table).Table, (*table).NumEntries) };
+    let kept = rows.iter().filter(|row| row.InterfaceAndOperStatusFlags._bitfield & FILTER_INTERFACE == 0);
+    let built = kept.map(build).collect();
     // SAFETY: the table comes from IP Helper, and no reference to it remains.
     unsafe { FreeMibTable(table.cast()) };
-    Ok(made)
+    Ok(built)
 }
 
 fn interface(row: &MIB_IF_ROW2, addresses: &[(u32, IpAddr)]) -> Interface {
@@ -102,7 +102,11 @@ fn interface(row: &MIB_IF_ROW2, addresses: &[(u32, IpAddr)]) -> Interface {
         tx: counters(row.OutOctets, [row.OutUcastPkts, row.OutNUcastPkts], row.OutErrors, row.OutDiscards),
         multicast: row.InNUcastPkts,
         collisions: 0,
-        addresses: addresses.iter().filter(|(of, _)| *of == index).map(|(_, address)| *address).collect(),
+        addresses: addresses
+            .iter()
+            .filter(|(owner, _)| *owner == index)
+            .map(|(_, address)| *address)
+            .collect(),
         behind: Vec::new(),
     }
 }
@@ -113,30 +117,32 @@ fn addresses() -> io::Result<Vec<(u32, IpAddr)>> {
     // SAFETY: `table` is writable; the table is freed below.
     check(unsafe { GetUnicastIpAddressTable(AF_UNSPEC, &raw mut table) })?;
     // SAFETY: as in `read_rows`.
-    let rows = unsafe { listed(&raw const (*table).Table, (*table).NumEntries) };
-    let address = |row: &MIB_UNICASTIPADDRESS_ROW| Some((row.InterfaceIndex, address(&row.Address)?));
-    let addresses = rows.iter().filter_map(address).collect();
+    let rows = unsafe { table_rows(&raw const (*table).Table, (*table).NumEntries) };
+    let with_index = |row: &MIB_UNICASTIPADDRESS_ROW| Some((row.InterfaceIndex, ip_address(&row.Address)?));
+    let addresses = rows.iter().filter_map(with_index).collect();
     // SAFETY: the table comes from IP Helper, and no reference to it remains.
     unsafe { FreeMibTable(table.cast()) };
     Ok(addresses)
 }
 
-/// The rows of a table whose type declares one row.
+/// All rows of a table. The C type declares an array of one row; the other rows follow it in memory.
 ///
 /// # Safety
-/// `count` rows must follow each other, and stay valid for `'t`.
-unsafe fn listed<'t, T>(first: *const [T; 1], count: u32) -> &'t [T] {
-    // SAFETY: the caller guarantees it.
+/// `first` must point to `count` consecutive rows that stay valid for `'t`.
+unsafe fn table_rows<'t, T>(first: *const [T; 1], count: u32) -> &'t [T] {
+    // SAFETY: the caller guarantees `count` consecutive rows.
     unsafe { std::slice::from_raw_parts(first.cast(), count as usize) }
 }
 
-fn address(of: &SOCKADDR_INET) -> Option<IpAddr> {
+fn ip_address(socket_address: &SOCKADDR_INET) -> Option<IpAddr> {
     // SAFETY: every member of the union begins with the address family.
-    match unsafe { of.si_family } {
+    match unsafe { socket_address.si_family } {
         // SAFETY: the family selects the member of the union.
-        AF_INET => Some(Ipv4Addr::from(unsafe { of.Ipv4.sin_addr.S_un.S_addr }.to_ne_bytes()).into()),
+        AF_INET => {
+            Some(Ipv4Addr::from(unsafe { socket_address.Ipv4.sin_addr.S_un.S_addr }.to_ne_bytes()).into())
+        }
         // SAFETY: as above.
-        AF_INET6 => Some(Ipv6Addr::from(unsafe { of.Ipv6.sin6_addr.u.Byte }).into()),
+        AF_INET6 => Some(Ipv6Addr::from(unsafe { socket_address.Ipv6.sin6_addr.u.Byte }).into()),
         _ => None,
     }
 }

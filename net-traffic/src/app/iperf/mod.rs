@@ -151,13 +151,13 @@ impl Reporter {
         self.watcher.sample();
         let Some(progress) = &mut self.progress else { return Ok(()) };
         if let Some((at_ns, bytes)) = self.watcher.moved() {
-            progress.advance(at_ns, bytes);
+            progress.add_sample(at_ns, bytes);
         }
         progress.draw(&mut self.outlets.out)
     }
 
     fn end(&mut self) -> io::Result<()> {
-        self.progress.as_mut().map_or(Ok(()), |progress| progress.end(&mut self.outlets.out))
+        self.progress.as_mut().map_or(Ok(()), |progress| progress.reset(&mut self.outlets.out))
     }
 
     fn write(&mut self, event: Event) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Compiles the user's expression to programs: one for each link type, netmask and hook point.
+//! Compiles the user's filter expression to eBPF programs: one for each link type, netmask and hook point.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,14 +12,15 @@ use crate::plan::Crossing;
 use pcap_filter::ebpf::Hook;
 use pcap_filter::{CompileOptions, FilterErrorKind, LinkType, NameTable, Program};
 
-/// The hook point of a filter.
+/// Where a filter runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum HookPoint {
-    /// Traffic control, at the receive or at the transmit side of the stack.
+    /// Traffic control: ingress or egress.
     Stack(Crossing),
     Xdp,
 }
 
+/// The filter expression, and the programs that were loaded for it.
 pub(super) struct Filters {
     expression: String,
     snaplen: u32,
@@ -28,61 +29,66 @@ pub(super) struct Filters {
     loaded: HashMap<(FilterVariant, HookPoint), OwnedFd>,
 }
 
-/// The properties of an interface that change the meaning of an expression.
+/// The properties of an interface on which the compiled expression depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct FilterVariant {
     link: LinkType,
-    /// Set if the expression depends on it.
+    /// `None` if the expression does not depend on the netmask.
     netmask: Option<u32>,
 }
 
 impl Filters {
-    /// Checks the expression before any program is loaded.
+    /// Compiles the expression once, so that an invalid expression fails before any program is loaded.
     pub(super) fn new(
         expression: &str,
         snaplen: u32,
         optimize: bool,
         names: NameTable,
     ) -> Result<Self, ProgramError> {
-        let it = Self { expression: expression.to_owned(), snaplen, optimize, names, loaded: HashMap::new() };
-        it.compile(LinkType::Ethernet, 0)?;
-        Ok(it)
+        let filters =
+            Self { expression: expression.to_owned(), snaplen, optimize, names, loaded: HashMap::new() };
+        filters.compile(LinkType::Ethernet, 0)?;
+        Ok(filters)
     }
 
     /// Whether the filter rejects every packet of the interface.
-    pub(super) fn rejects_all(&self, found: &CaptureInterface) -> bool {
-        let program =
-            LinkType::try_from(found.link.0).ok().map(|link| self.compile(link, found.netmask.unwrap_or(0)));
+    pub(super) fn rejects_all(&self, interface: &CaptureInterface) -> bool {
+        let program = LinkType::try_from(interface.link.0)
+            .ok()
+            .map(|link| self.compile(link, interface.netmask.unwrap_or(0)));
         program.is_some_and(|program| program.is_ok_and(|(_, program)| program.rejects_all()))
     }
 
-    /// The filter of an interface for a hook point; loaded at the first call. The filter tail-calls an entry of `stages`.
+    /// The filter of an interface for a hook point. The first call loads it. The filter tail-calls an entry of `stages`
+    /// for each accepted packet.
     pub(super) fn load(
         &mut self,
-        found: &CaptureInterface,
+        interface: &CaptureInterface,
         hook: HookPoint,
         stages: BorrowedFd<'_>,
     ) -> io::Result<BorrowedFd<'_>> {
-        let link = LinkType::try_from(found.link.0).ok().ok_or(io::ErrorKind::Unsupported)?;
-        let (variant, program) = self.compile(link, found.netmask.unwrap_or(0)).map_err(io::Error::other)?;
+        let link = LinkType::try_from(interface.link.0).ok().ok_or(io::ErrorKind::Unsupported)?;
+        let (variant, program) =
+            self.compile(link, interface.netmask.unwrap_or(0)).map_err(io::Error::other)?;
         let loaded: &OwnedFd = match self.loaded.entry((variant, hook)) {
             std::collections::hash_map::Entry::Occupied(loaded) => loaded.into_mut(),
-            std::collections::hash_map::Entry::Vacant(missing) => {
-                let (hook, next) = match hook {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let (hook, next_stage) = match hook {
                     HookPoint::Stack(Crossing::In) => (Hook::TcIngress, stage::CAPTURE_IN),
                     HookPoint::Stack(Crossing::Out) => (Hook::TcEgress, stage::CAPTURE_OUT),
                     HookPoint::Xdp => (Hook::Xdp, stage::CAPTURE_XDP),
                 };
-                let filter = program::load(&program, hook, stages, next).map_err(io::Error::other)?;
-                missing.insert(filter)
+                let filter = program::load(&program, hook, stages, next_stage).map_err(io::Error::other)?;
+                entry.insert(filter)
             }
         };
         Ok(loaded.as_fd())
     }
 
-    /// Compiles without the netmask first: most expressions do not need it, and interfaces can share the program.
+    /// Compiles the expression without the netmask, and with it only if the expression needs it. So interfaces with
+    /// different netmasks share one program in most cases.
     fn compile(&self, link: LinkType, netmask: u32) -> Result<(FilterVariant, Program), ProgramError> {
-        let compile = |netmask| {
+        let compile_with = |netmask| {
             let options = CompileOptions {
                 linktype: link,
                 netmask,
@@ -93,9 +99,9 @@ impl Filters {
             };
             pcap_filter::compile(&self.expression, &options).map_err(ProgramError::Filter)
         };
-        match compile(None) {
+        match compile_with(None) {
             Err(ProgramError::Filter(error)) if error.kind == FilterErrorKind::NetmaskUnknown => {
-                let program = compile(Some(netmask))?;
+                let program = compile_with(Some(netmask))?;
                 Ok((FilterVariant { link, netmask: Some(netmask) }, program))
             }
             compiled => Ok((FilterVariant { link, netmask: None }, compiled?)),

@@ -24,7 +24,7 @@ const TEXT: &[ColumnSpec] = &[
     ColumnSpec::whole("TX", "tx_bytes"),
 ];
 
-/// For the screen, which also shows the rates of open connections.
+/// The columns on the full screen, which also has the rates of open connections.
 pub(crate) const LIVE_COLUMNS: &[Column] = &[
     Column::text("address"),
     Column::number("connections"),
@@ -35,6 +35,7 @@ pub(crate) const LIVE_COLUMNS: &[Column] = &[
     Column::host_name("name"),
 ];
 
+/// How the full screen shows [`LIVE_COLUMNS`].
 pub(crate) const LIVE: &[ColumnSpec] = &[
     ColumnSpec::whole("ADDRESS", "address").named("name"),
     ColumnSpec::ranked("CONNS", "connections", 1),
@@ -50,10 +51,10 @@ const MARKDOWN: &[ColumnSpec] = &[
     ColumnSpec::plain("Bytes", "bytes"),
 ];
 
-/// The hosts in a brief report.
+/// The number of rows in a brief report.
 pub(crate) const BRIEF: usize = 10;
 
-/// The table of remote hosts, by total.
+/// The table of remote hosts, sorted by total bytes, the largest first.
 pub(crate) fn table<'m>(hosts: HashMap<Option<IpAddr>, HostUsage<'m>>) -> Table<'m> {
     let mut hosts: Vec<(Option<IpAddr>, HostUsage<'m>)> = hosts.into_iter().collect();
     hosts.sort_unstable_by_key(|(address, host)| {

@@ -1,12 +1,13 @@
-//! The end of every report: lost events, the program's own cost, and the tier of each slot.
+//! The last part of every report: lost events, the resources that net-traffic uses, and the tier of each slot.
 
 use crate::{Column, Facts, Report, Table, Value};
 use net_traffic_model::{Cost, Loss, Model};
 
-const SOURCES: &[Column] =
+/// The columns of the table of sources.
+const SOURCE_COLUMNS: &[Column] =
     &[Column::text("slot"), Column::text("tier"), Column::text("program"), Column::text("reason")];
 
-/// A report of these tables; the first is the main one.
+/// A report with these tables. The first table is the main table.
 pub(crate) fn report<'m>(view: &'static str, model: &'m Model, tables: Vec<Table<'m>>) -> Report<'m> {
     Report {
         view,
@@ -16,15 +17,15 @@ pub(crate) fn report<'m>(view: &'static str, model: &'m Model, tables: Vec<Table
         tables,
         facts: Facts::new(),
         series: Vec::new(),
-        loss: loss(model.loss()),
-        cost: cost(model.cost()),
-        sources: sources(model),
+        loss: loss_facts(model.loss()),
+        cost: cost_facts(model.cost()),
+        sources: source_table(model),
         has_names: model.has_names(),
         main: 0,
     }
 }
 
-fn loss(loss: Loss) -> Facts<'static> {
+fn loss_facts(loss: Loss) -> Facts<'static> {
     let Loss { map_full, map_busy, storage_failed, ring_full, queue_full, missed_hooks } = loss;
     let causes = [
         ("map_full", map_full),
@@ -41,7 +42,7 @@ fn loss(loss: Loss) -> Facts<'static> {
         .collect()
 }
 
-fn cost(cost: Cost) -> Facts<'static> {
+fn cost_facts(cost: Cost) -> Facts<'static> {
     let Cost { bpf_run_ns, user_cpu_ms, rss_bytes, map_bytes } = cost;
     vec![
         ("bpf_run_ns", Value::of(bpf_run_ns, Value::Nanoseconds)),
@@ -51,8 +52,8 @@ fn cost(cost: Cost) -> Facts<'static> {
     ]
 }
 
-fn sources(model: &Model) -> Table<'_> {
-    let mut cells = Vec::with_capacity(model.status().len() * SOURCES.len());
+fn source_table(model: &Model) -> Table<'_> {
+    let mut cells = Vec::with_capacity(model.status().len() * SOURCE_COLUMNS.len());
     for status in model.status() {
         cells.extend([
             Value::Text(&status.slot),
@@ -62,5 +63,13 @@ fn sources(model: &Model) -> Table<'_> {
         ]);
     }
     let title = "Sources".to_owned();
-    Table { key: Some("sources"), title, columns: SOURCES, text: &[], markdown: &[], cells, omitted: 0 }
+    Table {
+        key: Some("sources"),
+        title,
+        columns: SOURCE_COLUMNS,
+        text: &[],
+        markdown: &[],
+        cells,
+        omitted: 0,
+    }
 }
