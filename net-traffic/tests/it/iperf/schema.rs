@@ -129,10 +129,14 @@ fn stream_numbers_equal_those_of_iperf3() {
 fn add_stream_numbers(value: &Value, path: String, found: &mut BTreeMap<String, BTreeSet<u64>>) {
     match value {
         Value::Object(members) => {
-            members.iter().for_each(|(key, value)| add_stream_numbers(value, format!("{path}/{key}"), found));
+            for (key, value) in members {
+                add_stream_numbers(value, format!("{path}/{key}"), found);
+            }
         }
         Value::Array(items) => {
-            items.iter().for_each(|item| add_stream_numbers(item, format!("{path}[]"), found));
+            for item in items {
+                add_stream_numbers(item, format!("{path}[]"), found);
+            }
         }
         Value::Number(number) if path.ends_with("/socket") => {
             found.entry(path).or_default().extend(number.as_u64());

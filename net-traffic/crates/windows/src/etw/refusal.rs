@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn hresult_has_the_meaning_of_its_code() {
-        for (code, expected) in [(5, "administrator"), (183, "another"), (1450, "as many")] {
+        for (code, expected) in [(5, "administrator"), (183, "another"), (1450, "maximum number")] {
             let hresult = (0x8007_0000_u32 | code).cast_signed();
             for raw in [code.cast_signed(), hresult] {
                 let refusal = Refusal::of(io::Error::from_raw_os_error(raw), true);

@@ -11,7 +11,7 @@ use super::pair;
 use super::sheet::Tool;
 use crate::suite::skips::Reason;
 
-/// An EtherType for local experiments, which no protocol handler of the kernel receives.
+/// An `EtherType` for local experiments, which no protocol handler of the kernel receives.
 const ETH_P_802_EX1: u16 = 0x88b5;
 
 /// Every byte that the process writes is its payload. A `SOCK_RAW` socket writes the link header too; for `SOCK_DGRAM`
