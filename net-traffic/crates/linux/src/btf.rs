@@ -98,7 +98,7 @@ impl KernelBtf {
     /// aya searches all types by name for each program. Here it finds a few dozen names.
     ///
     /// # Errors
-    /// None that is known: aya understands what [`reader::write`] writes.
+    /// None that is known: aya understands what this crate writes.
     pub fn for_aya(&self) -> Result<aya::Btf, aya::BtfError> {
         let types = self.symbols.iter().map(|&(id, symbol)| (id, symbol.kind(), symbol.name()));
         aya::Btf::parse(&reader::write(types), aya::Endianness::default())

@@ -77,10 +77,10 @@ fn read_rows<T>(build: impl Fn(&MIB_IF_ROW2) -> T) -> io::Result<Vec<T>> {
     // SAFETY: the call has succeeded: the table has `NumEntries` consecutive rows.
     let rows = unsafe { table_rows(&raw const (*table).Table, (*table).NumEntries) };
     let kept = rows.iter().filter(|row| row.InterfaceAndOperStatusFlags._bitfield & FILTER_INTERFACE == 0);
-    let built = kept.map(build).collect();
+    let result = kept.map(build).collect();
     // SAFETY: the table comes from IP Helper, and no reference to it remains.
     unsafe { FreeMibTable(table.cast()) };
-    Ok(built)
+    Ok(result)
 }
 
 fn interface(row: &MIB_IF_ROW2, addresses: &[(u32, IpAddr)]) -> Interface {
@@ -137,9 +137,10 @@ unsafe fn table_rows<'t, T>(first: *const [T; 1], count: u32) -> &'t [T] {
 fn ip_address(socket_address: &SOCKADDR_INET) -> Option<IpAddr> {
     // SAFETY: every member of the union begins with the address family.
     match unsafe { socket_address.si_family } {
-        // SAFETY: the family selects the member of the union.
         AF_INET => {
-            Some(Ipv4Addr::from(unsafe { socket_address.Ipv4.sin_addr.S_un.S_addr }.to_ne_bytes()).into())
+            // SAFETY: the family selects the member of the union.
+            let octets = unsafe { socket_address.Ipv4.sin_addr.S_un.S_addr }.to_ne_bytes();
+            Some(Ipv4Addr::from(octets).into())
         }
         // SAFETY: as above.
         AF_INET6 => Some(Ipv6Addr::from(unsafe { socket_address.Ipv6.sin6_addr.u.Byte }).into()),

@@ -105,7 +105,7 @@ impl Accounts {
         &self.processes
     }
 
-    /// The number of tallies that were added to [`OTHER`].
+    /// The number of tallies that were added to `OTHER`.
     #[must_use]
     pub fn map_full(&self) -> u64 {
         self.map_full

@@ -101,7 +101,7 @@ impl Tallies {
         self.ended.extend(since);
     }
 
-    /// The number of events beyond [`MAX_FLOWS`]. Their bytes count for the process only.
+    /// The number of events beyond `MAX_FLOWS`. Their bytes count for the process only.
     #[must_use]
     pub fn map_full(&self) -> u64 {
         self.map_full
@@ -119,7 +119,7 @@ impl Tallies {
 }
 
 impl Tally {
-    /// Whether this is the sum of the flows beyond [`MAX_FLOWS`].
+    /// Whether this is the sum of the flows beyond `MAX_FLOWS`.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.source == OVERFLOW && self.destination == OVERFLOW
